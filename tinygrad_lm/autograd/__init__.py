@@ -1,0 +1,19 @@
+"""The two engines, ``Value`` and ``Tensor``, and what is computed with their graphs."""
+
+from tinygrad_lm.autograd.derivatives import grad, hessian, hvp, jacobian
+from tinygrad_lm.autograd.graph import enable_grad, is_grad_enabled, no_grad, topological_order
+from tinygrad_lm.autograd.tensor import Tensor
+from tinygrad_lm.autograd.value import Value
+
+__all__ = [
+    "Tensor",
+    "Value",
+    "enable_grad",
+    "grad",
+    "hessian",
+    "hvp",
+    "is_grad_enabled",
+    "jacobian",
+    "no_grad",
+    "topological_order",
+]

@@ -1,0 +1,145 @@
+"""Gradients as results: ``grad``, and the Jacobian, the Hessian and the Hessian-vector product on top of it."""
+
+# Operands may be floats, arrays or nodes: their types are not inferred here.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownLambdaType=false, reportUnusedFunction=false
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lm.autograd import graph, shaping
+from tinygrad_lm.autograd.graph import Node
+from tinygrad_lm.autograd.tensor import Tensor
+from tinygrad_lm.autograd.value import Value
+
+
+def grad(
+    outputs: Node | Sequence[Node],
+    inputs: Node | Sequence[Node],
+    grad_outputs: Any = None,
+    create_graph: bool = False,
+) -> Any:
+    """The gradient of the outputs to the inputs, returned rather than stored in ``grad``.
+
+    ``grad_outputs`` weights the outputs: one weight, or a sequence of one an output (1 by default). The result
+    is a node for a single input, else a tuple with one an input; zero where an output does not depend on it.
+    With ``create_graph=True`` it can be differentiated again, to any order. Works for both engines.
+    """
+    roots = (outputs,) if isinstance(outputs, Node) else tuple(outputs)
+    leaves = (inputs,) if isinstance(inputs, Node) else tuple(inputs)
+    for node in (*roots, *leaves):
+        if not isinstance(node, (Tensor, Value)):
+            raise TypeError(f"grad takes Tensors or Values, not {type(node).__name__}: {node!r:.60}")
+    for node in leaves:
+        if not node.requires_grad:
+            raise ValueError(f"grad: the input {node!r:.60} does not require a gradient; set requires_grad=True first")
+    weights = [grad_outputs] if isinstance(outputs, Node) else grad_outputs
+    weights = [None] * len(roots) if weights is None else list(weights)
+    if len(weights) != len(roots):
+        raise ValueError(f"grad: {len(weights)} grad_outputs were given for {len(roots)} outputs")
+    pairs = [(root, _weight(root, weight, create_graph)) for root, weight in zip(roots, weights, strict=True)]
+    pairs = [(root, seed) for root, seed in pairs if root.requires_grad]
+    with graph.enable_grad() if create_graph else graph.no_grad():
+        found = graph.gradients_of(
+            [root for root, _ in pairs], leaves, [seed for _, seed in pairs], create_graph=create_graph
+        )
+    results = tuple(_as_node(total, leaf) for total, leaf in zip(found, leaves, strict=True))
+    return results[0] if isinstance(inputs, Node) else results
+
+
+def _weight(root: Any, weight: Any, create_graph: bool) -> Any:
+    if isinstance(root, Value):
+        return 1.0 if weight is None else weight if create_graph and isinstance(weight, Value) else float(weight)
+    seed = root.seed(weight, "grad")
+    if not create_graph:
+        return seed
+    return weight if isinstance(weight, Tensor) else Tensor.wrap(seed)
+
+
+def _as_node(total: Any, leaf: Any) -> Tensor | Value:
+    if isinstance(leaf, Value):
+        return total if isinstance(total, Value) else Value(0.0 if total is None else total, requires_grad=False)
+    if total is None:
+        return Tensor.wrap(np.zeros_like(leaf.data))
+    if isinstance(total, Tensor):
+        return total if total.dtype == leaf.dtype else shaping.astype(total, dtype=leaf.dtype)
+    return Tensor.wrap(np.array(total, dtype=leaf.dtype))
+
+
+def _leaf(x: Any) -> Tensor | Value:
+    """A fresh differentiable input with the data of ``x``."""
+    if isinstance(x, Value):
+        return Value(x.data, label=x.label)
+    data = x.data if isinstance(x, Tensor) else np.asarray(x)
+    return Tensor(data if data.dtype.kind == "f" else data.astype(np.float64), requires_grad=True)
+
+
+def _elements(y: Any, what: str) -> list[Any]:
+    """The elements of a function's result, each a node of its own."""
+    if isinstance(y, Value):
+        return [y]
+    if isinstance(y, Tensor):
+        flat = y.reshape(-1)
+        return [flat[i] for i in range(flat.size)]
+    raise TypeError(f"{what}: the function returned {type(y).__name__}, not a Tensor or a Value")
+
+
+def jacobian(function: Callable[..., Any], *inputs: Any) -> Any:
+    """The derivative of every element of ``function(*inputs)`` to every element of the inputs.
+
+    The inputs are arrays, ``Tensor``s or ``Value``s and stay as they are. For tensors the result has the shape
+    ``output.shape + input.shape`` and the input's dtype; for ``Value``s it is a float. One result for a single
+    input, a tuple for several.
+    """
+    leaves = [_leaf(x) for x in inputs]
+    with graph.enable_grad():
+        y = function(*leaves)
+        elements = _elements(y, "jacobian")
+    rows = [grad(element, leaves) for element in elements]
+    results = tuple(
+        rows[0][i].data
+        if isinstance(y, Value)
+        else np.reshape(
+            [float(row[i].data) if isinstance(leaf, Value) else row[i].data for row in rows], _shape(y, leaf)
+        )
+        for i, leaf in enumerate(leaves)
+    )
+    return results[0] if len(inputs) == 1 else results
+
+
+def _shape(y: Any, leaf: Any) -> tuple[int, ...]:
+    return (*y.shape, *(leaf.shape if isinstance(leaf, Tensor) else ()))
+
+
+def _scalar(y: Any, what: str) -> Any:
+    elements = _elements(y, what)
+    if len(elements) != 1:
+        raise ValueError(f"{what}: the function must give one number, but gave shape {y.shape}")
+    return elements[0]
+
+
+def hessian(function: Callable[..., Any], x: Any) -> Any:
+    """The second derivatives of a function of one input that gives one number.
+
+    For a tensor the result is an array of shape ``x.shape + x.shape``; for a ``Value`` a float.
+    """
+
+    def slope(leaf: Any) -> Any:
+        return grad(_scalar(function(leaf), "hessian"), leaf, create_graph=True)
+
+    return jacobian(slope, x)
+
+
+def hvp(function: Callable[..., Any], x: Any, v: Any) -> Any:
+    """The Hessian of a function that gives one number, times ``v``, without forming the Hessian.
+
+    ``v`` and the result, an array (a float for a ``Value``), have the shape of ``x`` (Pearlmutter 1994).
+    """
+    leaf = _leaf(x)
+    with graph.enable_grad():
+        slope = grad(_scalar(function(leaf), "hvp"), leaf, create_graph=True)
+    return grad(slope, leaf, grad_outputs=v).data

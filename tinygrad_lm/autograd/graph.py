@@ -1,0 +1,301 @@
+"""The graph that both engines share: nodes, operations, the topological sort and the backward sweep."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_grad_enabled: ContextVar[bool] = ContextVar("tinygrad_lm.grad_enabled", default=True)
+
+
+class Operation:
+    """A function of one result, with what is needed to differentiate it.
+
+    Called on numbers or arrays it computes; called on nodes it also records itself in their graph. That is
+    why a derivative written with operations and NumPy's functions can itself be differentiated.
+    """
+
+    __slots__ = ("__weakref__", "name", "symbol")
+
+    saves = False
+    """Whether ``forward`` returns ``(result, saved)``, ``saved`` being kept for the backward pass."""
+
+    def __init__(self, name: str, symbol: str = "") -> None:
+        self.name = name
+        self.symbol = symbol or name
+
+    def forward(self, *inputs: Any, **attributes: Any) -> Any:
+        """The result for plain numbers or arrays."""
+        raise NotImplementedError(f"operation {self.name!r} has no forward")
+
+    def pull(
+        self,
+        gradient: Any,
+        out: Any,
+        inputs: Sequence[Any],
+        needed: Sequence[bool],
+        attributes: dict[str, Any],
+        saved: Any,
+    ) -> Sequence[Any]:
+        """Pull the gradient of the result back to the inputs: the vector-Jacobian product.
+
+        ``inputs`` and ``out`` are arrays, or the nodes themselves where the pass is to be differentiated
+        again. Returns one contribution an input, ``None`` where ``needed`` is false.
+        """
+        raise NotImplementedError(f"operation {self.name!r} has no derivative")
+
+    def __call__(self, *operands: Any, **attributes: Any) -> Any:
+        """Compute on plain operands; with a node among them, compute and record."""
+        for operand in operands:
+            if isinstance(operand, Node):
+                return operand.apply(self, operands, attributes)
+        return self.evaluate(operands, attributes)
+
+    def evaluate(self, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+        """The bare result on operands none of which is a node."""
+        result = self.forward(*operands, **attributes)
+        return result[0] if self.saves else result
+
+    def __repr__(self) -> str:
+        return f"<operation {self.name}>"
+
+
+class Scope:
+    """One call of a module: nodes made in it belong together in a picture."""
+
+    __slots__ = ("kind", "module", "name", "parent")
+
+    def __init__(self, name: str, kind: str, module: int, parent: Scope | None) -> None:
+        self.name = name
+        """The module's attribute name in the module that holds it; its class name at the top."""
+        self.kind = kind
+        """The module's class name."""
+        self.module = module
+        """The module's identity: two calls of one module share it."""
+        self.parent = parent
+        """The call that this call was made in."""
+
+
+_scope: ContextVar[Scope | None] = ContextVar("tinygrad_lm.scope", default=None)
+current_scope = _scope.get
+enter_scope = _scope.set
+leave_scope = _scope.reset
+
+
+class Node:
+    """What a graph is made of: ``Value`` and ``Tensor`` are nodes."""
+
+    __slots__ = ("__weakref__", "grad", "label", "requires_grad", "scope")
+
+    data: Any
+    grad: Any
+    label: str
+    requires_grad: bool
+    scope: Scope | None
+    """The module call that made this node, if any."""
+
+    @property
+    def operation(self) -> Operation | None:
+        """The operation that made this node; ``None`` for a leaf."""
+        raise NotImplementedError
+
+    @property
+    def parents(self) -> tuple[Node, ...]:
+        """The operands in their order; the same node twice for ``x * x``; empty for a leaf."""
+        raise NotImplementedError
+
+    @property
+    def op(self) -> str:
+        """The name of the operation that made this node; empty for a leaf."""
+        operation = self.operation
+        return "" if operation is None else operation.name
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no operation made this node (or its graph was not recorded)."""
+        return self.operation is None
+
+    @classmethod
+    def apply(cls, operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+        """Run an operation on operands of which at least one is a node, and record it."""
+        raise NotImplementedError
+
+    def pull(self, gradient: Any, create_graph: bool, wanted: set[int] | None) -> Sequence[Any]:
+        """One contribution a parent, ``None`` where no gradient is asked for."""
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Drop the links to the parents, and with them what the backward pass needs."""
+        raise NotImplementedError
+
+    def store(self, gradient: Any, owned: bool) -> None:
+        """Keep the gradient of a finished pass: a leaf adds it up, an inner node shows the last pass."""
+        raise NotImplementedError
+
+
+def constant(x: Any) -> Any:
+    """The plain data of a node; anything else as it is."""
+    return x.data if isinstance(x, Node) else x
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are recorded here and now (per thread and per task)."""
+    return _grad_enabled.get()
+
+
+class _GradMode:
+    """A context manager and decorator that switches recording, restored whatever happens."""
+
+    enabled = True
+
+    def __init__(self) -> None:
+        self._tokens: list[Token[bool]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(_grad_enabled.set(self.enabled))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _grad_enabled.reset(self._tokens.pop())
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(
+                f"{type(self).__name__} cannot decorate the generator function {function.__qualname__!r}: its body "
+                f"would run outside; write 'with {type(self).__name__}():' inside the function"
+            )
+        if inspect.iscoroutinefunction(function):
+            raise TypeError(
+                f"{type(self).__name__} cannot decorate the coroutine {function.__qualname__!r}; "
+                f"write 'with {type(self).__name__}():' inside it"
+            )
+
+        @functools.wraps(function)
+        def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+            with type(self)():
+                return function(*args, **kwargs)
+
+        return wrapped
+
+
+class no_grad(_GradMode):
+    """Inside, operations compute without recording a graph: ``with no_grad():`` or ``@no_grad()``."""
+
+    enabled = False
+
+
+class enable_grad(_GradMode):
+    """Inside, operations are recorded again, also within ``no_grad``."""
+
+    enabled = True
+
+
+def topological_order(*roots: Node, constants: bool = False) -> list[Node]:
+    """Every node that the roots depend on, each after all of its parents.
+
+    Depth first without recursion, parents in their order, so a graph of any depth works and the same program
+    gives the same order. Nodes that need no gradient are left out unless ``constants`` is true.
+    """
+    order: list[Node] = []
+    entered: set[int] = set()
+    finished: set[int] = set()
+    stack = [root for root in reversed(roots) if constants or root.requires_grad]
+    while stack:
+        node = stack[-1]
+        key = id(node)
+        if key in entered:
+            stack.pop()
+            if key not in finished:
+                finished.add(key)
+                order.append(node)
+            continue
+        entered.add(key)
+        for parent in reversed(node.parents):
+            if id(parent) not in entered and (constants or parent.requires_grad):
+                stack.append(parent)
+    return order
+
+
+def sweep(
+    order: list[Node],
+    gradients: dict[int, Any],
+    *,
+    create_graph: bool = False,
+    wanted: set[int] | None = None,
+    release: bool = False,
+) -> Iterator[tuple[Node, Any, bool]]:
+    """Walk a topological order backwards, handing every node's gradient on to its parents.
+
+    ``gradients`` holds the roots' gradients by node id. Yields ``(node, gradient, owned)``: the gradient is
+    complete, since every use of the node came before; ``owned`` is false where the object is held by
+    somebody else too. Consumes both arguments, so that what is done with can be freed on the way.
+    """
+    borrowed = set(gradients)
+    while order:
+        node = order.pop()
+        gradient = gradients.pop(id(node), None)
+        if gradient is None:
+            continue
+        yield node, gradient, id(node) not in borrowed
+        if node.operation is None:
+            continue
+        for parent, contribution in zip(node.parents, node.pull(gradient, create_graph, wanted), strict=True):
+            if contribution is None:
+                continue
+            key = id(parent)
+            earlier = gradients.get(key)
+            if earlier is None:
+                gradients[key] = contribution
+                if contribution is gradient:
+                    borrowed.add(key)
+            else:
+                # Never in place: the earlier array may be another node's gradient.
+                gradients[key] = earlier + contribution
+                borrowed.discard(key)
+        if release:
+            node.release()
+
+
+def backward(root: Node, gradient: Any, *, retain_graph: bool) -> None:
+    """Add the gradient of ``root``, weighted by ``gradient``, to the ``grad`` of every leaf.
+
+    An exception on the way leaves every ``grad`` as it was.
+    """
+    finished: list[tuple[Node, Any, bool]] = []
+    for node, total, owned in sweep(topological_order(root), {id(root): gradient}, release=not retain_graph):
+        if retain_graph or node.operation is None:
+            finished.append((node, total, owned))
+    for node, total, owned in finished:
+        node.store(total, owned)
+
+
+def gradients_of(
+    outputs: Sequence[Node], inputs: Sequence[Node], seeds: Iterable[Any], *, create_graph: bool
+) -> list[Any]:
+    """The gradient of the outputs, weighted by ``seeds``, to each input; ``None`` where there is no path."""
+    order = topological_order(*outputs)
+    targets = {id(node) for node in inputs}
+    wanted: set[int] = set()
+    for node in order:
+        if id(node) in targets or any(id(parent) in wanted for parent in node.parents):
+            wanted.add(id(node))
+    pending: dict[int, Any] = {}
+    for output, seed in zip(outputs, seeds, strict=True):
+        key = id(output)
+        if key in wanted:
+            pending[key] = pending[key] + seed if key in pending else seed
+    found: dict[int, Any] = {}
+    for node, total, _ in sweep(
+        [node for node in order if id(node) in wanted], pending, create_graph=create_graph, wanted=wanted
+    ):
+        if id(node) in targets:
+            found[id(node)] = total
+    return [found.get(id(node)) for node in inputs]

@@ -1,0 +1,257 @@
+"""Fused operations: hand-written forward and backward on arrays, each beside a reference in primitives.
+
+The reference says what the kernel computes: it is the documentation, what the tests compare with, what runs on
+arrays of ``Value``s, and what is differentiated where the backward pass itself must have a gradient.
+"""
+
+# Operands may be floats, arrays or nodes: their types are not inferred here.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownLambdaType=false, reportUnusedFunction=false
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lm.autograd import graph, shaping
+from tinygrad_lm.autograd.graph import Node, Operation, constant
+from tinygrad_lm.autograd.reductions import Axis, axes_of, restore
+
+Backward = Callable[..., Sequence[Any]]
+
+
+class Kernel(Operation):
+    """A fused operation.
+
+    ``forward(*inputs, **attributes)`` gives ``(result, saved)``;
+    ``backward(g, saved, needed, *inputs, **attributes)`` gives a gradient an input, on arrays.
+    """
+
+    __slots__ = ("backward", "fused", "reference")
+
+    saves = True
+
+    def __init__(
+        self,
+        name: str,
+        reference: Callable[..., Any],
+        forward: Callable[..., tuple[Any, Any]],
+        backward: Backward,
+    ) -> None:
+        super().__init__(name)
+        self.reference = reference
+        self.fused = forward
+        self.backward = backward
+
+    def forward(self, *inputs: Any, **attributes: Any) -> Any:
+        """The fused result and what the backward pass reuses."""
+        return self.fused(*inputs, **attributes)
+
+    def evaluate(self, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+        """On plain arrays the fused forward; on arrays of objects (of ``Value``s, say) the reference."""
+        if any(isinstance(operand, np.ndarray) and operand.dtype == object for operand in operands):
+            return self.reference(*operands, **attributes)
+        return self.fused(*operands, **attributes)[0]
+
+    def pull(
+        self,
+        gradient: Any,
+        out: Any,
+        inputs: Sequence[Any],
+        needed: Sequence[bool],
+        attributes: dict[str, Any],
+        saved: Any,
+    ) -> Sequence[Any]:
+        """The fused backward on arrays; the reference's, differentiable, on nodes."""
+        if not isinstance(out, Node):
+            return self.backward(gradient, saved, needed, *inputs, **attributes)
+        # Aliases keep the partial derivatives apart where one input depends on another.
+        copies: list[Any] = [shaping.alias(x) if need else constant(x) for x, need in zip(inputs, needed, strict=True)]
+        wanted = [x for x, need in zip(copies, needed, strict=True) if need]
+        result = self.reference(*copies, **attributes)
+        found = iter(graph.gradients_of([result], wanted, [gradient], create_graph=True))
+        return [next(found) if need else None for need in needed]
+
+
+def check_ids(ids: Any, size: int, what: str) -> np.ndarray[Any, Any]:
+    """Integer ids in range as an array; NumPy itself would wrap negative ones and take booleans as masks."""
+    array = np.asarray(constant(ids))
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{what} must be integers, not {array.dtype}; give class or token numbers from 0 to {size - 1}")
+    if array.size:
+        low, high = array.min(), array.max()
+        if low < 0 or high >= size:
+            position = tuple(int(i) for i in np.argwhere((array < 0) | (array >= size))[0])
+            raise IndexError(f"{what}: {array[position]} at position {position} is outside 0 to {size - 1}")
+    return array
+
+
+def _linear_reference(x: Any, weight: Any, *bias: Any) -> Any:
+    product = x @ weight.T
+    return product + bias[0] if bias else product
+
+
+def _linear_forward(x: Any, weight: Any, *bias: Any) -> tuple[Any, Any]:
+    out = np.matmul(x, weight.T)
+    if bias:
+        out += bias[0]
+    return out, None
+
+
+def _linear_backward(g: Any, saved: Any, needed: Sequence[bool], x: Any, weight: Any, *bias: Any) -> list[Any]:
+    rows = g if g.ndim == 2 else g.reshape(-1, g.shape[-1])
+    flat = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+    contributions = [
+        np.matmul(g, weight) if needed[0] else None,
+        np.matmul(rows.T, flat) if needed[1] else None,
+    ]
+    if bias:
+        contributions.append(np.add.reduce(rows, axis=0) if needed[2] else None)
+    return contributions
+
+
+linear = Kernel("linear", _linear_reference, _linear_forward, _linear_backward)
+"""x @ weight.T (+ bias): x (..., in), weight (out, in), bias (out,) -> (..., out)."""
+
+
+def _embedding_reference(weight: Any, ids: Any) -> Any:
+    return weight[ids]
+
+
+def _embedding_forward(weight: Any, ids: Any) -> tuple[Any, Any]:
+    return weight.take(ids, axis=0), None
+
+
+def add_rows(rows: Any, ids: Any, size: int) -> Any:
+    """Sum rows (n, width) into a table (size, width) at their ids, the same id many times if need be."""
+    width = rows.shape[-1]
+    table = np.zeros((size, width), rows.dtype)
+    # np.add.at is several times faster on flat positions than on rows (numpy#23176).
+    positions = (ids.reshape(-1, 1) * width + np.arange(width)).reshape(-1)
+    np.add.at(table.reshape(-1), positions, rows.reshape(-1))
+    return table
+
+
+def _embedding_backward(g: Any, saved: Any, needed: Sequence[bool], weight: Any, ids: Any) -> list[Any]:
+    return [add_rows(g.reshape(-1, weight.shape[1]), ids, len(weight))]
+
+
+embedding = Kernel("embedding", _embedding_reference, _embedding_forward, _embedding_backward)
+"""The rows of weight (n, width) at integer ids (...) -> (..., width)."""
+
+
+def _shift(z: Any) -> Any:
+    """The largest logit of each row as a constant (0 where it is not finite): it cancels out."""
+    plain = constant(z)
+    if plain.dtype.kind == "O":
+        plain = np.vectorize(float, otypes=[float])(plain)
+    largest = plain.max(axis=-1, keepdims=True)
+    return np.where(np.isfinite(largest), largest, 0)
+
+
+def _cross_entropy_reference(z: Any, targets: Any) -> Any:
+    shifted = z - _shift(z)
+    correct = shifted[np.arange(len(targets)), targets]
+    return (np.log(np.sum(np.exp(shifted), axis=-1)) - correct).sum() * (1 / len(targets))
+
+
+def _cross_entropy_forward(z: Any, targets: Any) -> tuple[Any, Any]:
+    largest = np.maximum.reduce(z, axis=-1, keepdims=True)
+    if not np.isfinite(largest).all():
+        largest = _shift(z)
+    probabilities = z - largest
+    rows = np.arange(len(targets))
+    correct = probabilities[rows, targets]
+    np.exp(probabilities, out=probabilities)
+    totals = np.add.reduce(probabilities, axis=-1, keepdims=True)
+    probabilities /= totals
+    loss = (np.log(totals[:, 0]) - correct).sum() * (1 / len(targets))
+    return loss, (probabilities, rows)
+
+
+def _cross_entropy_backward(g: Any, saved: Any, needed: Sequence[bool], z: Any, targets: Any) -> list[Any]:
+    probabilities, rows = saved
+    scale = g * (1 / len(targets))
+    grad = probabilities * scale
+    grad[rows, targets] -= scale
+    return [grad]
+
+
+cross_entropy = Kernel("cross_entropy", _cross_entropy_reference, _cross_entropy_forward, _cross_entropy_backward)
+"""The mean of -log softmax(z)[target] over the rows of logits z (n, classes) with integer targets (n,)."""
+
+
+def _layer_norm_reference(x: Any, weight: Any, bias: Any, eps: float) -> Any:
+    n = x.shape[-1]
+    centred = x - x.sum(axis=-1, keepdims=True) * (1 / n)
+    variance = (centred * centred).sum(axis=-1, keepdims=True) * (1 / n)
+    return centred / np.sqrt(variance + eps) * weight + bias
+
+
+def _layer_norm_forward(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any]:
+    centred = x - x.mean(axis=-1, keepdims=True)
+    scale = 1 / np.sqrt(np.mean(centred * centred, axis=-1, keepdims=True) + eps)
+    centred *= scale
+    return centred * weight + bias, (centred, scale)
+
+
+def _layer_norm_backward(
+    g: Any, saved: Any, needed: Sequence[bool], x: Any, weight: Any, bias: Any, eps: float
+) -> list[Any]:
+    normal, scale = saved
+    leading = tuple(range(g.ndim - 1))
+    grad = None
+    if needed[0]:
+        h = g * weight
+        h -= h.mean(axis=-1, keepdims=True) + normal * np.mean(h * normal, axis=-1, keepdims=True)
+        h *= scale
+        grad = h
+    return [
+        grad,
+        (g * normal).sum(axis=leading) if needed[1] else None,
+        g.sum(axis=leading) if needed[2] else None,
+    ]
+
+
+layer_norm = Kernel("layer_norm", _layer_norm_reference, _layer_norm_forward, _layer_norm_backward)
+"""Each row of x (..., n) with mean 0 and variance 1, times weight (n,), plus bias (n,) (Ba et al. 2016)."""
+
+
+def _prod_reference(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    reducing = axes_of(x.ndim, axis)
+    kept = [i for i in range(x.ndim) if i not in reducing]
+    shape = tuple(1 if i in reducing else size for i, size in enumerate(x.shape))
+    factors = np.transpose(x, [*kept, *reducing]).reshape([*(x.shape[i] for i in kept), -1])
+    # Multiplied by halves, so that the derivative is a product of the others also where some are zero.
+    while factors.shape[-1] > 1:
+        half = factors.shape[-1] // 2
+        pairs = factors[..., :half] * factors[..., half : 2 * half]
+        rest = factors[..., 2 * half :]
+        factors = np.concatenate([pairs, rest], axis=-1) if rest.shape[-1] else pairs
+    result = factors.reshape(shape) if factors.shape[-1] else np.ones(shape, x.dtype)
+    return result if keepdims else result.reshape([x.shape[i] for i in kept])
+
+
+def _prod_forward(x: Any, axis: Axis = None, keepdims: bool = False) -> tuple[Any, Any]:
+    return np.prod(x, axis=axis, keepdims=keepdims), None
+
+
+def _prod_backward(
+    g: Any, saved: Any, needed: Sequence[bool], x: Any, axis: Axis = None, keepdims: bool = False
+) -> list[Any]:
+    reducing = axes_of(x.ndim, axis)
+    kept = [i for i in range(x.ndim) if i not in reducing]
+    order = [*kept, *reducing]
+    moved = np.transpose(x, order)
+    factors = moved.reshape((*moved.shape[: len(kept)], -1))
+    ones = np.ones((*factors.shape[:-1], 1), x.dtype)
+    before = np.cumprod(np.concatenate([ones, factors[..., :-1]], axis=-1), axis=-1)
+    after = np.cumprod(np.concatenate([ones, factors[..., :0:-1]], axis=-1), axis=-1)[..., ::-1]
+    others = np.transpose((before * after).reshape(moved.shape), np.argsort(order))
+    return [restore(g, x, axis) * others]
+
+
+prod = Kernel("prod", _prod_reference, _prod_forward, _prod_backward)
+"""The product over axes; its gradient is the product of the others, also where elements are zero."""

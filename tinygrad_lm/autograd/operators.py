@@ -1,0 +1,253 @@
+"""Python's operators and NumPy's functions of one element, written once for both engines."""
+
+# Operands may be floats, arrays or nodes: their types are not inferred here.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownLambdaType=false, reportUnusedFunction=false
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from tinygrad_lm.autograd import rules
+from tinygrad_lm.autograd.graph import Node, Operation
+
+UFUNCS: dict[Any, Operation] = {
+    np.add: rules.add,
+    np.subtract: rules.sub,
+    np.multiply: rules.mul,
+    np.divide: rules.div,
+    np.power: rules.pow,
+    np.float_power: rules.pow,
+    np.negative: rules.neg,
+    np.absolute: rules.abs,
+    np.fabs: rules.abs,
+    np.sign: rules.sign,
+    np.square: rules.square,
+    np.reciprocal: rules.reciprocal,
+    np.sqrt: rules.sqrt,
+    np.exp: rules.exp,
+    np.exp2: rules.exp2,
+    np.expm1: rules.expm1,
+    np.log: rules.log,
+    np.log2: rules.log2,
+    np.log10: rules.log10,
+    np.log1p: rules.log1p,
+    np.sin: rules.sin,
+    np.cos: rules.cos,
+    np.tan: rules.tan,
+    np.arctan: rules.arctan,
+    np.sinh: rules.sinh,
+    np.cosh: rules.cosh,
+    np.tanh: rules.tanh,
+    np.logaddexp: rules.logaddexp,
+    np.maximum: rules.maximum,
+    np.minimum: rules.minimum,
+}
+"""The rule behind each differentiable NumPy ufunc."""
+
+WITHOUT_GRADIENT = frozenset(
+    {
+        *(np.greater, np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal),
+        *(np.isnan, np.isinf, np.isfinite, np.signbit),
+        *(np.logical_and, np.logical_or, np.logical_xor, np.logical_not),
+        *(np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert),
+        *(np.floor, np.ceil, np.trunc, np.rint),
+    }
+)
+"""NumPy ufuncs that are flat almost everywhere: they give plain results."""
+
+
+class Operators(Node):
+    """Arithmetic for a node, each operator naming its rule in the derivative table."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+
+    def __add__(self, other: Any) -> Self:
+        return self.apply(rules.add, (self, other), {})
+
+    def __radd__(self, other: Any) -> Self:
+        return self.apply(rules.add, (other, self), {})
+
+    def __sub__(self, other: Any) -> Self:
+        return self.apply(rules.sub, (self, other), {})
+
+    def __rsub__(self, other: Any) -> Self:
+        return self.apply(rules.sub, (other, self), {})
+
+    def __mul__(self, other: Any) -> Self:
+        return self.apply(rules.mul, (self, other), {})
+
+    def __rmul__(self, other: Any) -> Self:
+        return self.apply(rules.mul, (other, self), {})
+
+    def __truediv__(self, other: Any) -> Self:
+        return self.apply(rules.div, (self, other), {})
+
+    def __rtruediv__(self, other: Any) -> Self:
+        return self.apply(rules.div, (other, self), {})
+
+    def __pow__(self, other: Any) -> Self:
+        return self.apply(rules.pow, (self, other), {})
+
+    def __rpow__(self, other: Any) -> Self:
+        return self.apply(rules.pow, (other, self), {})
+
+    def __neg__(self) -> Self:
+        return self.apply(rules.neg, (self,), {})
+
+    def __pos__(self) -> Self:
+        return self
+
+    def __abs__(self) -> Self:
+        return self.apply(rules.abs, (self,), {})
+
+    def abs(self) -> Self:
+        """The absolute value; gradient 0 at 0."""
+        return self.apply(rules.abs, (self,), {})
+
+    def sign(self) -> Self:
+        """-1, 0 or 1; gradient 0."""
+        return self.apply(rules.sign, (self,), {})
+
+    def square(self) -> Self:
+        """x²."""
+        return self.apply(rules.square, (self,), {})
+
+    def reciprocal(self) -> Self:
+        """1 / x."""
+        return self.apply(rules.reciprocal, (self,), {})
+
+    def sqrt(self) -> Self:
+        """The square root; gradient inf at 0."""
+        return self.apply(rules.sqrt, (self,), {})
+
+    def exp(self) -> Self:
+        """E to the power of x."""
+        return self.apply(rules.exp, (self,), {})
+
+    def exp2(self) -> Self:
+        """2 to the power of x."""
+        return self.apply(rules.exp2, (self,), {})
+
+    def expm1(self) -> Self:
+        """exp(x) - 1, exact for small x."""
+        return self.apply(rules.expm1, (self,), {})
+
+    def log(self) -> Self:
+        """The natural logarithm; -inf at 0."""
+        return self.apply(rules.log, (self,), {})
+
+    def log2(self) -> Self:
+        """The logarithm to base 2."""
+        return self.apply(rules.log2, (self,), {})
+
+    def log10(self) -> Self:
+        """The logarithm to base 10."""
+        return self.apply(rules.log10, (self,), {})
+
+    def log1p(self) -> Self:
+        """log(1 + x), exact for small x."""
+        return self.apply(rules.log1p, (self,), {})
+
+    def sin(self) -> Self:
+        """The sine (radians)."""
+        return self.apply(rules.sin, (self,), {})
+
+    def cos(self) -> Self:
+        """The cosine (radians)."""
+        return self.apply(rules.cos, (self,), {})
+
+    def tan(self) -> Self:
+        """The tangent (radians)."""
+        return self.apply(rules.tan, (self,), {})
+
+    def arctan(self) -> Self:
+        """The inverse tangent (radians)."""
+        return self.apply(rules.arctan, (self,), {})
+
+    def sinh(self) -> Self:
+        """The hyperbolic sine."""
+        return self.apply(rules.sinh, (self,), {})
+
+    def cosh(self) -> Self:
+        """The hyperbolic cosine."""
+        return self.apply(rules.cosh, (self,), {})
+
+    def tanh(self) -> Self:
+        """The hyperbolic tangent."""
+        return self.apply(rules.tanh, (self,), {})
+
+    def sigmoid(self) -> Self:
+        """1 / (1 + exp(-x)), without overflow."""
+        return self.apply(rules.sigmoid, (self,), {})
+
+    def relu(self) -> Self:
+        """max(x, 0); gradient 0 at 0."""
+        return self.apply(rules.relu, (self,), {})
+
+    def erf(self) -> Self:
+        """The error function."""
+        return self.apply(rules.erf, (self,), {})
+
+    def gelu(self, approximate: str = "none") -> Self:
+        """X times the normal distribution function at x (Hendrycks & Gimpel 2016).
+
+        ``approximate="tanh"`` is the cheaper form that GPT-2 uses.
+        """
+        if approximate not in ("none", "tanh"):
+            raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
+        return self.apply(rules.gelu if approximate == "none" else rules.gelu_tanh, (self,), {})
+
+    def silu(self) -> Self:
+        """X times sigmoid(x), also called swish."""
+        return self.apply(rules.silu, (self,), {})
+
+    def softplus(self) -> Self:
+        """log(1 + exp(x)), without overflow."""
+        return self.apply(rules.softplus, (self,), {})
+
+    def maximum(self, other: Any) -> Self:
+        """The larger of the two; at a tie half the gradient goes to each."""
+        return self.apply(rules.maximum, (self, other), {})
+
+    def minimum(self, other: Any) -> Self:
+        """The smaller of the two; at a tie half the gradient goes to each."""
+        return self.apply(rules.minimum, (self, other), {})
+
+    def clip(self, min: Any = None, max: Any = None) -> Self:
+        """X limited to [min, max], either of which may be ``None``; gradient 1 at a bound."""
+        low = -np.inf if min is None else min
+        high = np.inf if max is None else max
+        return self.apply(rules.clip, (self, low, high), {})
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        if "out" in options:
+            raise TypeError(
+                f"np.{ufunc.__name__} cannot write its result into an array where a {type(self).__name__} "
+                "takes part: the gradient would be lost. Write 'a = a + t' in place of 'a += t' or out=a"
+            )
+        if method != "__call__" or options:
+            raise unsupported(f"np.{ufunc.__name__}.{method}" if method != "__call__" else f"np.{ufunc.__name__}", self)
+        rule = UFUNCS.get(ufunc)
+        if rule is not None:
+            return rule(*inputs)
+        if ufunc in WITHOUT_GRADIENT:
+            return self.plain(ufunc, inputs)
+        raise unsupported(f"np.{ufunc.__name__}", self)
+
+    @classmethod
+    def plain(cls, function: Any, inputs: tuple[Any, ...]) -> Any:
+        """The result of a function without gradient, on the operands' data."""
+        raise NotImplementedError
+
+
+def unsupported(name: str, node: Node) -> TypeError:
+    """The error for a NumPy function, or an option of one, that has no derivative here."""
+    kind = type(node).__name__
+    return TypeError(
+        f"{name} with these arguments has no derivative for a {kind}: compute it on x.data where no gradient is "
+        "needed, or write it in functions that have one"
+    )

@@ -1,0 +1,179 @@
+"""Operations over axes: sums, means, extremes, norms, cumulative sums, and the softmax family."""
+
+# Operands may be floats, arrays or nodes: their types are not inferred here.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownLambdaType=false, reportUnusedFunction=false
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from tinygrad_lm.autograd.graph import constant
+from tinygrad_lm.autograd.structured import structured
+
+Axis = int | tuple[int, ...] | None
+
+
+def axes_of(ndim: int, axis: Axis) -> tuple[int, ...]:
+    """The axes as non-negative numbers; all of them for ``None``."""
+    return tuple(range(ndim)) if axis is None else tuple(normalize_axis_tuple(axis, ndim))
+
+
+def count(x: Any, axis: Axis) -> int:
+    """How many elements are combined into one."""
+    total = 1
+    for i in axes_of(x.ndim, axis):
+        total *= x.shape[i]
+    return total
+
+
+def restore(reduced: Any, x: Any, axis: Axis) -> Any:
+    """Put the reduced axes back with size 1, so that the result broadcasts against ``x``."""
+    reducing = axes_of(x.ndim, axis)
+    return reduced.reshape(tuple(1 if i in reducing else size for i, size in enumerate(x.shape)))
+
+
+def nonzero(x: Any) -> Any:
+    """Replace 0 by 1, for a denominator whose numerator is 0 as well."""
+    return np.where(np.equal(constant(x), 0), 1, x)
+
+
+@structured("sum", "Σ")
+def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The sum over axes."""
+    return np.sum(x, axis=axis, keepdims=keepdims)
+
+
+@sum.vjp(0)
+def _(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    return np.broadcast_to(restore(g, x, axis), x.shape)
+
+
+@structured("mean")
+def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The mean over axes."""
+    return np.mean(x, axis=axis, keepdims=keepdims)
+
+
+@mean.vjp(0)
+def _(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    return np.broadcast_to(restore(g * (1 / count(x, axis)), x, axis), x.shape)
+
+
+@structured("var")
+def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
+    """The variance over axes, in two passes."""
+    return np.var(x, axis=axis, keepdims=keepdims, ddof=ddof)
+
+
+@var.vjp(0)
+def _(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
+    centred = x - np.mean(x, axis=axis, keepdims=True)
+    return restore(g, x, axis) * centred * (2 / (count(x, axis) - ddof))
+
+
+@structured("std")
+def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
+    """The standard deviation over axes."""
+    return np.std(x, axis=axis, keepdims=keepdims, ddof=ddof)
+
+
+@std.vjp(0)
+def _(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
+    centred = x - np.mean(x, axis=axis, keepdims=True)
+    return restore(g / nonzero(out), x, axis) * centred * (1 / (count(x, axis) - ddof))
+
+
+@structured("norm", "‖x‖")
+def norm(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The Euclidean norm over axes."""
+    return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
+
+
+@norm.vjp(0)
+def _(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    return restore(g / nonzero(out), x, axis) * x
+
+
+def _shared_among_ties(g: Any, out: Any, x: Any, axis: Axis) -> Any:
+    chosen = np.equal(constant(x), restore(constant(out), x, axis))
+    ties = np.count_nonzero(chosen, axis=axes_of(x.ndim, axis), keepdims=True)
+    return restore(g, x, axis) * np.divide(chosen, ties, dtype=x.dtype)
+
+
+@structured("max")
+def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The largest element over axes."""
+    return np.max(x, axis=axis, keepdims=keepdims)
+
+
+@max.vjp(0)
+def _(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    return _shared_among_ties(g, out, x, axis)
+
+
+@structured("min")
+def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The smallest element over axes."""
+    return np.min(x, axis=axis, keepdims=keepdims)
+
+
+@min.vjp(0)
+def _(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    return _shared_among_ties(g, out, x, axis)
+
+
+@structured("cumsum")
+def cumsum(x: Any, axis: int) -> Any:
+    """The running sum along one axis."""
+    return np.cumsum(x, axis=axis)
+
+
+@cumsum.vjp(0)
+def _(g: Any, out: Any, x: Any, axis: int) -> Any:
+    return np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis)
+
+
+def _finite(x: Any) -> Any:
+    return np.where(np.isfinite(constant(x)), x, 0)
+
+
+@structured("logsumexp")
+def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """log(sum(exp(x))), shifted by the largest element so that nothing overflows."""
+    shift = _finite(np.max(x, axis=axis, keepdims=True))
+    with np.errstate(divide="ignore"):
+        total = np.log(np.sum(np.exp(x - shift), axis=axis, keepdims=True)) + shift
+    return total if keepdims else np.squeeze(total, axis=axes_of(x.ndim, axis))
+
+
+@logsumexp.vjp(0)
+def _(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    return restore(g, x, axis) * np.exp(x - restore(_finite(out), x, axis))
+
+
+@structured("softmax")
+def softmax(x: Any, axis: Axis = -1) -> Any:
+    """exp(x) divided by its sum over the axis, shifted so that nothing overflows."""
+    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    return e / np.sum(e, axis=axis, keepdims=True)
+
+
+@softmax.vjp(0)
+def _(g: Any, out: Any, x: Any, axis: Axis = -1) -> Any:
+    return out * (g - np.sum(g * out, axis=axis, keepdims=True))
+
+
+@structured("log_softmax")
+def log_softmax(x: Any, axis: Axis = -1) -> Any:
+    """The logarithm of the softmax, without computing the softmax."""
+    shifted = x - np.max(x, axis=axis, keepdims=True)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+
+
+@log_softmax.vjp(0)
+def _(g: Any, out: Any, x: Any, axis: Axis = -1) -> Any:
+    return g - np.exp(out) * np.sum(g, axis=axis, keepdims=True)

@@ -1,0 +1,419 @@
+"""The array engine: a NumPy array that remembers how it was made, with PyTorch's names."""
+
+# Operands may be floats, arrays or nodes: their types are not inferred here.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownLambdaType=false, reportUnusedFunction=false
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn, Self
+
+import numpy as np
+
+from tinygrad_lm.autograd import graph, numpy_functions
+from tinygrad_lm.autograd.graph import Node, Operation, constant
+from tinygrad_lm.autograd.methods import ArrayMethods
+from tinygrad_lm.autograd.value import Value
+
+Array = np.ndarray[Any, Any]
+
+
+class _Record:
+    """How a tensor came about: all that the backward pass needs."""
+
+    __slots__ = ("attributes", "inputs", "operation", "parents", "saved", "stamp")
+
+    def __init__(
+        self,
+        operation: Operation,
+        parents: tuple[Tensor, ...],
+        inputs: tuple[Any, ...],
+        attributes: dict[str, Any],
+        saved: Any,
+        stamp: int,
+    ) -> None:
+        self.operation = operation
+        self.parents = parents
+        self.inputs = inputs
+        self.attributes = attributes
+        self.saved = saved
+        self.stamp = stamp
+
+
+_RELEASED = _Record(Operation("released"), (), (), {}, None, 0)
+
+
+class Tensor(ArrayMethods):
+    """A NumPy array in a computation graph.
+
+    >>> w = Tensor([1.0, 2.0], requires_grad=True)
+    >>> loss = (w * w).sum()
+    >>> loss.backward()
+    >>> w.grad
+    array([2., 4.])
+
+    ``data`` and ``grad`` are arrays; ``grad`` is ``None`` until ``backward`` reaches the tensor. The data is
+    copied and keeps NumPy's dtype (``Tensor([1.0])`` is float64). Integers and booleans carry no gradient.
+    Operations follow NumPy: broadcasting, dtypes (NEP 50), and NumPy's own functions work on tensors, with
+    gradients. The graph lives as long as its result does.
+    """
+
+    __slots__ = ("_data", "_record", "_used", "_version")
+
+    grad: Array | None
+
+    def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None, label: str = "") -> None:
+        self._data = _array(data, dtype)
+        self._record: _Record | None = None
+        self._used = False
+        self._version = 0
+        self.grad = None
+        self.label = label
+        self.scope = None
+        self.requires_grad = False
+        if requires_grad:
+            self.requires_grad_()
+
+    @classmethod
+    def wrap(cls, data: Array) -> Tensor:
+        """A tensor around an array, which is shared and not copied."""
+        out = Tensor.__new__(Tensor)
+        out._data = data
+        out._record = None
+        out._used = False
+        out._version = 0
+        out.grad = None
+        out.label = ""
+        out.scope = None
+        out.requires_grad = False
+        return out
+
+    @property
+    def data(self) -> Array:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The array itself. Setting it (``p.data -= step``) keeps shape and dtype, and marks older graphs stale.
+
+        Writing through it (``p.data[0] = 1``) goes unnoticed by graphs that used it, as in PyTorch.
+        """
+        return self._data
+
+    @data.setter
+    def data(self, new: Any) -> None:
+        if new is not self._data:
+            array = np.asarray(constant(new), dtype=self._data.dtype)
+            if array.shape != self._data.shape:
+                raise ValueError(
+                    f"data of shape {array.shape} was given for a tensor of shape {self._data.shape}; "
+                    "make a new Tensor for another shape"
+                )
+            self._data = array
+        self._version += 1
+
+    @property
+    def operation(self) -> Operation | None:
+        """The operation that made this tensor; ``None`` for a leaf."""
+        return None if self._record is None else self._record.operation
+
+    @property
+    def parents(self) -> tuple[Tensor, ...]:
+        """The operands in their order; the same tensor twice for ``x * x``; empty for a leaf."""
+        return () if self._record is None else self._record.parents
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What else the operation was called with: axes, shapes, indices."""
+        return {} if self._record is None else self._record.attributes
+
+    @classmethod
+    def apply(cls, operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+        """Compute an operation on arrays and tensors, and link the result to its operands."""
+        needed = False
+        inputs: list[Any] = []
+        for operand in operands:
+            if isinstance(operand, Tensor):
+                inputs.append(operand._data)
+                needed = needed or operand.requires_grad
+            else:
+                inputs.append(_operand(operand, operation))
+        data = operation.forward(*inputs, **attributes)
+        saved = None
+        if operation.saves:
+            data, saved = data
+        if type(data) is not np.ndarray:
+            data = np.asarray(data)
+        out = Tensor.wrap(data)
+        if needed and graph.is_grad_enabled() and data.dtype.kind == "f":
+            stamp = 0
+            parents: list[Tensor] = []
+            for operand, array in zip(operands, inputs, strict=True):
+                if isinstance(operand, Tensor):
+                    operand._used = True
+                    stamp += operand._version
+                    parents.append(operand)
+                else:
+                    # A Python number takes the result's dtype, as it did in the forward pass.
+                    parents.append(Tensor.wrap(np.asarray(array, None if hasattr(array, "dtype") else data.dtype)))
+            out.requires_grad = True
+            out.scope = graph.current_scope()
+            out._record = _Record(operation, tuple(parents), tuple(inputs), attributes, saved, stamp)
+        return out
+
+    def backward(self, gradient: Any = None, retain_graph: bool = True) -> None:
+        """Compute the gradient of this tensor to every leaf it depends on, and add it to their ``grad``.
+
+        ``gradient``, of this tensor's shape, weights its elements; a tensor of one element needs none. The graph
+        is kept, with every inner node's gradient of the last pass, as long as its result is held: a second call
+        adds up in the leaves once more. ``retain_graph=False`` frees it on the way (what a training loop wants)
+        and keeps gradients of leaves alone.
+        """
+        if not self.requires_grad:
+            raise RuntimeError(
+                "backward: this Tensor depends on nothing that requires a gradient; create the inputs with "
+                "requires_grad=True, outside no_grad"
+            )
+        graph.backward(self, self.seed(gradient, "backward"), retain_graph=retain_graph)
+
+    def seed(self, gradient: Any, what: str) -> Array:
+        """The weights of this tensor's elements at the start of a backward pass, checked; 1 for a single element."""
+        if gradient is None:
+            if self._data.size != 1:
+                raise RuntimeError(
+                    f"{what}: a tensor of shape {self.shape} has no single derivative; reduce it first, as in "
+                    f"x.sum().backward(), or give the weight of each element: gradient of shape {self.shape}"
+                )
+            return np.ones_like(self._data)
+        seed = np.asarray(constant(gradient), dtype=self._data.dtype)
+        if seed.shape != self._data.shape:
+            raise ValueError(
+                f"{what}: the gradient has shape {seed.shape}, the tensor {self._data.shape}; they must agree"
+            )
+        return seed
+
+    def pull(self, gradient: Any, create_graph: bool, wanted: set[int] | None) -> Sequence[Any]:
+        """The vector-Jacobian product with this node's operation: one contribution a parent."""
+        record = self._record
+        if record is None:
+            return ()
+        parents = record.parents
+        if record is _RELEASED:
+            raise RuntimeError(
+                "backward: this part of the graph was released by backward(retain_graph=False); "
+                "run the forward computation again, or keep the graph with retain_graph=True"
+            )
+        stamp = self._version
+        for parent in parents:
+            stamp += parent._version
+        if stamp != record.stamp:
+            raise RuntimeError(
+                f"backward: an operand or the result of {record.operation.name!r} was modified after the forward pass "
+                "used it, so its gradient would be wrong; run the forward computation again after changing data"
+            )
+        needed = [p.requires_grad and (wanted is None or id(p) in wanted) for p in parents]
+        if create_graph:
+            return record.operation.pull(gradient, self, parents, needed, record.attributes, record.saved)
+        contributions = record.operation.pull(
+            gradient, self._data, record.inputs, needed, record.attributes, record.saved
+        )
+        return [
+            None if c is None else c if type(c) is np.ndarray and c.dtype == p.dtype else np.asarray(c, p.dtype)
+            for c, p in zip(contributions, parents, strict=True)
+        ]
+
+    def release(self) -> None:
+        """Drop the links to the parents; a later backward pass through this node is an error."""
+        self._record = _RELEASED
+
+    def store(self, gradient: Array, owned: bool) -> None:
+        """Add to the gradient of a leaf; an inner node shows the last pass. What is kept is never shared."""
+        if self._record is None and self.grad is not None:
+            self.grad = np.asarray(self.grad + gradient)
+        else:
+            self.grad = gradient if owned and gradient.base is None else gradient.copy()
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Switch on or off, in place, whether a leaf collects gradients."""
+        if requires_grad and self._data.dtype.kind != "f":
+            raise TypeError(
+                f"only floating-point tensors have gradients, not {self._data.dtype}; "
+                "write 1.0 for 1, or give dtype=float"
+            )
+        if not self.is_leaf:
+            raise RuntimeError(
+                "requires_grad can be changed on leaves alone; use detach() for the result of an operation"
+            )
+        self.requires_grad = requires_grad
+        return self
+
+    def detach(self) -> Tensor:
+        """The same array as a leaf that needs no gradient; the memory is shared."""
+        out = Tensor.wrap(self._data)
+        out.label = self.label
+        return out
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self.grad = None
+
+    def numpy(self) -> Array:
+        """The array, of a tensor that needs no gradient (``detach().numpy()`` of one that does)."""
+        return self.__array__()
+
+    def item(self) -> Any:
+        """The single element as a Python number."""
+        return self._data.item()
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        return self._data.tolist()
+
+    @classmethod
+    def plain(cls, function: Any, inputs: tuple[Any, ...], **options: Any) -> Tensor:
+        """The result of a function without gradient, on the operands' data."""
+        return Tensor.wrap(np.asarray(function(*map(constant, inputs), **options)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if self.requires_grad:
+            raise RuntimeError(
+                "this Tensor needs a gradient, which a plain array would lose: use x.data, or x.detach(), to say so"
+            )
+        return np.array(self._data, dtype=dtype, copy=copy)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        return numpy_functions.call(function, args, options, self)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        operation = numpy_functions.UFUNC_METHODS.get((ufunc, method))
+        if operation is not None and "out" not in options:
+            return operation(*inputs, **options)
+        return super().__array_ufunc__(ufunc, method, *inputs, **options)
+
+    def __lt__(self, other: Any) -> Tensor:
+        return self.plain(np.less, (self, other))
+
+    def __le__(self, other: Any) -> Tensor:
+        return self.plain(np.less_equal, (self, other))
+
+    def __gt__(self, other: Any) -> Tensor:
+        return self.plain(np.greater, (self, other))
+
+    def __ge__(self, other: Any) -> Tensor:
+        return self.plain(np.greater_equal, (self, other))
+
+    def __eq__(self, other: Any) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self.plain(np.equal, (self, other))
+
+    def __ne__(self, other: Any) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self.plain(np.not_equal, (self, other))
+
+    __hash__ = object.__hash__
+
+    def __and__(self, other: Any) -> Tensor:
+        return self.plain(np.bitwise_and, (self, other))
+
+    def __or__(self, other: Any) -> Tensor:
+        return self.plain(np.bitwise_or, (self, other))
+
+    def __invert__(self) -> Tensor:
+        return self.plain(np.invert, (self,))
+
+    __rand__ = __and__
+    __ror__ = __or__
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if not self.is_leaf or (graph.is_grad_enabled() and (self._used or self.requires_grad)):
+            raise RuntimeError(
+                "assigning into a Tensor that a graph uses would make its gradients wrong. Build a new one with "
+                "np.where or np.concatenate; or, to change a leaf before the next forward pass, assign within no_grad()"
+            )
+        if not self._data.flags.writeable:
+            self._data = self._data.copy()
+        plain = tuple(map(constant, index)) if isinstance(index, tuple) else constant(index)
+        self._data[plain] = constant(value)
+        self._version += 1
+
+    def __len__(self) -> int:
+        if self._data.ndim == 0:
+            raise TypeError("a Tensor of shape () has no length")
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __float__(self) -> float:
+        return float(self._data.item())
+
+    def __int__(self) -> int:
+        return int(self._data.item())
+
+    def __bool__(self) -> bool:
+        if self._data.size != 1:
+            raise ValueError(
+                f"the truth of a Tensor of shape {self.shape} is ambiguous; say x.any() or x.all(), and '&' for 'and'"
+            )
+        return bool(self._data.item())
+
+    def __index__(self) -> int:
+        return self._data.__index__()
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data.item(), spec) if spec else repr(self)
+
+    def __repr__(self) -> str:
+        parts = [np.array2string(self._data, separator=", ", prefix="Tensor(")]
+        if self._data.dtype not in (np.float64, np.int64, np.bool):
+            parts.append(f"dtype={self._data.dtype}")
+        if self._record is not None:
+            parts.append(f"op={self.op!r}")
+        elif self.requires_grad:
+            parts.append("requires_grad=True")
+        if self.label:
+            parts.append(f"label={self.label!r}")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        if self._record is not None:
+            raise RuntimeError("only leaf Tensors can be copied: this one is the result of an operation; detach() it")
+        twin = type(self).__new__(type(self))
+        Tensor.__init__(twin, self._data, self.requires_grad, label=self.label)
+        twin.grad = None if self.grad is None else self.grad.copy()
+        memo[id(self)] = twin
+        return twin
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a Tensor is not pickled, since its graph would be lost: save x.data, or a module's state_dict()"
+        )
+
+
+def _array(data: Any, dtype: Any) -> Array:
+    """A copy of the data as an array of numbers in the machine's byte order."""
+    if isinstance(data, (list, tuple)) and any(isinstance(part, Node) for part in data):
+        raise TypeError(
+            "Tensor(...) of a list of Tensors would lose their graph: join them with np.stack or np.concatenate"
+        )
+    if isinstance(data, Value):
+        raise TypeError("a Value is of the scalar engine; make a Tensor of its number: Tensor(v.data)")
+    array = np.array(constant(data), dtype=dtype)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"a Tensor holds real numbers or booleans, not {array.dtype} ({data!r:.60}); "
+            "ragged lists and text have no gradient"
+        )
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _operand(x: Any, operation: Operation) -> Any:
+    """A plain operand, ready for NumPy: Python numbers stay as they are, so that they adapt to the dtype."""
+    if isinstance(x, (float, int)) and not isinstance(x, np.generic):
+        return x
+    if isinstance(x, Value):
+        raise TypeError(
+            f"{operation.name!r} joins a Tensor and a Value: they are two engines; use one of them, or x.data"
+        )
+    if not isinstance(x, (np.ndarray, np.generic)):
+        return _array(x, None)
+    if x.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{operation.name!r} joins a Tensor and an array of {x.dtype}; only real numbers have gradients"
+        )
+    return x
