@@ -1,0 +1,413 @@
+"""Tests of tinygrad_lm.text: graphemes, vocabularies, reading, cleaning and splitting names, sliding windows."""
+
+import ast
+import itertools
+import json
+import sys
+import time
+import unicodedata
+from pathlib import Path
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tinygrad_lm import text
+from tinygrad_lm.text import (
+    DataError,
+    NameDataset,
+    Vocabulary,
+    bundled_names,
+    clean_names,
+    graphemes,
+    read_names,
+    split_names,
+)
+
+A_TO_Z = "abcdefghijklmnopqrstuvwxyz"
+LETTERS = Vocabulary()
+FAMILY = "\U0001f469\u200d\U0001f467"
+names_a_to_z = st.text(A_TO_Z, min_size=1, max_size=12)
+# Letters, numbers, marks, joiners and symbols of every script; what a vocabulary of names can hold.
+printable = st.text(st.characters(exclude_categories=("Cc", "Cs", "Z"), exclude_characters="-"), min_size=1)
+
+
+def refuses(call, *words):
+    """The call raises DataError, and its message holds every word."""
+    with pytest.raises(DataError) as caught:
+        call()
+    for word in words:
+        assert word in str(caught.value), str(caught.value)
+
+
+class TestGraphemes:
+    @pytest.mark.parametrize(
+        ("text", "parts"),
+        [
+            ("", []),
+            ("abid", ["a", "b", "i", "d"]),
+            ("कृष्ण", ["कृ", "ष्", "ण"]),
+            ("प्रिया", ["प्", "रि", "या"]),
+            ("e\u0301a", ["é", "a"]),  # composed by NFC
+            ("x\u0301\u0323", ["x\u0323\u0301"]),  # no composed form: the marks stay, in canonical order
+            ("\u0301a", ["\u0301", "a"]),  # nothing to stand on
+            ("क्\u200dष", ["क्\u200d", "ष"]),
+            ("❤\ufe0fa", ["❤\ufe0f", "a"]),
+            (FAMILY, ["\U0001f469\u200d", "\U0001f467"]),  # documented: emoji are not joined
+            ("\r\n", ["\r", "\n"]),
+            ("a\0\x1b", ["a", "\0", "\x1b"]),
+            ("\ud800a", ["\ud800", "a"]),
+            ("\ufeffa", ["\ufeff", "a"]),
+        ],
+    )
+    def test_examples(self, text, parts):
+        assert graphemes(text) == parts
+
+    @given(st.text(st.characters()))
+    def test_nothing_is_lost_or_reordered(self, text):
+        assert "".join(graphemes(text)) == unicodedata.normalize("NFC", text)
+
+    @given(st.text(st.characters()))
+    def test_only_the_first_grapheme_can_start_with_a_mark(self, text):
+        assert not any(unicodedata.category(part[0]).startswith("M") for part in graphemes(text)[1:])
+
+
+class TestVocabulary:
+    def test_27_tokens_by_default(self):
+        assert len(LETTERS) == 27
+        assert LETTERS.tokens == (*A_TO_Z, "-")
+        assert LETTERS.encode("az") == [0, 25]
+        assert (LETTERS.boundary, LETTERS.boundary_id) == ("-", 26)
+        assert Vocabulary(boundary=".").tokens == (*A_TO_Z, ".")
+        assert repr(LETTERS) == f"Vocabulary('{A_TO_Z}', boundary='-')"
+
+    def test_membership_equality_hash(self):
+        assert "a" in LETTERS and "-" in LETTERS
+        assert "A" not in LETTERS and "ab" not in LETTERS and "" not in LETTERS and 0 not in LETTERS
+        assert "e\u0301" in Vocabulary("é")
+        assert Vocabulary(A_TO_Z) == LETTERS and hash(Vocabulary(A_TO_Z)) == hash(LETTERS)
+        assert Vocabulary(boundary=".") != LETTERS and Vocabulary("ba") != Vocabulary("ab")
+        assert LETTERS.tokens != LETTERS
+
+    @pytest.mark.parametrize("name", ["कृष्ण", "प्रिया", "ரவி", "নিপুণ", "zoë", "ज्योत्स्ना", "क्\u200dष", FAMILY])
+    def test_names_in_any_alphabet_survive(self, name):
+        vocabulary = Vocabulary.from_names([name])
+        assert vocabulary.decode(vocabulary.encode(name)) == unicodedata.normalize("NFC", name)
+        assert vocabulary.tokens[:-1] == tuple(sorted(set(graphemes(name))))
+
+    @given(printable)
+    def test_round_trip(self, text):
+        vocabulary = Vocabulary.from_names([text])
+        ids = vocabulary.encode(text)
+        assert vocabulary.decode(ids) == vocabulary.decode(np.array(ids)) == unicodedata.normalize("NFC", text)
+        assert Vocabulary.from_json(json.loads(json.dumps(vocabulary.to_json()))) == vocabulary
+
+    def test_unknown_characters_are_named(self):
+        refuses(lambda: LETTERS.encode("abiD"), "'D' (U+0044) at position 3 of 'abiD'", "lower case, 'd'")
+        refuses(lambda: LETTERS.encode("a-b"), "'-' (U+002D) at position 1", "boundary", "Take it out")
+        refuses(lambda: LETTERS.encode("aकृ"), "(U+0915 U+0943) at position 1", "Vocabulary.from_names")
+        refuses(lambda: LETTERS.encode("x\ud800"), r"'\ud800' (U+D800) at position 1")
+        refuses(lambda: LETTERS.encode("\0"), r"'\x00' (U+0000) at position 0")
+        refuses(lambda: LETTERS.encode("a" * 100_000 + "!"), "position 100000 of 'aaaaa", "aaa... is not among")
+        assert LETTERS.unknown("a-Bé") == ["-", "B", "é"]
+
+    @pytest.mark.parametrize(
+        ("ids", "shown"),
+        [
+            ([0, -1], "-1 at position 1"),
+            ([27], "27 at position 0"),
+            ([True], "True"),
+            ([1.0], "1.0"),
+            ("ab", "'ab'"),
+            ([10**30], str(10**30)),
+            ([[0], [1, 2]], "[0]"),
+            (np.array([0.0]), "0.0"),
+            (np.array([False]), "False"),
+            (np.array([0, 1, -3]), "-3 at position 2"),
+            (np.array([2**63], dtype=np.uint64), str(2**63)),
+        ],
+    )
+    def test_ids_are_checked(self, ids, shown):
+        refuses(lambda: LETTERS.decode(ids), "integers from 0 to 26", shown)
+        refuses(lambda: LETTERS.one_hot(ids), "integers from 0 to 26", shown)
+
+    def test_decode_takes_one_sequence(self):
+        refuses(lambda: LETTERS.decode(np.zeros((2, 3), int)), "(2, 3)")
+        refuses(lambda: LETTERS.decode(3), "one sequence")
+        assert LETTERS.decode([]) == "" and LETTERS.decode(np.uint8([26, 0])) == "-a"
+        assert LETTERS.decode([np.int32(1)]) == "b"
+
+    def test_one_hot(self):
+        rows = LETTERS.one_hot([[0, 26], [3, 3]])
+        assert rows.shape == (2, 2, 27) and rows.dtype == np.float32
+        assert np.array_equal(rows.argmax(-1), [[0, 26], [3, 3]]) and np.array_equal(rows.sum(-1), np.ones((2, 2)))
+        every = LETTERS.one_hot(np.arange(27), dtype=np.float64)
+        assert every.dtype == np.float64 and np.array_equal(every, np.eye(27))
+        distances = [np.linalg.norm(a - b) for a, b in itertools.combinations(every, 2)]
+        assert np.allclose(distances, np.sqrt(2))
+        assert LETTERS.one_hot([]).shape == (0, 27) and LETTERS.one_hot(5).shape == (27,)
+
+    def test_tokens_are_checked(self):
+        refuses(lambda: Vocabulary([]), "at least one token")
+        refuses(lambda: Vocabulary("aba"), "'a'", "twice")
+        refuses(lambda: Vocabulary(["é", "e\u0301"]), "twice")
+        refuses(lambda: Vocabulary(["ab"]), "a token is one character", "'ab'")
+        refuses(lambda: Vocabulary("ab", boundary=""), "the boundary is one character", "''")
+        refuses(lambda: Vocabulary("ab", boundary="b"), "boundary 'b'", "boundary='.'")
+        for junk in ("\0", "\x1b", "\n", "\ud800"):
+            refuses(lambda junk=junk: Vocabulary(["a", junk]), "can be printed", repr(junk))
+        refuses(lambda: Vocabulary.from_names(["jean-luc"]), "boundary '-'", "boundary='.'")
+        refuses(lambda: Vocabulary.from_names([" ", ""]), "no character")
+        assert Vocabulary.from_names(["jean-luc"], boundary=".").decode([0]) == "-"
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            [],
+            {"tokens": ["a"]},
+            {"tokens": "a", "boundary": "-"},
+            {"tokens": ["a"], "boundary": "-", "x": 1},
+            {"tokens": ["a", 1], "boundary": "-"},
+            {"tokens": ["a"], "boundary": None},
+            {"tokens": ["a", "a"], "boundary": "-"},
+            {"tokens": [], "boundary": "-"},
+        ],
+    )
+    def test_damaged_json_is_refused(self, data):
+        with pytest.raises(DataError):
+            Vocabulary.from_json(data)
+
+    def test_from_file(self, tmp_path):
+        path = tmp_path / "names.txt"
+        path.write_text("कृष्ण\r\nराम \n", encoding="utf-8-sig")
+        assert Vocabulary.from_file(path).tokens == ("कृ", "ण", "म", "रा", "ष्", "-")
+
+
+class TestReadNames:
+    def read(self, tmp_path, raw):
+        path = tmp_path / "names.txt"
+        path.write_bytes(raw)
+        return read_names(str(path))
+
+    @pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"])
+    @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+    def test_line_endings_and_byte_order_mark(self, tmp_path, ending, mark):
+        raw = mark + ending.join([b"abid", b"", b" zara"])
+        assert self.read(tmp_path, raw) == self.read(tmp_path, raw + ending) == ["abid", "", " zara"]
+
+    @given(st.lists(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\r\n\0"))))
+    @example(["a\x0bb\x85c\u2028d"])  # str.splitlines would cut these
+    def test_every_line_comes_back(self, tmp_path_factory, lines):
+        lines = ["first", *lines]
+        path = tmp_path_factory.mktemp("lines") / "names.txt"
+        path.write_bytes("".join(f"{line}\n" for line in lines).encode())
+        assert read_names(path) == lines
+
+    def test_what_is_no_list_of_names(self, tmp_path):
+        refuses(lambda: read_names(tmp_path / "no.txt"), "no.txt", "no file", "one name a line")
+        refuses(lambda: read_names(tmp_path), "is a directory")
+        refuses(lambda: read_names("a\0b"), r"a\x00b", "cannot be read")
+        for empty in (b"", b"\xef\xbb\xbf", b" \r\n\t\n"):
+            refuses(lambda empty=empty: self.read(tmp_path, empty), "is empty")
+        refuses(lambda: self.read(tmp_path, b"abid\0"), "binary", "byte 4 is NUL")
+        refuses(lambda: self.read(tmp_path, "abid".encode("utf-16")), "UTF-16", "Save it as UTF-8")
+        refuses(lambda: self.read(tmp_path, b"abid\nzo\xeb\n"), "byte 7, on line 2, is 0xeb", "Save it as UTF-8")
+        refuses(lambda: self.read(tmp_path, b"\xef\xbb\xbfzo\xeb"), "byte 5, on line 1")
+
+    def test_a_file_that_may_not_be_read(self, monkeypatch):
+        monkeypatch.setattr(Path, "read_bytes", Mock(side_effect=PermissionError(13, "Permission denied")))
+        refuses(lambda: read_names("names.txt"), "'names.txt' cannot be read", "Permission denied", "UTF-8")
+
+
+class TestCleanNames:
+    def test_reasons(self):
+        lines = ["Abid", " zara\t", "", "abid", "zoë", "a-b", "al", "maximilian", "  "]
+        cleaned = clean_names(lines, LETTERS, min_length=3, max_length=8)
+        assert cleaned.kept == ("abid", "zara")
+        assert cleaned.dropped == {
+            "empty": ("", "  "),
+            "duplicate": ("abid",),
+            "characters outside the vocabulary": ("zoë", "a-b"),
+            "shorter than 3": ("al",),
+            "longer than 8": ("maximilian",),
+        }
+
+    def test_case_is_kept_where_the_vocabulary_has_upper_case(self):
+        assert clean_names(["Abid", "abid"], Vocabulary("abidA")).kept == ("Abid", "abid")
+        assert clean_names(["Abid"], Vocabulary("abid", boundary="E")).kept == ("abid",)
+
+    def test_lengths_count_graphemes(self):
+        lines = ["कृष्ण", "राम"]
+        assert clean_names(lines, Vocabulary.from_names(lines), min_length=3).kept == ("कृष्ण",)
+
+    def test_equal_names_in_two_unicode_forms_are_one(self):
+        assert clean_names(["zoë", "zoe\u0308"], Vocabulary("zoë")).kept == ("zoë",)
+
+    @pytest.mark.parametrize("junk", ["a\0b", "a\x1b[31m", "ab\u0301", "ab" + FAMILY, "ab\ud800", "a\rb", "a\ufeffb"])
+    def test_strange_characters_are_dropped_with_their_line(self, junk):
+        cleaned = clean_names(["abid", junk], LETTERS)
+        assert cleaned.kept == ("abid",)
+        assert cleaned.dropped == {"characters outside the vocabulary": (junk,)}
+
+    @given(st.lists(printable, min_size=1))
+    def test_a_vocabulary_from_the_names_drops_only_duplicates(self, lines):
+        cleaned = clean_names(lines, Vocabulary.from_names(lines))
+        assert set(cleaned.dropped) <= {"duplicate"}
+        assert len(cleaned.kept) + len(cleaned.dropped.get("duplicate", ())) == len(lines)
+        assert len(set(cleaned.kept)) == len(cleaned.kept)
+
+    def test_nothing_left(self):
+        refuses(lambda: clean_names([], LETTERS), "no line was given")
+        refuses(lambda: clean_names(["राम", "Zoë", ""], LETTERS), "3 line(s)", "vocabulary (2)", "empty (1)", "'ë'")
+        refuses(lambda: clean_names(["राम"], LETTERS), "Vocabulary.from_names")
+        refuses(lambda: clean_names(["al"], LETTERS, min_length=4), "shorter than 4 (1)", "min_length")
+        refuses(lambda: clean_names(["al"], LETTERS, min_length=0), "min_length", "from 1 up", "0")
+        refuses(lambda: clean_names(["al"], LETTERS, 3, 2), "max_length", "from 3 up", "2")
+
+
+class TestSplitNames:
+    @given(st.lists(names_a_to_z, min_size=3, max_size=60), st.integers(0, 2**70), st.randoms())
+    def test_no_leak_nothing_lost_order_of_the_input_does_not_matter(self, names, seed, random):
+        if len(set(names)) < 3:
+            names += ["aa", "bb", "cc"]
+        split = split_names(names, seed)
+        assert sorted(itertools.chain(*split)) == sorted(set(names))
+        assert all(split)
+        random.shuffle(names)
+        assert split_names(names, seed) == split
+
+    def test_seed(self):
+        names = bundled_names()
+        assert split_names(names, 0) == split_names(names)
+        assert len({split_names(names, seed).test for seed in range(20)}) == 20
+        refuses(lambda: split_names(names, -1), "the seed", "-1")
+        refuses(lambda: split_names(names, True), "the seed", "True")
+        refuses(lambda: split_names(names, None), "the seed", "None")
+
+    def test_sizes(self):
+        names = bundled_names()
+        split = split_names(names)
+        assert len(split.validation) == len(split.test) == round(0.1 * len(names))
+        assert [len(part) for part in split_names(names[:4])] == [2, 1, 1]
+        assert [len(part) for part in split_names(names[:100], fractions=(0.5, 0.3, 0.2))] == [50, 30, 20]
+
+    def test_too_few_names(self):
+        refuses(lambda: split_names(["abid"]), "1 different name(s)", "at least three")
+        refuses(lambda: split_names(["abid"] * 50), "1 different name(s) (50 with the repeated ones)")
+        refuses(lambda: split_names(list("abcd"), fractions=(0.01, 0.49, 0.5)), "larger first fraction")
+        refuses(lambda: split_names([]), "0 different")
+        refuses(lambda: split_names("abid"), "the string 'abid'")
+
+    @pytest.mark.parametrize(
+        "fractions", [(0.8, 0.2), (0.8, 0.1, 0.2), (1.0, 0.0, 0.0), (1.2, -0.1, -0.1), (float("nan"), 0.5, 0.5)]
+    )
+    def test_fractions(self, fractions):
+        refuses(lambda: split_names(list("abcdef"), fractions=fractions), "whose sum is 1", "(0.8, 0.1, 0.1)")
+
+
+def windows_one_by_one(names, context):
+    """The reference: the definition of the sliding window, spelt out."""
+    for name in names:
+        padded = "-" * context + name + "-"
+        for start in range(len(name) + 1):
+            yield padded[start : start + context], padded[start + context]
+
+
+class TestNameDataset:
+    def test_the_table_of_the_lecture(self):
+        dataset = NameDataset(["abid", "aabid"], LETTERS)
+        assert dataset.windows("abid") == [("---", "a"), ("--a", "b"), ("-ab", "i"), ("abi", "d"), ("bid", "-")]
+        assert len(dataset.windows("aabid")) == 6 and len(dataset) == 11
+        dotted = NameDataset(["aabid"], Vocabulary(boundary="."))
+        assert dotted.windows("aabid")[0] == ("...", "a") and dotted.windows("aabid")[5] == ("bid", ".")
+        assert repr(dataset) == "NameDataset(2 names, 11 windows, context 3)"
+
+    @given(st.lists(names_a_to_z, min_size=1, max_size=8), st.integers(1, 15))
+    def test_windows_are_the_definition(self, names, context):
+        dataset = NameDataset(names, LETTERS, context)
+        expected = list(windows_one_by_one(names, context))
+        assert dataset.contexts.shape == (len(dataset), context) and dataset.targets.shape == (len(dataset),)
+        assert dataset.contexts.dtype == dataset.targets.dtype == np.int64
+        decoded = zip(map(LETTERS.decode, dataset.contexts), LETTERS.decode(dataset.targets), strict=True)
+        assert list(decoded) == expected == list(itertools.chain(*map(dataset.windows, names)))
+
+    def test_devanagari(self):
+        vocabulary = Vocabulary.from_names(["कृष्ण"])
+        windows = NameDataset(["कृष्ण"], vocabulary, 2).windows("कृष्ण")
+        assert windows == [("--", "कृ"), ("-कृ", "ष्"), ("कृष्", "ण"), ("ष्ण", "-")]
+
+    def test_batches_are_one_epoch(self):
+        dataset = NameDataset(["abid", "aabid"], LETTERS)
+        everything = [(*row, target) for row, target in zip(dataset.contexts.tolist(), dataset.targets, strict=True)]
+        for batch_size, sizes in ((1, [1] * 11), (4, [4, 4, 3]), (11, [11])):
+            batches = list(dataset.batches(batch_size, np.random.default_rng(0)))
+            assert [len(targets) for _, targets in batches] == sizes
+            seen = [(*row, y) for rows, ys in batches for row, y in zip(rows.tolist(), ys, strict=True)]
+            assert sorted(seen) == sorted(everything)
+            assert batch_size == 1 or seen != everything
+        rng = np.random.default_rng(0)
+        in_order = list(dataset.batches(4, rng, shuffle=False))
+        assert np.array_equal(np.concatenate([targets for _, targets in in_order]), dataset.targets)
+        assert rng.bit_generator.state == np.random.default_rng(0).bit_generator.state
+
+    def test_batches_follow_the_generator(self):
+        dataset = NameDataset(bundled_names(), LETTERS)
+        for draw in (lambda rng: next(dataset.batches(8, rng)), lambda rng: dataset.sample(8, rng)):
+            one, same, other = (draw(np.random.Generator(np.random.PCG64(seed))) for seed in (0, 0, 1))
+            assert np.array_equal(one[0], same[0]) and np.array_equal(one[1], same[1])
+            assert not np.array_equal(one[0], other[0])
+
+    def test_sample_draws_every_window_with_replacement(self):
+        dataset = NameDataset(["abid"], LETTERS)
+        rng = np.random.default_rng(0)
+        draws = [dataset.sample(5, rng) for _ in range(200)]
+        assert any(len(set(targets.tolist())) < 5 for _, targets in draws)
+        pairs = {
+            (LETTERS.decode(row), LETTERS.decode([y])) for rows, ys in draws for row, y in zip(rows, ys, strict=True)
+        }
+        assert pairs == set(dataset.windows("abid"))
+        assert draws[0][0].shape == (5, 3) and draws[0][1].shape == (5,) and draws[0][0].dtype == np.int64
+
+    def test_a_batch_cannot_change_the_data(self):
+        dataset = NameDataset(["abid"], LETTERS)
+        for contexts, targets in (dataset.sample(2, np.random.default_rng(0)), next(dataset.batches(5, None, False))):
+            contexts[:], targets[:] = 7, 7
+        assert dataset.windows("abid")[0] == ("---", "a") and dataset.targets.tolist() == [0, 1, 8, 3, 26]
+        for own in (dataset.contexts, dataset.targets):
+            with pytest.raises(ValueError, match="read-only"):
+                own[:] = 1
+
+    def test_settings_are_checked(self):
+        for context in (0, -1, True, 2.0, None, "3"):
+            refuses(lambda context=context: NameDataset(["abid"], LETTERS, context), "context", repr(context))
+        dataset = NameDataset(["abid"], LETTERS)
+        rng = np.random.default_rng(0)
+        for draw in (dataset.sample, dataset.batches):
+            for size in (0, -1, True, 2.0, None):
+                refuses(lambda size=size, draw=draw: draw(size, rng), "batch size", "from 1 up", repr(size))
+            refuses(lambda draw=draw: draw(6, rng), "batch of 6", "5 windows", "at most 5")
+        assert len(NameDataset(["abid"], LETTERS, np.int64(2)).windows("abid")[0][0]) == 2
+
+    def test_names_are_checked(self):
+        refuses(lambda: NameDataset([], LETTERS), "at least one name")
+        refuses(lambda: NameDataset("abid", LETTERS), "the string 'abid'")
+        refuses(lambda: NameDataset(["abid", ""], LETTERS), "name 1", "empty", "clean_names")
+        refuses(lambda: NameDataset(["abid", "Zara"], LETTERS), "'Z' (U+005A)")
+
+    def test_thirty_thousand_names_in_well_under_a_second(self):
+        names = (bundled_names() * 20)[:30_000]
+        start = time.process_time()
+        NameDataset(names, LETTERS)
+        assert time.process_time() - start < 0.5
+
+
+def test_the_package_needs_numpy_and_the_standard_library_alone():
+    allowed = {"numpy", "tinygrad_lm.text", *sys.stdlib_module_names}
+    for file in Path(text.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module] if isinstance(node, ast.ImportFrom) else []
+            for module in modules:
+                assert any(f"{module}.".startswith(f"{name}.") for name in allowed), (file.name, module)

@@ -1,0 +1,21 @@
+"""Text as a model sees it: vocabularies, lists of names, and sliding windows. Needs NumPy alone."""
+
+from tinygrad_lm.text.dataset import NameDataset
+from tinygrad_lm.text.errors import DataError
+from tinygrad_lm.text.files import bundled_names, read_names
+from tinygrad_lm.text.graphemes import graphemes
+from tinygrad_lm.text.names import CleanedNames, Split, clean_names, split_names
+from tinygrad_lm.text.vocabulary import Vocabulary
+
+__all__ = [
+    "Vocabulary",
+    "graphemes",
+    "read_names",
+    "bundled_names",
+    "clean_names",
+    "CleanedNames",
+    "split_names",
+    "Split",
+    "NameDataset",
+    "DataError",
+]
