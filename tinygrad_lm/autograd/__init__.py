@@ -1,5 +1,6 @@
 """The two engines, ``Value`` and ``Tensor``, and what is computed with their graphs."""
 
+from tinygrad_lm.autograd.arrays import data_of, grad_of, to_values
 from tinygrad_lm.autograd.derivatives import grad, hessian, hvp, jacobian
 from tinygrad_lm.autograd.graph import enable_grad, is_grad_enabled, no_grad, topological_order
 from tinygrad_lm.autograd.tensor import Tensor
@@ -8,12 +9,15 @@ from tinygrad_lm.autograd.value import Value
 __all__ = [
     "Tensor",
     "Value",
+    "data_of",
     "enable_grad",
     "grad",
+    "grad_of",
     "hessian",
     "hvp",
     "is_grad_enabled",
     "jacobian",
     "no_grad",
+    "to_values",
     "topological_order",
 ]

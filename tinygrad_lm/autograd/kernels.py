@@ -80,11 +80,10 @@ def check_ids(ids: Any, size: int, what: str) -> np.ndarray[Any, Any]:
     array = np.asarray(constant(ids))
     if array.dtype.kind not in "iu":
         raise TypeError(f"{what} must be integers, not {array.dtype}; give class or token numbers from 0 to {size - 1}")
-    if array.size:
-        low, high = array.min(), array.max()
-        if low < 0 or high >= size:
-            position = tuple(int(i) for i in np.argwhere((array < 0) | (array >= size))[0])
-            raise IndexError(f"{what}: {array[position]} at position {position} is outside 0 to {size - 1}")
+    # As unsigned numbers negative ids are huge: one look for both ends.
+    if array.size and array.view(f"u{array.itemsize}").max() >= size:
+        position = tuple(int(i) for i in np.argwhere((array < 0) | (array >= size))[0])
+        raise IndexError(f"{what}: {array[position]} at position {position} is outside 0 to {size - 1}")
     return array
 
 

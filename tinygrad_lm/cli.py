@@ -1,0 +1,174 @@
+"""The command ``tinygrad-lm``: its options, and the errors a user may meet, each as a sentence."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TextIO
+
+from tinygrad_lm import __version__
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, by the convention of shells."""
+
+NGRAMS = {"unigram": 1, "bigram": 2, "trigram": 3, "4gram": 4, "5gram": 5, "6gram": 6}
+NEURAL_OPTIONS = (
+    *("context", "embedding", "hidden", "activation", "epochs", "steps", "batch_size", "lr"),
+    *("optimizer", "schedule", "weight_decay"),
+)
+NGRAM_OPTIONS = ("smoothing",)
+
+
+class UsageError(Exception):
+    """Options that do not go together."""
+
+
+def _number(kind: type, low: float, high: float, what: str) -> Callable[[str], Any]:
+    """An argparse type: a number within bounds, or a sentence."""
+
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high or math.isinf(value):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+        return value
+
+    return parse
+
+
+COUNT = _number(int, 1, 1 << 30, "a whole number from 1")
+SEED = _number(int, 0, 1 << 62, "a whole number from 0")
+RATE = _number(float, 0, math.inf, "a finite number from 0")
+PROBABILITY = _number(float, 5e-324, 1, "a probability above 0 and at most 1")
+
+
+def _sizes(text: str) -> list[int]:
+    return [COUNT(part) for part in text.split(",")]
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and options."""
+    top = argparse.ArgumentParser(
+        prog="tinygrad-lm", description="Train character language models of names, sample from them, evaluate them."
+    )
+    top.add_argument("--version", action="version", version=f"tinygrad-lm {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    train = commands.add_parser("train", help="train a model on a list of names and write new ones")
+    train.add_argument("--model", choices=["mlp", *NGRAMS], default=None, help="the model family (default: mlp)")
+    data = train.add_argument_group("data")
+    data.add_argument("--data", metavar="FILE", help="one name a line, UTF-8 (default: the bundled Indian names)")
+    data.add_argument("--alphabet", choices=["latin", "data"], help="a to z (default), or all letters in the data")
+    data.add_argument("--boundary", metavar="C", help="how the start and end of a name are written (default: -)")
+    data.add_argument("--min-length", type=COUNT, metavar="N", help="drop shorter names (default: 1)")
+    data.add_argument("--max-length", type=COUNT, metavar="N", help="drop longer names (default: none)")
+    neural = train.add_argument_group("the neural model")
+    neural.add_argument("--context", type=COUNT, help="how many characters it sees (default: 3)")
+    neural.add_argument("--embedding", type=COUNT, help="numbers a character (default: 10)")
+    neural.add_argument("--hidden", type=_sizes, metavar="N[,N...]", help="hidden layer sizes (default: 200)")
+    neural.add_argument("--activation", choices=["tanh", "relu"], help="after each hidden layer (default: tanh)")
+    length = neural.add_mutually_exclusive_group()
+    length.add_argument("--epochs", type=COUNT, help="passes over the data")
+    length.add_argument("--steps", type=COUNT, help="batches to train on (default: 8000)")
+    neural.add_argument("--batch-size", type=COUNT, help="examples a step (default: 64)")
+    neural.add_argument("--lr", type=RATE, help="learning rate (default: 0.003; 0.3 for sgd)")
+    neural.add_argument("--optimizer", choices=["sgd", "adam", "adamw"], help="default: adamw")
+    neural.add_argument("--schedule", choices=["constant", "linear", "cosine", "step"], help="default: cosine")
+    neural.add_argument("--weight-decay", type=RATE, help="of matrices (default: 0.06; 0 for sgd and adam)")
+    counting = train.add_argument_group("the counting models")
+    counting.add_argument("--smoothing", type=RATE, help="added to every count (default: what validates best)")
+    run = train.add_argument_group("the run")
+    run.add_argument("--seed", type=SEED, help="decides split, weights, batches and samples (default: 0)")
+    run.add_argument("--out", metavar="DIR", help="the run folder (default: runs/MODEL-1, or the next free number)")
+    run.add_argument("--resume", metavar="RUN", help="go on with a stopped run; all its settings are kept")
+
+    sample = commands.add_parser("sample", help="write names with a trained model")
+    sample.add_argument("run", metavar="RUN", help="a run folder")
+    sample.add_argument("--prefix", default="", help="how each name begins")
+    sample.add_argument("-n", dest="count", type=COUNT, default=20, help="how many (default: 20)")
+    sample.add_argument("--temperature", type=RATE, default=1.0, help="0 is greedy, 1 as learned, above 1 bolder")
+    sample.add_argument("--top-k", type=COUNT, help="draw from the k likeliest characters alone")
+    sample.add_argument("--top-p", type=PROBABILITY, help="draw from the likeliest that together reach p")
+    sample.add_argument("--max-length", type=COUNT, default=30, help="cut longer names (default: 30)")
+    sample.add_argument("--seed", type=SEED, default=0, help="same seed, same names (default: 0)")
+    sample.add_argument("--trace", action="store_true", help="show each step: context, options, roll, choice")
+
+    evaluate = commands.add_parser("evaluate", help="how well a model predicts the names of a file")
+    evaluate.add_argument("run", metavar="RUN", help="a run folder")
+    evaluate.add_argument("file", metavar="FILE", help="one name a line, UTF-8")
+    return top
+
+
+def _check_train(options: argparse.Namespace) -> None:
+    """Refuse options that the chosen model would ignore."""
+    given = {name for name, value in vars(options).items() if value is not None} - {"command"}
+    if options.resume is not None:
+        beside = given - {"resume"}
+        if beside:
+            raise UsageError(
+                f"--resume keeps the settings of the run: leave out --{sorted(beside)[0].replace('_', '-')}"
+            )
+        return
+    options.model = options.model or "mlp"
+    ignored = NGRAM_OPTIONS if options.model == "mlp" else NEURAL_OPTIONS
+    for name in ignored:
+        if name in given:
+            raise UsageError(f"--{name.replace('_', '-')} means nothing to the model {options.model!r}; leave it out")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command. Returns 0 when done, 1 after a failure, 2 for wrong usage, 130 after Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        _never_fail_to_encode(stream)
+    top = parser()
+    try:
+        options = top.parse_args(arguments)
+        if options.command == "train":
+            _check_train(options)
+        return _run(options)
+    except SystemExit as exit:
+        return exit.code if isinstance(exit.code, int) else 1
+    except UsageError as error:
+        top.print_usage(sys.stderr)
+        return _say(error, 2)
+    except KeyboardInterrupt:
+        return _say("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has gone (as 'head' does): nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    from tinygrad_lm import commands
+    from tinygrad_lm.models import ModelFileError
+    from tinygrad_lm.text import DataError
+    from tinygrad_lm.training import TrainingError
+
+    try:
+        return getattr(commands, options.command)(options)
+    except (DataError, ModelFileError, TrainingError) as error:
+        return _say(error, 1)
+    except MemoryError:
+        return _say("there is not enough memory for a model or data of this size; choose smaller ones", 1)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _say(f"{where}{error.strerror or error}", 1)
+
+
+def _say(what: Any, code: int) -> int:
+    print(f"tinygrad-lm: {what}", file=sys.stderr)
+    return code
+
+
+def _never_fail_to_encode(stream: TextIO) -> None:
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")

@@ -1,0 +1,8 @@
+"""The model families, all of which speak ``LanguageModel``."""
+
+from tinygrad_lm.models.files import FAMILIES, ModelFileError
+from tinygrad_lm.models.interface import Evaluation, Examples, LanguageModel, TrainableModel
+from tinygrad_lm.models.mlp import MLP
+from tinygrad_lm.models.ngram import NGram
+
+__all__ = ["Evaluation", "Examples", "FAMILIES", "LanguageModel", "MLP", "ModelFileError", "NGram", "TrainableModel"]

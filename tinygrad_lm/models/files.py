@@ -1,0 +1,178 @@
+"""Model files: arrays in safetensors and a configuration in JSON, written atomically and read with suspicion."""
+
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lm.models.interface import Array, LanguageModel
+from tinygrad_lm.models.mlp import MLP
+from tinygrad_lm.models.ngram import NGram
+from tinygrad_lm.text import DataError, Vocabulary
+
+FAMILIES: dict[str, type[LanguageModel]] = {model.kind: model for model in (NGram, MLP)}
+"""The model families by name."""
+
+FORMAT_VERSION = 1
+MAX_FILE = 1 << 30
+MAX_HEADER = 1 << 20
+MAX_ARRAYS = 10_000
+MAX_DIMENSIONS = 8
+ITEM_SIZES = {"F32": 4, "F64": 8, "I64": 8, "I32": 4, "U8": 1, "BOOL": 1}
+
+
+class ModelFileError(ValueError):
+    """A model file or run folder that is missing, damaged, foreign or of a newer format; says what is wrong."""
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: a temporary file beside it, flushed to disk, then renamed over it."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> None:
+    """Save named arrays as safetensors; equal arrays give equal bytes. Refuses numbers that are not finite."""
+    from safetensors.numpy import save
+
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name!r} holds nan or inf and is not saved: the training went wrong")
+    # safetensors corrupts arrays that are not C-contiguous (safetensors#825).
+    plain = {name: np.array(arrays[name], order="C") for name in sorted(arrays)}
+    write_atomically(path, save(plain, metadata=dict(metadata) if metadata else None))
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ModelFileError("a name occurs twice")
+    return found
+
+
+def _check_header(content: bytes) -> None:
+    """Raise unless the header is small and plain and describes just the bytes that follow."""
+    length = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or length > min(MAX_HEADER, len(content) - 8):
+        raise ModelFileError("its header is cut off or too long")
+    header: Any = json.loads(content[8 : 8 + length].decode("utf-8"), object_pairs_hook=_unique)
+    if not isinstance(header, dict) or len(header) > MAX_ARRAYS:
+        raise ModelFileError("its header is not a table of arrays")
+    header.pop("__metadata__", None)
+    total = 0
+    for name, entry in header.items():
+        shape, dtype = entry["shape"], entry["dtype"]
+        if dtype not in ITEM_SIZES or len(shape) > MAX_DIMENSIONS:
+            raise ModelFileError(f"the array {name!r:.60} has a dtype or a shape that no model has")
+        if any(type(n) is not int or n < 0 for n in shape):
+            raise ModelFileError(f"the array {name!r:.60} has an impossible shape")
+        total += math.prod(shape) * ITEM_SIZES[dtype]
+    if total != len(content) - 8 - length:
+        raise ModelFileError("its data is cut off, or there is more of it than its header says")
+
+
+def read_bytes(path: Path, limit: int) -> bytes:
+    """A file's content; raises ``ModelFileError`` where it is missing, no file, or larger than the limit."""
+    try:
+        if path.stat().st_size > limit:
+            raise ModelFileError(f"{path} is larger than {limit:,} bytes, which no file of this kind is")
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def read_arrays(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
+    """The arrays and the metadata of a safetensors file. Raises ``ModelFileError`` for anything else."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    content = read_bytes(path, MAX_FILE)
+    try:
+        _check_header(content)
+        arrays = load(content)
+        length = int.from_bytes(content[:8], "little")
+        metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
+    except ModelFileError as error:
+        raise ModelFileError(f"{path} is damaged or no model file: {error}") from None
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+        raise ModelFileError(
+            f"{path} is damaged or no model file: its header is not that of a safetensors file"
+        ) from None
+    return arrays, metadata
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file. Raises ``ModelFileError`` for anything else."""
+    try:
+        found = json.loads(read_bytes(path, MAX_HEADER).decode("utf-8"), object_pairs_hook=_unique)
+    except ModelFileError as error:
+        raise error if str(path) in str(error) else ModelFileError(f"{path} is damaged: {error}") from None
+    except (ValueError, RecursionError):
+        raise ModelFileError(f"{path} is damaged: it is not JSON") from None
+    if not isinstance(found, dict):
+        raise ModelFileError(f"{path} is damaged: it holds no JSON object")
+    return found
+
+
+def json_bytes(data: Mapping[str, Any]) -> bytes:
+    """JSON that a person can read, in UTF-8."""
+    return (json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
+
+
+def describe(model: LanguageModel) -> dict[str, Any]:
+    """What a configuration file says of a model."""
+    return {"kind": model.kind, "config": model.config(), "vocabulary": model.vocabulary.to_json()}
+
+
+def build(description: Any, path: Path) -> LanguageModel:
+    """An untrained model from what ``describe`` gave; ``path`` is where that was read, for messages."""
+    try:
+        kind, config = description["kind"], description["config"]
+        vocabulary = Vocabulary.from_json(description["vocabulary"])
+        if kind not in FAMILIES:
+            raise ModelFileError(f"{path} describes a model of the unknown kind {kind!r:.60}")
+        size = FAMILIES[kind].size_of(config, vocabulary)
+        if size * 4 > MAX_FILE:
+            raise ModelFileError(f"{path} describes a model of {size:,} numbers, which no file here holds")
+        return FAMILIES[kind].from_config(config, vocabulary)
+    except ModelFileError:
+        raise
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ModelFileError(f"{path} is no model's configuration: {type(error).__name__} at {error}") from None
+    except (DataError, ValueError) as error:
+        raise ModelFileError(f"{path} is no model's configuration: {error}") from None
+
+
+def load_weights(model: LanguageModel, path: Path) -> None:
+    """Read a model's arrays from a file; they must fit exactly and be finite."""
+    arrays, _ = read_arrays(path)
+    own = model.state_dict()
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ModelFileError(f"{path}: {name!r} holds nan or inf")
+        if name in own and array.dtype != own[name].dtype:
+            raise ModelFileError(f"{path}: {name!r} has dtype {array.dtype}, not {own[name].dtype}")
+    try:
+        model.load_state_dict(arrays)
+    except ValueError as error:
+        raise ModelFileError(f"{path} does not fit its configuration: {error}") from None

@@ -1,0 +1,112 @@
+"""``LanguageModel``: what training, evaluation and sampling ask of every model family."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
+
+import numpy as np
+
+from tinygrad_lm.nn import Parameter
+from tinygrad_lm.text import Vocabulary
+
+Array = np.ndarray[Any, Any]
+
+
+class Evaluation(NamedTuple):
+    """How well a model predicts a list of names."""
+
+    loss: float
+    """The mean negative log-likelihood of a character, the end of a name included, in nats."""
+    characters: int
+    """How many characters, ends included, were predicted."""
+
+    @property
+    def perplexity(self) -> float:
+        """exp(loss): among how many equally likely characters the model seems to choose."""
+        return math.exp(self.loss) if self.loss < 700 else math.inf
+
+
+class Examples(Protocol):
+    """Training examples that batches are drawn from."""
+
+    def __len__(self) -> int:
+        """How many examples there are."""
+        ...
+
+    def sample(self, batch_size: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Inputs and targets of a batch drawn with replacement."""
+        ...
+
+
+class LanguageModel(ABC):
+    """A distribution over the next token of a name, given the tokens before it."""
+
+    kind: ClassVar[str]
+    """The family's name in files and on the command line."""
+
+    vocabulary: Vocabulary
+
+    @abstractmethod
+    def next_logits(self, prefixes: Sequence[Sequence[int]]) -> Array:
+        """Unnormalised log-probabilities of the token after each prefix of ids: (len(prefixes), len(vocabulary)).
+
+        A prefix holds the name so far; the boundary before its start is understood.
+        """
+
+    @abstractmethod
+    def log_likelihoods(self, names: Sequence[str]) -> Array:
+        """The log-probability of every token of every name and of its end, in order, as one flat array."""
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """The plain numbers and words that ``from_config`` builds the same model from (untrained)."""
+
+    @classmethod
+    @abstractmethod
+    def from_config(cls, config: Mapping[str, Any], vocabulary: Vocabulary) -> Self:
+        """An untrained model of a configuration. Raises ``ValueError`` or ``TypeError`` for a bad one."""
+
+    @classmethod
+    @abstractmethod
+    def size_of(cls, config: Mapping[str, Any], vocabulary: Vocabulary) -> int:
+        """How many numbers a model of this configuration holds, computed without building it."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Array]:
+        """A copy of the learned arrays by name."""
+
+    @abstractmethod
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over learned arrays. Raises ``ValueError`` naming what does not fit."""
+
+    def evaluate(self, names: Sequence[str]) -> Evaluation:
+        """The mean loss over all characters of the names."""
+        likelihoods = self.log_likelihoods(names)
+        return Evaluation(float(-np.mean(likelihoods, dtype=np.float64)), len(likelihoods))
+
+
+class TrainableModel(LanguageModel):
+    """A model that learns by gradient descent on batches."""
+
+    @abstractmethod
+    def examples(self, names: Sequence[str]) -> Examples:
+        """The training examples of a list of names."""
+
+    @abstractmethod
+    def loss(self, inputs: Any, targets: Any) -> Any:
+        """The mean cross-entropy of a batch of examples, in nats, as a node to differentiate."""
+
+    @abstractmethod
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Every parameter once, with its name; a model that is an ``nn.Module`` has this already."""
+
+
+def whole_number(config: Mapping[str, Any], key: str, low: int, high: int) -> int:
+    """An integer of a configuration in its range. Raises ``ValueError`` naming the key."""
+    value = config.get(key)
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(f"{key} must be a whole number from {low} to {high}, not {value!r}")
+    return value

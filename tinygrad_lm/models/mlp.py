@@ -1,0 +1,127 @@
+"""The neural window model: embed the last few tokens, concatenate, a hidden layer or more, 27 logits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinygrad_lm import nn
+from tinygrad_lm.autograd import no_grad
+from tinygrad_lm.models.interface import Array, TrainableModel, whole_number
+from tinygrad_lm.nn import functional as F
+from tinygrad_lm.text import NameDataset, Vocabulary
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+CHUNK = 1 << 14
+
+
+class MLP(nn.Module, TrainableModel):
+    """Embedding -> concatenate -> (Linear -> Tanh or ReLU) per hidden size -> Linear to logits (Bengio et al. 2003).
+
+    Contexts (n, context) of integer ids give logits (n, len(vocabulary)). The lectures draw context 3, embedding
+    2, hidden 100. Weights start by Kaiming's rule for the nonlinearity, the last layer small, so that the first
+    loss is close to log(len(vocabulary)): no character is favoured before anything was learned.
+    """
+
+    kind: ClassVar[str] = "mlp"
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary | None = None,
+        context: int = 3,
+        embedding: int = 10,
+        hidden: Sequence[int] = (200,),
+        activation: str = "tanh",
+        *,
+        rng: Any,
+        dtype: Any = np.float32,
+    ) -> None:
+        generator = nn.init.as_generator(rng)
+        self.vocabulary = Vocabulary() if vocabulary is None else vocabulary
+        self._config = _checked(
+            {"context": context, "embedding": embedding, "hidden": list(hidden), "activation": activation}
+        )
+        self.context = context
+        self.embedding = nn.Embedding(len(self.vocabulary), embedding, rng=generator, dtype=dtype)
+        self.flatten = nn.Flatten()
+        layers: list[nn.Module] = []
+        width = context * embedding
+        for size in hidden:
+            layer = nn.Linear(width, size, rng=generator, dtype=dtype)
+            nn.init.kaiming_normal_(layer.weight, activation, rng=generator)
+            layers += [layer, ACTIVATIONS[activation]()]
+            width = size
+        self.hidden = nn.Sequential(*layers)
+        self.output = nn.Linear(width, len(self.vocabulary), rng=generator, dtype=dtype)
+        self.output.weight.data = self.output.weight.data * 0.1
+        if self.output.bias is not None:
+            nn.init.zeros_(self.output.bias)
+
+    def forward(self, contexts: Any) -> Any:
+        """Logits (n, len(vocabulary)) of the token after each context (n, context) of ids."""
+        return self.output(self.hidden(self.flatten(self.embedding(contexts))))
+
+    def loss(self, inputs: Any, targets: Any) -> Any:
+        """The mean cross-entropy of contexts (n, context) and targets (n,), in nats."""
+        return F.cross_entropy(self(inputs), targets)
+
+    def examples(self, names: Sequence[str]) -> NameDataset:
+        """The sliding windows of the names."""
+        return NameDataset(names, self.vocabulary, self.context)
+
+    def next_logits(self, prefixes: Sequence[Sequence[int]]) -> Array:
+        """Logits of the token after each prefix of ids, of which the last ``context`` count."""
+        padded = [[self.vocabulary.boundary_id] * self.context + list(prefix) for prefix in prefixes]
+        contexts = np.array([row[-self.context :] for row in padded], np.int64).reshape(-1, self.context)
+        with no_grad():
+            return self(contexts).data
+
+    def log_likelihoods(self, names: Sequence[str]) -> Array:
+        """The log-probability of every token of every name and of its end."""
+        windows = self.examples(names)
+        found: list[Array] = []
+        with no_grad():
+            for start in range(0, len(windows), CHUNK):
+                part = slice(start, start + CHUNK)
+                rows = F.log_softmax(self(windows.contexts[part])).data
+                found.append(rows[np.arange(len(rows)), windows.targets[part]])
+        return np.concatenate(found)
+
+    def config(self) -> dict[str, Any]:
+        """Context, embedding width, hidden sizes and activation."""
+        return dict(self._config)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], vocabulary: Vocabulary) -> MLP:
+        """An untrained model of the given sizes."""
+        return cls(vocabulary, **_checked(config), rng=0)
+
+    @classmethod
+    def size_of(cls, config: Mapping[str, Any], vocabulary: Vocabulary) -> int:
+        """The number of parameters."""
+        sizes = _checked(config)
+        widths = [sizes["context"] * sizes["embedding"], *sizes["hidden"], len(vocabulary)]
+        matrices = sum((before + 1) * after for before, after in pairwise(widths))
+        return len(vocabulary) * sizes["embedding"] + matrices
+
+
+def _checked(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with every entry in range; raises ``ValueError`` naming the one that is not."""
+    known = {"context", "embedding", "hidden", "activation"}
+    if set(config) != known:
+        raise ValueError(f"an MLP is configured by {', '.join(sorted(known))}, not {', '.join(sorted(config))}")
+    hidden: Any = config["hidden"]
+    if not isinstance(hidden, (list, tuple)):
+        raise ValueError(f"hidden is a list of layer sizes, such as [200], not {hidden!r}")
+    sizes = [whole_number({"hidden": size}, "hidden", 1, 1 << 20) for size in hidden]  # pyright: ignore[reportUnknownVariableType]
+    if config["activation"] not in ACTIVATIONS:
+        raise ValueError(f"activation is one of {', '.join(ACTIVATIONS)}, not {config['activation']!r}")
+    return {
+        "context": whole_number(config, "context", 1, 1 << 16),
+        "embedding": whole_number(config, "embedding", 1, 1 << 16),
+        "hidden": sizes,
+        "activation": config["activation"],
+    }

@@ -1,0 +1,40 @@
+"""Layers with parameters, the functions behind them, and their initialisation."""
+
+from tinygrad_lm.nn import functional, init
+from tinygrad_lm.nn.layers import (
+    GELU,
+    CrossEntropyLoss,
+    Dropout,
+    Embedding,
+    Flatten,
+    LayerNorm,
+    Linear,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Tanh,
+)
+from tinygrad_lm.nn.module import Module, Parameter, functional_call
+
+__all__ = [
+    "CrossEntropyLoss",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "GELU",
+    "LayerNorm",
+    "Linear",
+    "Module",
+    "Parameter",
+    "ReLU",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Softplus",
+    "Tanh",
+    "functional",
+    "functional_call",
+    "init",
+]

@@ -1,0 +1,113 @@
+"""The functions behind the modules, in PyTorch's words. They take tensors, plain arrays and arrays of ``Value``s."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lm.autograd import kernels, reductions, rules
+from tinygrad_lm.autograd.graph import constant
+from tinygrad_lm.autograd.kernels import check_ids
+from tinygrad_lm.nn.init import as_generator
+
+
+def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+    """x @ weight.T + bias: x (..., in), weight (out, in), bias (out,) give (..., out)."""
+    if x.shape[-1:] != weight.shape[1:]:
+        raise ValueError(
+            f"linear: the input has shape {x.shape}, whose last axis must be {weight.shape[1]} "
+            f"for a weight of shape {weight.shape} (out, in)"
+        )
+    return kernels.linear(x, weight) if bias is None else kernels.linear(x, weight, bias)
+
+
+def embedding(ids: Any, weight: Any) -> Any:
+    """The rows of weight (n, width) at integer ids (...): (..., width)."""
+    return kernels.embedding(weight, ids=check_ids(ids, weight.shape[0], "embedding ids"))
+
+
+def cross_entropy(logits: Any, targets: Any) -> Any:
+    """The mean over rows of -log softmax(logits)[target], in nats: logits (n, classes), integer targets (n,)."""
+    ids = np.asarray(constant(targets))
+    if logits.ndim != 2 or ids.shape != logits.shape[:1] or not len(ids):
+        raise ValueError(
+            f"cross_entropy takes logits (n, classes) and targets (n,) with n at least 1, not {logits.shape} and "
+            f"{ids.shape}; for sequences flatten both: logits.reshape(-1, classes), targets.reshape(-1)"
+        )
+    return kernels.cross_entropy(logits, targets=check_ids(ids, logits.shape[1], "targets"))
+
+
+def mse_loss(x: Any, y: Any) -> Any:
+    """The mean of the squared differences; the shapes must agree."""
+    if np.shape(constant(x)) != np.shape(constant(y)):
+        raise ValueError(f"mse_loss: shapes {np.shape(constant(x))} and {np.shape(constant(y))} must agree")
+    difference = x - y
+    return (difference * difference).mean()
+
+
+def layer_norm(x: Any, weight: Any, bias: Any, eps: float = 1e-5) -> Any:
+    """Rows of x (..., n) with mean 0 and variance 1, times weight (n,), plus bias (n,)."""
+    if x.shape[-1:] != weight.shape:
+        raise ValueError(f"layer_norm: the input's last axis must be {weight.shape[0]}, but its shape is {x.shape}")
+    return kernels.layer_norm(x, weight, bias, eps=eps)
+
+
+def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: Any) -> Any:
+    """Each element zero with probability p, the others divided by 1 - p; x itself outside training."""
+    if not 0 <= p < 1:
+        raise ValueError(f"dropout: p is a probability from 0 to below 1, not {p}")
+    if not training or p == 0:
+        return x
+    shape: tuple[int, ...] = x.shape
+    draws = as_generator(rng).random(shape, dtype=np.float32)
+    kept = np.greater_equal(draws, p)
+    dtype = np.float64 if x.dtype.kind == "O" else x.dtype
+    return x * (kept.astype(dtype) * (1 / (1 - p)))
+
+
+def softmax(x: Any, axis: int = -1) -> Any:
+    """exp(x) / sum(exp(x)) along an axis."""
+    return reductions.softmax(x, axis=axis)
+
+
+def log_softmax(x: Any, axis: int = -1) -> Any:
+    """log(softmax(x)) along an axis, without underflow."""
+    return reductions.log_softmax(x, axis=axis)
+
+
+def one_hot(ids: Any, num_classes: int, dtype: Any = np.float32) -> np.ndarray[Any, Any]:
+    """A plain array (..., num_classes) with 1 at each id."""
+    return np.eye(num_classes, dtype=dtype)[check_ids(ids, num_classes, "ids")]
+
+
+def relu(x: Any) -> Any:
+    """max(x, 0)."""
+    return rules.relu(x)
+
+
+def tanh(x: Any) -> Any:
+    """The hyperbolic tangent."""
+    return rules.tanh(x)
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x))."""
+    return rules.sigmoid(x)
+
+
+def gelu(x: Any, approximate: str = "none") -> Any:
+    """X times the normal distribution function at x, exact or by GPT-2's ``"tanh"`` form."""
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
+    return (rules.gelu if approximate == "none" else rules.gelu_tanh)(x)
+
+
+def silu(x: Any) -> Any:
+    """X times sigmoid(x)."""
+    return rules.silu(x)
+
+
+def softplus(x: Any) -> Any:
+    """log(1 + exp(x))."""
+    return rules.softplus(x)

@@ -1,0 +1,192 @@
+"""The layers: modules of one step each, with PyTorch's names, shapes and default initialisation."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lm.nn import functional as F
+from tinygrad_lm.nn import init
+from tinygrad_lm.nn.module import Module, Parameter
+
+
+def _size(n: Any, what: str) -> int:
+    if isinstance(n, bool) or not isinstance(n, Integral) or int(n) < 1:
+        raise ValueError(f"{what} must be a whole number from 1, not {n!r}")
+    return int(n)
+
+
+class Linear(Module):
+    """x @ weight.T + bias: (..., in_features) to (..., out_features).
+
+    ``weight`` is (out_features, in_features); both start uniform within 1 / sqrt(in_features), as in PyTorch.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, *, rng: Any, dtype: Any = np.float32
+    ) -> None:
+        self.in_features = _size(in_features, "in_features")
+        self.out_features = _size(out_features, "out_features")
+        generator = init.as_generator(rng)
+        bound = 1 / math.sqrt(in_features)
+        self.weight = Parameter(generator.uniform(-bound, bound, (out_features, in_features)), dtype=dtype)
+        self.bias = Parameter(generator.uniform(-bound, bound, out_features), dtype=dtype) if bias else None
+
+    def forward(self, x: Any) -> Any:
+        """The affine map of the last axis."""
+        return F.linear(x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        return f"{self.in_features} -> {self.out_features}" + ("" if self.bias is not None else ", no bias")
+
+
+class Embedding(Module):
+    """A learned row for each id: integers (...) to (..., embedding_dim). Rows start normally distributed."""
+
+    def __init__(self, num_embeddings: int, embedding_dim: int, *, rng: Any, dtype: Any = np.float32) -> None:
+        self.num_embeddings = _size(num_embeddings, "num_embeddings")
+        self.embedding_dim = _size(embedding_dim, "embedding_dim")
+        rows = init.as_generator(rng).normal(size=(num_embeddings, embedding_dim))
+        self.weight = Parameter(rows, dtype=dtype)
+
+    def forward(self, ids: Any) -> Any:
+        """The rows at the ids; negative ids and booleans are refused."""
+        return F.embedding(ids, self.weight)
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        return f"{self.num_embeddings} x {self.embedding_dim}"
+
+
+class Tanh(Module):
+    """The hyperbolic tangent of each element."""
+
+    def forward(self, x: Any) -> Any:
+        """Elementwise."""
+        return F.tanh(x)
+
+
+class Sigmoid(Module):
+    """1 / (1 + exp(-x)) of each element."""
+
+    def forward(self, x: Any) -> Any:
+        """Elementwise."""
+        return F.sigmoid(x)
+
+
+class ReLU(Module):
+    """max(x, 0) of each element."""
+
+    def forward(self, x: Any) -> Any:
+        """Elementwise."""
+        return F.relu(x)
+
+
+class GELU(Module):
+    """X times the normal distribution function at x; ``approximate="tanh"`` as in GPT-2."""
+
+    def __init__(self, approximate: str = "none") -> None:
+        self.approximate = approximate
+
+    def forward(self, x: Any) -> Any:
+        """Elementwise."""
+        return F.gelu(x, self.approximate)
+
+
+class SiLU(Module):
+    """X times sigmoid(x)."""
+
+    def forward(self, x: Any) -> Any:
+        """Elementwise."""
+        return F.silu(x)
+
+
+class Softplus(Module):
+    """log(1 + exp(x)) of each element."""
+
+    def forward(self, x: Any) -> Any:
+        """Elementwise."""
+        return F.softplus(x)
+
+
+class Flatten(Module):
+    """The axes from start_axis to end_axis joined: (n, a, b) to (n, a * b) by default."""
+
+    def __init__(self, start_axis: int = 1, end_axis: int = -1) -> None:
+        self.start_axis = start_axis
+        self.end_axis = end_axis
+
+    def forward(self, x: Any) -> Any:
+        """Reshape only."""
+        start, end = self.start_axis % x.ndim, self.end_axis % x.ndim
+        return x.reshape((*x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :]))
+
+
+class Dropout(Module):
+    """In training each element is zero with probability p and the others are divided by 1 - p."""
+
+    def __init__(self, p: float = 0.5, *, rng: Any) -> None:
+        if not 0 <= p < 1:
+            raise ValueError(f"dropout: p is a probability from 0 to below 1, not {p}")
+        self.p = p
+        self.rng = init.as_generator(rng)
+
+    def forward(self, x: Any) -> Any:
+        """Random in training, the identity in evaluation."""
+        return F.dropout(x, self.p, self.training, rng=self.rng)
+
+    def extra_repr(self) -> str:
+        """The probability."""
+        return f"p={self.p}"
+
+
+class LayerNorm(Module):
+    """Rows of the last axis brought to mean 0 and variance 1, then scaled and shifted (Ba et al. 2016)."""
+
+    def __init__(self, normalized_shape: int, eps: float = 1e-5, *, dtype: Any = np.float32) -> None:
+        self.normalized_shape = _size(normalized_shape, "normalized_shape")
+        self.eps = eps
+        self.weight = Parameter(np.ones(normalized_shape), dtype=dtype)
+        self.bias = Parameter(np.zeros(normalized_shape), dtype=dtype)
+
+    def forward(self, x: Any) -> Any:
+        """Normalise the last axis."""
+        return F.layer_norm(x, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        """The size."""
+        return str(self.normalized_shape)
+
+
+class CrossEntropyLoss(Module):
+    """The mean of -log softmax(logits)[target], in nats."""
+
+    def forward(self, logits: Any, targets: Any) -> Any:
+        """Logits (n, classes) and integer targets (n,) to one number."""
+        return F.cross_entropy(logits, targets)
+
+
+class Sequential(Module):
+    """Modules called one after the other."""
+
+    def __init__(self, *modules: Module) -> None:
+        for i, module in enumerate(modules):
+            if not isinstance(module, Module):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise TypeError(f"Sequential takes modules, but number {i} is {type(module).__name__}")
+            setattr(self, str(i), module)
+
+    def forward(self, x: Any) -> Any:
+        """The last module's output."""
+        for module in self.children():
+            x = module(x)
+        return x
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.children())
+
+    def __getitem__(self, index: int) -> Module:
+        return list(self.children())[index]

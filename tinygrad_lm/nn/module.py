@@ -1,0 +1,205 @@
+"""``Module``, the base of layers and models, its ``Parameter``s, and calling one with other parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from tinygrad_lm.autograd.graph import Scope, current_scope, enter_scope, leave_scope
+from tinygrad_lm.autograd.tensor import Tensor
+
+Array = np.ndarray[Any, Any]
+
+
+class Parameter(Tensor):
+    """A tensor that a module learns: found by ``parameters()``, stepped by an optimizer."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True, dtype: Any = None, label: str = "") -> None:
+        super().__init__(data, requires_grad=requires_grad, dtype=dtype, label=label)
+
+
+class Module:
+    """A function with parameters.
+
+    Assign ``Parameter``s and other modules as attributes and write ``forward``; calling the module calls it.
+    A parameter that is reached by several names (a tied weight) is one parameter.
+    """
+
+    training: bool = True
+    """Whether layers such as Dropout act as in training; see ``train`` and ``eval``."""
+
+    _name = ""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Module):
+            object.__setattr__(value, "_name", name)
+        elif isinstance(value, Parameter) and not value.label:
+            value.label = name
+        object.__setattr__(self, name, value)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call ``forward``; what it computes is marked as made by this module."""
+        kind = type(self).__name__
+        token = enter_scope(Scope(self._name or kind, kind, id(self), current_scope()))
+        try:
+            return self.forward(*args, **kwargs)
+        finally:
+            leave_scope(token)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes; every module writes its own."""
+        raise NotImplementedError(f"{type(self).__name__} does not define forward")
+
+    def children(self) -> Iterator[Module]:
+        """The modules that are attributes of this one."""
+        return (module for _, module in self.named_children())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules that are attributes of this one, with the attributes' names."""
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield name, value
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all within it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module and all within it, each once, with dotted names (this one's is the prefix)."""
+        seen: set[int] = set()
+        stack: list[tuple[str, Module]] = [(prefix, self)]
+        while stack:
+            name, module = stack.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            yield name, module
+            below = [(f"{name}.{key}" if name else key, child) for key, child in module.named_children()]
+            stack.extend(reversed(below))
+
+    def _slots(self) -> Iterator[tuple[str, Module, str, Parameter]]:
+        """Every place that holds a parameter: its dotted name, the module, the attribute, the parameter."""
+        for path, module in self.named_modules():
+            for key, value in vars(module).items():
+                if isinstance(value, Parameter):
+                    yield f"{path}.{key}" if path else key, module, key, value
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Every parameter once, with the first dotted name that leads to it."""
+        seen: set[int] = set()
+        for name, _, _, parameter in self._slots():
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield name, parameter
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Every parameter once."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def num_parameters(self) -> int:
+        """How many numbers the module learns."""
+        return sum(parameter.size for parameter in self.parameters())
+
+    def state_dict(self) -> dict[str, Array]:
+        """A copy of every parameter's array by name (a tied one under each of its names)."""
+        return {name: parameter.data.copy() for name, _, _, parameter in self._slots()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Copy arrays into the parameters of the same names. All of it fits, or nothing changes.
+
+        Raises ``ValueError`` naming every missing and unknown name and every wrong shape or dtype.
+        """
+        slots = {name: parameter for name, _, _, parameter in self._slots()}
+        problems = [f"missing: {name!r} of shape {slots[name].shape}" for name in slots if name not in state]
+        problems += [f"unknown: {name!r}" for name in state if name not in slots]
+        arrays = {name: np.asarray(value) for name, value in state.items() if name in slots}
+        for name, array in arrays.items():
+            if array.shape != slots[name].shape:
+                problems.append(f"shape of {name!r}: {array.shape} was given, {slots[name].shape} is needed")
+            elif array.dtype.kind != "f":
+                problems.append(f"dtype of {name!r}: {array.dtype} was given, a floating-point type is needed")
+        if problems:
+            raise ValueError(f"the state does not fit this {type(self).__name__}:\n  " + "\n  ".join(problems))
+        for name, array in arrays.items():
+            slots[name].data = array.astype(slots[name].dtype)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch the module and all within it to training, or to evaluation with ``False``."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Switch the module and all within it to evaluation: Dropout lets everything through."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Freeze all parameters (``False``) or let them learn again."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def to(self, dtype: Any) -> Self:
+        """Turn all parameters, in place, into a floating-point dtype; gradients are forgotten."""
+        wanted = np.dtype(dtype)
+        if wanted.kind != "f":
+            raise TypeError(f"parameters are floating-point numbers, not {wanted}")
+        replaced: dict[int, Parameter] = {}
+        for _, module, key, parameter in list(self._slots()):
+            if id(parameter) not in replaced:
+                twin = Parameter(parameter.data, parameter.requires_grad, dtype=wanted, label=parameter.label)
+                replaced[id(parameter)] = twin
+            setattr(module, key, replaced[id(parameter)])
+        return self
+
+    def apply(self, function: Callable[[Module], Any]) -> Self:
+        """Call a function on every module within, the innermost first, and on this one last."""
+        for module in reversed(list(self.modules())):
+            function(module)
+        return self
+
+    def extra_repr(self) -> str:
+        """What the module's line in a printed tree says in brackets."""
+        return ""
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__}({self.extra_repr()})  {_count(self.num_parameters())}"]
+        for name, child in self.named_children():
+            head, *rest = repr(child).splitlines()
+            lines += [f"  {name}: {head}", *(f"  {line}" for line in rest)]
+        return "\n".join(lines)
+
+
+def _count(n: int) -> str:
+    return f"[{n:,} parameter{'' if n == 1 else 's'}]" if n else "[no parameters]"
+
+
+def functional_call(module: Module, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a module with other values in place of the named parameters, which are put back afterwards.
+
+    The values may be tensors, arrays, or arrays of ``Value``s (the module then runs on the scalar engine). A
+    tied parameter is replaced wherever it stands. Not for two threads on one module at a time.
+    """
+    slots = list(module._slots())  # pyright: ignore[reportPrivateUsage]
+    names = {name: parameter for name, _, _, parameter in slots}
+    unknown = [name for name in parameters if name not in names]
+    if unknown:
+        raise ValueError(f"{type(module).__name__} has no parameter {unknown[0]!r}; it has {', '.join(names)}")
+    replacement = {id(names[name]): value for name, value in parameters.items()}
+    try:
+        for _, owner, key, parameter in slots:
+            if id(parameter) in replacement:
+                object.__setattr__(owner, key, replacement[id(parameter)])
+        return module(*args, **kwargs)
+    finally:
+        for _, owner, key, parameter in slots:
+            object.__setattr__(owner, key, parameter)

@@ -1,0 +1,160 @@
+"""Run folders: model.safetensors, config.json, metrics.csv, log.txt, and the checkpoint to go on from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tinygrad_lm import __version__
+from tinygrad_lm.models import LanguageModel, ModelFileError, TrainableModel, files
+from tinygrad_lm.training import Plan, Report, Trainer
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+METRICS = "metrics.csv"
+LOG = "log.txt"
+CHECKPOINT = "checkpoint.safetensors"
+TRAINING_NAMES = "training_names.txt"
+COLUMNS = "step,train_loss,validation_loss,lr,seconds"
+
+
+class Run(NamedTuple):
+    """A run read from its folder."""
+
+    folder: Path
+    model: LanguageModel
+    config: dict[str, Any]
+    training_names: frozenset[str]
+
+
+def new_folder(out: str | None, kind: str) -> Path:
+    """Make the folder of a new run: the one asked for, else the first free of runs/KIND-1, runs/KIND-2, ...
+
+    Raises ``FileExistsError`` where the folder asked for holds something already, so that no run is lost.
+    """
+    if out is not None:
+        folder = Path(out)
+        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+            raise FileExistsError(
+                f"{folder} exists and is not empty; give another --out, or go on with a stopped run: --resume {folder}"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    number = 1
+    while True:
+        folder = Path("runs") / f"{kind}-{number}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def fingerprint(names: Sequence[str]) -> str:
+    """A hash of a list of names: whether a run goes on with the data it began with."""
+    return hashlib.sha256("\n".join(names).encode("utf-8")).hexdigest()
+
+
+def save_config(folder: Path, model: LanguageModel, data: dict[str, Any], plan: Plan | None) -> None:
+    """Write config.json: the format, the model, the data, the training plan."""
+    config = {
+        "format": files.FORMAT_VERSION,
+        "package": __version__,
+        "model": files.describe(model),
+        "data": data,
+        "training": None if plan is None else plan.to_json(),
+    }
+    files.write_atomically(folder / CONFIG, files.json_bytes(config))
+
+
+def save_names(folder: Path, names: Sequence[str]) -> None:
+    """Write the names that the model learns from, to tell new ones by."""
+    files.write_atomically(folder / TRAINING_NAMES, ("\n".join(names) + "\n").encode("utf-8"))
+
+
+def save_weights(folder: Path, model: LanguageModel) -> None:
+    """Write the model's arrays."""
+    files.write_arrays(folder / WEIGHTS, model.state_dict())
+
+
+def save_checkpoint(folder: Path, trainer: Trainer) -> None:
+    """Write all that a stopped run needs to go on, and the best weights so far as the model."""
+    arrays, data = trainer.state()
+    files.write_arrays(folder / CHECKPOINT, arrays, {"state": json.dumps(data, allow_nan=False)})
+    files.write_arrays(folder / WEIGHTS, trainer.best)
+
+
+def append_metrics(folder: Path, report: Report) -> None:
+    """Add a line to metrics.csv."""
+    path = folder / METRICS
+    head = "" if path.exists() else COLUMNS + "\n"
+    line = f"{report.step},{report.train_loss:.6f},{report.validation_loss:.6f},{report.lr:.6g},{report.seconds:.2f}\n"
+    with path.open("a", encoding="utf-8", newline="\n") as file:
+        file.write(head + line)
+
+
+def truncate_metrics(folder: Path, step: int) -> None:
+    """Drop the lines of metrics.csv after a step, which a resumed run writes again."""
+    path = folder / METRICS
+    if path.exists():
+        head, *lines = path.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if line.partition(",")[0].isdigit() and int(line.partition(",")[0]) <= step]
+        files.write_atomically(path, ("\n".join([head, *kept]) + "\n").encode("utf-8"))
+
+
+def _open_config(folder: Path) -> tuple[dict[str, Any], LanguageModel]:
+    if not folder.is_dir():
+        raise ModelFileError(
+            f"there is no run folder {str(folder)!r}; train one with: tinygrad-lm train --out {folder}"
+        )
+    path = folder / CONFIG
+    if not path.exists():
+        raise ModelFileError(f"{folder} is no run folder: it has no {CONFIG}")
+    config = files.read_json(path)
+    version = config.get("format")
+    if isinstance(version, int) and version > files.FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path} has format {version}, newer than {files.FORMAT_VERSION}, which this version of tinygrad-lm "
+            "reads; upgrade the package"
+        )
+    if version != files.FORMAT_VERSION:
+        raise ModelFileError(f"{path} is no configuration of a run: its format is {version!r:.20}")
+    return config, files.build(config.get("model"), path)
+
+
+def load(folder: Path) -> Run:
+    """Read a run: its model with the best weights. Raises ``ModelFileError`` saying what is wrong with it."""
+    config, model = _open_config(folder)
+    files.load_weights(model, folder / WEIGHTS)
+    names = files.read_bytes(folder / TRAINING_NAMES, files.MAX_FILE).decode("utf-8", errors="replace")
+    return Run(folder, model, config, frozenset(names.splitlines()))
+
+
+def open_stopped(folder: Path) -> tuple[dict[str, Any], TrainableModel, Plan]:
+    """The configuration, an untrained model and the plan of a run to go on with."""
+    config, model = _open_config(folder)
+    if not isinstance(model, TrainableModel):
+        raise ModelFileError(
+            f"{folder} holds a {model.kind} model, which is counted in one go: there is nothing to resume"
+        )
+    if not (folder / CHECKPOINT).exists():
+        raise ModelFileError(f"{folder} has no {CHECKPOINT}: it was not saved on the way, so it cannot go on")
+    try:
+        return config, model, Plan.from_json(config["training"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{folder / CONFIG} has no training plan to resume: {error}") from None
+
+
+def restore(folder: Path, trainer: Trainer) -> None:
+    """Bring a trainer to where its run was stopped."""
+    path = folder / CHECKPOINT
+    arrays, metadata = files.read_arrays(path)
+    try:
+        trainer.resume(arrays, json.loads(metadata["state"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{path} does not fit its run: {error}") from None
+    truncate_metrics(folder, trainer.step)

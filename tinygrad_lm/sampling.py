@@ -1,0 +1,158 @@
+"""From logits to text: temperature, top-k, top-p, a draw, each a pure function, and the loop that writes names."""
+
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lm.models.interface import LanguageModel
+from tinygrad_lm.text import DataError
+
+Array = np.ndarray[Any, Any]
+
+MAX_LENGTH = 30
+"""How many tokens a sample has at most, its prefix included."""
+
+
+def with_temperature(logits: Array, temperature: float) -> Array:
+    """logits / temperature: below 1 sharper, above 1 flatter; 0 leaves the first of the largest alone (greedy)."""
+    if not 0 <= temperature < math.inf:
+        raise ValueError(f"temperature is a finite number from 0 (greedy), not {temperature!r}")
+    scores = np.asarray(logits, np.float64)
+    if temperature == 0:
+        return _keep(scores, np.arange(scores.shape[-1]) == scores.argmax(axis=-1, keepdims=True))
+    # Shifted first, so that a tiny temperature overflows to -inf alone.
+    shifted = scores - scores.max(axis=-1, keepdims=True)
+    with np.errstate(over="ignore"):
+        return shifted / temperature
+
+
+def top_k(logits: Array, k: int) -> Array:
+    """The k largest logits, exactly (the first of ties); -inf for the others. All of them where k is larger."""
+    if isinstance(k, bool) or k < 1:
+        raise ValueError(f"top_k is a whole number from 1, not {k!r}")
+    ranks = np.argsort(np.argsort(-logits, axis=-1, kind="stable"), axis=-1, kind="stable")
+    return _keep(logits, ranks < k)
+
+
+def top_p(logits: Array, p: float) -> Array:
+    """The smallest set of likeliest tokens whose probabilities sum to at least p, never empty; -inf for the others.
+
+    The token that crosses p is kept (Holtzman et al. 2020).
+    """
+    if not 0 < p <= 1:
+        raise ValueError(f"top_p is a probability above 0 and at most 1, not {p!r}")
+    order = np.argsort(-logits, axis=-1, kind="stable")
+    likeliest_first = np.take_along_axis(probabilities(logits), order, axis=-1)
+    before = np.cumsum(likeliest_first, axis=-1) - likeliest_first
+    kept = np.zeros(logits.shape, bool)
+    np.put_along_axis(kept, order, (before < p) & (likeliest_first > 0), axis=-1)
+    return _keep(logits, kept)
+
+
+def _keep(logits: Array, kept: Array) -> Array:
+    return np.where(kept, logits, -np.inf)
+
+
+def probabilities(logits: Array) -> Array:
+    """The softmax of the last axis, in float64: rows sum to 1, and -inf has probability 0."""
+    scores = np.asarray(logits, np.float64)
+    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def choose(chances: Array, roll: float) -> int:
+    """The index whose share of the unit interval the roll (from 0 to below 1) falls into; never one of chance 0."""
+    ends = np.cumsum(chances)
+    index = int(np.searchsorted(ends, roll * ends[-1], side="right"))
+    return min(index, int(np.flatnonzero(chances)[-1]))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One token drawn: what it was drawn from."""
+
+    context: str
+    """The text before."""
+    options: tuple[tuple[str, float], ...]
+    """The tokens that could be drawn with their probabilities, the likeliest first."""
+    roll: float
+    """The random number from 0 to below 1."""
+    choice: str
+    """The token it chose."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A text that a model wrote."""
+
+    text: str
+    complete: bool
+    """Whether the model ended it; else it was cut at the greatest length."""
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to draw. ``ValueError`` names a setting that is out of range."""
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    max_length: int = MAX_LENGTH
+
+    def __post_init__(self) -> None:
+        if self.max_length < 1:
+            raise ValueError(f"max_length is a whole number from 1, not {self.max_length!r}")
+        self.distribution(np.zeros(1))
+
+    def distribution(self, logits: Array) -> Array:
+        """The probabilities that are drawn from: temperature, then top-k, then top-p."""
+        scores = with_temperature(logits, self.temperature)
+        if self.top_k is not None:
+            scores = top_k(scores, self.top_k)
+        if self.top_p is not None:
+            scores = top_p(scores, self.top_p)
+        return probabilities(scores)
+
+
+def check_prefix(model: LanguageModel, prefix: str, max_length: int) -> list[int]:
+    """The ids of a prefix; raises ``DataError`` where it is too long or has characters the model does not know."""
+    ids = model.vocabulary.encode(prefix)
+    if len(ids) >= max_length:
+        raise DataError(
+            f"the prefix {prefix[:40]!r} has {len(ids)} characters, but a sample has at most {max_length}; shorten it"
+        )
+    return ids
+
+
+def generate(model: LanguageModel, settings: Settings, rng: np.random.Generator, prefix: str = "") -> Sample:
+    """One text: sample a token, append it, repeat until the model draws the end or the text is full."""
+    vocabulary = model.vocabulary
+    ids = check_prefix(model, prefix, settings.max_length)
+    steps: list[Step] = []
+    while len(ids) < settings.max_length:
+        chances = settings.distribution(model.next_logits([ids])[0])
+        roll = float(rng.random())
+        token = choose(chances, roll)
+        order = np.argsort(-chances, kind="stable")
+        options = tuple((vocabulary.tokens[i], float(chances[i])) for i in order.tolist() if chances[i] > 0)
+        steps.append(Step(vocabulary.decode(ids), options, roll, vocabulary.tokens[token]))
+        if token == vocabulary.boundary_id:
+            return Sample(vocabulary.decode(ids), True, tuple(steps))
+        ids.append(token)
+    return Sample(vocabulary.decode(ids), False, tuple(steps))
+
+
+def samples(
+    model: LanguageModel, settings: Settings, rng: np.random.Generator, prefix: str = "", count: int = 20
+) -> Iterator[Sample]:
+    """That many texts, one after the other from the same generator."""
+    check_prefix(model, prefix, settings.max_length)
+    return (generate(model, settings, rng, prefix) for _ in range(count))
