@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ Schedule = Callable[[int], float]
 
 
 def _check(name: str, value: Any, low: float, high: float = math.inf) -> float:
+    if not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, not {value!r:.60}")
     number = float(value)
     if not low <= number < high:
         bounds = f"from {low:g}" + ("" if high == math.inf else f" to below {high:g}")
@@ -26,18 +29,22 @@ class Optimizer:
     """Steps a set of parameters along their gradients.
 
     ``params`` are tensors, or groups: dictionaries with ``params`` and options of their own, such as
-    ``{"params": biases, "weight_decay": 0.0}``. A parameter given twice (a tied weight) is stepped once; one
-    whose ``grad`` is ``None`` (frozen, or unused) is left alone. ``scale`` multiplies every learning rate: set
-    it from a schedule before each step.
+    ``{"params": biases, "weight_decay": 0.0}``. A parameter given twice in a group (a tied weight) is stepped
+    once, and in two groups it is an error; one whose ``grad`` is ``None`` (frozen, or unused) is left alone.
+    ``scale`` multiplies every learning rate: set it from a schedule before each step.
     """
 
     moments: tuple[str, ...] = ()
     """The names of the running averages kept for each parameter."""
 
-    def __init__(self, params: Iterable[Any], options: dict[str, float]) -> None:
+    def __init__(self, params: Iterable[Any], options: dict[str, Any]) -> None:
         self.scale = 1.0
-        given = list(params)
-        groups: list[Any] = given if given and isinstance(given[0], Mapping) else [{"params": given}]
+        given: list[Any] = [params] if isinstance(params, Tensor) else list(params)
+        grouped = any(isinstance(member, Mapping) for member in given)
+        groups: list[Any] = given if grouped else [{"params": given}]
+        bad: list[Any] = [group for group in groups if not isinstance(group, Mapping) or "params" not in group]
+        if bad:
+            raise TypeError(f"groups are dictionaries with 'params' and options, all of them, not {bad[0]!r:.60}")
         self.groups: list[tuple[list[Tensor], dict[str, float]]] = []
         self.state: dict[int, dict[str, Array]] = {}
         self.counts: dict[int, int] = {}
@@ -49,18 +56,19 @@ class Optimizer:
             if unknown:
                 known = ", ".join(options)
                 raise ValueError(f"{type(self).__name__} has no option {sorted(unknown)[0]!r}; it has {known}")
-            members: list[Tensor] = []
-            for parameter in group["params"]:
+            members: dict[int, Tensor] = {}
+            for parameter in [group["params"]] if isinstance(group["params"], Tensor) else group["params"]:
                 if not isinstance(parameter, Tensor) or not parameter.is_leaf:
                     raise TypeError(f"an optimizer steps leaf tensors (parameters), not {parameter!r:.60}")
-                if id(parameter) not in seen:
-                    seen.add(id(parameter))
-                    members.append(parameter)
-            self.groups.append((members, self.checked({**options, **own})))
+                if id(parameter) in seen:
+                    raise ValueError(f"a parameter stands in two groups, whose options may differ: {parameter!r:.60}")
+                members[id(parameter)] = parameter
+            seen |= set(members)
+            self.groups.append((list(members.values()), self.checked({**options, **own})))
         if not seen:
             raise ValueError(f"{type(self).__name__} was given no parameters; pass module.parameters()")
 
-    def checked(self, options: dict[str, float]) -> dict[str, float]:
+    def checked(self, options: dict[str, Any]) -> dict[str, float]:
         """The options, each a number in its range; raises ``ValueError`` naming the one that is not."""
         ranges = {"momentum": 1.0, "beta1": 1.0, "beta2": 1.0}
         return {key: _check(key, value, 0.0, ranges.get(key, math.inf)) for key, value in options.items()}
@@ -85,13 +93,21 @@ class Optimizer:
                 data = parameter.data
                 if not data.flags.writeable or data.base is not None:
                     data = data.copy()
-                state = self.state.get(id(parameter))
-                if state is None:
-                    state = self.state[id(parameter)] = {name: np.zeros_like(data) for name in self.moments}
-                    self._scratch[id(parameter)] = np.empty_like(data)
+                scratch = self._scratch.get(id(parameter))
+                if scratch is None or scratch.dtype != data.dtype:
+                    scratch = self._prepare(id(parameter), data)
                 count = self.counts[id(parameter)] = self.counts.get(id(parameter), 0) + 1
-                self.update(data, gradient, state, self._scratch[id(parameter)], count, options)
+                self.update(data, gradient, self.state[id(parameter)], scratch, count, options)
                 parameter.data = data
+
+    def _prepare(self, key: int, data: Array) -> Array:
+        """Make the arrays of a parameter, those it has already in the data's dtype; returns the scratch array."""
+        earlier = self.state.get(key, {})
+        self.state[key] = {
+            name: earlier[name].astype(data.dtype) if name in earlier else np.zeros_like(data) for name in self.moments
+        }
+        self._scratch[key] = np.empty_like(data)
+        return self._scratch[key]
 
     def update(
         self,
@@ -122,10 +138,13 @@ class Optimizer:
         for i, parameter in enumerate(self.parameters):
             if f"{i}.steps" not in arrays:
                 continue
+            steps = np.asarray(arrays[f"{i}.steps"])
+            if steps.shape or steps.dtype.kind not in "iu" or steps < 1:
+                raise ValueError(f"the number of steps of parameter {i} is a whole number from 1, not {steps!r:.60}")
             names = {name: f"{i}.{name}" for name in self.moments}
             if any(key not in arrays or arrays[key].shape != parameter.shape for key in names.values()):
                 raise ValueError(f"the optimizer's state does not fit parameter {i} of shape {parameter.shape}")
-            counts[id(parameter)] = int(arrays[f"{i}.steps"])
+            counts[id(parameter)] = int(steps)
             state[id(parameter)] = {name: arrays[key].astype(parameter.dtype) for name, key in names.items()}
             left -= {f"{i}.steps", *names.values()}
         if left:
@@ -133,8 +152,7 @@ class Optimizer:
                 f"the state is not one of {type(self).__name__} over these {len(self.parameters)} parameters: "
                 f"{sorted(left)[0]!r} has no place"
             )
-        self.state, self.counts = state, counts
-        self._scratch = {id(p): np.empty_like(p.data) for p in self.parameters if id(p) in state}
+        self.state, self.counts, self._scratch = state, counts, {}
 
 
 class SGD(Optimizer):
@@ -154,8 +172,8 @@ class SGD(Optimizer):
         if nesterov and not momentum:
             raise ValueError("nesterov looks ahead along the momentum: give momentum > 0, such as 0.9")
         self.nesterov = nesterov
-        self.moments = ("velocity",) if momentum else ()
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.moments = ("velocity",) if any(options["momentum"] for _, options in self.groups) else ()
 
     def update(
         self,
@@ -169,12 +187,12 @@ class SGD(Optimizer):
         """One step of one parameter."""
         if options["weight_decay"]:
             gradient = gradient + options["weight_decay"] * data
-        velocity = state.get("velocity")
-        if velocity is not None:
+        if options["momentum"]:
+            velocity = state["velocity"]
             velocity *= options["momentum"]
             velocity += gradient
             gradient = gradient + options["momentum"] * velocity if self.nesterov else velocity
-        np.multiply(gradient, options["lr"] * self.scale, out=scratch)
+        np.multiply(gradient, options["lr"] * float(self.scale), out=scratch)
         data -= scratch
 
 
@@ -196,8 +214,15 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        options = {"lr": lr, "beta1": betas[0], "beta2": betas[1], "eps": eps, "weight_decay": weight_decay}
-        super().__init__(params, options)
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+
+    def checked(self, options: dict[str, Any]) -> dict[str, float]:
+        """The options, with ``betas`` as ``beta1`` and ``beta2``, each a number in its range."""
+        betas = options["betas"]
+        if not isinstance(betas, Sequence) or len(betas) != 2:  # pyright: ignore[reportUnknownArgumentType]
+            raise TypeError(f"betas are two numbers, such as (0.9, 0.999), not {betas!r:.60}")
+        others = {key: value for key, value in options.items() if key != "betas"}
+        return super().checked({**others, "beta1": betas[0], "beta2": betas[1]})
 
     def update(
         self,
@@ -209,7 +234,7 @@ class Adam(Optimizer):
         options: dict[str, float],
     ) -> None:
         """One step of one parameter."""
-        lr, beta1, beta2 = options["lr"] * self.scale, options["beta1"], options["beta2"]
+        lr, beta1, beta2 = options["lr"] * float(self.scale), options["beta1"], options["beta2"]
         decay = options["weight_decay"]
         if decay and self.decoupled:
             data *= 1 - lr * decay
@@ -251,17 +276,29 @@ class AdamW(Adam):
 def clip_grad_norm_(params: Iterable[Tensor], max_norm: float) -> float:
     """Scale all gradients together so that their Euclidean norm is at most ``max_norm``; returns the norm before.
 
-    A norm that is inf or nan scales nothing: look at the result before stepping.
+    ``max_norm`` inf measures alone. A norm that is inf or nan scales nothing: look at the result before stepping.
     """
-    limit = _check("max_norm", max_norm, 0.0)
-    found = {id(p): p for p in params if p.grad is not None}
-    gradients = [p.grad for p in found.values() if p.grad is not None]
-    total = math.sqrt(sum(float(np.vdot(g, g)) for g in gradients))
+    limit = math.inf if max_norm == math.inf else _check("max_norm", max_norm, 0.0)
+    found = {id(p): p for p in ([params] if isinstance(params, Tensor) else params) if p.grad is not None}
+    total = _norm([p.grad for p in found.values() if p.grad is not None])
     if math.isfinite(total) and total > limit:
         for p in found.values():
             if p.grad is not None:
                 p.grad = p.grad * (limit / (total + 1e-6))
     return total
+
+
+def _norm(gradients: Sequence[Array]) -> float:
+    """The Euclidean norm of all the arrays together."""
+    total = math.sqrt(sum(float(np.vdot(g, g)) for g in gradients))
+    if total < math.inf or math.isnan(total):
+        return total
+    # The squares of large numbers overflow before the numbers do: once more, relative to the largest.
+    largest = max(float(np.abs(g).max(initial=0.0)) for g in gradients)
+    if largest == math.inf:
+        return largest
+    parts = [g / largest for g in gradients]
+    return largest * math.sqrt(sum(float(np.vdot(part, part)) for part in parts))
 
 
 def constant() -> Schedule:
@@ -271,29 +308,33 @@ def constant() -> Schedule:
 
 def linear(total: int, end: float = 0.0) -> Schedule:
     """From 1 at step 0 in a straight line to ``end`` at step ``total``, and on at that."""
-    return lambda step: 1 + (end - 1) * min(step / _positive(total), 1.0)
+    length = _length(total)
+    return lambda step: 1 + (end - 1) * min(step / length, 1.0)
 
 
 def cosine(total: int, end: float = 0.0) -> Schedule:
     """From 1 at step 0 along half a cosine to ``end`` at step ``total``, and on at that (Loshchilov & Hutter 2017)."""
-    return lambda step: end + (1 - end) * (1 + math.cos(math.pi * min(step / _positive(total), 1.0))) / 2
+    length = _length(total)
+    return lambda step: end + (1 - end) * (1 + math.cos(math.pi * min(step / length, 1.0))) / 2
 
 
 def step(every: int, factor: float = 0.1) -> Schedule:
     """Multiplied by ``factor`` after each ``every`` steps."""
-    return lambda step: factor ** (step // _positive(every))
+    length = _length(every)
+    return lambda step: factor ** (step // length)
 
 
 def warmup(steps: int, then: Schedule | None = None) -> Schedule:
     """In a straight line up to 1 over the first ``steps`` steps (never 0), then another schedule from its start."""
+    length = _length(steps, 0)
     after = constant() if then is None else then
-    return lambda step: (step + 1) / _positive(steps) if step < steps else after(step - steps)
+    return lambda step: (step + 1) / length if step < length else after(step - length)
 
 
-def _positive(n: int) -> int:
-    if n < 1:
-        raise ValueError(f"a schedule's length is a whole number of steps from 1, not {n!r}")
-    return n
+def _length(n: Any, low: int = 1) -> int:
+    if isinstance(n, bool) or not isinstance(n, Integral) or int(n) < low:
+        raise ValueError(f"a schedule's length is a whole number of steps from {low}, not {n!r}")
+    return int(n)
 
 
 SCHEDULES: dict[str, Callable[[int], Schedule]] = {

@@ -90,9 +90,12 @@ leave_scope = _scope.reset
 
 
 class Node:
-    """What a graph is made of: ``Value`` and ``Tensor`` are nodes."""
+    """What a graph is made of: ``Value`` and ``Tensor`` are nodes.
 
-    __slots__ = ("__weakref__", "grad", "label", "requires_grad", "scope")
+    A node is hashed by identity, so sets and dictionaries tell nodes with equal data apart.
+    """
+
+    __slots__ = ("__weakref__", "grad", "label", "operation", "parents", "requires_grad", "scope")
 
     data: Any
     grad: Any
@@ -100,16 +103,10 @@ class Node:
     requires_grad: bool
     scope: Scope | None
     """The module call that made this node, if any."""
-
-    @property
-    def operation(self) -> Operation | None:
-        """The operation that made this node; ``None`` for a leaf."""
-        raise NotImplementedError
-
-    @property
-    def parents(self) -> tuple[Node, ...]:
-        """The operands in their order; the same node twice for ``x * x``; empty for a leaf."""
-        raise NotImplementedError
+    operation: Operation | None
+    """The operation that made this node; ``None`` for a leaf."""
+    parents: tuple[Any, ...]
+    """The operands in their order; the same node twice for ``x * x``; empty for a leaf."""
 
     @property
     def op(self) -> str:
@@ -127,7 +124,7 @@ class Node:
         """Run an operation on operands of which at least one is a node, and record it."""
         raise NotImplementedError
 
-    def pull(self, gradient: Any, create_graph: bool, wanted: set[int] | None) -> Sequence[Any]:
+    def pull(self, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
         """One contribution a parent, ``None`` where no gradient is asked for."""
         raise NotImplementedError
 
@@ -205,61 +202,62 @@ def topological_order(*roots: Node, constants: bool = False) -> list[Node]:
     gives the same order. Nodes that need no gradient are left out unless ``constants`` is true.
     """
     order: list[Node] = []
-    entered: set[int] = set()
-    finished: set[int] = set()
-    stack = [root for root in reversed(roots) if constants or root.requires_grad]
+    entered: set[Node] = set()
+    # A None above a node says that all below the node has been seen to.
+    stack: list[Node | None] = [root for root in reversed(roots) if constants or root.requires_grad]
     while stack:
-        node = stack[-1]
-        key = id(node)
-        if key in entered:
-            stack.pop()
-            if key not in finished:
-                finished.add(key)
-                order.append(node)
+        node = stack.pop()
+        if node is None:
+            order.append(stack.pop())  # pyright: ignore[reportArgumentType]
             continue
-        entered.add(key)
+        if node in entered:
+            continue
+        entered.add(node)
+        if not node.parents:
+            order.append(node)
+            continue
+        stack.append(node)
+        stack.append(None)
         for parent in reversed(node.parents):
-            if id(parent) not in entered and (constants or parent.requires_grad):
+            if (constants or parent.requires_grad) and parent not in entered:
                 stack.append(parent)
     return order
 
 
 def sweep(
     order: list[Node],
-    gradients: dict[int, Any],
+    gradients: dict[Node, Any],
     *,
     create_graph: bool = False,
-    wanted: set[int] | None = None,
+    wanted: set[Node] | None = None,
     release: bool = False,
 ) -> Iterator[tuple[Node, Any, bool]]:
     """Walk a topological order backwards, handing every node's gradient on to its parents.
 
-    ``gradients`` holds the roots' gradients by node id. Yields ``(node, gradient, owned)``: the gradient is
-    complete, since every use of the node came before; ``owned`` is false where the object is held by
-    somebody else too. Consumes both arguments, so that what is done with can be freed on the way.
+    ``gradients`` holds the roots' gradients. Yields ``(node, gradient, owned)``: the gradient is complete,
+    since every use of the node came before; ``owned`` is false where the object is held by somebody else too.
+    Consumes both arguments, so that what is done with can be freed on the way.
     """
     borrowed = set(gradients)
     while order:
         node = order.pop()
-        gradient = gradients.pop(id(node), None)
+        gradient = gradients.pop(node, None)
         if gradient is None:
             continue
-        yield node, gradient, id(node) not in borrowed
+        yield node, gradient, node not in borrowed
         if node.operation is None:
             continue
         for parent, contribution in zip(node.parents, node.pull(gradient, create_graph, wanted), strict=True):
             if contribution is None:
                 continue
-            key = id(parent)
-            earlier = gradients.get(key)
-            if earlier is None:
-                gradients[key] = contribution
-                if contribution is gradient:
-                    borrowed.add(key)
-            else:
+            if parent in gradients:
                 # Never in place: the earlier array may be another node's gradient.
-                gradients[key] = earlier + contribution
-                borrowed.discard(key)
+                gradients[parent] = gradients[parent] + contribution
+                borrowed.discard(parent)
+            else:
+                gradients[parent] = contribution
+                if contribution is gradient:
+                    borrowed.add(parent)
         if release:
             node.release()
 
@@ -270,9 +268,9 @@ def backward(root: Node, gradient: Any, *, retain_graph: bool) -> None:
     An exception on the way leaves every ``grad`` as it was.
     """
     finished: list[tuple[Node, Any, bool]] = []
-    for node, total, owned in sweep(topological_order(root), {id(root): gradient}, release=not retain_graph):
-        if retain_graph or node.operation is None:
-            finished.append((node, total, owned))
+    for found in sweep(topological_order(root), {root: gradient}, release=not retain_graph):
+        if retain_graph or found[0].operation is None:
+            finished.append(found)
     for node, total, owned in finished:
         node.store(total, owned)
 
@@ -282,20 +280,20 @@ def gradients_of(
 ) -> list[Any]:
     """The gradient of the outputs, weighted by ``seeds``, to each input; ``None`` where there is no path."""
     order = topological_order(*outputs)
-    targets = {id(node) for node in inputs}
-    wanted: set[int] = set()
+    targets = set(inputs)
+    wanted: set[Node] = set()
     for node in order:
-        if id(node) in targets or any(id(parent) in wanted for parent in node.parents):
-            wanted.add(id(node))
-    pending: dict[int, Any] = {}
+        # A node with an operation but no parents was released: pulling it says so, skipping it would give zero.
+        released = node.operation is not None and not node.parents
+        if released or node in targets or any(parent in wanted for parent in node.parents):
+            wanted.add(node)
+    pending: dict[Node, Any] = {}
     for output, seed in zip(outputs, seeds, strict=True):
-        key = id(output)
-        if key in wanted:
-            pending[key] = pending[key] + seed if key in pending else seed
-    found: dict[int, Any] = {}
-    for node, total, _ in sweep(
-        [node for node in order if id(node) in wanted], pending, create_graph=create_graph, wanted=wanted
-    ):
-        if id(node) in targets:
-            found[id(node)] = total
-    return [found.get(id(node)) for node in inputs]
+        if output in wanted:
+            pending[output] = pending[output] + seed if output in pending else seed
+    found: dict[Node, Any] = {}
+    needed = [node for node in order if node in wanted]
+    for node, total, _ in sweep(needed, pending, create_graph=create_graph, wanted=wanted):
+        if node in targets:
+            found[node] = total
+    return [found.get(node) for node in inputs]

@@ -10,6 +10,8 @@ arrays of ``Value``s, and what is differentiated where the backward pass itself 
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +19,7 @@ import numpy as np
 
 from tinygrad_lm.autograd import graph, shaping
 from tinygrad_lm.autograd.graph import Node, Operation, constant
-from tinygrad_lm.autograd.reductions import Axis, axes_of, restore
+from tinygrad_lm.autograd.reductions import Axis, axes_of, count, restore
 
 Backward = Callable[..., Sequence[Any]]
 
@@ -81,7 +83,7 @@ def check_ids(ids: Any, size: int, what: str) -> np.ndarray[Any, Any]:
     if array.dtype.kind not in "iu":
         raise TypeError(f"{what} must be integers, not {array.dtype}; give class or token numbers from 0 to {size - 1}")
     # As unsigned numbers negative ids are huge: one look for both ends.
-    if array.size and array.view(f"u{array.itemsize}").max() >= size:
+    if array.size and np.maximum.reduce(array.view(f"u{array.itemsize}"), axis=None) >= size:
         position = tuple(int(i) for i in np.argwhere((array < 0) | (array >= size))[0])
         raise IndexError(f"{what}: {array[position]} at position {position} is outside 0 to {size - 1}")
     return array
@@ -100,8 +102,8 @@ def _linear_forward(x: Any, weight: Any, *bias: Any) -> tuple[Any, Any]:
 
 
 def _linear_backward(g: Any, saved: Any, needed: Sequence[bool], x: Any, weight: Any, *bias: Any) -> list[Any]:
-    rows = g if g.ndim == 2 else g.reshape(-1, g.shape[-1])
-    flat = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+    rows = g if g.ndim == 2 else g.reshape(math.prod(g.shape[:-1]), g.shape[-1])
+    flat = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     contributions = [
         np.matmul(g, weight) if needed[0] else None,
         np.matmul(rows.T, flat) if needed[1] else None,
@@ -123,6 +125,17 @@ def _embedding_forward(weight: Any, ids: Any) -> tuple[Any, Any]:
     return weight.take(ids, axis=0), None
 
 
+ONE_HOT_ROWS = 128
+"""Up to this many rows a product with one-hot vectors adds up gradients faster than an indexed addition."""
+
+
+@functools.cache
+def _identity(size: int, dtype: Any) -> Any:
+    identity = np.eye(size, dtype=dtype)
+    identity.flags.writeable = False
+    return identity
+
+
 def add_rows(rows: Any, ids: Any, size: int) -> Any:
     """Sum rows (n, width) into a table (size, width) at their ids, the same id many times if need be."""
     width = rows.shape[-1]
@@ -134,7 +147,11 @@ def add_rows(rows: Any, ids: Any, size: int) -> Any:
 
 
 def _embedding_backward(g: Any, saved: Any, needed: Sequence[bool], weight: Any, ids: Any) -> list[Any]:
-    return [add_rows(g.reshape(-1, weight.shape[1]), ids, len(weight))]
+    size, width = weight.shape
+    rows = g.reshape(-1, width)
+    if size > ONE_HOT_ROWS:
+        return [add_rows(rows, ids, size)]
+    return [np.matmul(_identity(size, g.dtype).take(ids.reshape(-1), axis=0).T, rows)]
 
 
 embedding = Kernel("embedding", _embedding_reference, _embedding_forward, _embedding_backward)
@@ -158,7 +175,8 @@ def _cross_entropy_reference(z: Any, targets: Any) -> Any:
 
 def _cross_entropy_forward(z: Any, targets: Any) -> tuple[Any, Any]:
     largest = np.maximum.reduce(z, axis=-1, keepdims=True)
-    if not np.isfinite(largest).all():
+    flat = largest.reshape(-1)
+    if not math.isfinite(flat.dot(flat)):
         largest = _shift(z)
     probabilities = z - largest
     rows = np.arange(len(targets))
@@ -166,7 +184,7 @@ def _cross_entropy_forward(z: Any, targets: Any) -> tuple[Any, Any]:
     np.exp(probabilities, out=probabilities)
     totals = np.add.reduce(probabilities, axis=-1, keepdims=True)
     probabilities /= totals
-    loss = (np.log(totals[:, 0]) - correct).sum() * (1 / len(targets))
+    loss = np.add.reduce(np.log(totals[:, 0]) - correct) * (1 / len(targets))
     return loss, (probabilities, rows)
 
 
@@ -222,14 +240,14 @@ def _prod_reference(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     reducing = axes_of(x.ndim, axis)
     kept = [i for i in range(x.ndim) if i not in reducing]
     shape = tuple(1 if i in reducing else size for i, size in enumerate(x.shape))
-    factors = np.transpose(x, [*kept, *reducing]).reshape([*(x.shape[i] for i in kept), -1])
+    factors = np.transpose(x, [*kept, *reducing]).reshape([*(x.shape[i] for i in kept), count(x, axis)])
     # Multiplied by halves, so that the derivative is a product of the others also where some are zero.
     while factors.shape[-1] > 1:
         half = factors.shape[-1] // 2
         pairs = factors[..., :half] * factors[..., half : 2 * half]
         rest = factors[..., 2 * half :]
         factors = np.concatenate([pairs, rest], axis=-1) if rest.shape[-1] else pairs
-    result = factors.reshape(shape) if factors.shape[-1] else np.ones(shape, x.dtype)
+    result = factors.reshape(shape) if factors.shape[-1] else (1 + np.sum(factors, axis=-1)).reshape(shape)
     return result if keepdims else result.reshape([x.shape[i] for i in kept])
 
 
@@ -240,6 +258,8 @@ def _prod_forward(x: Any, axis: Axis = None, keepdims: bool = False) -> tuple[An
 def _prod_backward(
     g: Any, saved: Any, needed: Sequence[bool], x: Any, axis: Axis = None, keepdims: bool = False
 ) -> list[Any]:
+    if x.size == 0:
+        return [np.zeros_like(x)]
     reducing = axes_of(x.ndim, axis)
     kept = [i for i in range(x.ndim) if i not in reducing]
     order = [*kept, *reducing]

@@ -36,7 +36,7 @@ def _reduction(axis: Axis, keepdims: bool, torch: dict[str, Any]) -> dict[str, A
     }
 
 
-def _single_axis(axis: int, torch: dict[str, Any]) -> int:
+def _single_axis(axis: Any, torch: dict[str, Any]) -> Any:
     unknown = set(torch) - {"dim"}
     if unknown:
         raise TypeError(f"unexpected argument {sorted(unknown)[0]!r}; the axis is given as axis or dim")
@@ -46,27 +46,29 @@ def _single_axis(axis: int, torch: dict[str, Any]) -> int:
 class ArrayMethods(Operators):
     """What an array can do beyond arithmetic, with gradients. NumPy's meaning wherever NumPy has the word."""
 
-    __slots__ = ()
+    __slots__ = ("_data",)
+
+    _data: np.ndarray[Any, Any]
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The size of each axis."""
-        return self.data.shape
+        return self._data.shape
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self.data.ndim
+        return self._data.ndim
 
     @property
     def size(self) -> int:
         """The number of elements."""
-        return self.data.size
+        return self._data.size
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the elements."""
-        return self.data.dtype
+        return self._data.dtype
 
     def sum(self, axis: Axis = None, keepdims: bool = False, **torch: Any) -> Self:
         """The sum over one axis, several, or all."""
@@ -121,10 +123,10 @@ class ArrayMethods(Operators):
 
     def cumsum(self, axis: int | None = None, **torch: Any) -> Self:
         """The running sum along an axis; of all elements in C order without one."""
-        dim = torch.get("dim", axis)
-        if dim is None:
+        along = _single_axis(axis, torch)
+        if along is None:
             return self.reshape(-1).cumsum(0)
-        return self.apply(reductions.cumsum, (self,), {"axis": _single_axis(dim, torch)})
+        return self.apply(reductions.cumsum, (self,), {"axis": along})
 
     def matmul(self, other: Any) -> Self:
         """The matrix product; the same as ``@``."""
@@ -185,8 +187,7 @@ class ArrayMethods(Operators):
 
     def squeeze(self, axis: Axis = None, **torch: Any) -> Self:
         """Without the axes of size 1, or without those named, which must be of size 1."""
-        dim = torch.get("dim", axis)
-        return self.reshape(np.squeeze(self.data, axis=dim).shape)
+        return self.reshape(np.squeeze(self.data, axis=_single_axis(axis, torch)).shape)
 
     def unsqueeze(self, axis: int = 0, **torch: Any) -> Self:
         """With a new axis of size 1 at a position."""

@@ -33,8 +33,8 @@ PLAIN = frozenset(
         *(np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj, np.isrealobj),
         *(np.array_equal, np.array_equiv, np.allclose, np.isclose, np.count_nonzero),
         *(np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.argsort, np.nonzero, np.flatnonzero),
-        *(np.searchsorted, np.histogram, np.unique, np.array_str, np.array_repr, np.array2string),
-        *(np.percentile, np.quantile, np.bincount, np.shares_memory, np.may_share_memory),
+        *(np.searchsorted, np.bincount, np.array_str, np.array_repr, np.array2string),
+        *(np.shares_memory, np.may_share_memory),
     }
 )
 """NumPy functions that give plain results, without gradient."""
@@ -89,12 +89,9 @@ for _function, _name in {
     np.argmin: "argmin",
     np.all: "all",
     np.any: "any",
-    np.reshape: "reshape",
-    np.transpose: "transpose",
     np.swapaxes: "swapaxes",
     np.squeeze: "squeeze",
     np.expand_dims: "unsqueeze",
-    np.broadcast_to: "broadcast_to",
     np.flip: "flip",
     np.roll: "roll",
     np.tril: "tril",
@@ -104,11 +101,24 @@ for _function, _name in {
 }.items():
 
     def _method(x: Any, *args: Any, _name: str = _name, **options: Any) -> Any:
-        if args and args[0] is None and _name == "transpose":
-            args = ()
         return getattr(x, _name)(*args, **options)
 
     HANDLERS[_function] = _method
+
+
+@_handles(np.reshape)
+def _reshape(a: Any, shape: Any) -> Any:
+    return a.reshape(shape)
+
+
+@_handles(np.transpose)
+def _transpose(a: Any, axes: Any = None) -> Any:
+    return a.transpose() if axes is None else a.transpose(axes)
+
+
+@_handles(np.broadcast_to)
+def _broadcast_to(array: Any, shape: Any) -> Any:
+    return array.broadcast_to(shape)
 
 
 @_handles(np.ravel)

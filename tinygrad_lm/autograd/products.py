@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import count
+from math import prod
 from string import ascii_letters
 from typing import Any
 
@@ -26,9 +27,9 @@ def matmul(x: Any, y: Any) -> Any:
 def _as_matrices(g: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
     """A vector on the left is a row, on the right a column; the result has the axis that NumPy dropped."""
     if y.ndim == 1:
-        g, y = g.reshape((*g.shape, 1)), y.reshape((-1, 1))
+        g, y = g.reshape((*g.shape, 1)), y.reshape((y.size, 1))
     if x.ndim == 1:
-        g, x = g.reshape((*g.shape[:-1], 1, g.shape[-1])), x.reshape((1, -1))
+        g, x = g.reshape((*g.shape[:-1], 1, g.shape[-1])), x.reshape((1, x.size))
     return g, x, y
 
 
@@ -44,7 +45,8 @@ def _(g: Any, out: Any, x: Any, y: Any) -> Any:
 def _(g: Any, out: Any, x: Any, y: Any) -> Any:
     if y.ndim == 2 and x.ndim >= 2:
         # One product over all batches in place of a product each and a sum.
-        return x.reshape((-1, x.shape[-1])).T @ g.reshape((-1, g.shape[-1]))
+        rows = prod(x.shape[:-1])
+        return x.reshape((rows, x.shape[-1])).T @ g.reshape((rows, g.shape[-1]))
     g, x, matrix = _as_matrices(g, x, y)
     return unbroadcast(x.swapaxes(-1, -2) @ g, matrix.shape).reshape(y.shape)
 
@@ -72,6 +74,8 @@ def explicit(subscripts: str, operands: Sequence[Any]) -> tuple[list[str], str]:
     if not arrow:
         letters = "".join(named)
         output = dots + "".join(sorted(c for c in set(letters) if letters.count(c) == 1 and c not in dots))
+    elif dots and "..." not in output:
+        raise ValueError(f"einsum: {subscripts!r} hides axes behind '...', so its output must have '...' too")
     return named, output.replace("...", dots)
 
 
@@ -107,5 +111,5 @@ def _(position: int, g: Any, out: Any, *xs: Any, subscripts: str) -> Any:
     pulled = np.einsum(",".join([output, *others]) + "->" + target, g, *arrays)
     if pulled.shape != xs[position].shape:
         stretched = tuple(i for i, size in enumerate(xs[position].shape) if size == 1)
-        pulled = pulled.sum(axis=stretched, keepdims=True)
+        pulled = np.broadcast_to(pulled.sum(axis=stretched, keepdims=True), xs[position].shape)
     return pulled

@@ -52,9 +52,15 @@ def _(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> An
     return np.broadcast_to(restore(g, x, axis), x.shape)
 
 
+def _check_some(name: str, x: Any, axis: Axis) -> None:
+    if x.size == 0 and count(x, axis) == 0:
+        raise ValueError(f"{name} of no elements: the shape is {x.shape} and the axis {axis}")
+
+
 @structured("mean")
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The mean over axes."""
+    _check_some("mean", x, axis)
     return np.mean(x, axis=axis, keepdims=keepdims)
 
 
@@ -66,6 +72,7 @@ def _(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> An
 @structured("var")
 def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
     """The variance over axes, in two passes."""
+    _check_some("var", x, axis)
     return np.var(x, axis=axis, keepdims=keepdims, ddof=ddof)
 
 
@@ -78,6 +85,7 @@ def _(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False, ddof:
 @structured("std")
 def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
     """The standard deviation over axes."""
+    _check_some("std", x, axis)
     return np.std(x, axis=axis, keepdims=keepdims, ddof=ddof)
 
 
@@ -152,7 +160,9 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 @logsumexp.vjp(0)
 def _(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return restore(g, x, axis) * np.exp(x - restore(_finite(out), x, axis))
+    # Not exp(x - out), which loses the digits that out has lost beside a large x.
+    e = np.exp(x - _finite(np.max(constant(x), axis=axis, keepdims=True)))
+    return restore(g, x, axis) * e / nonzero(np.sum(e, axis=axis, keepdims=True))
 
 
 @structured("softmax")

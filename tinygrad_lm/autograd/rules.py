@@ -95,7 +95,7 @@ class Elementwise(Operation):
                 pulled = gradient if derivative == 1 else gradient * derivative
             else:
                 pulled = annihilate(gradient * derivative(*inputs, out), gradient)
-            contributions.append(unbroadcast(pulled, np.shape(constant(operand))))
+            contributions.append(unbroadcast(pulled, operand.shape))
         return contributions
 
 
@@ -123,7 +123,10 @@ def annihilate(pulled: Any, gradient: Any) -> Any:
 
     So ``where(c, f(x), g(x))`` is right also where the branch not chosen is inf or nan.
     """
-    if not np.isnan(constant(pulled)).any():
+    flat = constant(pulled).reshape(-1)
+    # The sum of squares is nan just where an element is, and cheaper to look at than a mask of them all.
+    total = flat.dot(flat)
+    if total == total:
         return pulled
     reached = np.not_equal(constant(gradient), 0)
     return np.where(reached, pulled, 0)
@@ -179,6 +182,15 @@ def _silu_slope(x: Any, out: Any) -> Any:
     return gate + out * (1 - gate)
 
 
+def _logaddexp_float(x: float, y: float) -> float:
+    return x + math.log(2) if x == y else max(x, y) + math.log1p(math.exp(-math.fabs(x - y)))
+
+
+def _logaddexp_slope(x: Any, y: Any, out: Any) -> Any:
+    # Not exp(x - out), which loses the digits that out has lost beside a large x. Limits keep -inf from giving nan.
+    return sigmoid(np.maximum(x, -3e38) - np.maximum(y, -3e38)) * (out > -math.inf)
+
+
 add = Elementwise("add", operator.add, operator.add, (1, 1), "+")
 sub = Elementwise("sub", operator.sub, operator.sub, (1, -1), "-")
 mul = Elementwise("mul", operator.mul, operator.mul, (lambda x, y, out: y, lambda x, y, out: x), "×")
@@ -224,8 +236,8 @@ softplus = Elementwise(
 logaddexp = Elementwise(
     "logaddexp",
     np.logaddexp,
-    lambda x, y: max(x, y) + math.log1p(math.exp(-math.fabs(x - y))),
-    (lambda x, y, out: np.exp(x - out), lambda x, y, out: np.exp(y - out)),
+    _logaddexp_float,
+    (_logaddexp_slope, lambda x, y, out: _logaddexp_slope(y, x, out)),
 )
 maximum = Elementwise(
     "maximum",
@@ -248,7 +260,7 @@ clip = Elementwise(
     (
         lambda x, low, high, out: (x >= low) & (x <= high),
         lambda x, low, high, out: (x < low) & (low <= high),
-        lambda x, low, high, out: x > high,
+        lambda x, low, high, out: (x > high) | (low > high),
     ),
 )
 

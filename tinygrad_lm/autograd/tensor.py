@@ -19,29 +19,8 @@ from tinygrad_lm.autograd.value import Value
 Array = np.ndarray[Any, Any]
 
 
-class _Record:
-    """How a tensor came about: all that the backward pass needs."""
-
-    __slots__ = ("attributes", "inputs", "operation", "parents", "saved", "stamp")
-
-    def __init__(
-        self,
-        operation: Operation,
-        parents: tuple[Tensor, ...],
-        inputs: tuple[Any, ...],
-        attributes: dict[str, Any],
-        saved: Any,
-        stamp: int,
-    ) -> None:
-        self.operation = operation
-        self.parents = parents
-        self.inputs = inputs
-        self.attributes = attributes
-        self.saved = saved
-        self.stamp = stamp
-
-
-_RELEASED = _Record(Operation("released"), (), (), {}, None, 0)
+_RELEASED = Operation("released")
+_NOTHING: dict[str, Any] = {}
 
 
 class Tensor(ArrayMethods):
@@ -59,34 +38,38 @@ class Tensor(ArrayMethods):
     gradients. The graph lives as long as its result does.
     """
 
-    __slots__ = ("_data", "_record", "_used", "_version")
+    __slots__ = ("_inputs", "_saved", "_stamp", "_used", "_version", "attributes")
 
     grad: Array | None
+    parents: tuple[Tensor, ...]
+    attributes: dict[str, Any]
+    """What else the operation was called with: axes, shapes, indices."""
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None, label: str = "") -> None:
-        self._data = _array(data, dtype)
-        self._record: _Record | None = None
-        self._used = False
-        self._version = 0
-        self.grad = None
-        self.label = label
-        self.scope = None
-        self.requires_grad = False
+        self._set(_array(data, dtype), label)
         if requires_grad:
             self.requires_grad_()
+
+    def _set(self, data: Array, label: str = "") -> None:
+        self._data = data
+        self._inputs: tuple[Any, ...] = ()
+        self._saved: Any = None
+        self._stamp = 0
+        self._used = False
+        self._version = 0
+        self.attributes = _NOTHING
+        self.grad = None
+        self.label = label
+        self.operation = None
+        self.parents = ()
+        self.requires_grad = False
+        self.scope = None
 
     @classmethod
     def wrap(cls, data: Array) -> Tensor:
         """A tensor around an array, which is shared and not copied."""
         out = Tensor.__new__(Tensor)
-        out._data = data
-        out._record = None
-        out._used = False
-        out._version = 0
-        out.grad = None
-        out.label = ""
-        out.scope = None
-        out.requires_grad = False
+        out._set(data)
         return out
 
     @property
@@ -109,53 +92,41 @@ class Tensor(ArrayMethods):
             self._data = array
         self._version += 1
 
-    @property
-    def operation(self) -> Operation | None:
-        """The operation that made this tensor; ``None`` for a leaf."""
-        return None if self._record is None else self._record.operation
-
-    @property
-    def parents(self) -> tuple[Tensor, ...]:
-        """The operands in their order; the same tensor twice for ``x * x``; empty for a leaf."""
-        return () if self._record is None else self._record.parents
-
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """What else the operation was called with: axes, shapes, indices."""
-        return {} if self._record is None else self._record.attributes
-
     @classmethod
     def apply(cls, operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
         """Compute an operation on arrays and tensors, and link the result to its operands."""
-        needed = False
+        needed = mixed = False
         inputs: list[Any] = []
         for operand in operands:
             if isinstance(operand, Tensor):
                 inputs.append(operand._data)
-                needed = needed or operand.requires_grad
+                if operand.requires_grad:
+                    needed = True
             else:
                 inputs.append(_operand(operand, operation))
+                mixed = True
         data = operation.forward(*inputs, **attributes)
         saved = None
         if operation.saves:
             data, saved = data
         if type(data) is not np.ndarray:
             data = np.asarray(data)
-        out = Tensor.wrap(data)
+        out = Tensor.__new__(Tensor)
+        out._set(data)
         if needed and graph.is_grad_enabled() and data.dtype.kind == "f":
+            parents: tuple[Tensor, ...] = _as_tensors(operands, inputs, data.dtype) if mixed else operands
             stamp = 0
-            parents: list[Tensor] = []
-            for operand, array in zip(operands, inputs, strict=True):
-                if isinstance(operand, Tensor):
-                    operand._used = True
-                    stamp += operand._version
-                    parents.append(operand)
-                else:
-                    # A Python number takes the result's dtype, as it did in the forward pass.
-                    parents.append(Tensor.wrap(np.asarray(array, None if hasattr(array, "dtype") else data.dtype)))
+            for parent in parents:
+                parent._used = True
+                stamp += parent._version
             out.requires_grad = True
             out.scope = graph.current_scope()
-            out._record = _Record(operation, tuple(parents), tuple(inputs), attributes, saved, stamp)
+            out.operation = operation
+            out.parents = parents
+            out.attributes = attributes
+            out._inputs = tuple(inputs)
+            out._saved = saved
+            out._stamp = stamp
         return out
 
     def backward(self, gradient: Any = None, retain_graph: bool = True) -> None:
@@ -189,43 +160,44 @@ class Tensor(ArrayMethods):
             )
         return seed
 
-    def pull(self, gradient: Any, create_graph: bool, wanted: set[int] | None) -> Sequence[Any]:
+    def pull(self, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
         """The vector-Jacobian product with this node's operation: one contribution a parent."""
-        record = self._record
-        if record is None:
+        operation, parents = self.operation, self.parents
+        if operation is None:
             return ()
-        parents = record.parents
-        if record is _RELEASED:
+        if operation is _RELEASED:
             raise RuntimeError(
                 "backward: this part of the graph was released by backward(retain_graph=False); "
                 "run the forward computation again, or keep the graph with retain_graph=True"
             )
         stamp = self._version
+        needed: list[bool] = []
         for parent in parents:
             stamp += parent._version
-        if stamp != record.stamp:
+            needed.append(parent.requires_grad and (wanted is None or parent in wanted))
+        if stamp != self._stamp:
             raise RuntimeError(
-                f"backward: an operand or the result of {record.operation.name!r} was modified after the forward pass "
+                f"backward: an operand or the result of {operation.name!r} was modified after the forward pass "
                 "used it, so its gradient would be wrong; run the forward computation again after changing data"
             )
-        needed = [p.requires_grad and (wanted is None or id(p) in wanted) for p in parents]
         if create_graph:
-            return record.operation.pull(gradient, self, parents, needed, record.attributes, record.saved)
-        contributions = record.operation.pull(
-            gradient, self._data, record.inputs, needed, record.attributes, record.saved
-        )
-        return [
-            None if c is None else c if type(c) is np.ndarray and c.dtype == p.dtype else np.asarray(c, p.dtype)
-            for c, p in zip(contributions, parents, strict=True)
-        ]
+            return operation.pull(gradient, self, parents, needed, self.attributes, self._saved)
+        pulled = operation.pull(gradient, self._data, self._inputs, needed, self.attributes, self._saved)
+        contributions: list[Any] = []
+        for c, parent in zip(pulled, parents, strict=True):
+            if c is not None and (type(c) is not np.ndarray or c.dtype != parent._data.dtype):
+                c = np.asarray(c, parent._data.dtype)
+            contributions.append(c)
+        return contributions
 
     def release(self) -> None:
         """Drop the links to the parents; a later backward pass through this node is an error."""
-        self._record = _RELEASED
+        self.operation, self.parents, self.attributes = _RELEASED, (), _NOTHING
+        self._inputs, self._saved = (), None
 
     def store(self, gradient: Array, owned: bool) -> None:
         """Add to the gradient of a leaf; an inner node shows the last pass. What is kept is never shared."""
-        if self._record is None and self.grad is not None:
+        if self.operation is None and self.grad is not None:
             self.grad = np.asarray(self.grad + gradient)
         else:
             self.grad = gradient if owned and gradient.base is None else gradient.copy()
@@ -362,7 +334,7 @@ class Tensor(ArrayMethods):
         parts = [np.array2string(self._data, separator=", ", prefix="Tensor(")]
         if self._data.dtype not in (np.float64, np.int64, np.bool):
             parts.append(f"dtype={self._data.dtype}")
-        if self._record is not None:
+        if self.operation is not None:
             parts.append(f"op={self.op!r}")
         elif self.requires_grad:
             parts.append("requires_grad=True")
@@ -371,7 +343,7 @@ class Tensor(ArrayMethods):
         return f"{type(self).__name__}({', '.join(parts)})"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        if self._record is not None:
+        if self.operation is not None:
             raise RuntimeError("only leaf Tensors can be copied: this one is the result of an operation; detach() it")
         twin = type(self).__new__(type(self))
         Tensor.__init__(twin, self._data, self.requires_grad, label=self.label)
@@ -400,6 +372,16 @@ def _array(data: Any, dtype: Any) -> Array:
             "ragged lists and text have no gradient"
         )
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _as_tensors(operands: tuple[Any, ...], arrays: list[Any], dtype: Any) -> tuple[Tensor, ...]:
+    """The operands as nodes; a Python number takes the result's dtype, as it did in the forward pass."""
+    return tuple(
+        operand
+        if isinstance(operand, Tensor)
+        else Tensor.wrap(np.asarray(array, None if hasattr(array, "dtype") else dtype))
+        for operand, array in zip(operands, arrays, strict=True)
+    )
 
 
 def _operand(x: Any, operation: Operation) -> Any:

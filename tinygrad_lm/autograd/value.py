@@ -17,7 +17,7 @@ from numbers import Real
 from typing import Any
 
 from tinygrad_lm.autograd import graph
-from tinygrad_lm.autograd.graph import Operation, constant
+from tinygrad_lm.autograd.graph import Node, Operation, constant
 from tinygrad_lm.autograd.operators import Operators
 
 
@@ -35,10 +35,11 @@ class Value(Operators):
     Plain numbers that take part become nodes that need no gradient. Comparisons look at ``data``.
     """
 
-    __slots__ = ("_inputs", "_operation", "_parents", "data")
+    __slots__ = ("_inputs", "data")
 
     data: float
     grad: float | None
+    parents: tuple[Value, ...]
 
     def __init__(self, data: Any, label: str = "", requires_grad: bool = True) -> None:
         self.data = data if type(data) is float else _number(data)
@@ -46,19 +47,9 @@ class Value(Operators):
         self.label = label
         self.scope = None
         self.requires_grad = requires_grad
-        self._operation: Operation | None = None
-        self._parents: tuple[Value, ...] = ()
+        self.operation = None
+        self.parents = ()
         self._inputs: tuple[float, ...] = ()
-
-    @property
-    def operation(self) -> Operation | None:
-        """The operation that made this value; ``None`` for a leaf."""
-        return self._operation
-
-    @property
-    def parents(self) -> tuple[Value, ...]:
-        """The operands in their order; the same value twice for ``x * x``; empty for a leaf."""
-        return self._parents
 
     @classmethod
     def apply(cls, operation: Any, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
@@ -69,7 +60,7 @@ class Value(Operators):
                 parents.append(operand)
             elif isinstance(operand, Real):
                 parents.append(Value(operand, requires_grad=False))
-            elif hasattr(operand, "dtype"):
+            elif hasattr(operand, "dtype") and not isinstance(operand, Node):
                 return operation.on_elements(operands)
             else:
                 raise TypeError(
@@ -82,8 +73,8 @@ class Value(Operators):
                 if parent.requires_grad:
                     out.requires_grad = True
                     out.scope = graph.current_scope()
-                    out._operation = operation
-                    out._parents = tuple(parents)
+                    out.operation = operation
+                    out.parents = tuple(parents)
                     # The backward pass uses the numbers of the forward pass, also if data is changed later.
                     out._inputs = inputs
                     break
@@ -121,7 +112,7 @@ class Value(Operators):
         seed = 1.0 if gradient is None else _number(gradient)
         graph.backward(self, seed, retain_graph=retain_graph)
 
-    def pull(self, gradient: Any, create_graph: bool, wanted: set[int] | None) -> Sequence[Any]:
+    def pull(self, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
         """The chain rule: this node's gradient times the local derivative, one product a parent."""
         contributions: list[Any] = []
         for local in self.local_derivatives(create_graph, wanted):
@@ -136,12 +127,12 @@ class Value(Operators):
                 contributions.append(product)
         return contributions
 
-    def local_derivatives(self, create_graph: bool = False, wanted: set[int] | None = None) -> list[Any]:
+    def local_derivatives(self, create_graph: bool = False, wanted: set[Node] | None = None) -> list[Any]:
         """The derivative of this node to each parent, as in the rule's formula; ``None`` where none is needed.
 
         Numbers, or ``Value``s under ``create_graph`` so that they can be differentiated again.
         """
-        operation: Any = self._operation
+        operation: Any = self.operation
         if operation is None:
             return []
         if operation is _RELEASED:
@@ -149,23 +140,23 @@ class Value(Operators):
                 "backward: this part of the graph was released by backward(retain_graph=False); "
                 "run the forward computation again, or keep the graph with retain_graph=True"
             )
-        needed = [parent.requires_grad and (wanted is None or id(parent) in wanted) for parent in self._parents]
+        needed = [parent.requires_grad and (wanted is None or parent in wanted) for parent in self.parents]
         if not create_graph:
             return operation.local_derivatives(self.data, self._inputs, needed)
-        for parent, used in zip(self._parents, self._inputs, strict=True):
+        for parent, used in zip(self.parents, self._inputs, strict=True):
             if parent.data is not used:
                 raise RuntimeError(
                     f"grad: {parent!r} was {used!r} when {operation.name!r} used it; run the forward computation again"
                 )
-        return operation.local_derivatives(self, self._parents, needed)
+        return operation.local_derivatives(self, self.parents, needed)
 
     def release(self) -> None:
         """Drop the links to the parents; a later backward pass through this node is an error."""
-        self._operation, self._parents, self._inputs = _RELEASED, (), ()
+        self.operation, self.parents, self._inputs = _RELEASED, (), ()
 
     def store(self, gradient: float, owned: bool) -> None:
         """Add to the gradient of a leaf; an inner node shows the last pass."""
-        earlier = self.grad if self._operation is None else None
+        earlier = self.grad if self.operation is None else None
         self.grad = gradient if earlier is None else earlier + gradient
 
     def detach(self) -> Value:
@@ -223,7 +214,7 @@ class Value(Operators):
         return f"Value(data={self.data!r}, grad={self.grad!r}{label})"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Value:
-        if self._operation is not None:
+        if self.operation is not None:
             raise RuntimeError("only leaf Values can be copied: this one is the result of an operation; detach() it")
         return Value(self.data, self.label, self.requires_grad)
 

@@ -14,17 +14,25 @@ from tinygrad_lm.nn.init import as_generator
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """x @ weight.T + bias: x (..., in), weight (out, in), bias (out,) give (..., out)."""
-    if x.shape[-1:] != weight.shape[1:]:
+    if weight.ndim != 2 or x.shape[-1:] != weight.shape[1:]:
         raise ValueError(
-            f"linear: the input has shape {x.shape}, whose last axis must be {weight.shape[1]} "
-            f"for a weight of shape {weight.shape} (out, in)"
+            f"linear: the input (..., in) has shape {x.shape} and the weight (out, in) {weight.shape}; "
+            "their last axes must agree"
         )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"linear: the bias must have shape {weight.shape[:1]}, not {bias.shape}")
     return kernels.linear(x, weight) if bias is None else kernels.linear(x, weight, bias)
 
 
 def embedding(ids: Any, weight: Any) -> Any:
     """The rows of weight (n, width) at integer ids (...): (..., width)."""
-    return kernels.embedding(weight, ids=check_ids(ids, weight.shape[0], "embedding ids"))
+    return kernels.embedding(weight, ids=_ids(ids, weight.shape[0], "embedding ids"))
+
+
+def _ids(ids: Any, size: int, what: str) -> np.ndarray[Any, Any]:
+    """Checked ids in the machine's own integers: positions worked out in narrow ones would wrap around."""
+    array = np.asarray(constant(ids))
+    return check_ids(array.astype(np.intp, copy=False) if array.dtype.kind in "iu" else array, size, what)
 
 
 def cross_entropy(logits: Any, targets: Any) -> Any:
@@ -35,7 +43,7 @@ def cross_entropy(logits: Any, targets: Any) -> Any:
             f"cross_entropy takes logits (n, classes) and targets (n,) with n at least 1, not {logits.shape} and "
             f"{ids.shape}; for sequences flatten both: logits.reshape(-1, classes), targets.reshape(-1)"
         )
-    return kernels.cross_entropy(logits, targets=check_ids(ids, logits.shape[1], "targets"))
+    return kernels.cross_entropy(logits, targets=_ids(ids, logits.shape[1], "targets"))
 
 
 def mse_loss(x: Any, y: Any) -> Any:
@@ -50,7 +58,9 @@ def layer_norm(x: Any, weight: Any, bias: Any, eps: float = 1e-5) -> Any:
     """Rows of x (..., n) with mean 0 and variance 1, times weight (n,), plus bias (n,)."""
     if x.shape[-1:] != weight.shape:
         raise ValueError(f"layer_norm: the input's last axis must be {weight.shape[0]}, but its shape is {x.shape}")
-    return kernels.layer_norm(x, weight, bias, eps=eps)
+    if bias.shape != weight.shape:
+        raise ValueError(f"layer_norm: the bias must have the weight's shape {weight.shape}, not {bias.shape}")
+    return kernels.layer_norm(x, weight, bias, eps=float(eps))
 
 
 def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: Any) -> Any:
@@ -63,7 +73,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: Any) -> Any:
     draws = as_generator(rng).random(shape, dtype=np.float32)
     kept = np.greater_equal(draws, p)
     dtype = np.float64 if x.dtype.kind == "O" else x.dtype
-    return x * (kept.astype(dtype) * (1 / (1 - p)))
+    return x * (kept.astype(dtype) * (1 / (1 - float(p))))
 
 
 def softmax(x: Any, axis: int = -1) -> Any:
@@ -78,7 +88,7 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
 
 def one_hot(ids: Any, num_classes: int, dtype: Any = np.float32) -> np.ndarray[Any, Any]:
     """A plain array (..., num_classes) with 1 at each id."""
-    return np.eye(num_classes, dtype=dtype)[check_ids(ids, num_classes, "ids")]
+    return np.eye(num_classes, dtype=dtype)[_ids(ids, num_classes, "ids")]
 
 
 def relu(x: Any) -> Any:

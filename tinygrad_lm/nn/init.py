@@ -32,7 +32,7 @@ def gain(nonlinearity: str) -> float:
 
 
 def _fans(tensor: Tensor) -> tuple[int, int]:
-    if tensor.ndim < 2:
+    if tensor.ndim != 2:
         raise ValueError(f"Kaiming and Xavier initialisation need a matrix (out, in), not shape {tensor.shape}")
     return tensor.shape[1], tensor.shape[0]
 

@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_lm.nn import functional as F
 from tinygrad_lm.nn import init
@@ -122,7 +123,9 @@ class Flatten(Module):
 
     def forward(self, x: Any) -> Any:
         """Reshape only."""
-        start, end = self.start_axis % x.ndim, self.end_axis % x.ndim
+        start, end = normalize_axis_index(self.start_axis, x.ndim), normalize_axis_index(self.end_axis, x.ndim)
+        if start > end:
+            raise ValueError(f"Flatten: axis {self.start_axis} lies behind axis {self.end_axis} in shape {x.shape}")
         return x.reshape((*x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :]))
 
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from tinygrad_lm.autograd.graph import Scope, current_scope, enter_scope, leave_scope
+from tinygrad_lm.autograd.graph import Scope, constant, current_scope, enter_scope, leave_scope
 from tinygrad_lm.autograd.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
@@ -20,6 +20,13 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any, requires_grad: bool = True, dtype: Any = None, label: str = "") -> None:
         super().__init__(data, requires_grad=requires_grad, dtype=dtype, label=label)
+
+    def _to(self, dtype: np.dtype[Any]) -> None:
+        """Turn data and gradient into a dtype; graphs that used the earlier data are stale."""
+        if dtype != self._data.dtype:
+            self._data = self._data.astype(dtype)
+            self._version += 1
+            self.grad = None if self.grad is None else self.grad.astype(dtype)
 
 
 class Module:
@@ -116,7 +123,7 @@ class Module:
         slots = {name: parameter for name, _, _, parameter in self._slots()}
         problems = [f"missing: {name!r} of shape {slots[name].shape}" for name in slots if name not in state]
         problems += [f"unknown: {name!r}" for name in state if name not in slots]
-        arrays = {name: np.asarray(value) for name, value in state.items() if name in slots}
+        arrays = {name: np.asarray(constant(value)) for name, value in state.items() if name in slots}
         for name, array in arrays.items():
             if array.shape != slots[name].shape:
                 problems.append(f"shape of {name!r}: {array.shape} was given, {slots[name].shape} is needed")
@@ -124,8 +131,9 @@ class Module:
                 problems.append(f"dtype of {name!r}: {array.dtype} was given, a floating-point type is needed")
         if problems:
             raise ValueError(f"the state does not fit this {type(self).__name__}:\n  " + "\n  ".join(problems))
-        for name, array in arrays.items():
-            slots[name].data = array.astype(slots[name].dtype)
+        ready = [(slots[name], array.astype(slots[name].dtype)) for name, array in arrays.items()]
+        for parameter, array in ready:
+            parameter.data = array
 
     def train(self, mode: bool = True) -> Self:
         """Switch the module and all within it to training, or to evaluation with ``False``."""
@@ -149,22 +157,26 @@ class Module:
         return self
 
     def to(self, dtype: Any) -> Self:
-        """Turn all parameters, in place, into a floating-point dtype; gradients are forgotten."""
-        wanted = np.dtype(dtype)
+        """Turn all parameters and their gradients, in place, into a floating-point dtype."""
+        wanted = np.dtype(dtype).newbyteorder("=")
         if wanted.kind != "f":
             raise TypeError(f"parameters are floating-point numbers, not {wanted}")
-        replaced: dict[int, Parameter] = {}
-        for _, module, key, parameter in list(self._slots()):
-            if id(parameter) not in replaced:
-                twin = Parameter(parameter.data, parameter.requires_grad, dtype=wanted, label=parameter.label)
-                replaced[id(parameter)] = twin
-            setattr(module, key, replaced[id(parameter)])
+        for parameter in self.parameters():
+            parameter._to(wanted)  # pyright: ignore[reportPrivateUsage]
         return self
 
     def apply(self, function: Callable[[Module], Any]) -> Self:
-        """Call a function on every module within, the innermost first, and on this one last."""
-        for module in reversed(list(self.modules())):
+        """Call a function on every module once: those within first, in their order, and this one last."""
+        seen: set[int] = set()
+
+        def visit(module: Module) -> None:
+            seen.add(id(module))
+            for child in list(module.children()):
+                if id(child) not in seen:
+                    visit(child)
             function(module)
+
+        visit(self)
         return self
 
     def extra_repr(self) -> str:
@@ -194,7 +206,10 @@ def functional_call(module: Module, parameters: Mapping[str, Any], *args: Any, *
     unknown = [name for name in parameters if name not in names]
     if unknown:
         raise ValueError(f"{type(module).__name__} has no parameter {unknown[0]!r}; it has {', '.join(names)}")
-    replacement = {id(names[name]): value for name, value in parameters.items()}
+    replacement: dict[int, Any] = {}
+    for name, value in parameters.items():
+        if replacement.setdefault(id(names[name]), value) is not value:
+            raise ValueError(f"{name!r} is a tied parameter: give its value under one of its names, or the same twice")
     try:
         for _, owner, key, parameter in slots:
             if id(parameter) in replacement:
