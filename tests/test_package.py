@@ -1,0 +1,58 @@
+"""The package as it is installed: what an import loads, and a wheel that works outside the checkout."""
+
+import os
+import site
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(*command, **options):
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True, **options)
+
+
+def test_the_import_loads_numpy_alone():
+    code = "import sys; before = set(sys.modules); import numpy, tinygrad_lm; print(*set(sys.modules) - before)"
+    loaded = {name.partition(".")[0] for name in run(sys.executable, "-c", code).stdout.split()}
+    third_party = {name for name in loaded if name not in sys.stdlib_module_names and not name.startswith("_")}
+    assert third_party == {"numpy", "tinygrad_lm"}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The scripts folder of a fresh environment with the wheel; what it depends on is lent by this environment."""
+    pytest.importorskip("hatchling", reason="hatchling builds the wheel; the test extra brings it")
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+    run(*pip, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT)
+    environment = folder / "environment"
+    venv.create(environment, with_pip=False)
+    scripts = environment / ("Scripts" if os.name == "nt" else "bin")
+    python = scripts / ("python.exe" if os.name == "nt" else "python")
+    (wheel,) = folder.glob("*.whl")
+    run(*pip, "--python", python, "install", "--quiet", "--no-deps", "--no-index", wheel)
+    own = run(python, "-c", "import site; print(site.getsitepackages()[-1])").stdout.strip()
+    (Path(own) / "lent.pth").write_text("\n".join(site.getsitepackages()) + "\n", encoding="utf-8")
+    return scripts
+
+
+def test_the_wheel_trains_outside_the_checkout(installed, tmp_path):
+    where = run(installed / "python", "-c", "import tinygrad_lm; print(tinygrad_lm.__file__)", cwd=tmp_path).stdout
+    assert str(installed.parent) in where
+    printed = run(installed / "tinygrad-lm", "train", "--epochs", "2", cwd=tmp_path).stdout
+    assert "Twenty names from the model" in printed
+    assert (tmp_path / "runs" / "mlp-1" / "model.safetensors").exists()
+    assert (tmp_path / "runs" / "mlp-1" / "graph.svg").exists()
+    again = run(installed / "python", "-m", "tinygrad_lm", "sample", "runs/mlp-1", "-n", "3", cwd=tmp_path).stdout
+    assert len(again.splitlines()) == 3
+
+
+def test_the_wheel_carries_types_data_and_pictures(installed):
+    package = next(installed.parent.rglob("tinygrad_lm/__init__.py")).parent
+    for name in ("py.typed", "data/names.txt", "data/README.md", "../visualize/__init__.py", "../visualize/py.typed"):
+        assert (package / name).exists(), name
