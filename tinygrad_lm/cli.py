@@ -35,14 +35,14 @@ def _number(kind: type, low: float, high: float, what: str) -> Callable[[str], A
         except ValueError:
             value = math.nan
         if not low <= value <= high or math.isinf(value):
-            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+            raise argparse.ArgumentTypeError(f"{text!r:.60} is not {what}")
         return value
 
     return parse
 
 
-COUNT = _number(int, 1, 1 << 30, "a whole number from 1")
-SEED = _number(int, 0, 1 << 62, "a whole number from 0")
+COUNT = _number(int, 1, 10**9, "a whole number from 1 to 1,000,000,000")
+SEED = _number(int, 0, 10**18, "a whole number from 0 to 10**18")
 RATE = _number(float, 0, math.inf, "a finite number from 0")
 PROBABILITY = _number(float, 5e-324, 1, "a probability above 0 and at most 1")
 
@@ -164,7 +164,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _say(what: Any, code: int) -> int:
-    print(f"tinygrad-lm: {what}", file=sys.stderr)
+    print(f"tinygrad-lm: {what!s:.2000}", file=sys.stderr)
     return code
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm import runs, sampling
-from tinygrad_lm.cli import INTERRUPTED, NGRAMS
+from tinygrad_lm.cli import INTERRUPTED, NGRAMS, UsageError
 from tinygrad_lm.models import MLP, LanguageModel, NGram, TrainableModel
 from tinygrad_lm.text import (
     CleanedNames,
@@ -53,7 +55,7 @@ class Console:
 
     def _write(self) -> None:
         if self._log is not None:
-            with self._log.open("a", encoding="utf-8", newline="\n") as file:
+            with self._log.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
                 file.writelines(line + "\n" for line in self._lines)
             self._lines.clear()
 
@@ -83,7 +85,11 @@ class Source:
             vocabulary = Vocabulary.from_names((line.lower() for line in lines), self.boundary)
         else:
             vocabulary = Vocabulary(boundary=self.boundary)
-        cleaned = clean_names(lines, vocabulary, self.min_length, self.max_length)
+        try:
+            cleaned = clean_names(lines, vocabulary, self.min_length, self.max_length)
+        except DataError as error:
+            hint = "" if self.alphabet == "data" else " On the command line: --alphabet data"
+            raise DataError(f"{error}{hint}" if "alphabet" in str(error) else str(error)) from None
         return cleaned, split_names(cleaned.kept, seed=self.seed), vocabulary
 
 
@@ -154,7 +160,7 @@ def _show_samples(say: Console, model: LanguageModel, training_names: frozenset[
 def _marked(sample: sampling.Sample, training_names: frozenset[str]) -> str:
     mark = "in training data" if sample.text in training_names else "new"
     text = sample.text if sample.complete else sample.text + "..."
-    return f"{text:<16} {mark}"
+    return f"{text or '(empty)':<16} {mark}"
 
 
 def train(options: argparse.Namespace) -> int:
@@ -172,7 +178,10 @@ def train(options: argparse.Namespace) -> int:
     if options.model in NGRAMS:
         return _count(say, options, source, split, vocabulary)
     sizes = {name: getattr(options, name) for name in ("context", "embedding", "hidden", "activation")}
-    model = MLP(vocabulary, **{name: value for name, value in sizes.items() if value is not None}, rng=source.seed)
+    try:
+        model = MLP(vocabulary, **{name: value for name, value in sizes.items() if value is not None}, rng=source.seed)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
     plan = _plan(options, len(model.examples(split.train)), source.seed)
     trainer = Trainer(model, split.train, split.validation, plan)
     _show_windows(say, model, split.train)
@@ -210,10 +219,13 @@ def _new_run(
 
 def _count(say: Console, options: argparse.Namespace, source: Source, split: Split, vocabulary: Vocabulary) -> int:
     order = NGRAMS[options.model]
-    if options.smoothing is None:
-        model = NGram.fitted(order, split.train, split.validation, vocabulary)
-    else:
-        model = NGram(order, options.smoothing, vocabulary).fit(split.train)
+    try:
+        if options.smoothing is None:
+            model = NGram.fitted(order, split.train, split.validation, vocabulary)
+        else:
+            model = NGram(order, options.smoothing, vocabulary).fit(split.train)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
     say(
         f"Counted {model.counts.sum():,} {options.model}s: {len(model.contexts):,} of "
         f"{len(vocabulary) ** (order - 1):,} contexts occur; {model.smoothing:g} is added to every count"
@@ -228,9 +240,11 @@ def _count(say: Console, options: argparse.Namespace, source: Source, split: Spl
 def _resume(say: Console, folder: Path) -> int:
     config, model, plan = runs.open_stopped(folder)
     source = _source_of(config, folder)
-    _, split, _ = source.read()
-    if config["data"].get("fingerprint") != runs.fingerprint((*split.train, *split.validation)):
-        raise DataError(f"the names in {source.file} have changed since {folder} was started; train anew")
+    _, split, vocabulary = source.read()
+    seen = runs.fingerprint((*split.train, *split.validation))
+    if config["data"].get("fingerprint") != seen or model.vocabulary != vocabulary:
+        origin = source.file or "the package"
+        raise DataError(f"the names in {origin} have changed since {folder} was started; train anew")
     trainer = Trainer(model, split.train, split.validation, plan)
     runs.restore(folder, trainer)
     say.log_to(folder)
@@ -240,10 +254,11 @@ def _resume(say: Console, folder: Path) -> int:
 
 
 def _source_of(config: Mapping[str, Any], folder: Path) -> Source:
-    try:
-        return Source(**{name: value for name, value in config["data"].items() if name != "fingerprint"})
-    except (KeyError, TypeError, AttributeError):
-        raise runs.ModelFileError(f"{folder / runs.CONFIG} does not say which data the run is about") from None
+    with suppress(KeyError, TypeError, AttributeError):
+        known = {name: value for name, value in config["data"].items() if name != "fingerprint"}
+        if isinstance(known["file"], str | None) and known["alphabet"] in ("latin", "data"):
+            return Source(**known)
+    raise runs.ModelFileError(f"{folder / runs.CONFIG} does not say which data the run is about")
 
 
 def _fit(say: Console, trainer: Trainer, folder: Path, split: Split, source: Source) -> int:
@@ -260,7 +275,7 @@ def _fit(say: Console, trainer: Trainer, folder: Path, split: Split, source: Sou
     if trainer.stop:
         runs.save_checkpoint(folder, trainer)
         say(f"Stopped after step {trainer.step:,} of {trainer.plan.steps:,}; all is saved in {folder}.")
-        say(f"Go on with:  tinygrad-lm train --resume {folder}")
+        say(f"Go on with:  tinygrad-lm train --resume {_quoted(folder)}")
         return INTERRUPTED
     trainer.restore_best()
     runs.save_weights(folder, trainer.model)
@@ -279,8 +294,9 @@ def _progress(say: Console, trainer: Trainer, folder: Path) -> None:
     from tqdm import tqdm
 
     say("Training")
-    saved = [0.0]
-    with tqdm(total=trainer.plan.steps, initial=trainer.step, unit="step", disable=None, leave=False) as bar:
+    saved = [trainer.seconds]
+    hidden = True if sys.stderr is None else None  # None: hidden unless it goes to a terminal
+    with tqdm(total=trainer.plan.steps, initial=trainer.step, unit="step", disable=hidden, leave=False) as bar:
 
         def on_report(report: Report) -> None:
             bar.set_postfix_str(f"train {report.train_loss:.3f}, validation {report.validation_loss:.3f}")
@@ -310,9 +326,13 @@ def _draw(say: Console, trainer: Trainer, folder: Path) -> None:
     inputs, targets = trainer.examples.sample(min(4, len(trainer.examples)), np.random.Generator(np.random.PCG64(0)))
     loss = trainer.model.loss(inputs, targets)
     loss.backward()
-    view = visualize.draw(loss)
-    for suffix in ("dot", "svg"):
-        view.save(folder / f"graph.{suffix}")
+    try:
+        view = visualize.draw(loss)
+        for suffix in ("dot", "svg"):
+            view.save(folder / f"graph.{suffix}")
+    except visualize.DrawingError as error:
+        say(f"No picture of the graph: {error}")
+        say()
     for _, parameter in trainer.model.named_parameters():
         parameter.zero_grad()
 
@@ -320,7 +340,12 @@ def _draw(say: Console, trainer: Trainer, folder: Path) -> None:
 def _finish(say: Console, model: LanguageModel, folder: Path, split: Split, source: Source, title: str) -> None:
     _show_comparison(say, model, split, title)
     _show_samples(say, model, frozenset(split.train), source.seed)
-    say(f"Saved in {folder}. More names:  tinygrad-lm sample {folder}")
+    say(f"Saved in {folder}. More names:  tinygrad-lm sample {_quoted(folder)}")
+
+
+def _quoted(folder: Path) -> str:
+    """A folder as a shell takes it."""
+    return f'"{folder}"' if " " in str(folder) else str(folder)
 
 
 def sample(options: argparse.Namespace) -> int:

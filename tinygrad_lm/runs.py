@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -78,14 +77,14 @@ def save_names(folder: Path, names: Sequence[str]) -> None:
 
 def save_weights(folder: Path, model: LanguageModel) -> None:
     """Write the model's arrays."""
-    files.write_arrays(folder / WEIGHTS, model.state_dict())
+    files.save_weights(model, folder / WEIGHTS)
 
 
 def save_checkpoint(folder: Path, trainer: Trainer) -> None:
     """Write all that a stopped run needs to go on, and the best weights so far as the model."""
     arrays, data = trainer.state()
-    files.write_arrays(folder / CHECKPOINT, arrays, {"state": json.dumps(data, allow_nan=False)})
-    files.write_arrays(folder / WEIGHTS, trainer.best)
+    files.write_arrays(folder / CHECKPOINT, arrays, {"model": files.describe(trainer.model), "state": data})
+    files.save_weights(trainer.model, folder / WEIGHTS, trainer.best)
 
 
 def append_metrics(folder: Path, report: Report) -> None:
@@ -101,12 +100,12 @@ def truncate_metrics(folder: Path, step: int) -> None:
     """Drop the lines of metrics.csv after a step, which a resumed run writes again."""
     path = folder / METRICS
     if path.exists():
-        head, *lines = path.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if line.partition(",")[0].isdigit() and int(line.partition(",")[0]) <= step]
-        files.write_atomically(path, ("\n".join([head, *kept]) + "\n").encode("utf-8"))
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[1:]
+        kept = [line for line in lines if line.partition(",")[0].isdecimal() and int(line.partition(",")[0]) <= step]
+        files.write_atomically(path, ("\n".join([COLUMNS, *kept]) + "\n").encode("utf-8"))
 
 
-def _open_config(folder: Path) -> tuple[dict[str, Any], LanguageModel]:
+def _open_config(folder: Path, weights: str) -> tuple[dict[str, Any], LanguageModel]:
     if not folder.is_dir():
         raise ModelFileError(
             f"there is no run folder {str(folder)!r}; train one with: tinygrad-lm train --out {folder}"
@@ -116,33 +115,32 @@ def _open_config(folder: Path) -> tuple[dict[str, Any], LanguageModel]:
         raise ModelFileError(f"{folder} is no run folder: it has no {CONFIG}")
     config = files.read_json(path)
     version = config.get("format")
-    if isinstance(version, int) and version > files.FORMAT_VERSION:
+    if type(version) is int and version > files.FORMAT_VERSION:
         raise ModelFileError(
             f"{path} has format {version}, newer than {files.FORMAT_VERSION}, which this version of tinygrad-lm "
             "reads; upgrade the package"
         )
-    if version != files.FORMAT_VERSION:
+    if type(version) is not int or version != files.FORMAT_VERSION:
         raise ModelFileError(f"{path} is no configuration of a run: its format is {version!r:.20}")
-    return config, files.build(config.get("model"), path)
+    return config, files.build(config.get("model"), path, folder / weights)
 
 
 def load(folder: Path) -> Run:
     """Read a run: its model with the best weights. Raises ``ModelFileError`` saying what is wrong with it."""
-    config, model = _open_config(folder)
+    config, model = _open_config(folder, WEIGHTS)
     files.load_weights(model, folder / WEIGHTS)
     names = files.read_bytes(folder / TRAINING_NAMES, files.MAX_FILE).decode("utf-8", errors="replace")
-    return Run(folder, model, config, frozenset(names.splitlines()))
+    return Run(folder, model, config, frozenset(names.split("\n")))
 
 
 def open_stopped(folder: Path) -> tuple[dict[str, Any], TrainableModel, Plan]:
     """The configuration, an untrained model and the plan of a run to go on with."""
-    config, model = _open_config(folder)
+    stopped = (folder / CHECKPOINT).exists()
+    config, model = _open_config(folder, CHECKPOINT if stopped else WEIGHTS)
     if not isinstance(model, TrainableModel):
-        raise ModelFileError(
-            f"{folder} holds a {model.kind} model, which is counted in one go: there is nothing to resume"
-        )
-    if not (folder / CHECKPOINT).exists():
-        raise ModelFileError(f"{folder} has no {CHECKPOINT}: it was not saved on the way, so it cannot go on")
+        raise ModelFileError(f"{folder} holds counts, which are made in one go: there is nothing to resume")
+    if not stopped:
+        raise ModelFileError(f"{folder} has no {CHECKPOINT}: its training is finished, so there is nothing to resume")
     try:
         return config, model, Plan.from_json(config["training"])
     except (KeyError, TypeError, ValueError) as error:
@@ -153,8 +151,12 @@ def restore(folder: Path, trainer: Trainer) -> None:
     """Bring a trainer to where its run was stopped."""
     path = folder / CHECKPOINT
     arrays, metadata = files.read_arrays(path)
+    files.check_description(trainer.model, metadata, path)
     try:
-        trainer.resume(arrays, json.loads(metadata["state"]))
-    except (KeyError, TypeError, ValueError) as error:
+        trainer.resume(arrays, metadata["state"])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelFileError(f"{path} does not fit its run: {error}") from None
     truncate_metrics(folder, trainer.step)
+    for name in (WEIGHTS, CONFIG, METRICS, CHECKPOINT, TRAINING_NAMES):
+        for left in folder.glob(f".{name}.*.tmp"):  # by a process that was killed while it saved
+            left.unlink(missing_ok=True)

@@ -24,36 +24,53 @@ def with_temperature(logits: Array, temperature: float) -> Array:
     """logits / temperature: below 1 sharper, above 1 flatter; 0 leaves the first of the largest alone (greedy)."""
     if not 0 <= temperature < math.inf:
         raise ValueError(f"temperature is a finite number from 0 (greedy), not {temperature!r}")
-    scores = np.asarray(logits, np.float64)
+    scores, largest = _scores(logits)
     if temperature == 0:
         return _keep(scores, np.arange(scores.shape[-1]) == scores.argmax(axis=-1, keepdims=True))
     # Shifted first, so that a tiny temperature overflows to -inf alone.
-    shifted = scores - scores.max(axis=-1, keepdims=True)
+    shifted = scores - largest
     with np.errstate(over="ignore"):
         return shifted / temperature
 
 
 def top_k(logits: Array, k: int) -> Array:
     """The k largest logits, exactly (the first of ties); -inf for the others. All of them where k is larger."""
-    if isinstance(k, bool) or k < 1:
-        raise ValueError(f"top_k is a whole number from 1, not {k!r}")
-    ranks = np.argsort(np.argsort(-logits, axis=-1, kind="stable"), axis=-1, kind="stable")
-    return _keep(logits, ranks < k)
+    _check_whole("top_k", k)
+    scores, _ = _scores(logits)
+    ranks = np.argsort(np.argsort(-scores, axis=-1, kind="stable"), axis=-1, kind="stable")
+    return _keep(scores, ranks < k)
 
 
 def top_p(logits: Array, p: float) -> Array:
     """The smallest set of likeliest tokens whose probabilities sum to at least p, never empty; -inf for the others.
 
-    The token that crosses p is kept (Holtzman et al. 2020).
+    The token that crosses p is kept (Holtzman et al. 2020); p = 1 changes nothing.
     """
     if not 0 < p <= 1:
         raise ValueError(f"top_p is a probability above 0 and at most 1, not {p!r}")
-    order = np.argsort(-logits, axis=-1, kind="stable")
-    likeliest_first = np.take_along_axis(probabilities(logits), order, axis=-1)
+    scores, _ = _scores(logits)
+    if p == 1:  # rounded sums reach 1 before the last, unlikely tokens
+        return scores.copy()
+    order = np.argsort(-scores, axis=-1, kind="stable")
+    likeliest_first = np.take_along_axis(probabilities(scores), order, axis=-1)
     before = np.cumsum(likeliest_first, axis=-1) - likeliest_first
-    kept = np.zeros(logits.shape, bool)
+    kept = np.zeros(scores.shape, bool)
     np.put_along_axis(kept, order, (before < p) & (likeliest_first > 0), axis=-1)
-    return _keep(logits, kept)
+    return _keep(scores, kept)
+
+
+def _scores(logits: Any) -> tuple[Array, Array]:
+    """The logits in float64, and the largest of each row; raises ``DataError`` where that is not a number."""
+    scores = np.asarray(logits, np.float64)
+    largest = scores.max(axis=-1, keepdims=True)
+    if not np.isfinite(largest).all():
+        raise DataError("the logits are nan, +inf, or all -inf: the numbers of the model that gave them overflow")
+    return scores, largest
+
+
+def _check_whole(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{name} is a whole number from 1, not {value!r}")
 
 
 def _keep(logits: Array, kept: Array) -> Array:
@@ -62,8 +79,8 @@ def _keep(logits: Array, kept: Array) -> Array:
 
 def probabilities(logits: Array) -> Array:
     """The softmax of the last axis, in float64: rows sum to 1, and -inf has probability 0."""
-    scores = np.asarray(logits, np.float64)
-    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    scores, largest = _scores(logits)
+    weights = np.exp(scores - largest)
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
@@ -108,8 +125,7 @@ class Settings:
     max_length: int = MAX_LENGTH
 
     def __post_init__(self) -> None:
-        if self.max_length < 1:
-            raise ValueError(f"max_length is a whole number from 1, not {self.max_length!r}")
+        _check_whole("max_length", self.max_length)
         self.distribution(np.zeros(1))
 
     def distribution(self, logits: Array) -> Array:
@@ -138,7 +154,9 @@ def generate(model: LanguageModel, settings: Settings, rng: np.random.Generator,
     ids = check_prefix(model, prefix, settings.max_length)
     steps: list[Step] = []
     while len(ids) < settings.max_length:
-        chances = settings.distribution(model.next_logits([ids])[0])
+        with np.errstate(over="ignore", invalid="ignore"):  # the next line looks
+            logits = model.next_logits([ids])[0]
+        chances = settings.distribution(logits)
         roll = float(rng.random())
         token = choose(chances, roll)
         order = np.argsort(-chances, kind="stable")

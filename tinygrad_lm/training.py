@@ -107,24 +107,24 @@ class Trainer:
         self.best_step = 0
         self.best: dict[str, Array] = model.state_dict()
         self.stop = False
+        self._loss_sum, self._loss_count = 0.0, 0  # since the last report
 
     def run(self, on_step: Callable[[int, float], None], on_report: Callable[[Report], None]) -> None:
         """Train. ``on_step(step, loss)`` after each step, ``on_report`` after each evaluation.
 
         Raises ``TrainingError`` naming the step where the loss is nan or inf; the model then has its best weights.
         """
-        total, steps = 0.0, 0
         started = time.perf_counter() - self.seconds
         while self.step < self.plan.steps and not self.stop:
-            loss = self._train_step()
+            with np.errstate(over="ignore", invalid="ignore"):  # the loss says it
+                loss = self._train_step()
             self.step += 1
-            total += loss
-            steps += 1
+            self._loss_sum += loss
+            self._loss_count += 1
             on_step(self.step, loss)
             if self.step % self.plan.evaluate_every == 0 or self.step == self.plan.steps:
                 self.seconds = time.perf_counter() - started
-                on_report(self._evaluate(total / steps))
-                total, steps = 0.0, 0
+                on_report(self._evaluate())
         self.seconds = time.perf_counter() - started
 
     def _train_step(self) -> float:
@@ -134,15 +134,17 @@ class Trainer:
         node = self.model.loss(inputs, targets)
         loss = node.item()
         if not math.isfinite(loss):
-            self._fail(f"the loss became {loss}")
+            self._fail(f"the loss became {loss} at step {self.step + 1}")
         node.backward(retain_graph=False)
         self.optimizer.step()
         return loss
 
-    def _evaluate(self, train_loss: float) -> Report:
+    def _evaluate(self) -> Report:
+        train_loss = self._loss_sum / self._loss_count
+        self._loss_sum, self._loss_count = 0.0, 0
         loss = self.model.evaluate(self.validation).loss
         if not math.isfinite(loss):
-            self._fail(f"the validation loss became {loss}")
+            self._fail(f"the validation loss became {loss} after step {self.step}")
         if loss < self.best_loss:
             self.best_loss, self.best_step, self.best = loss, self.step, self.model.state_dict()
         return Report(self.step, train_loss, loss, self.plan.lr * self.optimizer.scale, self.seconds)
@@ -150,7 +152,7 @@ class Trainer:
     def _fail(self, what: str) -> None:
         self.restore_best()
         raise TrainingError(
-            f"{what} at step {self.step + 1}, so the training stopped; the weights of step {self.best_step} are kept. "
+            f"{what}, so the training stopped; the weights of step {self.best_step} are kept. "
             f"Try a smaller learning rate than {self.plan.lr:g}"
         )
 
@@ -168,6 +170,8 @@ class Trainer:
             "seconds": self.seconds,
             "best_loss": self.best_loss if math.isfinite(self.best_loss) else None,
             "best_step": self.best_step,
+            "loss_sum": self._loss_sum,
+            "loss_count": self._loss_count,
             "generator": self.rng.bit_generator.state,
         }
 
@@ -180,6 +184,9 @@ class Trainer:
         step = data["step"]
         if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step <= self.plan.steps:
             raise ValueError(f"step {step!r} is not one of the plan's {self.plan.steps}")
+        stepped = {name.partition(".")[0] for name in parts["optimizer"]}
+        if step and len(stepped) < len(self.optimizer.parameters):
+            raise ValueError("the optimizer's state is missing, or a part of it")
         self.model.load_state_dict(parts["best"])
         self.best = self.model.state_dict()
         self.model.load_state_dict(parts["model"])
@@ -187,6 +194,7 @@ class Trainer:
         self.rng.bit_generator.state = data["generator"]
         self.step, self.seconds, self.best_step = step, float(data["seconds"]), int(data["best_step"])
         self.best_loss = math.inf if data["best_loss"] is None else float(data["best_loss"])
+        self._loss_sum, self._loss_count = float(data["loss_sum"]), int(data["loss_count"])
 
 
 def _groups(model: TrainableModel) -> list[dict[str, Any]]:

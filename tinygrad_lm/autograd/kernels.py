@@ -78,23 +78,47 @@ class Kernel(Operation):
 
 
 def check_ids(ids: Any, size: int, what: str) -> np.ndarray[Any, Any]:
-    """Integer ids in range as an array; NumPy itself would wrap negative ones and take booleans as masks."""
-    array = np.asarray(constant(ids))
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"{what} must be integers, not {array.dtype}; give class or token numbers from 0 to {size - 1}")
+    """Integer ids in range, in the machine's own integers; NumPy would wrap negative ones and mask by booleans."""
+    array = ids if type(ids) is np.ndarray else np.asarray(constant(ids))
+    if array.dtype != np.intp:
+        if array.dtype.kind not in "iu":
+            raise TypeError(
+                f"{what} must be integers, not {array.dtype}; give class or token numbers from 0 to {size - 1}"
+            )
+        _refuse_outside(array, size, what)
+        return array.astype(np.intp)
     # As unsigned numbers negative ids are huge: one look for both ends.
-    if array.size and np.maximum.reduce(array.view(f"u{array.itemsize}"), axis=None) >= size:
-        position = tuple(int(i) for i in np.argwhere((array < 0) | (array >= size))[0])
-        raise IndexError(f"{what}: {array[position]} at position {position} is outside 0 to {size - 1}")
+    if array.size and np.maximum.reduce(array.view(np.uintp), axis=None) >= size:
+        _refuse_outside(array, size, what)
     return array
 
 
+def _refuse_outside(array: np.ndarray[Any, Any], size: int, what: str) -> None:
+    outside = np.argwhere((array < 0) | (array >= size))
+    if len(outside):
+        position = tuple(int(i) for i in outside[0])
+        raise IndexError(f"{what}: {array[position]} at position {position} is outside 0 to {size - 1}")
+
+
 def _linear_reference(x: Any, weight: Any, *bias: Any) -> Any:
+    check_linear(x, weight, *bias)
     product = x @ weight.T
     return product + bias[0] if bias else product
 
 
+def check_linear(x: Any, weight: Any, *bias: Any) -> None:
+    """Raise ``ValueError`` naming the shapes that do not fit together."""
+    if weight.ndim != 2 or x.shape[-1:] != weight.shape[1:]:
+        raise ValueError(
+            f"linear: the input (..., in) has shape {x.shape} and the weight (out, in) {weight.shape}; "
+            "their last axes must agree"
+        )
+    if bias and bias[0].shape != weight.shape[:1]:
+        raise ValueError(f"linear: the bias must have shape {weight.shape[:1]}, not {bias[0].shape}")
+
+
 def _linear_forward(x: Any, weight: Any, *bias: Any) -> tuple[Any, Any]:
+    check_linear(x, weight, *bias)
     out = np.matmul(x, weight.T)
     if bias:
         out += bias[0]

@@ -126,7 +126,7 @@ class ArrayMethods(Operators):
         along = _single_axis(axis, torch)
         if along is None:
             return self.reshape(-1).cumsum(0)
-        return self.apply(reductions.cumsum, (self,), {"axis": along})
+        return self.apply(reductions.cumsum, (self,), {"axis": normalize_axis_index(along, self.ndim)})
 
     def matmul(self, other: Any) -> Self:
         """The matrix product; the same as ``@``."""

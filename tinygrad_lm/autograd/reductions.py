@@ -18,7 +18,9 @@ Axis = int | tuple[int, ...] | None
 
 
 def axes_of(ndim: int, axis: Axis) -> tuple[int, ...]:
-    """The axes as non-negative numbers; all of them for ``None``."""
+    """The axes as non-negative numbers; all of them for ``None``, and none where NumPy takes 0 or -1 of a number."""
+    if ndim == 0 and axis in (0, -1):
+        return ()
     return tuple(range(ndim)) if axis is None else tuple(normalize_axis_tuple(axis, ndim))
 
 

@@ -87,6 +87,8 @@ class Elementwise(Operation):
     ) -> list[Any]:
         """Multiply by each local derivative and sum over what was broadcast."""
         contributions: list[Any] = []
+        # In the result's dtype: 1 / y of an int8 array, say, would be a float16.
+        operands = inputs if len(inputs) == 1 else [_promoted(x, out.dtype) for x in inputs]
         for operand, derivative, need in zip(inputs, self.derivatives, needed, strict=True):
             if not need:
                 contributions.append(None)
@@ -94,9 +96,13 @@ class Elementwise(Operation):
             if isinstance(derivative, int):
                 pulled = gradient if derivative == 1 else gradient * derivative
             else:
-                pulled = annihilate(gradient * derivative(*inputs, out), gradient)
+                pulled = annihilate(gradient * derivative(*operands, out), gradient)
             contributions.append(unbroadcast(pulled, operand.shape))
         return contributions
+
+
+def _promoted(x: Any, dtype: Any) -> Any:
+    return x if getattr(x, "dtype", dtype) == dtype else x.astype(dtype)
 
 
 def _at(formula: Formula, inputs: Sequence[Any], out: Any) -> Any:

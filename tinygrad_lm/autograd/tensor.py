@@ -152,7 +152,7 @@ class Tensor(ArrayMethods):
                     f"{what}: a tensor of shape {self.shape} has no single derivative; reduce it first, as in "
                     f"x.sum().backward(), or give the weight of each element: gradient of shape {self.shape}"
                 )
-            return np.ones_like(self._data)
+            return np.ones(self._data.shape, self._data.dtype)
         seed = np.asarray(constant(gradient), dtype=self._data.dtype)
         if seed.shape != self._data.shape:
             raise ValueError(

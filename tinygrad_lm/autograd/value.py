@@ -58,10 +58,12 @@ class Value(Operators):
         for operand in operands:
             if isinstance(operand, Value):
                 parents.append(operand)
-            elif isinstance(operand, Real):
+            elif isinstance(operand, (float, int, Real)):
                 parents.append(Value(operand, requires_grad=False))
             elif hasattr(operand, "dtype") and not isinstance(operand, Node):
-                return operation.on_elements(operands)
+                if operand.shape or operand.dtype == object:
+                    return operation.on_elements(operands)
+                parents.append(Value(operand, requires_grad=False))
             else:
                 raise TypeError(
                     f"{operation.name!r} takes Values and real numbers, not {type(operand).__name__}: {operand!r:.60}"

@@ -14,6 +14,9 @@ from tinygrad_lm.text import Vocabulary
 
 Array = np.ndarray[Any, Any]
 
+MAX_NUMBERS = 1 << 25
+"""How many numbers a trainable model has at most: its checkpoint, of four arrays for each, stays below 1 GiB."""
+
 
 class Evaluation(NamedTuple):
     """How well a model predicts a list of names."""
@@ -83,8 +86,9 @@ class LanguageModel(ABC):
         """Take over learned arrays. Raises ``ValueError`` naming what does not fit."""
 
     def evaluate(self, names: Sequence[str]) -> Evaluation:
-        """The mean loss over all characters of the names."""
-        likelihoods = self.log_likelihoods(names)
+        """The mean loss over all characters of the names; nan or inf where the model's numbers overflow."""
+        with np.errstate(over="ignore", invalid="ignore"):  # the loss says it
+            likelihoods = self.log_likelihoods(names)
         return Evaluation(float(-np.mean(likelihoods, dtype=np.float64)), len(likelihoods))
 
 

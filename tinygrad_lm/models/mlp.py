@@ -10,12 +10,14 @@ import numpy as np
 
 from tinygrad_lm import nn
 from tinygrad_lm.autograd import no_grad
-from tinygrad_lm.models.interface import Array, TrainableModel, whole_number
+from tinygrad_lm.models.interface import MAX_NUMBERS, Array, TrainableModel, whole_number
 from tinygrad_lm.nn import functional as F
 from tinygrad_lm.text import NameDataset, Vocabulary
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+MAX_LAYERS = 100
 CHUNK = 1 << 14
+CHUNK_NUMBERS = 1 << 24
 
 
 class MLP(nn.Module, TrainableModel):
@@ -44,11 +46,12 @@ class MLP(nn.Module, TrainableModel):
         self._config = _checked(
             {"context": context, "embedding": embedding, "hidden": list(hidden), "activation": activation}
         )
+        if (size := _size(self._config, self.vocabulary)) > MAX_NUMBERS:
+            raise ValueError(f"this model has {size:,} parameters, more than {MAX_NUMBERS:,}; choose smaller layers")
         self.context = context
         self.embedding = nn.Embedding(len(self.vocabulary), embedding, rng=generator, dtype=dtype)
-        self.flatten = nn.Flatten()
         layers: list[nn.Module] = []
-        width = context * embedding
+        width = self._width = context * embedding
         for size in hidden:
             layer = nn.Linear(width, size, rng=generator, dtype=dtype)
             nn.init.kaiming_normal_(layer.weight, activation, rng=generator)
@@ -62,7 +65,8 @@ class MLP(nn.Module, TrainableModel):
 
     def forward(self, contexts: Any) -> Any:
         """Logits (n, len(vocabulary)) of the token after each context (n, context) of ids."""
-        return self.output(self.hidden(self.flatten(self.embedding(contexts))))
+        embedded = self.embedding(contexts)
+        return self.output(self.hidden(embedded.reshape((len(contexts), self._width))))
 
     def loss(self, inputs: Any, targets: Any) -> Any:
         """The mean cross-entropy of contexts (n, context) and targets (n,), in nats."""
@@ -83,9 +87,11 @@ class MLP(nn.Module, TrainableModel):
         """The log-probability of every token of every name and of its end."""
         windows = self.examples(names)
         found: list[Array] = []
+        widest = max(self.context * self.embedding.weight.shape[1], *self._config["hidden"], len(self.vocabulary))
+        chunk = max(1, min(CHUNK, CHUNK_NUMBERS // widest))
         with no_grad():
-            for start in range(0, len(windows), CHUNK):
-                part = slice(start, start + CHUNK)
+            for start in range(0, len(windows), chunk):
+                part = slice(start, start + chunk)
                 rows = F.log_softmax(self(windows.contexts[part])).data
                 found.append(rows[np.arange(len(rows)), windows.targets[part]])
         return np.concatenate(found)
@@ -102,10 +108,12 @@ class MLP(nn.Module, TrainableModel):
     @classmethod
     def size_of(cls, config: Mapping[str, Any], vocabulary: Vocabulary) -> int:
         """The number of parameters."""
-        sizes = _checked(config)
-        widths = [sizes["context"] * sizes["embedding"], *sizes["hidden"], len(vocabulary)]
-        matrices = sum((before + 1) * after for before, after in pairwise(widths))
-        return len(vocabulary) * sizes["embedding"] + matrices
+        return _size(_checked(config), vocabulary)
+
+
+def _size(config: Mapping[str, Any], vocabulary: Vocabulary) -> int:
+    widths = [config["context"] * config["embedding"], *config["hidden"], len(vocabulary)]
+    return len(vocabulary) * config["embedding"] + sum((before + 1) * after for before, after in pairwise(widths))
 
 
 def _checked(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,13 +122,13 @@ def _checked(config: Mapping[str, Any]) -> dict[str, Any]:
     if set(config) != known:
         raise ValueError(f"an MLP is configured by {', '.join(sorted(known))}, not {', '.join(sorted(config))}")
     hidden: Any = config["hidden"]
-    if not isinstance(hidden, (list, tuple)):
-        raise ValueError(f"hidden is a list of layer sizes, such as [200], not {hidden!r}")
+    if not isinstance(hidden, (list, tuple)) or len(hidden) > MAX_LAYERS:  # pyright: ignore[reportUnknownArgumentType]
+        raise ValueError(f"hidden is a list of at most {MAX_LAYERS} layer sizes, such as [200], not {hidden!r:.60}")
     sizes = [whole_number({"hidden": size}, "hidden", 1, 1 << 20) for size in hidden]  # pyright: ignore[reportUnknownVariableType]
     if config["activation"] not in ACTIVATIONS:
         raise ValueError(f"activation is one of {', '.join(ACTIVATIONS)}, not {config['activation']!r}")
     return {
-        "context": whole_number(config, "context", 1, 1 << 16),
+        "context": whole_number(config, "context", 1, 1 << 10),
         "embedding": whole_number(config, "embedding", 1, 1 << 16),
         "hidden": sizes,
         "activation": config["activation"],

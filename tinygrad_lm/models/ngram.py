@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -12,35 +11,47 @@ from tinygrad_lm.models.interface import Array, LanguageModel, whole_number
 from tinygrad_lm.text import NameDataset, Vocabulary
 
 MAX_ORDER = 12
+MAX_SMOOTHING = 1e9
 SMOOTHINGS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
 
 
 class NGram(LanguageModel):
     """An n-gram model: counts of n tokens in a row, with add-k smoothing (the lectures' bigram has n = 2, k = 1).
 
-    P(next | context) = (count(context, next) + k) / (count(context) + k * len(vocabulary)). Only contexts that
-    occurred are stored, so the order may be large; after one that never occurred all tokens are equally likely.
+    P(next | context) = (count(context, next) + k) / (count(context) + k * len(vocabulary)). Only what occurred is
+    stored, so order and vocabulary may be large; after a context that never occurred all tokens are equally likely.
+
+    Attributes:
+        contexts: int64 array of the contexts that occurred, rising, each read as a number to the base of the
+            vocabulary's size.
+        pairs: int64 array of what followed them, rising: (index of the context) * len(vocabulary) + next id.
+        counts: int64 array: how often each of the pairs occurred.
     """
 
     kind: ClassVar[str] = "ngram"
 
     def __init__(self, order: int = 2, smoothing: float = 1.0, vocabulary: Vocabulary | None = None) -> None:
         self.order = whole_number({"order": order}, "order", 1, MAX_ORDER)
-        if not 0 <= smoothing < math.inf:
-            raise ValueError(f"smoothing is a finite number from 0, added to every count, not {smoothing!r}")
+        if not 0 <= smoothing <= MAX_SMOOTHING:
+            raise ValueError(
+                f"smoothing is a number from 0 to {MAX_SMOOTHING:g}, added to every count, not {smoothing!r}"
+            )
         self.smoothing = float(smoothing)
         self.vocabulary = Vocabulary() if vocabulary is None else vocabulary
         if len(self.vocabulary) ** (self.order - 1) > np.iinfo(np.int64).max:
             raise ValueError(f"order {order} is too long for a vocabulary of {len(self.vocabulary)}; take a lower one")
-        self.contexts: Array = np.zeros(0, np.int64)
-        self.counts: Array = np.zeros((0, len(self.vocabulary)), np.int64)
+        self._take(*np.zeros((3, 0), np.int64))
+
+    def _take(self, contexts: Array, pairs: Array, counts: Array) -> None:
+        self.contexts, self.pairs, self.counts = contexts, pairs, counts
+        self._totals = np.zeros(len(contexts), np.int64)
+        np.add.at(self._totals, pairs // len(self.vocabulary), counts)
 
     def fit(self, names: Sequence[str]) -> Self:
         """Count the names, forgetting what was counted before."""
         codes, targets = self._windows(names)
-        self.contexts, rows = np.unique(codes, return_inverse=True)
-        self.counts = np.zeros((len(self.contexts), len(self.vocabulary)), np.int64)
-        np.add.at(self.counts, (rows, targets), 1)
+        contexts, rows = np.unique(codes, return_inverse=True)
+        self._take(contexts, *np.unique(rows * len(self.vocabulary) + targets, return_counts=True))
         return self
 
     @classmethod
@@ -65,22 +76,25 @@ class NGram(LanguageModel):
         windows = NameDataset(names, self.vocabulary, max(self.order - 1, 1))
         return self._code(windows.contexts[:, : self.order - 1]), windows.targets
 
-    def _probabilities(self, codes: Array) -> Array:
+    def _probabilities(self, codes: Array, tokens: Array) -> Array:
+        """P(token | context) of contexts as codes and tokens of matching shapes."""
         size = len(self.vocabulary)
-        if not len(self.contexts):
-            return np.full((len(codes), size), 1 / size)
-        rows = np.minimum(np.searchsorted(self.contexts, codes), len(self.contexts) - 1)
-        seen = self.contexts[rows] == codes
-        counts = np.where(seen[:, None], self.counts[rows], 0) + self.smoothing
-        totals = counts.sum(axis=1, keepdims=True)
+        if not len(self.pairs):
+            return np.full(np.broadcast_shapes(codes.shape, tokens.shape), 1 / size)
+        rows, seen = _find(self.contexts, codes)
+        places, followed = _find(self.pairs, rows * size + tokens)
+        counts = np.where(seen & followed, self.counts[places], 0) + self.smoothing
+        totals = np.where(seen, self._totals[rows], 0) + self.smoothing * size
         return np.divide(counts, totals, out=np.full(counts.shape, 1 / size), where=totals > 0)
 
     def probabilities(self, prefixes: Sequence[Sequence[int]]) -> Array:
         """P(next token) after each prefix of ids: (len(prefixes), len(vocabulary)), float64, rows sum to 1."""
-        width = self.order - 1
+        width, size = self.order - 1, len(self.vocabulary)
         padded = [[self.vocabulary.boundary_id] * width + list(prefix) for prefix in prefixes]
         contexts = np.array([row[len(row) - width :] for row in padded], np.int64).reshape(len(padded), width)
-        return self._probabilities(self._code(contexts))
+        if contexts.size and not 0 <= contexts.min() <= contexts.max() < size:
+            raise IndexError(f"ids go from 0 to {size - 1}, not from {contexts.min()} to {contexts.max()}")
+        return self._probabilities(self._code(contexts)[:, None], np.arange(size))
 
     def next_logits(self, prefixes: Sequence[Sequence[int]]) -> Array:
         """The logarithm of ``probabilities``; -inf for a token that cannot follow."""
@@ -90,13 +104,8 @@ class NGram(LanguageModel):
     def log_likelihoods(self, names: Sequence[str]) -> Array:
         """The log-probability of every token of every name and of its end."""
         codes, targets = self._windows(names)
-        found: list[Array] = []
-        for start in range(0, len(codes), 1 << 16):
-            part = slice(start, start + (1 << 16))
-            rows = self._probabilities(codes[part])
-            with np.errstate(divide="ignore"):
-                found.append(np.log(rows[np.arange(len(rows)), targets[part]]))
-        return np.concatenate(found)
+        with np.errstate(divide="ignore"):
+            return np.log(self._probabilities(codes, targets))
 
     def table(self) -> Array:
         """The bigram table P(next | current): (len(vocabulary), len(vocabulary)); for order 2 it *is* the model."""
@@ -105,8 +114,9 @@ class NGram(LanguageModel):
         return self.probabilities([[i] for i in range(len(self.vocabulary))])
 
     def config(self) -> dict[str, Any]:
-        """Order, smoothing, and how many contexts occurred."""
-        return {"order": self.order, "smoothing": self.smoothing, "contexts": len(self.contexts)}
+        """Order, smoothing, and how many contexts and how many pairs of context and next token occurred."""
+        sizes = {"contexts": len(self.contexts), "pairs": len(self.pairs)}
+        return {"order": self.order, "smoothing": self.smoothing, **sizes}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], vocabulary: Vocabulary) -> NGram:
@@ -115,33 +125,48 @@ class NGram(LanguageModel):
         if isinstance(smoothing, bool) or not isinstance(smoothing, (int, float)):
             raise ValueError(f"smoothing must be a number, not {smoothing!r}")
         model = cls(whole_number(config, "order", 1, MAX_ORDER), smoothing, vocabulary)
-        rows = whole_number(config, "contexts", 0, 1 << 32)
-        model.contexts = np.zeros(rows, np.int64)
-        model.counts = np.zeros((rows, len(vocabulary)), np.int64)
+        contexts, pairs = (np.zeros(whole_number(config, key, 0, 1 << 32), np.int64) for key in ("contexts", "pairs"))
+        model.contexts, model.pairs, model.counts = contexts, pairs, pairs.copy()
         return model
 
     @classmethod
     def size_of(cls, config: Mapping[str, Any], vocabulary: Vocabulary) -> int:
-        """Contexts and their counts."""
-        return whole_number(config, "contexts", 0, 1 << 32) * (1 + len(vocabulary))
+        """Contexts, pairs and their counts."""
+        return whole_number(config, "contexts", 0, 1 << 32) + 2 * whole_number(config, "pairs", 0, 1 << 32)
 
     def state_dict(self) -> dict[str, Array]:
-        """The contexts that occurred, as numbers, and a row of counts for each."""
-        return {"contexts": self.contexts.copy(), "counts": self.counts.copy()}
+        """Copies of the contexts that occurred, of what followed them, and of how often."""
+        return {"contexts": self.contexts.copy(), "pairs": self.pairs.copy(), "counts": self.counts.copy()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over counts of the same shape."""
-        for name, own in (("contexts", self.contexts), ("counts", self.counts)):
+        own = self.state_dict()
+        for name, array in own.items():
             if name not in state:
                 raise ValueError(f"the state of an n-gram model needs {name!r}")
-            if state[name].shape != own.shape or state[name].dtype != np.int64:
+            found = state[name]
+            if found.shape != array.shape or found.dtype != np.int64:
                 raise ValueError(
-                    f"{name!r} has shape {state[name].shape} and dtype {state[name].dtype}; {own.shape} int64 is needed"
+                    f"{name!r} has shape {found.shape} and dtype {found.dtype}; {array.shape} int64 is needed"
                 )
-        unknown = set(state) - {"contexts", "counts"}
+        unknown = set(state) - set(own)
         if unknown:
             raise ValueError(f"the state of an n-gram model has no {sorted(unknown)[0]!r}")
-        contexts, counts = state["contexts"], state["counts"]
-        if (np.diff(contexts) <= 0).any() or (counts < 0).any():
-            raise ValueError("the counts are damaged: contexts must rise and no count may be negative")
-        self.contexts, self.counts = contexts.copy(), counts.copy()
+        size = len(self.vocabulary)
+        contexts, pairs, counts = (state[name].copy() for name in own)
+        if not _rising(contexts, size ** (self.order - 1)) or not _rising(pairs, len(contexts) * size):
+            raise ValueError("the counts are damaged: contexts and pairs must rise within the vocabulary's range")
+        if (counts < 1).any() or counts.sum(dtype=np.float64) > 1 << 53:
+            raise ValueError("the counts are damaged: each is at least 1, and their sum at most 2**53")
+        self._take(contexts, pairs, counts)
+
+
+def _find(rising: Array, wanted: Array) -> tuple[Array, Array]:
+    """An index into a rising array for each wanted number, and whether the number stands there."""
+    places = np.minimum(np.searchsorted(rising, wanted), len(rising) - 1)
+    return places, rising[places] == wanted
+
+
+def _rising(array: Array, end: int) -> bool:
+    """Whether the numbers rise strictly from 0 or more to below ``end``."""
+    return not len(array) or bool(array[0] >= 0 and (array[1:] > array[:-1]).all() and int(array[-1]) < end)

@@ -14,36 +14,24 @@ from tinygrad_lm.nn.init import as_generator
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """x @ weight.T + bias: x (..., in), weight (out, in), bias (out,) give (..., out)."""
-    if weight.ndim != 2 or x.shape[-1:] != weight.shape[1:]:
-        raise ValueError(
-            f"linear: the input (..., in) has shape {x.shape} and the weight (out, in) {weight.shape}; "
-            "their last axes must agree"
-        )
-    if bias is not None and bias.shape != weight.shape[:1]:
-        raise ValueError(f"linear: the bias must have shape {weight.shape[:1]}, not {bias.shape}")
     return kernels.linear(x, weight) if bias is None else kernels.linear(x, weight, bias)
 
 
 def embedding(ids: Any, weight: Any) -> Any:
     """The rows of weight (n, width) at integer ids (...): (..., width)."""
-    return kernels.embedding(weight, ids=_ids(ids, weight.shape[0], "embedding ids"))
-
-
-def _ids(ids: Any, size: int, what: str) -> np.ndarray[Any, Any]:
-    """Checked ids in the machine's own integers: positions worked out in narrow ones would wrap around."""
-    array = np.asarray(constant(ids))
-    return check_ids(array.astype(np.intp, copy=False) if array.dtype.kind in "iu" else array, size, what)
+    return kernels.embedding(weight, ids=check_ids(ids, weight.shape[0], "embedding ids"))
 
 
 def cross_entropy(logits: Any, targets: Any) -> Any:
     """The mean over rows of -log softmax(logits)[target], in nats: logits (n, classes), integer targets (n,)."""
     ids = np.asarray(constant(targets))
-    if logits.ndim != 2 or ids.shape != logits.shape[:1] or not len(ids):
+    shape = logits.shape
+    if len(shape) != 2 or ids.shape != shape[:1] or not len(ids):
         raise ValueError(
-            f"cross_entropy takes logits (n, classes) and targets (n,) with n at least 1, not {logits.shape} and "
+            f"cross_entropy takes logits (n, classes) and targets (n,) with n at least 1, not {shape} and "
             f"{ids.shape}; for sequences flatten both: logits.reshape(-1, classes), targets.reshape(-1)"
         )
-    return kernels.cross_entropy(logits, targets=_ids(ids, logits.shape[1], "targets"))
+    return kernels.cross_entropy(logits, targets=check_ids(ids, shape[1], "targets"))
 
 
 def mse_loss(x: Any, y: Any) -> Any:
@@ -88,7 +76,7 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
 
 def one_hot(ids: Any, num_classes: int, dtype: Any = np.float32) -> np.ndarray[Any, Any]:
     """A plain array (..., num_classes) with 1 at each id."""
-    return np.eye(num_classes, dtype=dtype)[_ids(ids, num_classes, "ids")]
+    return np.eye(num_classes, dtype=dtype)[check_ids(ids, num_classes, "ids")]
 
 
 def relu(x: Any) -> Any:

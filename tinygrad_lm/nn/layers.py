@@ -184,7 +184,7 @@ class Sequential(Module):
 
     def forward(self, x: Any) -> Any:
         """The last module's output."""
-        for module in self.children():
+        for module in [child for child in vars(self).values() if isinstance(child, Module)]:
             x = module(x)
         return x
 

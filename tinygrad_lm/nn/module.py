@@ -118,17 +118,21 @@ class Module:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copy arrays into the parameters of the same names. All of it fits, or nothing changes.
 
-        Raises ``ValueError`` naming every missing and unknown name and every wrong shape or dtype.
+        Raises ``ValueError`` naming every missing and unknown name, every wrong shape or dtype, and every tied
+        parameter that was given two different arrays.
         """
         slots = {name: parameter for name, _, _, parameter in self._slots()}
         problems = [f"missing: {name!r} of shape {slots[name].shape}" for name in slots if name not in state]
         problems += [f"unknown: {name!r}" for name in state if name not in slots]
         arrays = {name: np.asarray(constant(value)) for name, value in state.items() if name in slots}
+        tied: dict[int, Array] = {}
         for name, array in arrays.items():
             if array.shape != slots[name].shape:
                 problems.append(f"shape of {name!r}: {array.shape} was given, {slots[name].shape} is needed")
             elif array.dtype.kind != "f":
                 problems.append(f"dtype of {name!r}: {array.dtype} was given, a floating-point type is needed")
+            elif not _same(tied.setdefault(id(slots[name]), array), array):
+                problems.append(f"tied: {name!r} is one parameter under several names, but other numbers were given")
         if problems:
             raise ValueError(f"the state does not fit this {type(self).__name__}:\n  " + "\n  ".join(problems))
         ready = [(slots[name], array.astype(slots[name].dtype)) for name, array in arrays.items()]
@@ -195,6 +199,13 @@ def _count(n: int) -> str:
     return f"[{n:,} parameter{'' if n == 1 else 's'}]" if n else "[no parameters]"
 
 
+def _same(a: Any, b: Any) -> bool:
+    """Whether two values for one tied parameter are one object, or equal plain arrays."""
+    if not isinstance(a, np.ndarray) or not isinstance(b, np.ndarray) or a is b:
+        return a is b
+    return np.result_type(a, b).kind == "f" and np.array_equal(a, b, equal_nan=True)  # pyright: ignore[reportUnknownArgumentType]
+
+
 def functional_call(module: Module, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
     """Call a module with other values in place of the named parameters, which are put back afterwards.
 
@@ -208,8 +219,8 @@ def functional_call(module: Module, parameters: Mapping[str, Any], *args: Any, *
         raise ValueError(f"{type(module).__name__} has no parameter {unknown[0]!r}; it has {', '.join(names)}")
     replacement: dict[int, Any] = {}
     for name, value in parameters.items():
-        if replacement.setdefault(id(names[name]), value) is not value:
-            raise ValueError(f"{name!r} is a tied parameter: give its value under one of its names, or the same twice")
+        if not _same(replacement.setdefault(id(names[name]), value), value):
+            raise ValueError(f"{name!r} is a tied parameter: give one value, under any of its names")
     try:
         for _, owner, key, parameter in slots:
             if id(parameter) in replacement:
