@@ -1,0 +1,34 @@
+"""Hypothesis profiles: ``dev`` by default, ``ci`` where CI=true, ``explore`` by HYPOTHESIS_PROFILE=explore."""
+
+import os
+import random
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
+
+settings.register_profile("dev", max_examples=50, deadline=None, database=None, suppress_health_check=SLOW)
+settings.register_profile(
+    "ci", max_examples=300, deadline=None, database=None, suppress_health_check=SLOW, derandomize=True
+)
+settings.register_profile(
+    "explore", max_examples=2_000, deadline=None, database=None, suppress_health_check=SLOW, print_blob=True
+)
+
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI", "").lower() == "true" else "dev")
+settings.load_profile(PROFILE)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """Exploring draws a new seed each time and prints it, so that a find can be repeated."""
+    if PROFILE == "explore" and config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = str(random.SystemRandom().randrange(2**32))
+
+
+def pytest_report_header(config):
+    """Say which profile ran, and how to repeat a run that explored."""
+    if PROFILE == "explore":
+        return f"hypothesis profile explore; repeat with --hypothesis-seed={config.option.hypothesis_seed}"
+    return f"hypothesis profile {PROFILE}"

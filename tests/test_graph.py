@@ -1,0 +1,462 @@
+"""The graph: depth, diamonds, order, memory, repeated passes, and what must be refused."""
+
+import copy
+import gc
+import pickle
+import sys
+import weakref
+
+import numpy as np
+import pytest
+
+from tinygrad_lm import Tensor, Value, enable_grad, grad, hessian, hvp, jacobian, no_grad
+from tinygrad_lm.autograd import graph, kernels
+from tinygrad_lm.autograd.graph import Operation, topological_order
+
+ENGINES = pytest.mark.parametrize("leaf", [Value, lambda x: Tensor(x, requires_grad=True)], ids=["Value", "Tensor"])
+
+
+def lines_run(function):
+    """How many lines of the graph's own file a call runs: a measure of work that no other process disturbs."""
+    count = 0
+
+    def trace(frame, event, argument):
+        nonlocal count
+        if frame.f_code.co_filename != graph.__file__:
+            return None
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def diamonds(x, n):
+    """A ladder: each rung uses the one below twice, so there are 2**n paths."""
+    for _ in range(n):
+        x = x * 0.25 + x * 0.25
+    return x
+
+
+def test_a_chain_of_a_million_additions():
+    a = Value(1.0)
+    x = a
+    for _ in range(1_000_000):
+        x = x + 1.0
+    x.backward()
+    assert (x.data, a.grad) == (1_000_001.0, 1.0)
+    del x
+
+
+@ENGINES
+def test_a_ladder_of_ten_thousand_diamonds(leaf):
+    a = leaf(3.0)
+    y = diamonds(a, 10_000)
+    y.backward()
+    assert float(a.grad) == 0.5**10_000
+    b = leaf(1.0)
+    z = b
+    for _ in range(10_000):
+        z = z * 0.5 + z * 0.5
+    z.backward()
+    assert (float(z.data), float(b.grad)) == (1.0, 1.0)
+
+
+def test_the_backward_pass_is_linear_in_nodes(monkeypatch):
+    """Twice the nodes take twice the work, and each node is asked for its contributions once."""
+    pulls, pull = [], Value.pull
+    monkeypatch.setattr(Value, "pull", lambda self, *args: pulls.append(1) or pull(self, *args))
+    work = []
+    for n in (200, 400, 800):
+        root = diamonds(Value(1.0), n)
+        assert len(topological_order(root)) == 3 * n + 1
+        pulls.clear()
+        work.append(lines_run(root.backward))
+        assert len(pulls) == 3 * n
+    assert work[1] < 2.05 * work[0]
+    assert work[2] < 2.05 * work[1]
+
+
+@ENGINES
+def test_a_deep_chain_without_recursion(leaf):
+    """Fault 4: a chain of depth 100,000."""
+    a = leaf(0.5)
+    x = a
+    for _ in range(100_000):
+        x = x + 1.0
+    (slope,) = grad(x, [a])
+    x.backward(retain_graph=False)
+    assert float(a.grad) == float(slope.data) == 1.0
+
+
+@ENGINES
+def test_the_same_node_twice(leaf):
+    """Fault 1: x * x, x + x and x - x count every use."""
+    for combine, wanted in ((lambda x: x * x, 6.0), (lambda x: x + x, 2.0), (lambda x: x - x, 0.0)):
+        x = leaf(3.0)
+        y = combine(x)
+        assert y.parents[0] is y.parents[1] is x
+        y.backward()
+        assert float(x.grad) == wanted
+
+
+@ENGINES
+def test_nodes_used_after_their_result(leaf):
+    """Fault 2: diamonds; a node's gradient must be complete before it is handed on."""
+    a, b = leaf(2.0), leaf(3.0)
+    inner = b + a
+    c = inner + inner
+    c.backward()
+    assert (float(a.grad), float(inner.grad), float(b.grad)) == (2.0, 2.0, 2.0)
+    a = leaf(2.0)
+    b = 2.0 * a
+    d = b * (a + 3.0)
+    d.backward()
+    assert float(a.grad) == 14.0
+    x = leaf(2.0)
+    y = x * x
+    z = y * x + y
+    z.backward()
+    assert float(x.grad) == 3 * 4.0 + 2 * 2.0
+
+
+@ENGINES
+def test_fan_out(leaf):
+    """Fault 3: one node used 10,000 times."""
+    x = leaf(1.5)
+    total = x * 0.0
+    for _ in range(10_000):
+        total = total + x
+    total.backward()
+    assert float(x.grad) == 10_000.0
+
+
+@ENGINES
+def test_backward_twice(leaf):
+    """Fault 5: leaves add up, inner nodes show the last pass."""
+    x = leaf(2.0)
+    inner = x * x
+    y = inner * 3.0
+    y.backward()
+    y.backward()
+    assert float(x.grad) == 24.0
+    assert float(inner.grad) == 3.0
+    assert float(y.grad) == 1.0
+    other = x * 5.0
+    other.backward()
+    assert float(x.grad) == 29.0
+
+
+def test_a_cotangent_is_needed_and_must_fit():
+    """Fault 6: backward from many elements without a cotangent, and with one of another shape."""
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(RuntimeError, match=r"x\.sum\(\)\.backward\(\)"):
+        (x * 2).backward()
+    for wrong in (np.ones(3), 1.0, np.ones((2, 1)), np.ones((1, 2))):
+        with pytest.raises(ValueError, match="must agree"):
+            (x * 2).backward(wrong)
+        with pytest.raises(ValueError, match="must agree"):
+            grad(x * 2, x, grad_outputs=wrong)
+    assert x.grad is None
+    (x * 2).backward([1.0, -3.0])
+    assert x.grad.tolist() == [2.0, -6.0]
+    (x[:1] * 2).backward()
+    assert x.grad.tolist() == [4.0, -6.0]
+    with pytest.raises(RuntimeError, match="requires_grad=True"):
+        Tensor([1.0]).backward()
+    with pytest.raises(RuntimeError, match="requires_grad=True"):
+        Value(1.0, requires_grad=False).backward()
+    with pytest.raises(TypeError):
+        Value(1.0).backward("1")
+
+
+@ENGINES
+def test_a_released_graph(leaf):
+    """Fault 7: backward through a freed graph says what to do."""
+    x = leaf(2.0)
+    inner = x * x
+    y = inner * inner
+    y.backward(retain_graph=False)
+    assert float(x.grad) == 32.0
+    assert inner.grad is None
+    assert inner.parents == ()
+    for again in (y, inner, inner * 2.0):
+        with pytest.raises(RuntimeError, match="released"):
+            again.backward()
+    with pytest.raises(RuntimeError, match="released"):
+        grad(inner * 2.0, x)
+    assert float(x.grad) == 32.0
+
+
+def change_by_setter(x):
+    x.data = x.data + 1.0
+
+
+def change_by_step(x):
+    x.data -= 1.0
+
+
+def change_by_assignment(x):
+    with no_grad():
+        x[0] = 7.0
+
+
+@pytest.mark.parametrize("change", [change_by_setter, change_by_step, change_by_assignment])
+def test_changed_data_is_noticed(change):
+    """Fault 8: data that changed after the forward pass used it."""
+    x, w = Tensor([1.0, 2.0], requires_grad=True), Tensor([3.0, 4.0], requires_grad=True)
+    y = (x * w).sum()
+    change(x)
+    with pytest.raises(RuntimeError, match=r"'mul' was modified"):
+        y.backward()
+    with pytest.raises(RuntimeError, match="was modified"):
+        grad(y, w)
+    assert x.grad is w.grad is None
+    (x * w).sum().backward()
+    np.testing.assert_array_equal(w.grad, x.data)
+    result = x.exp()
+    z = result.sum()
+    result.data = result.data * 2
+    with pytest.raises(RuntimeError, match="was modified"):
+        z.backward()
+
+
+def test_changed_values_are_noticed_where_it_matters():
+    """Fault 8, scalar engine: numbers of the forward pass count; a graph of the gradient would need them again."""
+    a, b = Value(2.0), Value(3.0)
+    c = a * b
+    a.data = 10.0
+    c.backward()
+    assert (a.grad, b.grad) == (3.0, 2.0)
+    with pytest.raises(RuntimeError, match="run the forward computation again"):
+        grad(c, b, create_graph=True)
+
+
+class Broken(Operation):
+    """An operation whose forward or derivative fails on demand."""
+
+    fails_in = ""
+
+    def forward(self, x):
+        if self.fails_in == "forward":
+            raise OverflowError("forward failed")
+        return x * 2.0
+
+    def pull(self, gradient, out, inputs, needed, attributes, saved):
+        if self.fails_in == "backward":
+            raise OverflowError("backward failed")
+        return [gradient * 2.0]
+
+
+def test_an_exception_leaves_everything_usable():
+    """Fault 9: an exception in forward or backward; no gradient changes, and the same graph works later."""
+    broken = Broken("broken")
+    x, w = Tensor([1.0, 2.0], requires_grad=True), Tensor([3.0, 4.0], requires_grad=True)
+    w.sum().backward()
+    for keep in (True, False):
+        broken.fails_in = "forward"
+        with pytest.raises(OverflowError, match="forward failed"):
+            broken(x * w)
+        broken.fails_in = ""
+        y = (broken(x * w) * w).sum()
+        broken.fails_in = "backward"
+        with pytest.raises(OverflowError, match="backward failed"):
+            y.backward(retain_graph=keep)
+        with pytest.raises(OverflowError if keep else RuntimeError, match="failed" if keep else "released"):
+            grad(y, x)
+        assert x.grad is None
+        assert w.grad.tolist() == [1.0, 1.0]
+    broken.fails_in = ""
+    z = (broken(x * w) * w).sum()
+    z.backward()
+    np.testing.assert_array_equal(x.grad, 2 * w.data**2)
+    with pytest.raises(ValueError):
+        x + np.ones(3)
+    (x + np.ones(2)).sum().backward()
+
+
+@ENGINES
+def test_detach(leaf):
+    """Fault 11: detach cuts the graph there and nowhere else."""
+    x = leaf(3.0)
+    y = x * x.detach()
+    y.backward()
+    assert float(x.grad) == 3.0
+    assert not x.detach().requires_grad
+    assert (x * x).detach().is_leaf
+
+
+@ENGINES
+def test_dead_branches(leaf):
+    """Fault 12: what the root does not depend on gets no gradient: None, or zeros from grad."""
+    x, unused = leaf(2.0), leaf(5.0)
+    dead = unused * x
+    y = x * 3.0
+    y.backward()
+    assert unused.grad is None
+    assert dead.grad is None
+    assert float(x.grad) == 3.0
+    slopes = grad(y, [x, unused], create_graph=True)
+    assert [float(s.data) for s in slopes] == [3.0, 0.0]
+    assert float(grad(dead, unused).data) == 2.0
+
+
+def run_and_forget(retain):
+    """One training step's graph; the weak references to its nodes."""
+    w = Tensor(np.ones((4, 4)), requires_grad=True)
+    h = np.tanh(w @ w)
+    loss = (h * h).sum() + kernels.prod(h[0])
+    loss.backward(retain_graph=retain)
+    a = Value(0.5)
+    b = (a.tanh() * a).exp()
+    b.backward(retain_graph=retain)
+    (again,) = grad(grad(np.tanh(w).sum(), w, create_graph=True).sum(), [w], create_graph=True)
+    return [weakref.ref(node) for node in (w, h, loss, a, b, again)]
+
+
+@pytest.mark.parametrize("retain", [True, False])
+def test_graphs_are_freed_by_reference_counting_alone(retain):
+    """Fault 13: no cycles; with the collector off, nothing is left after the last reference went."""
+    gc.collect()
+    gc.disable()
+    try:
+        assert [ref() for ref in run_and_forget(retain)] == [None] * 6
+    finally:
+        gc.enable()
+
+
+def test_memory_is_flat_over_a_thousand_steps():
+    """Fault 13: a thousand steps leave no object behind."""
+    w = Tensor(np.ones((3, 3)), requires_grad=True)
+    v = Value(1.0)
+
+    def step():
+        ((w @ w).sum() * 0.1).backward(retain_graph=False)
+        (v * v).backward(retain_graph=False)
+        w.zero_grad()
+        v.zero_grad()
+
+    def count():
+        return sum(isinstance(x, (Tensor, Value)) for x in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(10):
+            step()
+        before = count()
+        for _ in range(1_000):
+            step()
+        assert count() == before
+    finally:
+        gc.enable()
+
+
+def test_a_long_tensor_graph_is_freed_without_recursion():
+    x = Tensor(1.0, requires_grad=True)
+    y = x
+    for _ in range(200_000):
+        y = y + 1.0
+    last = weakref.ref(y)
+    del y
+    assert last() is None
+
+
+@ENGINES
+def test_copy_and_pickle(leaf):
+    """Fault 14: copies of leaves alone, and no pickle at all."""
+    x = leaf(2.0)
+    assert copy.deepcopy(x) is not x
+    for refused in (lambda: copy.deepcopy(x * x), lambda: pickle.dumps(x), lambda: copy.copy(x)):
+        with pytest.raises((RuntimeError, TypeError), match=r"detach|graph would be lost"):
+            refused()
+
+
+def test_the_repr_of_a_huge_tensor_is_short():
+    """Fault 14: a million elements, and a graph of any depth, print in a line or two."""
+    x = Tensor(np.zeros((1_000, 1_000)), requires_grad=True)
+    assert len(repr(x)) < 1_000
+    assert len(repr(x + 1)) < 1_000
+    assert len(repr(diamonds(Value(1.0), 5_000))) < 100
+
+
+def test_gradients_never_alias():
+    """A derivative of 1 hands the same array on; what is stored is nobody else's."""
+    a, b, c = (Tensor([1.0, 2.0], requires_grad=True) for _ in range(3))
+    total = (a + b) - c
+    seed = np.array([1.0, -1.0])
+    total.backward(seed)
+    arrays = [a.grad, b.grad, c.grad, total.grad, total.parents[0].grad, seed, a.data, b.data, c.data]
+    for i, one in enumerate(arrays):
+        assert not any(np.shares_memory(one, other) for other in arrays[:i])
+    a.grad *= 100.0
+    a.grad[:] = 5.0
+    assert (b.grad.tolist(), c.grad.tolist(), seed.tolist()) == ([1.0, -1.0], [-1.0, 1.0], [1.0, -1.0])
+    total.backward(seed)
+    assert (a.grad.tolist(), b.grad.tolist()) == ([6.0, 4.0], [2.0, -2.0])
+    for shared in (lambda x: x.reshape(2, 1), lambda x: x.broadcast_to(3, 2), lambda x: +x, lambda x: x[:]):
+        x = Tensor([1.0, 2.0], requires_grad=True)
+        y = shared(x)
+        y.backward(np.ones(y.shape))
+        x.grad += 1.0
+        assert not np.shares_memory(x.grad, y.grad) or y is x
+
+
+@ENGINES
+def test_gradients_to_inner_nodes_and_to_several_outputs(leaf):
+    x = leaf(3.0)
+    y = x * x
+    z = y * y + x
+    assert float(grad(z, y).data) == 18.0
+    assert [float(g.data) for g in grad(z, [y, x])] == [18.0, 109.0]
+    assert [float(g.data) for g in grad([y, z], [x], grad_outputs=[2.0, leaf(1.0).detach()])] == [12.0 + 109.0]
+    assert float(grad(x, x).data) == 1.0
+    assert [float(g.data) for g in grad([x, x], [x, x])] == [2.0, 2.0]
+    assert x.grad is y.grad is None
+    with pytest.raises(ValueError, match="does not require"):
+        grad(z, x.detach())
+    with pytest.raises(ValueError, match="grad_outputs"):
+        grad([y, z], x, grad_outputs=[1.0])
+    with pytest.raises(TypeError, match="Tensors or Values"):
+        grad([y, 1.0], x)
+
+
+@ENGINES
+def test_derivatives_of_any_order(leaf):
+    x = leaf(0.7)
+    y = np.sin(x)
+    for wanted in (np.cos(0.7), -np.sin(0.7), -np.cos(0.7), np.sin(0.7), np.cos(0.7), -np.sin(0.7)):
+        y = grad(y, x, create_graph=True)
+        np.testing.assert_allclose(float(y.data), wanted, rtol=1e-12)
+    y = x**4
+    for wanted in (4 * 0.7**3, 12 * 0.7**2, 24 * 0.7, 24.0, 0.0):
+        y = grad(y, x, create_graph=True)
+        np.testing.assert_allclose(float(y.data), wanted, rtol=1e-12)
+        if not y.requires_grad:
+            break
+    with no_grad():
+        assert grad(enable_grad()(lambda: x * x)(), x, create_graph=True).requires_grad
+
+
+def test_jacobian_hessian_and_product_agree():
+    rng = np.random.default_rng(3)
+    a, x, v = rng.normal(size=(4, 3)), rng.normal(size=3), rng.normal(size=3)
+    np.testing.assert_allclose(jacobian(lambda t: np.sin(a @ t), x), np.cos(a @ x)[:, None] * a, rtol=1e-12)
+    wanted = a.T @ np.diag(-np.sin(a @ x)) @ a
+
+    def f(t):
+        return np.sin(a @ t).sum()
+
+    np.testing.assert_allclose(hessian(f, x), wanted, rtol=1e-12)
+    np.testing.assert_allclose(hvp(f, x, v), wanted @ v, rtol=1e-12)
+    assert hessian(lambda t: t**3, Value(2.0)) == 12.0
+    assert jacobian(lambda s, t: s * t, Value(2.0), Value(5.0)) == (5.0, 2.0)
+    assert hvp(lambda t: t**3, Value(2.0), 0.5) == 6.0
+    with pytest.raises(ValueError, match="one number"):
+        hessian(lambda t: t, x)
+    assert hessian(lambda t: (t * 2.0).sum(), x).tolist() == np.zeros((3, 3)).tolist()

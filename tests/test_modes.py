@@ -1,0 +1,156 @@
+"""Switching the recording of graphs off and on: nested, after exceptions, in threads and in tasks."""
+
+import asyncio
+import threading
+
+import numpy as np
+import pytest
+
+from tinygrad_lm import Tensor, Value, enable_grad, grad, no_grad
+from tinygrad_lm.autograd import is_grad_enabled
+
+
+def test_it_is_restored_after_an_exception():
+    """Fault 10: an exception inside no_grad."""
+    with pytest.raises(ZeroDivisionError), no_grad():
+        assert not is_grad_enabled()
+        raise ZeroDivisionError
+    assert is_grad_enabled()
+
+
+def test_nested():
+    """Fault 10: modes nest, also the same object twice."""
+    mode = no_grad()
+    with mode:
+        with enable_grad():
+            assert is_grad_enabled()
+            with mode:
+                assert not is_grad_enabled()
+            assert is_grad_enabled()
+        assert not is_grad_enabled()
+    assert is_grad_enabled()
+
+
+@pytest.mark.parametrize("leaf", [Value, lambda x: Tensor(x, requires_grad=True)], ids=["Value", "Tensor"])
+def test_nothing_is_recorded(leaf):
+    x = leaf(2.0)
+    with no_grad():
+        y = x * x + 1.0
+        with enable_grad():
+            z = x * x
+    assert float(y.data) == 5.0
+    assert y.is_leaf
+    assert not y.requires_grad
+    assert z.requires_grad
+    with pytest.raises(RuntimeError, match="no_grad"):
+        y.backward()
+
+
+def test_as_a_decorator():
+    """Fault 10: the decorator covers each call, recursion and exceptions included."""
+    seen = []
+
+    @no_grad()
+    def countdown(n):
+        """Count down."""
+        seen.append(is_grad_enabled())
+        if n == 0:
+            raise RuntimeError("done")
+        countdown(n - 1)
+
+    assert countdown.__doc__ == "Count down."
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="done"):
+            countdown(3)
+        assert is_grad_enabled()
+    assert seen == [False] * 8
+
+
+def test_generators_and_coroutines_are_refused():
+    """Fault 10: the body of a generator would run outside the mode."""
+
+    def generator():
+        yield 1
+
+    async def coroutine():
+        return 1
+
+    async def both():
+        yield 1
+
+    for function in (generator, coroutine, both):
+        for mode in (no_grad, enable_grad):
+            with pytest.raises(TypeError, match=f"{mode.__name__}.*write 'with {mode.__name__}"):
+                mode()(function)
+
+
+def test_threads():
+    """Fault 10: one thread's mode is no other's."""
+    inside, leave = threading.Event(), threading.Event()
+    seen = {}
+
+    def quiet():
+        with no_grad():
+            inside.set()
+            leave.wait(10)
+            seen["quiet"] = is_grad_enabled()
+
+    def recording():
+        inside.wait(10)
+        x = Tensor(3.0, requires_grad=True)
+        (x * x).backward()
+        seen["recording"] = is_grad_enabled()
+        seen["gradient"] = float(x.grad)
+        leave.set()
+
+    threads = [threading.Thread(target=task) for task in (quiet, recording)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == {"quiet": False, "recording": True, "gradient": 6.0}
+    with no_grad():
+        fresh = threading.Thread(target=lambda: seen.update(fresh=is_grad_enabled()))
+        fresh.start()
+        fresh.join()
+    assert seen["fresh"]
+
+
+def test_tasks():
+    """Fault 10: one task's mode is no other's, across await."""
+
+    async def quiet(entered, leave):
+        with no_grad():
+            entered.set()
+            await leave.wait()
+            return is_grad_enabled()
+
+    async def recording(entered, leave):
+        await entered.wait()
+        state = is_grad_enabled()
+        leave.set()
+        return state
+
+    async def both():
+        entered, leave = asyncio.Event(), asyncio.Event()
+        return await asyncio.gather(quiet(entered, leave), recording(entered, leave))
+
+    assert asyncio.run(both()) == [False, True]
+
+
+def test_threads_share_leaves_without_losing_graphs():
+    """Independent graphs on one shared leaf in several threads give right gradients through grad()."""
+    w = Tensor(np.arange(4.0), requires_grad=True)
+    found = {}
+
+    def work(k):
+        for _ in range(50):
+            found[k] = grad((w * w * k).sum(), w).data
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for k in range(4):
+        np.testing.assert_array_equal(found[k], 2 * k * w.data)

@@ -1,0 +1,176 @@
+"""Operations that a user defines: both engines, higher derivatives, gradients that never alias, and what is refused."""
+
+import numpy as np
+import pytest
+
+from tinygrad_lm import Tensor, Value, grad, hessian
+from tinygrad_lm.autograd import custom, to_values
+from tinygrad_lm.testing import check_gradients
+
+softsign = custom.elementwise("softsign", lambda x: x / (1 + np.abs(x)), lambda x, out: 1 / (1 + np.abs(x)) ** 2)
+hypot = custom.elementwise(
+    "hypot", lambda x, y: np.sqrt(x * x + y * y), [lambda x, y, out: x / out, lambda x, y, out: y / out], symbol="h"
+)
+
+
+class TestElementwise:
+    def test_plain(self):
+        assert softsign(1.0) == 0.5
+        np.testing.assert_array_equal(softsign(np.array([1.0, -3.0])), [0.5, -0.75])
+        assert softsign(np.float32([1.0])).dtype == np.float32
+
+    def test_both_engines_agree(self):
+        x, y = np.array([[1.0], [2.0]]), np.array([3.0, -1.0])
+        tx, ty = Tensor(x, requires_grad=True), Tensor(y, requires_grad=True)
+        hypot(tx, ty).sum().backward()
+        vx, vy = to_values(x), to_values(y)
+        np.sum(hypot(vx, vy)).backward()
+        np.testing.assert_allclose(tx.grad, [[v.grad for v in row] for row in vx])
+        np.testing.assert_allclose(ty.grad, [v.grad for v in vy])
+
+    @pytest.mark.parametrize("inputs", [(np.array([[1.0], [2.0]]), np.array([3.0, -1.0])), (Value(1.0), Value(-2.0))])
+    def test_checked_to_second_order(self, inputs):
+        check_gradients(hypot, *inputs, order=2)
+
+    def test_third_derivative(self):
+        cube = custom.elementwise("cube", lambda x: x**3, lambda x, out: 3 * x**2)
+        x = Value(2.0)
+        first = grad(cube(x), x, create_graph=True)
+        second = grad(first, x, create_graph=True)
+        assert (first.data, second.data, grad(second, x).data) == (12, 12, 6)
+
+    def test_on_the_scalar_engine_ieee_answers_count(self):
+        inverse = custom.elementwise("inverse", lambda x: 1 / x, lambda x, out: -out * out)
+        with np.errstate(divide="ignore"):
+            assert inverse(Value(0.0)).data == np.inf
+
+    def test_number_as_derivative(self):
+        x = Tensor([1.0, 2.0], requires_grad=True)
+        y = custom.elementwise("shift", lambda x: x + 1, 1)(x)
+        y.sum().backward()
+        np.testing.assert_array_equal(x.grad, [1, 1])
+
+    def test_result_never_aliases_the_input(self):
+        same = custom.elementwise("same", lambda x: x, 1)
+        x = Tensor([1.0, 2.0], requires_grad=True)
+        assert not np.shares_memory(same(x).data, x.data)
+
+    def test_names_in_the_graph(self):
+        y = hypot(Tensor([1.0], requires_grad=True), 2.0)
+        assert (y.op, y.operation.symbol, softsign.symbol) == ("hypot", "h", "softsign")
+
+    @pytest.mark.parametrize(
+        ("make", "message"),
+        [
+            (lambda: custom.elementwise("f", np.sin, ()), "has 0 derivatives"),
+            (lambda: custom.elementwise("f", lambda x: x, (1, 1)), r"has 2 derivatives.* written as <lambda>\(x\)"),
+            (
+                lambda: custom.elementwise("f", lambda x: x, lambda x: 1),
+                "derivative 0 of 'f', called with operands and",
+            ),
+            (lambda: custom.elementwise("f", lambda x: x, 2), "the numbers are 0, 1 and -1, not 2"),
+            (lambda: custom.elementwise("f", lambda x: x, "x"), "must be a function, not 'x'"),
+            (lambda: softsign(1.0, 2.0), "'softsign' takes 1 operand, not 2"),
+            (lambda: softsign(Tensor([1.0]), axis=0), "takes no keyword arguments, such as 'axis'"),
+            (lambda: custom.operation("f", np.sin), "needs a vjp for each operand"),
+            (lambda: custom.operation("f", np.sin, None), "has no derivative at all"),
+            (lambda: custom.operation("f", lambda x: x, lambda g: g), r"vjp 0 of 'f'.*written as <lambda>\(g\)"),
+        ],
+    )
+    def test_refused(self, make, message):
+        with pytest.raises(TypeError, match=message):
+            make()
+
+    def test_forward_of_another_shape(self):
+        total = custom.elementwise("total", lambda x: np.sum(x), lambda x, out: 1 + 0 * x)
+        with pytest.raises(ValueError, match=r"gave shape \(\) for operands of shapes \(2,\).*use custom\.operation"):
+            total(Tensor([1.0, 2.0]))
+
+
+def forward(x, axis=-1):
+    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    return e / np.sum(e, axis=axis, keepdims=True)
+
+
+softmax = custom.operation(
+    "softmax", forward, lambda g, out, x, axis=-1: out * (g - np.sum(g * out, axis=axis, keepdims=True))
+)
+
+
+class TestOperation:
+    @pytest.mark.parametrize("axis", [0, -1])
+    def test_checked_to_second_order(self, axis):
+        x = np.random.default_rng(0).normal(size=(3, 4))
+        check_gradients(lambda x: softmax(x, axis=axis), x, order=2)
+
+    def test_hessian(self):
+        x = np.array([0.5, -1.0])
+        np.testing.assert_allclose(
+            hessian(lambda x: softmax(x)[0], x), hessian(lambda x: x.softmax()[0], x), atol=1e-15
+        )
+
+    def test_plain(self):
+        np.testing.assert_array_equal(softmax(np.zeros((2, 2)), axis=0), np.full((2, 2), 0.5))
+
+    def test_gradients_never_alias(self):
+        kept = []
+
+        def share(g, out, *xs):
+            if not kept:
+                kept.append(np.ones(2))
+            return kept[0]
+
+        sharing = custom.operation("sharing", lambda x, y: x + y, share, share)
+        x, y = Tensor([1.0, 2.0], requires_grad=True), Tensor([1.0, 2.0], requires_grad=True)
+        sharing(x, y).sum().backward()
+        assert not np.shares_memory(x.grad, y.grad)
+        giving = custom.operation("giving", lambda x, y: x * y, lambda g, out, x, y: y, lambda g, out, x, y: x)
+        x, y = Tensor([1.0, 2.0], requires_grad=True), Tensor([3.0, 4.0], requires_grad=True)
+        giving(x, y).sum().backward()
+        assert not any(np.shares_memory(a.grad, b.data) for a in (x, y) for b in (x, y))
+        view = custom.operation("view", lambda x: x[::-1], lambda g, out, x: g[::-1])
+        assert not np.shares_memory(view(x).data, x.data)
+
+    def test_a_vjp_may_write_into_its_gradient(self):
+        def vjp(g, out, x):
+            g *= 2
+            return g
+
+        double = custom.operation("double", lambda x: 2 * x, vjp)
+        x = Tensor([1.0], requires_grad=True)
+        y = x * 3
+        (double(y) + y).sum().backward()
+        np.testing.assert_array_equal(x.grad, [9])
+
+    def test_operand_without_derivative(self):
+        take = custom.operation(
+            "take", lambda x, ids: x[ids], lambda g, out, x, ids: np.bincount(ids, g, minlength=x.size), None
+        )
+        x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+        take(x, np.array([0, 0, 2])).sum().backward()
+        np.testing.assert_array_equal(x.grad, [2, 0, 1])
+        scale = custom.operation("scale", lambda x, k: x * k, lambda g, out, x, k: g * k, None)
+        k = Tensor([2.0], requires_grad=True)
+        with pytest.raises(TypeError, match=r"'scale' has no derivative for operand 1 \('k'\)"):
+            scale(Tensor([1.0]), k).sum().backward()
+
+    def test_vjp_without_return(self):
+        f = custom.operation("f", np.sin, lambda g, out, x: None)
+        with pytest.raises(TypeError, match="returned None; does it lack a return"):
+            f(Tensor([1.0], requires_grad=True)).sum().backward()
+
+    def test_wrong_shape(self):
+        f = custom.operation("f", lambda x: x[:2], lambda g, out, x: g)
+        with pytest.raises(ValueError, match=r"gave shape \(2,\), but the operand has shape \(3,\)\. A gradient has"):
+            f(Tensor([1.0, 2.0, 3.0], requires_grad=True)).sum().backward()
+
+    def test_stretched_operand(self):
+        f = custom.operation("f", lambda x, y: x + y, lambda g, out, x, y: g, lambda g, out, x, y: g)
+        with pytest.raises(ValueError, match=r"over axes \(0, 1\).*first index too many is \(0, 1\)"):
+            f(Tensor(np.ones((2, 3))), Tensor([1.0], requires_grad=True)).sum().backward()
+
+    def test_values_are_refused(self):
+        with pytest.raises(TypeError, match=r"takes Tensors, not Values; for both engines use custom\.elementwise"):
+            softmax(Value(1.0))
+        with pytest.raises(TypeError, match="cannot run on an array of Values"):
+            softmax(to_values([1.0, 2.0]))

@@ -1,0 +1,217 @@
+"""``detect_anomaly``: name the first operation that makes a NaN or an infinity, forward or backward.
+
+While a block is active, the engines' ``apply`` and ``pull`` are replaced by versions that look at every result;
+outside they are the plain methods, so nothing is paid. Only the thread or task that entered the block is checked.
+"""
+
+# Operands may be floats, arrays or nodes: their types are not inferred here.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownLambdaType=false
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import threading
+import weakref
+from collections.abc import Sequence
+from contextvars import ContextVar, Token
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lm.autograd.graph import Node, Operation, Scope, constant
+from tinygrad_lm.autograd.tensor import Tensor
+from tinygrad_lm.autograd.value import Value
+
+_OWN = (str(Path(__file__).parents[1]), str(Path(np.__file__).parent))
+_active: ContextVar[_Watch | None] = ContextVar("tinygrad_lm.anomaly", default=None)
+_lock = threading.Lock()
+_blocks = 0
+_plain: dict[tuple[type[Node], str], Any] = {}
+
+
+class detect_anomaly:
+    """Inside, the first operation that produces NaN or infinity raises ``FloatingPointError``.
+
+    >>> from tinygrad_lm import Tensor
+    >>> x = Tensor([4.0, 0.0], requires_grad=True)
+    >>> with detect_anomaly():  # doctest: +ELLIPSIS
+    ...     np.sqrt(x).sum().backward()
+    Traceback (most recent call last):
+    FloatingPointError: the backward pass of 'sqrt' gave inf at index (1,) ...
+
+    The message names the operation, your own file and line that called it, the first bad index, how many elements
+    are bad, and the range of every operand. An infinity that an operand holds already (a mask of ``-inf``, say) may
+    be passed on; a NaN may not. Operations made before the block are checked in the backward pass too, but their
+    line is not known. Everything runs several times slower inside; outside nothing is paid.
+    """
+
+    def __init__(self) -> None:
+        self._tokens: list[Token[_Watch | None]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(_active.set(_Watch()))
+        _replace_methods()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _restore_methods()
+        _active.reset(self._tokens.pop())
+
+
+class _Watch:
+    """What one block knows: the line that made each living node."""
+
+    def __init__(self) -> None:
+        self._lines: dict[int, tuple[weakref.ref[Node], str]] = {}
+
+    def forward(self, operation: Operation, operands: tuple[Any, ...], out: Node) -> None:
+        """Remember the line, and check the result."""
+        line = _users_line()
+        key, lines = id(out), self._lines
+        lines[key] = (weakref.ref(out, lambda _: lines.pop(key, None)), line)
+        _check(
+            constant(out),
+            [constant(operand) for operand in operands],
+            lambda bad: f"{operation.name!r} gave {bad}\n{line}{_scope(out)}",
+            _operand_rows(operation, operands),
+        )
+
+    def backward(self, node: Node, gradient: Any, contributions: Sequence[Any]) -> None:
+        """Check what a node hands on to its parents."""
+        operation = node.operation
+        name = operation.name if operation else "?"
+        _, line = self._lines.get(id(node), (None, "  made outside detect_anomaly(): its line is not known\n"))
+        rows = [("its own gradient", constant(gradient)), *_operand_rows(operation, node.parents)]
+        for position, contribution in enumerate(contributions):
+            if contribution is None:
+                continue
+            _check(
+                constant(contribution),
+                [constant(gradient)],
+                lambda bad, position=position: (
+                    f"the backward pass of {name!r} gave {bad} of the gradient to operand {position}\n"
+                    f"{line}{_scope(node)}"
+                ),
+                rows,
+            )
+
+
+def _check(result: Any, given: Sequence[Any], describe: Any, rows: Sequence[tuple[str, Any]]) -> None:
+    array = np.asarray(result)
+    if array.dtype.kind != "f" or np.isfinite(array).all():
+        return
+    bad = np.isnan(array)
+    if not bad.any():
+        if any(_holds_infinity(x) for x in given):
+            return
+        bad = np.isinf(array)
+    index = tuple(int(i) for i in np.argwhere(bad)[0])
+    where = f" at index {index}" if index else ""
+    number = f" ({int(bad.sum())} of {array.size} elements are)" if array.size > 1 else ""
+    table = "".join(f"  {name}: {_range(x)}\n" for name, x in rows)
+    raise FloatingPointError(f"{describe(f'{array[index]}{where}{number}')}{table}".rstrip())
+
+
+def _holds_infinity(x: Any) -> bool:
+    array = np.asarray(x)
+    return array.dtype.kind == "f" and bool(np.isinf(array).any())
+
+
+def _operand_rows(operation: Operation | None, operands: Sequence[Any]) -> list[tuple[str, Any]]:
+    names = [f" {operand.label!r}" if isinstance(operand, Node) and operand.label else "" for operand in operands]
+    return [(f"operand {i}{name}", constant(x)) for i, (name, x) in enumerate(zip(names, operands, strict=True))]
+
+
+def _range(x: Any) -> str:
+    array = np.asarray(x)
+    shape = f"shape {array.shape}, " if array.ndim else ""
+    if array.dtype.kind not in "biuf" or not array.size:
+        return f"{shape}{array.dtype}"
+    finite = array[np.isfinite(array)]
+    if not array.ndim:
+        return f"{array.item()}"
+    spread = f"from {finite.min():.6g} to {finite.max():.6g}" if finite.size else "no finite element"
+    odd = {"nan": np.isnan(array), "inf": np.isposinf(array), "-inf": np.isneginf(array)}
+    counts = [f"{int(mask.sum())} {name}" for name, mask in odd.items() if mask.any()]
+    return f"{shape}{spread}{', and ' if counts else ''}{', '.join(counts)}"
+
+
+def _scope(node: Node) -> str:
+    names: list[str] = []
+    scope: Scope | None = node.scope
+    while scope is not None:
+        names.append(scope.name)
+        scope = scope.parent
+    return f"  in module {'.'.join(reversed(names))}\n" if names else ""
+
+
+def _users_line() -> str:
+    """The innermost line on the stack that is neither this package's nor NumPy's."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_back is not None and frame.f_code.co_filename.startswith(_OWN):
+        frame = frame.f_back
+    if frame is None:
+        return ""
+    file, number = frame.f_code.co_filename, frame.f_lineno
+    source = linecache.getline(file, number).strip()
+    return f'  File "{file}", line {number}, in {frame.f_code.co_name}\n' + (f"    {source}\n" if source else "")
+
+
+def _replace_methods() -> None:
+    global _blocks
+    with _lock:
+        _blocks += 1
+        if _blocks > 1:
+            return
+        for engine in (Tensor, Value):
+            for method in ("apply", "pull"):
+                _plain[engine, method] = vars(engine)[method]
+            _set(engine, "apply", classmethod(_checked_apply(_plain[engine, "apply"].__func__)))
+            _set(engine, "pull", _checked_pull(_plain[engine, "pull"]))
+
+
+def _restore_methods() -> None:
+    global _blocks
+    with _lock:
+        _blocks -= 1
+        if not _blocks:
+            for (engine, method), plain in _plain.items():
+                _set(engine, method, plain)
+            _plain.clear()
+
+
+def _set(engine: type[Node], method: str, function: Any) -> None:
+    setattr(engine, method, function)
+
+
+def _checked_apply(plain: Any) -> Any:
+    def apply(cls: type[Node], operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+        watch = _active.get()
+        if watch is None:
+            return plain(cls, operation, operands, attributes)
+        # NumPy's own warnings say less than the error that follows.
+        with np.errstate(all="ignore"):
+            out = plain(cls, operation, operands, attributes)
+        if isinstance(out, Node):
+            watch.forward(operation, operands, out)
+        return out
+
+    return apply
+
+
+def _checked_pull(plain: Any) -> Any:
+    def pull(node: Node, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Any:
+        watch = _active.get()
+        if watch is None:
+            return plain(node, gradient, create_graph, wanted)
+        with np.errstate(all="ignore"):
+            contributions = plain(node, gradient, create_graph, wanted)
+        watch.backward(node, gradient, contributions)
+        return contributions
+
+    return pull

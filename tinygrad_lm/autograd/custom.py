@@ -1,0 +1,276 @@
+"""Define your own differentiable operation: a NumPy forward and its derivatives, checked and copied where needed.
+
+``elementwise`` makes an operation of one element at a time, for both engines; ``operation`` makes one on whole
+arrays, for tensors. Either is a plain function afterwards: call it on nodes to record it, on arrays to compute.
+Derivatives are written in operators and NumPy's functions, so that they can be differentiated again.
+"""
+
+# Operands may be floats, arrays or nodes: their types are not inferred here.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lm.autograd.graph import Node, constant
+from tinygrad_lm.autograd.rules import Elementwise, Formula, unbroadcast
+from tinygrad_lm.autograd.structured import Structured, Vjp
+
+__all__ = ["CustomElementwise", "CustomOperation", "elementwise", "operation", "unbroadcast"]
+
+
+class CustomElementwise(Elementwise):
+    """An operation of one element at a time that a user defined; made by ``elementwise``."""
+
+    __slots__ = ()
+
+    def forward(self, *inputs: Any, **attributes: Any) -> Any:
+        """The user's function, which must give one number for each element and must not hand an input back."""
+        _no_attributes(self.name, attributes)
+        if len(inputs) != len(self.derivatives):
+            raise TypeError(f"{self.name!r} takes {_count(len(self.derivatives), 'operand')}, not {len(inputs)}")
+        out = np.asanyarray(self.numpy(*inputs))
+        shape = np.broadcast_shapes(*map(np.shape, inputs))
+        if out.shape != shape:
+            raise ValueError(
+                f"the forward of {self.name!r} gave shape {out.shape} for operands of shapes "
+                f"{', '.join(str(np.shape(x)) for x in inputs)}; an elementwise operation gives {shape}. "
+                "For a function of whole arrays use custom.operation"
+            )
+        return _own(out, inputs)
+
+    def evaluate(self, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+        """The result on plain operands; on an array of ``Value``s the operation is called on each element."""
+        if any(isinstance(operand, np.ndarray) and operand.dtype == object for operand in operands):
+            return self.on_elements(operands)
+        out = self.forward(*operands, **attributes)
+        return out if any(isinstance(operand, np.ndarray) for operand in operands) else out.item()
+
+    def on_floats(self, inputs: Sequence[float]) -> float:
+        """The same function on single numbers: NumPy's answer where Python would raise."""
+        return float(self.forward(*map(np.float64, inputs)))
+
+    def local_derivatives(self, out: Any, inputs: Sequence[Any], needed: Sequence[bool]) -> list[Any]:
+        """The user's formulas on NumPy's floats, or on nodes to be differentiated again."""
+        if isinstance(out, Node):
+            return super().local_derivatives(out, inputs, needed)
+        numbers = [np.float64(x) for x in inputs]
+        return [
+            None
+            if not need
+            else derivative
+            if isinstance(derivative, int)
+            else float(derivative(*numbers, np.float64(out)))
+            for derivative, need in zip(self.derivatives, needed, strict=True)
+        ]
+
+
+class CustomOperation(Structured):
+    """An operation on whole arrays that a user defined; made by ``operation``."""
+
+    __slots__ = ("operands",)
+
+    def __init__(self, name: str, function: Callable[..., Any], operands: tuple[str, ...], symbol: str = "") -> None:
+        super().__init__(name, function, symbol)
+        self.operands = operands
+
+    def forward(self, *inputs: Any, **attributes: Any) -> Any:
+        """The user's function; a result that shares memory with an input is copied."""
+        return _own(np.asanyarray(self.function(*inputs, **attributes)), inputs)
+
+    def evaluate(self, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+        """The result on plain operands, none of them an array of ``Value``s."""
+        if any(isinstance(operand, np.ndarray) and operand.dtype == object for operand in operands):
+            raise TypeError(
+                f"{self.name!r} is an operation on whole tensors and cannot run on an array of Values; "
+                "write an operation of one element at a time with custom.elementwise"
+            )
+        return self.forward(*operands, **attributes)
+
+    def on_floats(self, inputs: Sequence[float]) -> float:
+        """Single numbers are not what this operation is for."""
+        raise TypeError(f"{self.name!r} takes Tensors, not Values; for both engines use custom.elementwise")
+
+    def pull(
+        self,
+        gradient: Any,
+        out: Any,
+        inputs: Sequence[Any],
+        needed: Sequence[bool],
+        attributes: dict[str, Any],
+        saved: Any,
+    ) -> list[Any]:
+        """The user's gradients: each of its operand's shape, none sharing memory with anything else."""
+        contributions: list[Any] = []
+        if isinstance(out, Node):
+            held: list[Any] = []
+        else:
+            # A gradient of the caller's own, so that writing into it harms nobody.
+            gradient = gradient.copy()
+            held = [gradient, out, *inputs]
+        for position, need in enumerate(needed):
+            if not need:
+                contributions.append(None)
+                continue
+            contribution = self._contribution(position, gradient, out, inputs, attributes)
+            if not isinstance(out, Node):
+                contribution = _own(contribution, held)
+                held.append(contribution)
+            contributions.append(contribution)
+        return contributions
+
+    def _contribution(self, position: int, gradient: Any, out: Any, inputs: Sequence[Any], attributes: Any) -> Any:
+        vjp = self.every or self.vjps.get(position)
+        operand = self._operand(position)
+        if vjp is None:
+            raise TypeError(
+                f"{self.name!r} has no derivative for {operand}, which requires a gradient: "
+                "give its vjp to custom.operation, or pass the operand detached"
+            )
+        before = (position,) if self.every is not None else ()
+        contribution = vjp(*before, gradient, out, *inputs, **attributes)
+        if contribution is None:
+            raise TypeError(f"the vjp of {self.name!r} for {operand} returned None; does it lack a return?")
+        shape = np.shape(constant(inputs[position]))
+        given = np.shape(constant(contribution))
+        if given != shape:
+            raise ValueError(
+                f"the vjp of {self.name!r} for {operand} gave shape {given}, but the operand has shape {shape}. "
+                f"{_shape_hint(given, shape)}"
+            )
+        return contribution if isinstance(contribution, Node) else np.asarray(contribution)
+
+    def _operand(self, position: int) -> str:
+        named = position < len(self.operands)
+        return f"operand {position} ({self.operands[position]!r})" if named else f"operand {position}"
+
+
+def elementwise(
+    name: str,
+    forward: Callable[..., Any],
+    derivatives: Formula | int | Sequence[Formula | int],
+    *,
+    symbol: str = "",
+) -> CustomElementwise:
+    """Make an operation of one element at a time, for ``Tensor`` and ``Value``.
+
+    ``forward(x, y, ...)`` is a NumPy formula. ``derivatives`` holds one formula an operand, called as
+    ``derivative(x, y, ..., out)`` with the operands and the result; a single one may stand alone, and a derivative
+    that is 0, 1 or -1 everywhere may be that number. Broadcasting, its reverse and the chain rule are done for you.
+    ``symbol`` is what a picture shows (the name by default).
+
+    >>> softsign = elementwise("softsign", lambda x: x / (1 + np.abs(x)), lambda x, out: 1 / (1 + np.abs(x)) ** 2)
+    >>> softsign(np.array([1.0, -3.0]))
+    array([ 0.5 , -0.75])
+
+    Raises ``TypeError`` where the formulas do not take what they will be given.
+    """
+    formulas: tuple[Any, ...] = tuple(derivatives) if isinstance(derivatives, (tuple, list)) else (derivatives,)
+    _accepts(forward, len(formulas), f"{name!r} has {_count(len(formulas), 'derivative')}, one an operand: its forward")
+    for position, formula in enumerate(formulas):
+        if isinstance(formula, int):
+            if formula not in (-1, 0, 1):
+                raise TypeError(f"derivative {position} of {name!r}: the numbers are 0, 1 and -1, not {formula}")
+        else:
+            _accepts(formula, len(formulas) + 1, f"derivative {position} of {name!r}, called with operands and result,")
+    return CustomElementwise(name, forward, forward, formulas, symbol)
+
+
+def operation(name: str, forward: Callable[..., Any], *vjps: Vjp | None, symbol: str = "") -> CustomOperation:
+    """Make an operation on whole arrays, for ``Tensor``.
+
+    ``forward(x, y, ..., axis=...)`` is a NumPy function: its operands come first, and whatever else it needs (axes,
+    shapes, indices) by keyword. For each operand there is one vector-Jacobian product, called as
+    ``vjp(g, out, x, y, ..., axis=...)`` with the gradient ``g`` of the result; it returns the gradient of its operand,
+    in the operand's shape. ``None`` stands for an operand without one, such as indices.
+
+    >>> def forward(x, y):
+    ...     return x @ y
+    >>> product = operation("product", forward, lambda g, out, x, y: g @ y.T, lambda g, out, x, y: x.T @ g)
+
+    A result or a gradient that shares memory with something else is copied. Written in operators and NumPy's
+    functions, a vjp also serves higher derivatives.
+    """
+    if not vjps:
+        raise TypeError(f"operation {name!r} needs a vjp for each operand: operation(name, forward, vjp, ...)")
+    if all(vjp is None for vjp in vjps):
+        raise TypeError(f"operation {name!r} has no derivative at all: call its forward on x.data instead")
+    _accepts(forward, len(vjps), f"{name!r} has {_count(len(vjps), 'vjp')}, one an operand: its forward", True)
+    made = CustomOperation(name, forward, _operand_names(forward, len(vjps)), symbol)
+    for position, vjp in enumerate(vjps):
+        if vjp is not None:
+            _accepts(
+                vjp, len(vjps) + 2, f"vjp {position} of {name!r}, called with gradient, result and operands,", True
+            )
+            made.vjp(position)(vjp)
+    return made
+
+
+def _own(array: Any, others: Sequence[Any]) -> Any:
+    """The array, or a copy where writing to it could change one of the others."""
+    if isinstance(array, Node):
+        return array
+    shared = any(isinstance(other, np.ndarray) and np.may_share_memory(array, other) for other in others)
+    return array.copy() if shared else array
+
+
+def _no_attributes(name: str, attributes: dict[str, Any]) -> None:
+    if attributes:
+        raise TypeError(f"{name!r} is elementwise and takes no keyword arguments, such as {next(iter(attributes))!r}")
+
+
+def _accepts(function: Callable[..., Any], count: int, what: str, keywords: bool = False) -> None:
+    """Check that a function can be called with so many operands, and (if allowed) further arguments by keyword."""
+    if not callable(function):
+        raise TypeError(f"{what} must be a function, not {function!r:.60}")
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        # A function written in C that does not say what it takes.
+        return
+    try:
+        if keywords:
+            signature.bind_partial(*range(count))
+        else:
+            signature.bind(*range(count))
+    except TypeError:
+        raise TypeError(
+            f"{what} takes {_count(count, 'argument')}, but it is written as {_name(function)}{signature}"
+        ) from None
+
+
+def _operand_names(function: Callable[..., Any], count: int) -> tuple[str, ...]:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return ()
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return tuple(parameter.name for parameter in parameters if parameter.kind in kinds)[:count]
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def _shape_hint(given: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """Which axes were broadcast in the forward pass and have to be summed over in the backward pass."""
+    leading = len(given) - len(wanted)
+    if leading >= 0:
+        stretched = [leading + i for i, size in enumerate(wanted) if size == 1 and given[leading + i] != 1]
+        others = [i for i, size in enumerate(wanted) if size != 1 and given[leading + i] != size]
+        axes = (*range(leading), *stretched)
+        if axes and not others:
+            first = tuple(1 if i == axes[-1] else 0 for i in range(len(given)))
+            return (
+                f"Broadcasting stretched the operand over axes {axes}, so its gradient is the sum over them: the first "
+                f"index too many is {first}. custom.unbroadcast(gradient, {wanted}) does this sum"
+            )
+    return "A gradient has the shape of the operand it belongs to"

@@ -1,0 +1,30 @@
+"""Hypothesis profiles, named so that they stay out of the way of yours: ``tinygrad_lm-dev``, ``-ci``, ``-explore``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PREFIX = "tinygrad_lm-"
+
+
+def register_profiles() -> None:
+    """Make the profiles known to hypothesis; which one counts is still yours to say.
+
+    - ``tinygrad_lm-dev``: 50 examples, for the desk.
+    - ``tinygrad_lm-ci``: 300 examples, the same on every run.
+    - ``tinygrad_lm-explore``: 20,000 examples from a new seed each time; a failure prints how to repeat it.
+
+    Choose with ``pytest --hypothesis-profile=tinygrad_lm-ci`` or ``settings.load_profile("tinygrad_lm-ci")``. No
+    example has a deadline, since gradients are checked many times over.
+    """
+    from hypothesis import HealthCheck, settings
+
+    common: dict[str, Any] = {
+        "deadline": None,
+        "print_blob": True,
+        "suppress_health_check": (HealthCheck.too_slow, HealthCheck.data_too_large),
+    }
+    settings.register_profile(f"{PREFIX}dev", max_examples=50, **common)
+    # Without a database: what an earlier run found must not make this one different.
+    settings.register_profile(f"{PREFIX}ci", max_examples=300, derandomize=True, database=None, **common)
+    settings.register_profile(f"{PREFIX}explore", max_examples=20_000, **common)
