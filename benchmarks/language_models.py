@@ -1,7 +1,7 @@
 """How well the models predict held-out names, against counting, and how long they train.
 
     python -m benchmarks.language_models                 the bundled Indian names, the defaults of `train`, three seeds
-    python -m benchmarks.language_models NAMES.TXT       a large list (makemore's names.txt), one seed, a longer training
+    python -m benchmarks.language_models NAMES.TXT       a large list (makemore's names.txt), one seed, longer
 
 Losses are in nats a character on validation names; the split is by name after removing duplicates. Counts have the
 smoothing that validates best. The first line of a large list is the lectures' own number: bigrams counted and

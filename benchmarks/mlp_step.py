@@ -1,17 +1,18 @@
-"""One training step of the MLP (context 3, embedding 10, hidden 200, SGD) beside the same step written by hand in NumPy.
+"""One training step of the MLP (context 3, embedding 10, hidden 200, SGD) beside the same step by hand in NumPy.
 
     python -m benchmarks.mlp_step [BATCH_SIZE]
 
 Both draw a batch, go forward and backward, and update, in float32 on one BLAS thread, in one process. Prints the
-median times and their ratio; before that it checks that both compute the same.
+median times and their ratio; before that it checks that both compute the same. Where PyTorch is installed its eager
+step is timed too, on one thread.
 """
 
 import sys
 
 import numpy as np
-from benchmarks.timing import microseconds
 from threadpoolctl import threadpool_limits
 
+from benchmarks.timing import microseconds
 from tinygrad_lm import optim
 from tinygrad_lm.models import MLP
 from tinygrad_lm.text import NameDataset, Vocabulary, bundled_names
@@ -61,6 +62,32 @@ class HandWritten:
         return float(loss)
 
 
+def pytorch_step(data: NameDataset, model: MLP, batch_size: int):
+    """The same step in PyTorch, or None where it is not installed."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    torch.set_num_threads(1)
+    state = {name: torch.tensor(array, requires_grad=True) for name, array in model.state_dict().items()}
+    optimizer = torch.optim.SGD(state.values(), lr=LR)
+    contexts, targets = torch.tensor(data.contexts.copy()), torch.tensor(data.targets.copy())
+    functional = torch.nn.functional
+
+    def step() -> float:
+        chosen = torch.randint(len(targets), (batch_size,))
+        embedded = functional.embedding(contexts[chosen], state["embedding.weight"]).flatten(1)
+        hidden = torch.tanh(functional.linear(embedded, state["hidden.0.weight"], state["hidden.0.bias"]))
+        logits = functional.linear(hidden, state["output.weight"], state["output.bias"])
+        loss = functional.cross_entropy(logits, targets[chosen])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
 def main(batch_size: int = 32) -> float:
     """Check, time, print; returns the ratio."""
     data = NameDataset(bundled_names(), Vocabulary(), 3)
@@ -85,7 +112,10 @@ def main(batch_size: int = 32) -> float:
         pair = engine_step(), hand_step()
         if not np.isclose(*pair, rtol=1e-3):
             raise ArithmeticError(f"the two steps differ: {pair}")
-    found = microseconds({"tinygrad_lm": engine_step, "NumPy by hand": hand_step})
+    ways = {"tinygrad_lm": engine_step, "NumPy by hand": hand_step}
+    if (torch_step := pytorch_step(data, model, batch_size)) is not None:
+        ways["PyTorch"] = torch_step
+    found = microseconds(ways)
     ratio = found["tinygrad_lm"] / found["NumPy by hand"]
     for name, time in found.items():
         print(f"{name:<14} {time:8.1f} us a step of {batch_size}")
