@@ -59,6 +59,16 @@ class TestElementwise:
         y = hypot(Tensor([1.0], requires_grad=True), 2.0)
         assert (y.op, y.operation.symbol, softsign.symbol) == ("hypot", "h", "softsign")
 
+    def test_picture(self):
+        from visualize import graph_of
+
+        a = Value(1.0, label="a")
+        y = softsign(a)
+        y.backward()
+        graph = graph_of(y)
+        assert [node.op for node in graph.nodes] == ["", "softsign"]
+        assert [edge.local for edge in graph.edges] == ["0.25"]
+
     @pytest.mark.parametrize(
         ("make", "message"),
         [

@@ -1,7 +1,7 @@
 """A scalar and a tensor autograd engine on one derivative table, and the language models built on them."""
 
-from tinygrad_lm.autograd import Tensor, Value, enable_grad, grad, hessian, hvp, jacobian, no_grad
+from tinygrad_lm.autograd import Tensor, Value, detect_anomaly, enable_grad, grad, hessian, hvp, jacobian, no_grad
 
 __version__ = "0.1.0"
 
-__all__ = ["Tensor", "Value", "enable_grad", "grad", "hessian", "hvp", "jacobian", "no_grad", "__version__"]
+__all__ = ["Tensor", "Value", "detect_anomaly", "enable_grad", "grad", "hessian", "hvp", "jacobian", "no_grad", "__version__"]

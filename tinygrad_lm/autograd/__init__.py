@@ -1,5 +1,7 @@
 """The two engines, ``Value`` and ``Tensor``, and what is computed with their graphs."""
 
+from tinygrad_lm.autograd import custom
+from tinygrad_lm.autograd.anomaly import detect_anomaly
 from tinygrad_lm.autograd.arrays import data_of, grad_of, to_values
 from tinygrad_lm.autograd.derivatives import grad, hessian, hvp, jacobian
 from tinygrad_lm.autograd.graph import enable_grad, is_grad_enabled, no_grad, topological_order
@@ -9,7 +11,9 @@ from tinygrad_lm.autograd.value import Value
 __all__ = [
     "Tensor",
     "Value",
+    "custom",
     "data_of",
+    "detect_anomaly",
     "enable_grad",
     "grad",
     "grad_of",

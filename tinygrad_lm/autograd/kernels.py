@@ -165,7 +165,7 @@ def add_rows(rows: Any, ids: Any, size: int) -> Any:
     width = rows.shape[-1]
     table = np.zeros((size, width), rows.dtype)
     # np.add.at is several times faster on flat positions than on rows (numpy#23176).
-    positions = (ids.reshape(-1, 1) * width + np.arange(width)).reshape(-1)
+    positions = (ids.reshape(-1, 1).astype(np.intp) * width + np.arange(width)).reshape(-1)
     np.add.at(table.reshape(-1), positions, rows.reshape(-1))
     return table
 

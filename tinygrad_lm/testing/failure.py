@@ -133,13 +133,14 @@ def no_derivative(
         if np.isfinite(s.left)
         else "there are no slopes"
     )
+    subject = problem.function if problem.order == 1 else f"the gradient of {problem.function}"
     probes = "directions" if measurement.directions else "elements"
     many = f" ({len(refused)} of {len(measurement.slopes)} {probes} are like this)" if len(refused) > 1 else ""
     options_left = "leave such elements out with kinks='skip'"
     if s.verdict == "kink" and options.kinks == "raise":
         options_left += ", or accept any value between the slopes with kinks='subgradient'"
     return GradientError(
-        f"{problem.function} {what} {name} {at}{many}: {fact} (step {s.step:.3g}), so there is no derivative to "
+        f"{subject} {what} {name} {at}{many}: {fact} (step {s.step:.3g}), so there is no derivative to "
         f"compare with; {remedy}, {options_left}\n{lines([('reproduce', options.reproducer())])}",
         name=name,
         index=index,

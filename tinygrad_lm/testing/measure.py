@@ -26,14 +26,21 @@ class Tolerance:
     given: bool
     """Whether the caller chose it; the complex step is then held to the same."""
 
+    def of(self, numeric: float) -> float:
+        """For a number that is exact."""
+        return self.atol + self.rtol * abs(numeric)
+
     def of_slope(self, measured: Slope) -> float:
-        """For a central difference, with what it says of its own error added."""
-        return self.atol + self.rtol * abs(measured.central) + measured.noise + measured.drift
+        """For a central difference, with what it says of its own error added.
+
+        An error that shrinks with the step, or with its square, is at most 8/7 of how much a step of an eighth changes.
+        """
+        return self.of(measured.central) + measured.noise + 1.25 * measured.drift
 
     def of_complex(self, exact: float, scale: float) -> float:
         """For a complex step; ``scale`` is the largest slope of the same input, which carries the round-off."""
         if self.given:
-            return self.atol + self.rtol * abs(exact)
+            return self.of(exact)
         return COMPLEX_ATOL + COMPLEX_RTOL * max(abs(exact), scale)
 
     def __str__(self) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tinygrad_lm.autograd import Tensor, Value, data_of, enable_grad, grad, graph
+from tinygrad_lm.autograd.graph import Operation
 from tinygrad_lm.testing.analytic import analytic
 from tinygrad_lm.testing.nodes import flat, grouped, make_leaf, nodes_of, numbers_of, parts_of
 from tinygrad_lm.testing.report import GradientError
@@ -330,8 +331,10 @@ def _kind(x: Any) -> str:
 
 def _argument_names(fn: Any, count: int) -> list[str]:
     target = getattr(fn, "forward", fn)
-    # An operation's own forward takes what the user's function takes.
-    target = getattr(fn, "function", None) or getattr(fn, "numpy", None) or target
+    if isinstance(fn, Operation):
+        # Its forward takes anything; the function that it was made of has names.
+        made_of = (getattr(fn, name, None) for name in ("function", "numpy", "fused"))
+        target = next((function for function in made_of if function is not None), target)
     try:
         parameters = list(inspect.signature(target).parameters.values())
     except (TypeError, ValueError):

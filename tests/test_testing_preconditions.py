@@ -1,0 +1,156 @@
+"""What ``check_gradients`` refuses, and how it says why."""
+
+import numpy as np
+import pytest
+
+from tinygrad_lm import Tensor, nn
+from tinygrad_lm.autograd import custom
+from tinygrad_lm.testing import GradientError, check_gradients
+
+RNG = np.random.default_rng(1)
+X = RNG.normal(size=(3, 4))
+
+
+def failing(fn, *inputs, **options):
+    """The error that the check raises."""
+    with pytest.raises(GradientError) as caught:
+        check_gradients(fn, *inputs, **options)
+    return caught.value
+
+
+class TestPreconditions:
+    def test_random_function(self):
+        rng = np.random.default_rng(0)
+        error = failing(lambda x: x * rng.normal(size=x.shape), X)
+        assert "it is random" in str(error)
+        assert "dropout" in str(error)
+
+    def test_integer_input(self):
+        with pytest.raises(ValueError, match=r"no floating-point input to check \(given: int64\).*1.0 in place of 1"):
+            check_gradients(np.sin, np.arange(3))
+        with pytest.raises(ValueError, match="given: none"):
+            check_gradients(lambda: Tensor(1.0))
+
+    def test_complex_and_text(self):
+        with pytest.raises(TypeError, match="x is an array of complex128"):
+            check_gradients(np.sin, X + 1j)
+        with pytest.raises(TypeError, match="not int"):
+            check_gradients(3, X)
+
+    def test_shared_memory(self):
+        x = X.copy()
+        with pytest.raises(ValueError, match="x1 and x2 share memory"):
+            check_gradients(np.maximum, x, x)
+        with pytest.raises(ValueError, match="share memory"):
+            check_gradients(lambda a, b: a.sum() * b.sum(), x, x[:2])
+
+    def test_broadcast_view(self):
+        with pytest.raises(ValueError, match=r"x is a broadcast view.*pass x\.copy\(\)"):
+            check_gradients(lambda x: x, np.broadcast_to(1.0, (3,)))
+
+    def test_input_that_is_not_finite(self):
+        with pytest.raises(ValueError, match=r"x is nan at index \(1,\)"):
+            check_gradients(lambda x: x, np.array([1.0, np.nan]))
+
+    def test_result_that_is_not_finite(self):
+        error = failing(lambda x: 1 / x, np.array([1.0, 0.0]))
+        assert "gave inf at index (1,) of its result" in str(error)
+        assert "detect_anomaly" in str(error)
+        assert "of part 1" in str(failing(lambda x: (x, np.log(x)), np.array([1.0, -1.0])))
+
+    def test_gradient_that_is_not_finite_equals_nothing(self):
+        error = failing(np.sqrt, np.array([1.0, 0.0]))
+        assert error.index == (1,)
+        assert "is inf at index (1,), where x = 0.0" in str(error)
+        nan = custom.elementwise("f", np.sin, lambda x, out: np.nan * x)
+        assert "is nan" in str(failing(nan, X))
+
+    def test_input_that_the_function_changed(self):
+        def f(x):
+            x.data[0] += 1
+            return x * 2
+
+        assert "changed its input x in place" in str(failing(f, X))
+
+    def test_input_that_the_backward_pass_changed(self):
+        def vjp(g, out, x):
+            x *= 2
+            return g * np.cos(x)
+
+        assert "changed the input x" in str(failing(custom.operation("f", np.sin, vjp), X))
+
+    def test_cotangent_may_be_written_into_by_a_custom_operation(self):
+        def vjp(g, out, x):
+            g *= np.cos(x)
+            return g
+
+        check_gradients(custom.operation("f", np.sin, vjp), X)
+
+    def test_shape_that_depends_on_the_input(self):
+        def f(x):
+            return x[x.data > 0]
+
+        assert "its shape depends on the values" in str(failing(f, np.array([1.0, 0.0, 2.0])))
+
+    def test_results_that_are_no_nodes(self):
+        assert "its graph was lost" in str(failing(lambda x: x.data * 2, X))
+        assert "it lacks a return" in str(failing(lambda x: None, X))
+        assert "returned nothing" in str(failing(lambda x: [], X))
+        assert "returned int64, which has no gradient" in str(failing(lambda x: x.argmax(), X))
+
+    def test_float32_inside(self):
+        assert "computes in float32 although it was given float64" in str(failing(lambda x: x.astype(np.float32), X))
+
+    def test_backward_that_raises(self):
+        def vjp(g, out, x):
+            raise KeyError("oops")
+
+        error = failing(custom.operation("f", np.sin, vjp), X)
+        assert "raised KeyError" in str(error)
+
+    def test_backward_that_is_random(self):
+        rng = np.random.default_rng(0)
+        f = custom.operation("f", np.sin, lambda g, out, x: g * rng.normal(size=x.shape))
+        assert "two different gradients for the same cotangent" in str(failing(f, X))
+
+    def test_backward_that_adds(self):
+        f = custom.operation("f", np.sin, lambda g, out, x: g * np.cos(x) + 1)
+        assert "for a cotangent of zeros" in str(failing(f, X))
+
+    def test_backward_that_is_not_linear(self):
+        f = custom.operation("f", np.sin, lambda g, out, x: g * np.abs(g) * np.cos(x))
+        assert "is not linear" in str(failing(f, X))
+
+    def test_forward_errors_come_through(self):
+        with pytest.raises(ValueError, match="matmul"):
+            check_gradients(lambda x: x @ np.ones((9, 9)), X)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"order": 3}, "order is 1"),
+            ({"kinks": "ignore"}, "kinks is 'raise'"),
+            ({"mode": "fast"}, "mode is 'auto'"),
+            ({"seed": -1}, "seed is a whole number"),
+            ({"seed": True}, "seed is a whole number"),
+            ({"rtol": -1.0}, "rtol is a number from 0"),
+            ({"atol": np.nan}, "atol is a number from 0"),
+            ({"cotangent": np.ones(3)}, r"the cotangent has shapes \[\(3,\)\], but sin returns \[\(3, 4\)\]"),
+            ({"cotangent": np.zeros((3, 4))}, "all zero"),
+            ({"cotangent": np.full((3, 4), np.inf)}, "not finite"),
+        ],
+    )
+    def test_options(self, options, message):
+        with pytest.raises(ValueError, match=message):
+            check_gradients(np.sin, X, **options)
+
+    def test_dropout(self):
+        class Random(nn.Module):
+            def __init__(self):
+                self.inner = nn.Linear(4, 2, rng=np.random.default_rng(0))
+                self.rng = np.random.default_rng(0)
+
+            def forward(self, x):
+                return self.inner(x) * self.rng.normal()
+
+        assert "module.eval()" in str(failing(Random(), X))
