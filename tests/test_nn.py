@@ -350,3 +350,13 @@ def test_two_training_steps_of_one_model_on_both_engines(activation, seed):
         optimizer.step()
     for name, p in model.named_parameters():
         agree(numbers[name], p.data, f"{name} after two steps", rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("wrap", [list, tuple, lambda found: dict(enumerate(found))])
+def test_modules_in_a_container_are_refused_since_nothing_would_learn(wrap):
+    class Stack(nn.Module):
+        def __init__(self):
+            self.layers = wrap([nn.Linear(2, 2, rng=0), nn.Tanh()])
+
+    with pytest.raises(TypeError, match=r"Stack\.layers: .*nn\.Sequential"):
+        Stack()

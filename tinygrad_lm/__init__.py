@@ -4,4 +4,15 @@ from tinygrad_lm.autograd import Tensor, Value, detect_anomaly, enable_grad, gra
 
 __version__ = "0.1.0"
 
-__all__ = ["Tensor", "Value", "detect_anomaly", "enable_grad", "grad", "hessian", "hvp", "jacobian", "no_grad", "__version__"]
+__all__ = [
+    "Tensor",
+    "Value",
+    "__version__",
+    "detect_anomaly",
+    "enable_grad",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "no_grad",
+]

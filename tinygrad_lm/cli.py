@@ -101,7 +101,29 @@ def parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="how well a model predicts the names of a file")
     evaluate.add_argument("run", metavar="RUN", help="a run folder")
     evaluate.add_argument("file", metavar="FILE", help="one name a line, UTF-8")
+
+    check = commands.add_parser("gradcheck", help="check gradients: of your own function, or of every operation here")
+    check.add_argument(
+        "target", nargs="?", metavar="FILE:FUNCTION", help="such as model.py:loss (default: the package)"
+    )
+    check.add_argument("--input", action="append", metavar="SHAPE", help="one an argument: 3x4, scalar, value, 5:0:1")
+    check.add_argument("--order", type=int, choices=[1, 2], help="2 checks the gradient's gradient too (default: 1)")
+    check.add_argument("--kinks", choices=["raise", "skip", "subgradient"], help="at a kink (default: raise)")
+    check.add_argument("--mode", choices=["auto", "full", "sample"], help="all elements, or a sample of directions")
+    check.add_argument("--seed", type=SEED, help="decides the inputs and the weights (default: 0)")
+
+    commands.add_parser("doctor", help="what draws pictures here, and how to get the rest")
     return top
+
+
+def _check_gradcheck(options: argparse.Namespace) -> None:
+    """Refuse options that a check of the whole package would ignore."""
+    if options.target is None:
+        for name in ("input", "order", "kinks", "mode"):
+            if getattr(options, name) is not None:
+                raise UsageError(
+                    f"--{name} is for a function of your own: tinygrad-lm gradcheck FILE:FUNCTION --{name} ..."
+                )
 
 
 def _check_train(options: argparse.Namespace) -> None:
@@ -130,6 +152,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = top.parse_args(arguments)
         if options.command == "train":
             _check_train(options)
+        elif options.command == "gradcheck":
+            _check_gradcheck(options)
         return _run(options)
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -383,4 +384,37 @@ def evaluate(options: argparse.Namespace) -> int:
         f"loss {found.loss:.4f} nats a character, perplexity {found.perplexity:.2f}, "
         f"over {found.characters:,} characters"
     )
+    return 0
+
+
+def gradcheck(options: argparse.Namespace) -> int:
+    """Check a function in a user's file, or every operation of the package."""
+    from tinygrad_lm.testing import GradientError, command
+
+    say = Console()
+    given = {name: getattr(options, name) for name in ("order", "kinks", "mode", "seed")}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    try:
+        if options.target is None:
+            say(command.check_package(**chosen))
+        else:
+            say(command.check_file(options.target, options.input or [], **chosen))
+    except GradientError as error:
+        say(str(error))
+        return 1
+    except Exception as error:
+        # Whatever a user's function raises is the user's to read, with its place and without our frames.
+        places = [f"{frame.filename}, line {frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+        own = str(Path(__file__).parent)
+        theirs = [place for place in places if not place.startswith((own, str(Path(np.__file__).parent)))]
+        where = f" ({theirs[-1]})" if theirs and not isinstance(error, (ValueError, FileNotFoundError)) else ""
+        raise DataError(f"{error}{where}" if where == "" else f"{type(error).__name__}: {error}{where}") from None
+    return 0
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Say which engines draw pictures here."""
+    import visualize
+
+    Console()(visualize.doctor().rstrip())
     return 0

@@ -253,6 +253,6 @@ def _number(x: Any) -> float:
         raise TypeError("Value(x) takes a number; x is a Value already (x.detach() makes a new leaf of it)")
     if isinstance(x, Real):
         return float(x)
-    if getattr(x, "shape", None) == () and getattr(x, "dtype", None) != object:
+    if getattr(x, "shape", None) == () and getattr(getattr(x, "dtype", None), "kind", "O") != "O":
         return _number(x.item())
     raise TypeError(f"a Value holds one real number, not {type(x).__name__}: {x!r:.60}")

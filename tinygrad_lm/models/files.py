@@ -205,7 +205,9 @@ def build(description: Any, path: Path, weights: Path) -> LanguageModel:
             raise ModelFileError(f"{path} describes a model of the unknown kind {kind!r:.60}")
         size = FAMILIES[kind].size_of(config, vocabulary)
         if size * 4 > size_of_file(weights):
-            raise ModelFileError(f"{path} describes a model of {size:,} numbers, more than {weights.name} holds")
+            raise ModelFileError(
+                f"{path} describes a model of {size:,} numbers, more than {weights.name} holds: one of them is damaged"
+            )
         return FAMILIES[kind].from_config(config, vocabulary)
     except ModelFileError:
         raise

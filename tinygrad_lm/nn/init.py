@@ -57,13 +57,13 @@ def constant_(tensor: Tensor, value: float) -> Tensor:
     return _fill(tensor, np.full(tensor.shape, value))
 
 
-def zeros_(tensor: Tensor) -> Tensor:
-    """0 everywhere."""
+def zeros_(tensor: Tensor, *, rng: Any = None) -> Tensor:
+    """0 everywhere; a generator is taken, so that any initialisation can be called by name, and not used."""
     return constant_(tensor, 0.0)
 
 
-def ones_(tensor: Tensor) -> Tensor:
-    """1 everywhere."""
+def ones_(tensor: Tensor, *, rng: Any = None) -> Tensor:
+    """1 everywhere; a generator is taken and not used, as by ``zeros_``."""
     return constant_(tensor, 1.0)
 
 

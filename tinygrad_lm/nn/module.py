@@ -46,6 +46,11 @@ class Module:
             object.__setattr__(value, "_name", name)
         elif isinstance(value, Parameter) and not value.label:
             value.label = name
+        elif isinstance(value, (list, tuple, dict)) and _holds_learnable(value):
+            raise TypeError(
+                f"{type(self).__name__}.{name}: what a module in a {type(value).__name__} learns would not be found by "
+                "parameters(); put modules in nn.Sequential, or assign each as an attribute of its own"
+            )
         object.__setattr__(self, name, value)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -193,6 +198,11 @@ class Module:
             head, *rest = repr(child).splitlines()
             lines += [f"  {name}: {head}", *(f"  {line}" for line in rest)]
         return "\n".join(lines)
+
+
+def _holds_learnable(values: Any) -> bool:
+    within = values.values() if isinstance(values, dict) else values
+    return any(isinstance(value, (Module, Parameter)) for value in within)
 
 
 def _count(n: int) -> str:
