@@ -16,7 +16,21 @@ from tinygrad_lm import __version__, cli, commands, runs
 from tinygrad_lm.training import Trainer
 
 TINY = ("--steps", "16", "--hidden", "6", "--embedding", "2", "--batch-size", "8")
-NAMES = "abid aabid zeel nipun meera zara anya ravi kiran sunita vikash rajesh priya nisha lakshmi".split()
+NAMES = [
+    "abid",
+    "aabid",
+    "zeel",
+    "nipun",
+    "meera",
+    "zara",
+    "anya",
+    "ravi",
+    "kiran",
+    "sunita",
+    "vikash",
+    "rajesh",
+    "priya",
+]
 DEVANAGARI = ["राम", "सीता", "कृष्ण", "गीता", "मोहन", "राधा", "लक्ष्मी", "अर्जुन", "भीम", "द्रौपदी"]
 
 
@@ -65,7 +79,8 @@ class TestTrain:
             "Vocabulary: 27 tokens, numbered from 0: a b c",
             "gives these examples, context -> next character",
             "  --- -> ",
-            "embedding.weight   27 x 2",
+            "embedding.weight ",
+            " 27 x 2 ",
             "Learnable parameters",
             "step      16  train",
             "Trained 16 steps",
@@ -176,7 +191,8 @@ class TestTrain:
         assert "कृ" in Path("r/config.json").read_text(encoding="utf-8")
         assert all(line.startswith("सी") for line in run("sample", "r", "--prefix", "सी").splitlines())
         assert "10 names, 8 of them in the training data" in run("evaluate", "r", "deva.txt")
-        assert run("train", "--model", "trigram", "--data", "deva.txt", "--alphabet", "data").count("in training data")
+        run("train", "--model", "trigram", "--smoothing", "0", "--data", "deva.txt", "--alphabet", "data", "--out", "t")
+        assert "in training data" in run("sample", "t")
 
     def test_another_boundary(self, run):
         out = run("train", "--boundary", ".", *TINY, "--out", "r")

@@ -57,7 +57,9 @@ class Net(nn.Module):
     def __init__(self, tokens=5, width=2, hidden=3, seed=0):
         rng = np.random.default_rng(seed)
         self.embedding = nn.Embedding(tokens, width, rng=rng)
-        self.layers = nn.Sequential(nn.Linear(2 * width, hidden, rng=rng), nn.Tanh(), nn.Linear(hidden, tokens, rng=rng))
+        self.layers = nn.Sequential(
+            nn.Linear(2 * width, hidden, rng=rng), nn.Tanh(), nn.Linear(hidden, tokens, rng=rng)
+        )
 
     def forward(self, ids):
         rows = self.embedding(ids)

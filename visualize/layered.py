@@ -21,8 +21,10 @@ class Layers:
 
     centres: list[Point]
     """The centre of each item."""
+    columns: list[Point]
+    """Where the layer of each item begins and ends along the flow."""
     bends: list[list[Point]]
-    """For each edge the points it passes between its ends, in the edge's own direction."""
+    """For each edge the points where it enters and leaves the layers between its ends, in its own direction."""
     along: float
     across: float
 
@@ -64,12 +66,16 @@ def layered(
     layers = _order(layers, before, after, links, ranks)
     across = _across(layers, before, after, thickness, space)
     near_ends = [i for i, layer in enumerate(layers) if set(layer) <= {*first, *last}]
-    centres, length = _along(layers, extents, across, gap, set(near_ends))
+    columns = _columns(layers, extents, gap, set(near_ends))
     low = min((across[i] - thickness[i] / 2 for i in range(len(ranks))), default=0.0)
     high = max((across[i] + thickness[i] / 2 for i in range(len(ranks))), default=0.0)
-    moved = [(x, y - low) for x, y in centres]
-    bends = [[moved[item] for item in chain[1:-1]] for chain in chains]
-    return Layers(moved[: len(sizes)], bends, length, high - low)
+    centres = [(sum(columns[ranks[i]]) / 2, across[i] - low) for i in range(len(sizes))]
+    bends: list[list[Point]] = []
+    for (source, target), chain in zip(edges, chains, strict=True):
+        step = 1 if ranks[source] <= ranks[target] else -1
+        bends.append([(x, across[i] - low) for i in chain[1:-1] for x in columns[ranks[i]][::step]])
+    ends = [columns[ranks[i]] for i in range(len(sizes))]
+    return Layers(centres, ends, bends, columns[-1][1] if columns else 0.0, high - low)
 
 
 def _ranks(count: int, edges: Sequence[Pair], first: Collection[int], last: Collection[int]) -> list[int]:
@@ -216,17 +222,12 @@ def _settle(
             i += 1
 
 
-def _along(
-    layers: Sequence[Sequence[int]], extents: Sequence[float], across: Sequence[float], gap: float, ends: Set[int]
-) -> tuple[list[Point], float]:
-    """Places along the flow; the layers at the ends, where nothing but edges is, are kept close."""
-    centres: list[Point] = [(0.0, 0.0)] * len(extents)
+def _columns(layers: Sequence[Sequence[int]], extents: Sequence[float], gap: float, ends: Set[int]) -> list[Point]:
+    """Where each layer begins and ends; the layers at the ends, where nothing but edges is, are kept close."""
+    columns: list[Point] = []
     start = 0.0
-    end = 0.0
     for i, layer in enumerate(layers):
-        width = max(extents[item] for item in layer) if layer else 0.0
-        for item in layer:
-            centres[item] = (start + width / 2, across[item])
-        end = start + width
+        end = start + max((extents[item] for item in layer), default=0.0)
+        columns.append((start, end))
         start = end + (gap / 3 if i in ends or i + 1 in ends else gap)
-    return centres, end
+    return columns

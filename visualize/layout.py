@@ -36,6 +36,8 @@ class Layout:
     clusters: Mapping[str, Box]
     edges: Sequence[Sequence[Point]]
     """For each edge the points it passes, from its source's border to its target's."""
+    texts: Sequence[Point]
+    """Where each edge's text goes: in the gap before its target's layer."""
     width: float
     height: float
 
@@ -45,6 +47,7 @@ class _Frame:
     """What is known of one cluster (or the whole, ``""``) once its inside is laid out."""
 
     centres: dict[str, Point]
+    columns: dict[str, Point]
     ports: dict[int, Point]
     bends: dict[int, list[Point]]
     along: float
@@ -143,6 +146,7 @@ def _frame(
     result: Layers = layered(sizes, pairs, GAP + widest, SPACE, first, last)
     return _Frame(
         {item: result.centres[i] for item, i in index.items()},
+        {item: result.columns[i] for item, i in index.items()},
         {i: result.centres[port] for i, port in ports.items()},
         dict(zip(owners, result.bends, strict=True)),
         result.along,
@@ -172,23 +176,7 @@ def _compose(
                 start = (slack[0] / 2, pads[1]) if flat else (pads[0], slack[1] / 2)
                 corner = (along + x - room[item][0] / 2, across + y - room[item][1] / 2)
                 origin[item] = (corner[0] + start[0], corner[1] + start[1])
-    arrivals = _arrivals(graph, centres)
-    paths: list[list[Point]] = []
-    for i, edge in enumerate(graph.edges):
-        (x, y), (tx, ty) = centres[edge.source], centres[edge.target]
-        path = [(x + room[edge.source][0] / 2, y)]
-        up, down = chains[home[edge.source]], chains[home[edge.target]]
-        shared = sum(a == b for a, b in zip(up, down, strict=False))
-        for key in (*reversed(up[shared - 1 :]), *down[shared:]):
-            frame, (ox, oy) = frames[key], origin[key]
-            bends = list(frame.bends.get(i, ()))
-            if i in frame.ports:
-                bends = [*bends, frame.ports[i]] if key in up else [frame.ports[i], *bends]
-            path += [(ox + bx, oy + by) for bx, by in bends]
-        slot, slots = arrivals[i]
-        spread = room[edge.target][1] * ((slot + 1) / (slots + 1) - 0.5)
-        path.append((tx - room[edge.target][0] / 2, ty + spread))
-        paths.append(path)
+    paths, texts = _routes(graph, frames, room, chains, home, origin, centres)
     width, height = frames[""].along, frames[""].across
 
     def turn(point: Point) -> Point:
@@ -204,17 +192,83 @@ def _compose(
     nodes = {node.id: boxes[node.id] for node in graph.nodes}
     clusters = {cluster.id: boxes[cluster.id] for cluster in graph.clusters}
     edges = [[turn(point) for point in path] for path in paths]
-    return Layout(nodes, clusters, edges, width if flat else height, height if flat else width)
+    size = (width, height) if flat else (height, width)
+    return Layout(nodes, clusters, edges, [turn(point) for point in texts], *size)
 
 
-def _arrivals(graph: Graph, centres: Mapping[str, Point]) -> dict[int, tuple[int, int]]:
-    """At which of how many places on its target's side each edge ends, so that two uses stay apart."""
+def _routes(
+    graph: Graph,
+    frames: Mapping[str, _Frame],
+    room: Mapping[str, tuple[float, float]],
+    chains: Mapping[str, tuple[str, ...]],
+    home: Mapping[str, str],
+    origin: Mapping[str, Point],
+    centres: Mapping[str, Point],
+) -> tuple[list[list[Point]], list[Point]]:
+    """The way of each edge: straight through layers, bending in the gaps between them alone."""
+
+    def climb(i: int, node: str, inside: Sequence[str], start: Point, side: int) -> list[Point]:
+        """From a node out to the frame that holds both ends (the first of ``inside``)."""
+        way, item = [start], node
+        for key in reversed(inside):
+            frame, (ox, oy) = frames[key], origin[key]
+            way.append((ox + frame.columns[item][side], way[-1][1]))
+            if key != inside[0]:
+                way += [(ox + x, oy + y) for x, y in frame.bends[i][:: 1 if side else -1]]
+                way.append((ox + frame.ports[i][0], oy + frame.ports[i][1]))
+            item = key
+        return way
+
+    heads: list[list[Point]] = []
+    middles: list[list[Point]] = []
+    downs: list[Sequence[str]] = []
+    for i, edge in enumerate(graph.edges):
+        up, down = chains[home[edge.source]], chains[home[edge.target]]
+        shared = sum(a == b for a, b in zip(up, down, strict=False)) - 1
+        x, y = centres[edge.source]
+        heads.append(climb(i, edge.source, up[shared:], (x + room[edge.source][0] / 2, y), 1))
+        ox, oy = origin[up[shared]]
+        middles.append([(ox + x, oy + y) for x, y in frames[up[shared]].bends[i]])
+        downs.append(down[shared:])
+    ways = enumerate(zip(heads, middles, downs, strict=True))
+    arrivals = _arrivals(graph, [_from_where(i, *way, frames, origin) for i, way in ways])
+    paths: list[list[Point]] = []
+    texts: list[Point] = []
+    for i, edge in enumerate(graph.edges):
+        x, y = centres[edge.target]
+        slot, slots = arrivals[i]
+        spread = room[edge.target][1] * ((slot + 1) / (slots + 1) - 0.5)
+        tail = climb(i, edge.target, downs[i], (x - room[edge.target][0] / 2, y + spread), 0)
+        path = [*heads[i], *middles[i], *reversed(tail)]
+        (ax, ay), (bx, by) = path[-3], path[-2]
+        texts.append(((ax + bx) / 2, (ay + by) / 2))
+        paths.append([point for j, point in enumerate(path) if j == 0 or point != path[j - 1]])
+    return paths, texts
+
+
+def _from_where(
+    i: int,
+    head: Sequence[Point],
+    middle: Sequence[Point],
+    down: Sequence[str],
+    frames: Mapping[str, _Frame],
+    origin: Mapping[str, Point],
+) -> float:
+    """Across the flow, where an edge is before its last bend."""
+    if len(down) > 1:
+        frame, (_, oy) = frames[down[-1]], origin[down[-1]]
+        return oy + (frame.bends[i] or [frame.ports[i]])[-1][1]
+    return (middle or head)[-1][1]
+
+
+def _arrivals(graph: Graph, coming_from: Sequence[float]) -> dict[int, tuple[int, int]]:
+    """At which of how many places on its target's side each edge ends, so that edges neither meet nor cross there."""
     coming: dict[str, list[int]] = {}
     for i, edge in enumerate(graph.edges):
         coming.setdefault(edge.target, []).append(i)
     places: dict[int, tuple[int, int]] = {}
     for edges in coming.values():
-        edges.sort(key=lambda i: (centres[graph.edges[i].source][1], graph.edges[i].position))
+        edges.sort(key=lambda i: (coming_from[i], graph.edges[i].position))
         for slot, i in enumerate(edges):
             places[i] = (slot, len(edges))
     return places

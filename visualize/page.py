@@ -23,6 +23,7 @@ def page(title: str, body: str, theme: Theme) -> str:
 body {{ margin: 1.5rem; background: {theme.background}; color: {theme.ink}; font: 15px/1.45 system-ui, sans-serif }}
 pre {{ overflow-x: auto; font: 13px/1.5 ui-monospace, monospace }}
 figure {{ margin: 0; overflow-x: auto }}
+figure > svg {{ max-width: none !important }}
 </style>
 </head>
 <body>
@@ -32,9 +33,11 @@ figure {{ margin: 0; overflow-x: auto }}
 """
 
 
-def picture(svg: str, text: str) -> str:
-    """A picture with the same content as text below it."""
-    return (
-        f"<figure>{svg}</figure>\n<details><summary>the same as a table</summary>"
-        f"<pre>{escape(text, quote=False)}</pre></details>"
-    )
+def as_figure(svg: str) -> str:
+    """A picture; one that is wider than the page can be scrolled."""
+    return f"<figure>{svg}</figure>"
+
+
+def as_table(text: str) -> str:
+    """The same content as text, to be unfolded."""
+    return f"<details><summary>the graph as a table</summary><pre>{escape(text, quote=False)}</pre></details>"

@@ -64,7 +64,12 @@ class Stepper:
             if frame.line:
                 lines.append(f"    {frame.line}")
             rows = [
-                (f"    to {names[row.source]}:", self._product(row), self._rule(row), self._sum(row, mode))
+                (
+                    f"    to {names[row.source]}:",
+                    self._product(row) + ",",
+                    f"by {self._rule(row)},",
+                    f"grad {self._sum(row, mode)}",
+                )
                 for row in frame.contributions
             ]
             lines += table(rows) if rows else []
@@ -77,8 +82,8 @@ class Stepper:
         ]
         return "\n".join([*lines, *table(rows)]) + "\n"
 
-    def fragment(self) -> str:
-        """The stepper as a piece of HTML, for a page or a notebook."""
+    def fragment(self, mode: Mode = "correct") -> str:
+        """The stepper as a piece of HTML, for a page or a notebook; ``mode`` is the one it begins in."""
         title = "the backward pass, step by step"
         buttons = "".join(
             f'<button type="button" data-part="{part}" aria-label="{label}">{sign}</button>'
@@ -90,7 +95,9 @@ class Stepper:
                 ("last", "to the end", "▶|"),
             )
         )
-        choices = "".join(f"<option>{escape(MODES[mode][0])}</option>" for mode in get_args(Mode))
+        choices = "".join(
+            f"<option{' selected' * (each == mode)}>{escape(MODES[each][0])}</option>" for each in get_args(Mode)
+        )
         colours = {
             name: getattr(self.theme, name)
             for name in ("background", "ink", "faint", "frame", "alert", "active", "gradient")

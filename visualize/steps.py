@@ -12,10 +12,11 @@ import numpy as np
 from tinygrad_lm.autograd import Value
 from tinygrad_lm.autograd.graph import Node
 from visualize.differences import finite_difference
+from visualize.edges import formula_of, vjp_of
 from visualize.graph import Graph
 from visualize.lines import line_of
 from visualize.roots import roots_of
-from visualize.trace import Trace, describe, formula_of, trace, vjp_of
+from visualize.trace import Trace, describe, labels_of, trace
 
 Mode = Literal["correct", "order", "overwrite", "no_zero_grad"]
 
@@ -183,6 +184,8 @@ def _run(graph: Graph, nodes: Mapping[str, Node], mode: Mode) -> BackwardSteps:
     coming: dict[str, list[int]] = {}
     for i, edge in enumerate(graph.edges):
         coming.setdefault(edge.target, []).append(i)
+    labels = labels_of(graph, nodes)
+    lines = {entry.id: entry.line for entry in graph.nodes}
     frames: list[Frame] = []
     for index, key in enumerate(order):
         node, upstream = nodes[key], gradients[key]
@@ -197,13 +200,12 @@ def _run(graph: Graph, nodes: Mapping[str, Node], mode: Mode) -> BackwardSteps:
             before = gradients[edge.source]
             after = amount if mode == "overwrite" else before + amount
             gradients[edge.source] = after
-            formula = formula_of(node, edge.position) or vjp_of(node, edge.position)
+            formula = formula_of(node, edge.position, labels) or vjp_of(node, edge.position, labels)
             first = edge.source not in received
             received.add(edge.source)
             local = locals_[edge.position] if locals_ else None
             handed.append(Contribution(i, edge.source, key, upstream, local, formula, amount, before, after, first))
-        line = next(entry.line for entry in graph.nodes if entry.id == key)
-        frames.append(Frame(index, key, upstream, tuple(handed), tuple(order[index + 1 :]), line))
+        frames.append(Frame(index, key, upstream, tuple(handed), tuple(order[index + 1 :]), lines[key]))
     return BackwardSteps(graph, mode, tuple(frames), start, gradients, nodes)
 
 

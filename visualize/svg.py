@@ -46,7 +46,7 @@ def to_svg(graph: Graph, theme: Theme, show: Collection[str], direction: str = "
         tip = edge_tooltip(edge, (names[edge.source], names[edge.target]))
         label = ""
         if text:
-            x, y = _middle(path)
+            x, y = layout.texts[i]
             halo = f'paint-order="stroke" stroke="{theme.background}" stroke-width="3" stroke-linejoin="round" '
             label = _line(text, x, y - 3, theme.faint, SMALL).replace("<text ", f"<text {halo}", 1)
         body.append(
@@ -140,12 +140,6 @@ def _arrow(points: Sequence[Point], direction: str, colour: str) -> str:
     dx, dy = {"LR": (1, 0), "RL": (-1, 0), "TB": (0, 1), "BT": (0, -1)}[direction]
     corners = [(x, y), (x - 7 * dx + 3.5 * dy, y - 7 * dy + 3.5 * dx), (x - 7 * dx - 3.5 * dy, y - 7 * dy - 3.5 * dx)]
     return f'<polygon points="{" ".join(f"{a:.1f},{b:.1f}" for a, b in corners)}" fill="{colour}"/>'
-
-
-def _middle(points: Sequence[Point]) -> Point:
-    """The middle of an edge's last piece: in the gap before its target, where nothing else is."""
-    (x, y), (u, v) = points[-2], points[-1]
-    return (x + u) / 2, (y + v) / 2
 
 
 def _footer(graph: Graph, theme: Theme, legend: bool, top: float) -> tuple[list[str], float, float]:

@@ -90,7 +90,7 @@ THEMES: Mapping[str, Theme] = {
         # Okabe and Ito's palette: told apart also by people who see red and green alike.
         _theme(
             "colorblind",
-            ("#ffffff", "#000000", "#555555", "#333333", "#f5f5f5", "#d55e00", "#f0e442", "#0072b2"),
+            ("#ffffff", "#000000", "#555555", "#333333", "#f5f5f5", "#b34700", "#f0e442", "#0072b2"),
             (
                 "#b3dcf2 #0072b2 #000000",
                 "#fbe3a8 #9a6a00 #000000",

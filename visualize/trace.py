@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
 
-from tinygrad_lm.autograd import Value
 from tinygrad_lm.autograd.graph import Node, Scope, topological_order
-from visualize.formulas import local_formula, vjp_formula
+from visualize.edges import COMMUTATIVE, argument_names, with_local_derivatives
 from visualize.graph import Cluster, Graph, GraphEdge, GraphNode, Kind
 from visualize.numbers import number, summary
-
-COMMUTATIVE = frozenset({"add", "mul", "maximum", "minimum", "logaddexp", "sum"})
-"""Operations whose arguments may be exchanged: their edges need no argument names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +94,7 @@ def describe(
                 line=line(node) if line else "",
             )
         )
-    edges = _with_local_derivatives(graph.edges, nodes, fmt) if local else graph.edges
+    edges = with_local_derivatives(graph.edges, nodes, labels_of(graph, nodes), fmt) if local else graph.edges
     return replace(graph, nodes=tuple(described), edges=edges)
 
 
@@ -110,6 +104,11 @@ def _described_group(group: GraphNode, nodes: Sequence[Node]) -> GraphNode:
     last = next((node for node in reversed(nodes) if node.operation is not None), None)
     shape = None if last is None else getattr(last.data, "shape", None)
     return replace(group, weights=weights, shape=shape, dtype="" if shape is None else str(getattr(last, "dtype", "")))
+
+
+def labels_of(graph: Graph, nodes: Mapping[str, Node]) -> dict[int, str]:
+    """The labels in a graph by the identity of the engine's nodes."""
+    return {id(nodes[node.id]): node.label for node in graph.nodes if node.id in nodes}
 
 
 def graph_of(*roots: Node, names: Any = None, fmt: str = ".4g") -> Graph:
@@ -122,42 +121,6 @@ def graph_of(*roots: Node, names: Any = None, fmt: str = ".4g") -> Graph:
     """
     traced = trace(*roots, names=names)
     return describe(traced.graph, traced.nodes, fmt, local=True)
-
-
-@lru_cache(maxsize=1024)
-def argument_names(operation: Any, count: int) -> Sequence[str]:
-    """What an operation calls its arguments: ``x`` and ``y``, ``x`` and ``weight``..."""
-    if operation.name == "dot":
-        return [f"w{i}" for i in range(count // 2)] + [f"x{i}" for i in range(count // 2)]
-    names: list[str] = []
-    function = _function(operation)
-    if function is not None:
-        try:
-            parameters = inspect.signature(function).parameters.values()
-        except (TypeError, ValueError):
-            parameters = ()
-        for parameter in parameters:
-            if parameter.kind is parameter.VAR_POSITIONAL:
-                extra = count - len(names)
-                names += [parameter.name] if extra == 1 else [f"{parameter.name}{i}" for i in range(extra)]
-                break
-            names.append(parameter.name)
-    if len(names) < count:
-        return ["x", "y", "z"][:count] if count <= 3 else [f"x{i}" for i in range(count)]
-    return names[:count]
-
-
-def _function(operation: Any) -> Any:
-    """A function whose parameters are the operation's arguments, if there is one."""
-    derivatives: tuple[Any, ...] = getattr(operation, "derivatives", ())
-    for formula in derivatives:
-        if callable(formula):
-            return formula
-    for attribute in ("reference", "function"):
-        function = getattr(operation, attribute, None)
-        if callable(function):
-            return function
-    return None
 
 
 def _leaf_kind(node: Node) -> Kind:
@@ -213,48 +176,7 @@ def _options(node: Node) -> str:
     return ", ".join(parts)
 
 
-def _with_local_derivatives(edges: Iterable[GraphEdge], nodes: Mapping[str, Node], fmt: str) -> tuple[GraphEdge, ...]:
-    """The derivative on every edge: its formula, and for scalars its number."""
-    found: dict[str, list[Any]] = {}
-    written: list[GraphEdge] = []
-    for edge in edges:
-        target = nodes.get(edge.target)
-        if target is None or edge.source not in nodes or not nodes[edge.source].requires_grad:
-            written.append(edge)
-            continue
-        local = ""
-        if isinstance(target, Value):
-            if edge.target not in found:
-                found[edge.target] = target.local_derivatives()
-            local = number(found[edge.target][edge.position], fmt)
-        written.append(replace(edge, formula=formula_of(target, edge.position), local=local))
-    return tuple(written)
-
-
-def formula_of(node: Node, position: int) -> str:
-    """The local derivative of a node to one operand as a formula; empty where there is none.
-
-    Operands are called as on the edges; numbers that are constants stand in it as numbers.
-    """
-    parents = node.parents
-    names: list[str | float] = list(argument_names(node.operation, len(parents)))
-    for i, parent in enumerate(parents):
-        if not parent.requires_grad and parent.operation is None and np.size(parent.data) == 1:
-            names[i] = float(parent.data)
-    return local_formula(node.operation, position, tuple(names))
-
-
-def vjp_of(node: Node, position: int) -> str:
-    """What an operation on whole arrays hands to one operand, in terms of ``g``, the gradient of its result."""
-    parents = node.parents
-    names = tuple(argument_names(node.operation, len(parents)))
-    attributes: dict[str, Any] = getattr(node, "attributes", {})
-    return vjp_formula(node.operation, position, names, [parent.data for parent in parents], node.data, attributes)
-
-
-def _clusters(
-    order: Sequence[Node], positions: Mapping[int, int]
-) -> tuple[tuple[Cluster, ...], list[str]]:
+def _clusters(order: Sequence[Node], positions: Mapping[int, int]) -> tuple[tuple[Cluster, ...], list[str]]:
     """The module calls that made the nodes, and for each node the innermost one it belongs to."""
     known: dict[int, Cluster] = {}
     modules: dict[int, int] = {}

@@ -12,7 +12,7 @@ from visualize import engines
 from visualize.dot import to_dot
 from visualize.graph import Graph
 from visualize.mermaid import to_mermaid
-from visualize.page import page, picture
+from visualize.page import as_figure, as_table, page
 from visualize.serial import to_json
 from visualize.svg import at_home, to_svg
 from visualize.text import to_text
@@ -89,7 +89,8 @@ class GraphView:
                 # The graph was released, or changed, since it was drawn: what was drawn still stands.
                 if stepper:
                     raise
-        return page("Computation graph", body or picture(self.svg(), self.text()), self.theme)
+        body = body or as_figure(self.svg())
+        return page("Computation graph", f"{body}\n{as_table(self.text())}", self.theme)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture; the suffix says how: .svg, .png, .pdf, .dot, .html, .json, .mmd or .txt.

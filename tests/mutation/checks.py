@@ -2,12 +2,22 @@
 
 import itertools
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.stateful import run_state_machine_as_test
 
-from tests import test_graph, test_modes, test_operations, test_programs
+from tests import (
+    test_faults,
+    test_graph,
+    test_modes,
+    test_numpy_protocol,
+    test_operations,
+    test_programs,
+    test_state_machine,
+)
 from tests.programs import programs
 from tests.registry import BY_NAME
 from tests.registry.row import SEEDS
@@ -20,6 +30,9 @@ class Mutant:
     name: str
     plant: Callable[[pytest.MonkeyPatch], None]
     checks: tuple[str, ...]
+
+
+FILES = (test_graph, test_modes, test_faults, test_numpy_protocol)
 
 
 def drawn(count):
@@ -37,10 +50,10 @@ def drawn(count):
 def of_row(check, count):
     """A check of ``test_operations`` on a registry row."""
 
-    def run(name):
+    def run(name, most):
         row = BY_NAME[name]
 
-        @drawn(count)
+        @drawn(min(count, most))
         @given(row.cases, SEEDS)
         def on_cases(case, seed):
             check(row, case, seed)
@@ -50,7 +63,7 @@ def of_row(check, count):
     return run
 
 
-def kinks(name):
+def kinks(name, _):
     for kink in BY_NAME[name].kinks:
         test_operations.check_kink(BY_NAME[name], kink)
 
@@ -58,23 +71,33 @@ def kinks(name):
 def of_programs(check, count):
     """A check of ``test_programs`` on random programs."""
 
-    @drawn(count)
-    @given(programs(), SEEDS)
-    def run(program, seed):
-        check(program, seed)
+    def run(_, most):
+        @drawn(min(count, most))
+        @given(programs(), SEEDS)
+        def on_programs(program, seed):
+            check(program, seed)
 
-    return lambda _: run()
+        on_programs()
+
+    return run
 
 
-def of_graph(name):
-    """A test of ``test_graph`` or ``test_modes``, for both engines where it takes one."""
-    function = getattr(test_graph, name, None) or getattr(test_modes, name)
+def named(name, _):
+    """A test by its name, with each of its parameters."""
+    (function,) = [vars(file)[name] for file in FILES if name in vars(file)]
     arguments = [mark.args[1] for mark in getattr(function, "pytestmark", ()) if mark.name == "parametrize"]
     for combination in itertools.product(*arguments):
         function(*combination)
 
 
+def machine(name, most):
+    """The state machine on an engine."""
+    found = {"Tensor": test_state_machine.Machine, "Value": test_state_machine.ValueMachine}[name]
+    run_state_machine_as_test(found, settings=settings(drawn(min(100, most)), stateful_step_count=30))
+
+
 CHECKS = {
+    "machine": machine,
     "row": of_row(test_operations.first_order, 600),
     "twice": of_row(test_operations.repeated_backward, 60),
     "second": of_row(test_operations.second_order, 150),
@@ -83,18 +106,23 @@ CHECKS = {
     "layout": of_row(test_operations.any_layout, 60),
     "kinks": kinks,
     "programs": of_programs(test_programs.check_gradient, 1_500),
-    "graph": of_graph,
+    "test": named,
 }
 
 
-def survives(mutant):
-    """Plant the bug: the first check that finds it, or None where it survives."""
+def finds(check, most=10_000):
+    """What a check raises now, in a context of its own so that no mode leaks out; None where all is well."""
+    kind, _, subject = check.partition(" ")
+    try:
+        copy_context().run(CHECKS[kind], subject, most)
+    except (Exception, pytest.fail.Exception) as error:
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:90]}"
+    return None
+
+
+def findings(mutant):
+    """What each of its checks says of a planted bug, and of the engine without it (a few cases will do)."""
     with pytest.MonkeyPatch.context() as patch:
         mutant.plant(patch)
-        for check in mutant.checks:
-            kind, _, subject = check.partition(" ")
-            try:
-                CHECKS[kind](subject)
-            except Exception:
-                return check
-    return None
+        planted = {check: finds(check) for check in mutant.checks}
+    return planted, {check: finds(check, 10) for check in mutant.checks}

@@ -20,10 +20,11 @@ def linears(draw):
 
 @st.composite
 def embeddings(draw):
-    """A table and ids, the same ones again and again."""
-    rng, rows = generator(draw(SEEDS)), draw(st.integers(1, 4))
-    ids = rng.integers(0, rows, draw(shapes(max_dims=2)))
-    return Case((anywhere(rng, (rows, draw(SIZE))),), {"ids": np.asarray(ids)})
+    """A table, small or large, and ids of any whole type, the same ones again and again."""
+    rng, rows = generator(draw(SEEDS)), draw(st.sampled_from([1, 2, 3, 4, 2, 3, 4, 150]))
+    ids = np.asarray(rng.integers(0, rows, draw(shapes(max_dims=2))))
+    kind = draw(st.sampled_from([np.int64, np.uint8, np.int16]))
+    return Case((anywhere(rng, (rows, draw(SIZE))),), {"ids": ids.astype(kind)})
 
 
 @st.composite

@@ -75,8 +75,8 @@ class Row:
 
 def examples(in_ci: int, exploring: int | None = None) -> int:
     """The number of cases in the current profile, for a test that runs ``in_ci`` in continuous integration."""
-    counts = {"ci": in_ci, "dev": min(50, max(10, in_ci // 20)), "explore": exploring or 4 * in_ci}
-    return counts[settings.get_current_profile_name()]
+    counts = {"ci": in_ci, "explore": exploring or 4 * in_ci}
+    return counts.get(settings.get_current_profile_name(), min(50, max(10, in_ci // 20)))
 
 
 def generator(seed):

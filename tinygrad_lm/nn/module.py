@@ -48,7 +48,7 @@ class Module:
             value.label = name
         elif isinstance(value, (list, tuple, dict)) and _holds_learnable(value):
             raise TypeError(
-                f"{type(self).__name__}.{name}: what a module in a {type(value).__name__} learns would not be found by "
+                f"{type(self).__name__}.{name}: what a module in a list or dictionary learns would not be found by "
                 "parameters(); put modules in nn.Sequential, or assign each as an attribute of its own"
             )
         object.__setattr__(self, name, value)
@@ -201,7 +201,7 @@ class Module:
 
 
 def _holds_learnable(values: Any) -> bool:
-    within = values.values() if isinstance(values, dict) else values
+    within: list[Any] = list(values.values() if hasattr(values, "values") else values)
     return any(isinstance(value, (Module, Parameter)) for value in within)
 
 
