@@ -15,7 +15,7 @@ from tinygrad_lm import Tensor, Value, no_grad
 from tinygrad_lm.autograd import rules
 from visualize.edges import argument_names
 from visualize.formulas import local_formula
-from visualize.numbers import number, summary
+from visualize.quantities import number, summary
 
 
 def by_label(graph):

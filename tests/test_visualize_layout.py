@@ -1,5 +1,7 @@
 """Tests of the built-in layout: nothing overlaps, nothing is cut off, everything is connected."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,3 +108,26 @@ def test_two_uses_end_at_two_places():
     )
     layout = lay_out(graph, {"v0": (40.0, 30.0), "v1": (40.0, 30.0)}, [0.0, 0.0], {}, "LR")
     assert layout.edges[0][-1] != layout.edges[1][-1]
+
+
+@given(
+    edges=st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=25),
+    direction=st.sampled_from(DIRECTIONS),
+)
+def test_edges_do_not_run_through_nodes(edges, direction):
+    nodes = tuple(GraphNode(f"v{i}", "operation") for i in range(12))
+    forward = tuple(GraphEdge(f"v{a}", f"v{b}") for a, b in edges if a < b)
+    sizes = {node.id: (30.0 + 9 * (i % 4), 20.0 + 5 * (i % 3)) for i, node in enumerate(nodes)}
+    layout = lay_out(Graph(nodes, forward, (), ("v11",), 12), sizes, [0.0] * len(forward), {}, direction)
+    along = 0 if direction in ("LR", "RL") else 1
+    for edge, path in zip(forward, layout.edges, strict=True):
+        for start, end in pairwise(path):
+            if start[1 - along] != end[1 - along]:
+                continue  # a bend, in the gap between two layers
+            for key, box in layout.nodes.items():
+                if key not in (edge.source, edge.target):
+                    centre, size = ((box.x, box.y), (box.width, box.height))
+                    beside = abs(start[1 - along] - centre[1 - along]) >= size[1 - along] / 2
+                    low, high = sorted((start[along], end[along]))
+                    apart = high <= centre[along] - size[along] / 2 or low >= centre[along] + size[along] / 2
+                    assert beside or apart

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import visualize
-from tests.visualize_tools import Block, Net, net_loss, neuron, recurrence
+from tests.visualize_tools import Block, Net, net_loss, neuron, recurrence, tensor
 from tinygrad_lm import Tensor, Value, nn
 from visualize.contract import has_cycle
+from visualize.scalars import to_scalars
 
 
 def groups(graph):
@@ -174,6 +175,50 @@ def test_a_tiny_model_number_by_number():
     root = next(node for node in view.graph.nodes if node.id in view.graph.roots)
     assert float(root.data) == pytest.approx(float(loss.data), rel=1e-3)
     assert "layers: Sequential" in {cluster.title for cluster in view.graph.clusters}
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        lambda x: x.softmax(-1),
+        lambda x: x.log_softmax(-1),
+        lambda x: x.logsumexp(-1),
+        lambda x: x.logsumexp(),
+        lambda x: x.mean(0),
+        lambda x: x.var(0),
+        lambda x: x.std(),
+        lambda x: x.max(-1),
+        lambda x: x.norm(),
+        lambda x: x.prod(-1),
+        lambda x: x.cumsum(0),
+        lambda x: np.concatenate([x, x * 2]),
+        lambda x: x[[0, 0, 1]],
+        lambda x: np.where(x.data > 0, x, x * x),
+        lambda x: np.tril(x @ x.T),
+        lambda x: x.astype(np.float32),
+        lambda x: np.einsum("ij,kj->ik", x, x),
+        lambda x: np.pad(x, 1).gelu(),
+    ],
+)
+def test_programs_on_tensors_are_the_same_number_by_number(program):
+    x = tensor(2, 3, label="x", requires_grad=True)
+    y = program(x)
+    loss = (y * y).sum()
+    loss.backward()
+    (value,), names = to_scalars([loss])
+    assert float(value) == pytest.approx(float(loss), rel=1e-5)
+    for index in np.ndindex(2, 3):
+        scalar = names[f"x[{index[0]}, {index[1]}]"]
+        scalar.grad = None
+    value.backward()
+    for index in np.ndindex(2, 3):
+        assert (names[f"x[{index[0]}, {index[1]}]"].grad or 0.0) == pytest.approx(x.grad[index], rel=1e-4, abs=1e-9)
+
+
+def test_results_without_numbers_get_a_sentence():
+    with pytest.raises(ValueError, match="there is no number in this result"):
+        visualize.draw(Tensor(np.zeros((0, 3))), level="scalar")
+    assert len(visualize.draw(Tensor([1, 2, 3]), level="scalar").graph.nodes) == 3
 
 
 def test_too_many_numbers_get_a_sentence():

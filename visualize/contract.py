@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from visualize.graph import Graph, GraphEdge, GraphNode
@@ -64,7 +64,7 @@ def contract(reduced: Reduced, groups: Iterable[Group], note: str = "") -> Reduc
             place[key] = i
     for key, group in made.items():
         nodes[key] = GraphNode(key, "group", group.label, cluster=group.cluster, size=len(parts[key]))
-    edges = _edges(graph.edges, into)
+    edges = _edges(graph.edges, into, {*made, *members})
     order = _sorted(place, edges)
     rank = {key: i for i, key in enumerate(order)}
     edges.sort(key=lambda edge: (rank[edge.target], edge.position, rank[edge.source]))
@@ -87,14 +87,15 @@ def _absorb_leaves(graph: Graph, into: dict[str, str], made: Mapping[str, Group]
             into[leaf] = key
 
 
-def _edges(edges: Iterable[GraphEdge], into: Mapping[str, str]) -> list[GraphEdge]:
+def _edges(edges: Iterable[GraphEdge], into: Mapping[str, str], groups: Set[str]) -> list[GraphEdge]:
+    """The edges between what is left; those into a group are counted, not told apart."""
     kept: list[GraphEdge] = []
     counted: dict[tuple[str, str], GraphEdge] = {}
     for edge in edges:
         source, target = into.get(edge.source, edge.source), into.get(edge.target, edge.target)
         if source == target:
             continue
-        if target != edge.target or target.startswith("g"):
+        if target in groups:
             earlier = counted.get((source, target))
             uses = edge.uses + (earlier.uses if earlier else 0)
             counted[source, target] = GraphEdge(source, target, uses=uses)

@@ -13,7 +13,7 @@ from tinygrad_lm.autograd.graph import Node
 from visualize.graph import Graph, GraphNode
 from visualize.labels import check_show
 from visualize.lines import line_of
-from visualize.numbers import check_format
+from visualize.quantities import check_format
 from visualize.roots import roots_of
 from visualize.scalars import to_scalars
 from visualize.simplify import Collapse, simplify

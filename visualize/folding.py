@@ -15,6 +15,8 @@ LONGEST = 512
 
 CANDIDATES = 12
 ROUNDS = 24
+MOST = 0.9
+"""A repeat that is this much of the whole is not bettered by a longer period."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,14 @@ def _fold_once(reduced: Reduced) -> tuple[Reduced | None, int]:
     parents: dict[str, list[str]] = {}
     for edge in graph.edges:
         parents.setdefault(edge.target, []).append(edge.source)
-    order = [key for key in _deepest_first(graph, parents) if key in parents]
+    order = _deepest_first(graph, parents)
     by_id = {node.id: node for node in graph.nodes}
     for run in _runs(order, by_id, parents):
         rest = order[run.start + run.period : run.start + run.period * run.repeats]
         first = order[run.start : run.start + run.period]
         count = run.repeats - 1
-        label = f"×{count} the same weights again" if _shares_weights(graph, run, order, parents) else f"+{count} more"
+        shared = _shares_weights(graph, run, order, parents)
+        label = f"×{count:,} the same weights again" if shared else f"+{count:,} more"
         home = _common_cluster(graph, [by_id[key].cluster for key in (*first, *rest)])
         smaller = contract(reduced, [Group(rest, label, home, with_leaves=True)])
         if len(smaller) < len(reduced) and not has_cycle(smaller.graph):
@@ -62,21 +65,22 @@ def _fold_once(reduced: Reduced) -> tuple[Reduced | None, int]:
 
 
 def _deepest_first(graph: Graph, parents: Mapping[str, Sequence[str]]) -> list[str]:
-    """A topological order in which a long history comes before what is done with it.
+    """A topological order of the operations in which a long history comes before what is done with it.
 
     So the steps of a loop stand one after the other, as they ran.
     """
     level: dict[str, int] = {}
     for node in graph.nodes:
-        longest = 0
-        for parent in parents.get(node.id, ()):
-            # Of an edge that closes a cycle the level is not known yet.
-            longest = max(longest, level.get(parent, 0))
-        level[node.id] = longest + 1
+        if node.id in parents:
+            longest = 0
+            for parent in parents[node.id]:
+                # Leaves have no level, and within a cycle it is not known yet.
+                longest = max(longest, level.get(parent, 0))
+            level[node.id] = longest + 1
     order: list[str] = []
     entered: set[str] = set()
     finished: set[str] = set()
-    stack = list(reversed(graph.roots))
+    stack = [root for root in reversed(graph.roots) if root in parents]
     while stack:
         key = stack[-1]
         if key in entered:
@@ -86,7 +90,7 @@ def _deepest_first(graph: Graph, parents: Mapping[str, Sequence[str]]) -> list[s
                 order.append(key)
             continue
         entered.add(key)
-        coming = [parent for parent in parents.get(key, ()) if parent not in entered]
+        coming = [parent for parent in parents[key] if parent in level and parent not in entered]
         if len(coming) > 1:
             # What is pushed last is visited first.
             coming.reverse()
@@ -112,6 +116,8 @@ def _runs(order: Sequence[str], by_id: Mapping[str, GraphNode], parents: Mapping
         best = int(lengths.argmax())
         if lengths[best] >= 2 * period:
             found.append((int(lengths[best]), period, int(starts[best])))
+            if lengths[best] > MOST * len(order):
+                break
     found = [(length // period * period, period, start) for length, period, start in found]
     found.sort(key=lambda entry: (-entry[0], entry[1]))
     place = {key: i for i, key in enumerate(order)}

@@ -94,7 +94,7 @@ def edge_text(edge: GraphEdge, show: Collection[str]) -> str:
     if edge.argument:
         parts.append(edge.argument)
     if edge.uses > 1:
-        parts.append(f"×{edge.uses}")
+        parts.append(f"×{edge.uses:,}")
     if "local" in show and (edge.local or edge.formula):
         parts.append(f"∂ {derivative_text(edge.formula, edge.local)}")
     return cut(clean("  ".join(parts)))

@@ -23,7 +23,7 @@ def page(title: str, body: str, theme: Theme) -> str:
 body {{ margin: 1.5rem; background: {theme.background}; color: {theme.ink}; font: 15px/1.45 system-ui, sans-serif }}
 pre {{ overflow-x: auto; font: 13px/1.5 ui-monospace, monospace }}
 figure {{ margin: 0; overflow-x: auto }}
-figure > svg {{ max-width: none !important }}
+figure > svg {{ min-width: calc(.7 * var(--wide)) }}
 </style>
 </head>
 <body>
@@ -34,7 +34,7 @@ figure > svg {{ max-width: none !important }}
 
 
 def as_figure(svg: str) -> str:
-    """A picture; one that is wider than the page can be scrolled."""
+    """A picture: wider than the page it shrinks a little, then it can be scrolled."""
     return f"<figure>{svg}</figure>"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,50 @@ from visualize.trace import is_parameter, names_of
 
 MOST = 20_000
 """Programs with more numbers than this are not taken apart."""
+
+
+def _sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    # Arithmetic on an array without axes gives its one Value, which is not an array any more.
+    return np.sum(np.asarray(x, dtype=object), axis=axis, keepdims=keepdims)
+
+
+def _product(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return np.prod(x, axis=axis, keepdims=keepdims)
+
+
+def _norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return np.sqrt(_sum(x * x, axis, keepdims))
+
+
+def _variance(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
+    centred = x - np.mean(x, axis=axis, keepdims=True)
+    total = _sum(centred * centred, axis, keepdims)
+    return total * (1 / (x.size // max(np.size(total), 1) - ddof))
+
+
+def _log_sum_exp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    shift = np.vectorize(float, otypes=[float])(np.max(x, axis=axis, keepdims=True))
+    total = np.log(_sum(np.exp(x - shift), axis, True)) + shift
+    return total if keepdims else np.squeeze(np.asarray(total, dtype=object), axis=axis)
+
+
+def _deviation(x: Any, **options: Any) -> Any:
+    return np.sqrt(_variance(x, **options))
+
+
+def _same(x: Any, dtype: Any) -> Any:
+    return x
+
+
+_IN_NUMBERS: Mapping[str, Callable[..., Any]] = {
+    "norm": _norm,
+    "prod": _product,
+    "var": _variance,
+    "std": _deviation,
+    "logsumexp": _log_sum_exp,
+    "astype": _same,
+}
+"""Operations whose NumPy function does not run on arrays of objects, in functions that do."""
 
 
 class Parameter(Value):
@@ -46,15 +90,18 @@ def to_scalars(roots: Sequence[Node], names: Any = None) -> tuple[list[Node], di
             made[id(node)] = _again(node, [made[id(parent)] for parent in node.parents])
             label = labels.get(id(node)) or node.label
             if label:
-                _name(np.asarray(made[id(node)], dtype=object), label, named)
+                _name(made[id(node)], label, named)
     scalars: list[Node] = []
     for root in roots:
         parts: list[Any] = np.asarray(made[id(root)], dtype=object).ravel().tolist()
-        values = [part for part in parts if isinstance(part, Value)]
+        # The sum of no numbers, say, is a plain 0.
+        values = [part if isinstance(part, Value) else Value(part, requires_grad=False) for part in parts]
+        if not values:
+            raise ValueError("level='scalar': there is no number in this result that could be drawn")
         scalars += values
         if isinstance(root, Value) or root.grad is None:
             continue
-        for value, gradient in zip(values, np.ravel(root.grad).tolist(), strict=False):
+        for value, gradient in zip(values, np.ravel(root.grad).tolist(), strict=True):
             if value.requires_grad:
                 value.backward(gradient)
     _copy_gradients(order, made)
@@ -87,7 +134,8 @@ def _again(node: Node, operands: list[Any]) -> Any:
     attributes: dict[str, Any] = getattr(node, "attributes", {})
     token = enter_scope(node.scope)
     try:
-        return operation(*operands, **attributes)
+        # A result of one element is an array, too, so that the next operation takes it for one.
+        return np.asarray(_IN_NUMBERS.get(operation.name, operation)(*operands, **attributes), dtype=object)
     except (TypeError, ValueError, AttributeError, NotImplementedError) as error:
         raise TypeError(
             f"level='scalar': the operation {operation.name!r} does not run on single numbers ({error}); "

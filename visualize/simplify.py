@@ -136,12 +136,12 @@ def around(graph: Graph, focus: Collection[str], radius: int) -> Graph:
         if node.id not in kept:
             continue
         if node.id in before:
-            stub = GraphNode(f"before_{node.id}", "group", f"{before[node.id]} more", cluster=node.cluster, size=0)
+            stub = GraphNode(f"before_{node.id}", "group", f"{before[node.id]:,} more", cluster=node.cluster, size=0)
             nodes.append(stub)
             edges.append(GraphEdge(stub.id, node.id, position=-1))
         nodes.append(node)
         if node.id in after:
-            stub = GraphNode(f"after_{node.id}", "group", f"{after[node.id]} more", cluster=node.cluster, size=0)
+            stub = GraphNode(f"after_{node.id}", "group", f"{after[node.id]:,} more", cluster=node.cluster, size=0)
             nodes.append(stub)
             edges.append(GraphEdge(node.id, stub.id))
     note = f"{radius} edges around the focus"

@@ -16,8 +16,8 @@ import numpy as np
 
 from visualize.graph import Graph, GraphNode
 from visualize.labels import clean, cut, derivative_text
-from visualize.numbers import check_format, number, summary
 from visualize.page import page
+from visualize.quantities import check_format, number, summary
 from visualize.steps import MODES, BackwardSteps, Contribution, Frame, Mode, backward_steps
 from visualize.text import table
 from visualize.themes import Theme, theme_of
@@ -155,7 +155,7 @@ class Stepper:
                 grads[key] = max(grads.get(key, ""), self._number(value), key=len)
             for frame in steps:
                 for row in frame.contributions:
-                    edges[row.edge] = max(edges.get(row.edge, ""), self._product(row), key=len)
+                    edges[row.edge] = max(edges.get(row.edge, ""), self._on_edge(row), key=len)
                     grads[row.source] = max(grads[row.source], self._number(row.after), key=len)
         graph = replace(
             self.graph,
@@ -214,7 +214,8 @@ class Stepper:
             "upstream": self._number(row.upstream),
             "rule": self._rule(row),
             "text": self._product(row),
-            "amount": self._number(row.amount),
+            "edge_text": self._on_edge(row),
+            "amount": self._number(row.amount).partition(", mean")[0],
             "after": self._number(row.after),
             "sum": self._sum(row, mode),
             "value": float(row.amount) if single and np.isfinite(row.amount).all() else None,
@@ -226,6 +227,11 @@ class Stepper:
         if row.local is None or np.size(row.amount) != 1:
             return amount
         return f"{self._number(row.upstream)} × {_bracketed(self._number(row.local))} = {amount}"
+
+    def _on_edge(self, row: Contribution) -> str:
+        """The same, short enough for an edge: of a large array the range alone."""
+        text = self._product(row)
+        return text if np.size(row.amount) <= 1 else text.partition(", mean")[0]
 
     def _rule(self, row: Contribution) -> str:
         """The formula of the derivative table, and its number."""

@@ -190,7 +190,7 @@ def at_home(svg: str, graph: Graph) -> str:
     top = (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="computation-graph" role="img" aria-label="{summary}" '
         f'viewBox="{view[0][9:-1]}" width="{width:.0f}" height="{height:.0f}" '
-        f'style="max-width:100%;height:auto" font-family="{FONT}">'
+        f'style="--wide:{width:.0f}px;max-width:100%;height:auto" font-family="{FONT}">'
     )
 
     def retitle(match: re.Match[str]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_lm.autograd.graph import Node, Scope, topological_order
 from visualize.edges import COMMUTATIVE, argument_names, with_local_derivatives
 from visualize.graph import Cluster, Graph, GraphEdge, GraphNode, Kind
-from visualize.numbers import number, summary
+from visualize.quantities import number, summary
 
 
 @dataclass(frozen=True, slots=True)

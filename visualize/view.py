@@ -85,8 +85,9 @@ class GraphView:
         if self._stepper is not None and stepper is not False:
             try:
                 body = self._stepper()
-            except RuntimeError:
-                # The graph was released, or changed, since it was drawn: what was drawn still stands.
+            except (RuntimeError, ValueError, TypeError, ArithmeticError):
+                # The graph was released or changed since it was drawn, or it holds an operation that cannot be run
+                # again: what was drawn still stands.
                 if stepper:
                     raise
         body = body or as_figure(self.svg())

@@ -31,6 +31,13 @@
       if (line) line.textContent = text;
     }
 
+    // A picture wider than the page is scrolled to where something happens.
+    function center(group) {
+      const frame = box.querySelector("figure"), place = group.getBoundingClientRect(), edges = frame.getBoundingClientRect();
+      if (place.left < edges.left || place.right > edges.right)
+        frame.scrollLeft += place.left + place.width / 2 - (edges.left + edges.width / 2);
+    }
+
     function draw() {
       const { start, frames } = mode();
       for (const id in start) setGradient(id, start[id]);
@@ -38,11 +45,14 @@
       for (const i of data.edges) setEdge(i, "");
       frames.slice(0, at).forEach((frame, k) => {
         const now = k === at - 1;
-        if (now) groups[frame.node].classList.add("now");
+        if (now) {
+          groups[frame.node].classList.add("now");
+          center(groups[frame.node]);
+        }
         for (const row of frame.rows) {
           const secret = now && hidden;
           setGradient(row.source, secret ? "?" : row.after);
-          setEdge(row.edge, secret ? "?" : now ? row.text : row.amount);
+          setEdge(row.edge, secret ? "?" : now ? row.edge_text : row.amount);
           if (now) {
             groups[row.source].classList.add("gets");
             groups[`e${row.edge}`].classList.add("flows");
