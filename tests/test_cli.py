@@ -161,6 +161,17 @@ class TestTrain:
             run(*base, *options, "--out", f"r{i}")
             assert written(f"r{i}") != written("base"), options
 
+    def test_the_weights_that_validated_best_are_saved(self, run):
+        out = run(
+            "train", "--data", "names.txt", "--steps", "400", "--lr", "0.1", "--schedule", "constant", "--out", "r"
+        )
+        found = {int(row[0]): float(row[2]) for row in metrics("r")[1:]}
+        best = min(found, key=found.__getitem__)
+        assert best < 400 and found[best] < found[400] - 0.1  # ten names are soon learned by heart
+        assert f"the best weights are those of step {best:,}" in out
+        line = next(line for line in out.splitlines() if "this run: mlp" in line)
+        assert float(line.split()[-2]) == pytest.approx(found[best], abs=6e-4)
+
     def test_epochs_are_passes_over_the_data(self, run):
         run("train", "--data", "names.txt", "--epochs", "3", "--batch-size", "10", "--out", "r")
         characters = sum(len(n) + 1 for n in Path("r", runs.TRAINING_NAMES).read_text().split())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -81,6 +81,7 @@ class TestRoundTrip:
         assert arrays["x"].shape == array.shape and arrays["x"].dtype == array.dtype.newbyteorder("=")
         assert np.array_equal(arrays["x"], array) and np.array_equal(np.signbit(arrays["x"]), np.signbit(array))
 
+    @settings(max_examples=50)
     @given(
         st.dictionaries(
             st.text(st.characters(exclude_categories=("Cs",)), max_size=9).filter(lambda name: name != "__metadata__"),

@@ -122,6 +122,13 @@ class TestMLP:
     def test_untrained_it_favours_no_character(self):
         assert MLP(rng=0).evaluate(NAMES).loss == pytest.approx(math.log(27), abs=0.03)
 
+    @pytest.mark.parametrize(("activation", "gain"), [("tanh", 5 / 3), ("relu", math.sqrt(2))])
+    def test_weights_start_by_the_rule_of_their_nonlinearity(self, activation, gain):
+        weight = MLP(context=4, embedding=25, hidden=(400,), activation=activation, rng=0).state_dict()[
+            "hidden.0.weight"
+        ]
+        assert weight.shape == (400, 100) and weight.std() == pytest.approx(gain / 10, rel=0.02)
+
     def test_parameters_and_logits_are_float32(self):
         model = MLP(rng=0)
         assert {p.dtype for p in model.parameters()} == {np.dtype(np.float32)}

@@ -180,6 +180,9 @@ class TestChoose:
     def test_at_the_edges(self, roll, index):
         assert choose(np.array([0, 0.25, 0, 0.5, 0.25, 0]), roll) == index
 
+    def test_chances_need_not_sum_to_one(self):
+        assert [choose(np.array([6.0, 2.0]), roll) for roll in (0.0, 0.5, 0.74, 0.76)] == [0, 0, 0, 1]
+
     def test_the_only_one(self):
         assert choose(np.array([0.0, 1.0]), 0.0) == choose(np.array([1.0, 0.0]), math.nextafter(1, 0)) + 1 == 1
 
