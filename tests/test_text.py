@@ -217,8 +217,14 @@ class TestReadNames:
         refuses(lambda: self.read(tmp_path, b"\xef\xbb\xbfzo\xeb"), "byte 5, on line 1")
 
     def test_a_file_that_may_not_be_read(self, monkeypatch):
-        monkeypatch.setattr(Path, "read_bytes", Mock(side_effect=PermissionError(13, "Permission denied")))
+        monkeypatch.setattr(Path, "open", Mock(side_effect=PermissionError(13, "Permission denied")))
         refuses(lambda: read_names("names.txt"), "'names.txt' cannot be read", "Permission denied", "UTF-8")
+
+    def test_a_file_without_end(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("tinygrad_lm.text.files.MAX_SIZE", 10)
+        endless = tmp_path / "endless"
+        endless.write_bytes(b"a" * 11)
+        refuses(lambda: read_names(endless), "is larger than 10 bytes", "one name a line")
 
 
 class TestCleanNames:

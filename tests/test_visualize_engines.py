@@ -151,3 +151,8 @@ def test_small_pictures_are_quick(engine):
         best = min(best, time.perf_counter() - start)
     # 50 ms and 300 ms on an idle machine; the tests may share theirs.
     assert best < (0.2 if engine == "builtin" else 1.5)
+
+
+def test_the_picture_as_an_object_of_the_graphviz_package():
+    view = visualize.draw(neuron())
+    assert view.source().source.rstrip("\n") == view.dot.rstrip("\n")

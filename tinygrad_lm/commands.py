@@ -16,6 +16,7 @@ import numpy as np
 
 from tinygrad_lm import runs, sampling
 from tinygrad_lm.cli import INTERRUPTED, NGRAMS, UsageError
+from tinygrad_lm.console import Console
 from tinygrad_lm.models import MLP, LanguageModel, NGram, TrainableModel
 from tinygrad_lm.text import (
     CleanedNames,
@@ -30,42 +31,6 @@ from tinygrad_lm.text import (
 from tinygrad_lm.training import Plan, Report, Trainer, TrainingError, stopping_on_signals
 
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
-
-
-class Console:
-    """Prints, and writes the same into the run's log once there is one."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-        self._log: Path | None = None
-
-    def __call__(self, text: str = "") -> None:
-        """Print a line."""
-        print(text, flush=True)
-        self.note(text)
-
-    def note(self, text: str) -> None:
-        """Write to the log alone."""
-        self._lines.append(text)
-        self._write()
-
-    def log_to(self, folder: Path) -> None:
-        """From now on, and for what was printed so far, keep a log in a run folder."""
-        self._log = folder / runs.LOG
-        self._write()
-
-    def _write(self) -> None:
-        if self._log is not None:
-            with self._log.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-                file.writelines(line + "\n" for line in self._lines)
-            self._lines.clear()
-
-    def table(self, rows: Sequence[Sequence[str]], indent: str = "  ") -> None:
-        """Columns, the first to the left and the others to the right."""
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        for first, *rest in rows:
-            cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))]
-            self(indent + "  ".join(cells).rstrip())
 
 
 @dataclass(frozen=True)
@@ -328,8 +293,8 @@ def _draw(say: Console, trainer: Trainer, folder: Path) -> None:
     loss = trainer.model.loss(inputs, targets)
     loss.backward()
     try:
-        view = visualize.draw(loss)
-        for suffix in ("dot", "svg"):
+        view = visualize.draw(loss, names=trainer.model)
+        for suffix in ("dot", "svg", "html"):
             view.save(folder / f"graph.{suffix}")
     except visualize.DrawingError as error:
         say(f"No picture of the graph: {error}")

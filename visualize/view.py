@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection, Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from visualize import engines
 from visualize.dot import to_dot
@@ -17,6 +17,9 @@ from visualize.serial import to_json
 from visualize.svg import at_home, to_svg
 from visualize.text import to_text
 from visualize.themes import Theme
+
+if TYPE_CHECKING:
+    import graphviz
 
 DIRECTIONS = ("LR", "RL", "TB", "BT")
 SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".gv", ".html", ".json", ".mmd", ".mermaid", ".txt")
@@ -57,6 +60,12 @@ class GraphView:
     def svg(self) -> str:
         """The picture as SVG, ready for a file or a page. Raises ``DrawingError`` if no engine could lay it out."""
         return self._drawn[0]
+
+    def source(self) -> graphviz.Source:
+        """The picture as an object of the graphviz package, for its ``render``, ``view`` and ``pipe``."""
+        from graphviz import Source
+
+        return Source(self.dot)
 
     def text(self) -> str:
         """The graph as a table for a terminal."""

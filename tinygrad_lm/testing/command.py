@@ -100,7 +100,7 @@ def load(target: str) -> Callable[..., Any]:
     sys.path.insert(0, str(path.resolve().parent))
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"{file!r} could not be run: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(str(path.resolve().parent))

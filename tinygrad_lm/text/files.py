@@ -8,6 +8,7 @@ from pathlib import Path
 from tinygrad_lm.text.errors import DataError, quoted
 
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+MAX_SIZE = 1 << 28
 REMEDY = "Give a text file in UTF-8 with one name a line"
 
 
@@ -21,7 +22,8 @@ def read_names(path: str | os.PathLike[str]) -> list[str]:
     file = Path(path)
     shown = quoted(str(file), limit=200)
     try:
-        raw = file.read_bytes()
+        with file.open("rb") as opened:
+            raw = opened.read(MAX_SIZE + 1)
     except FileNotFoundError:
         raise DataError(f"there is no file {shown}. {REMEDY}.") from None
     except IsADirectoryError:
@@ -30,6 +32,8 @@ def read_names(path: str | os.PathLike[str]) -> list[str]:
         # Windows answers a directory with PermissionError; a path that holds NUL is a ValueError.
         what = "is a directory, not a file" if file.is_dir() else f"cannot be read: {error}"
         raise DataError(f"{shown} {what}. {REMEDY}.") from None
+    if len(raw) > MAX_SIZE:
+        raise DataError(f"{shown} is larger than {MAX_SIZE:,} bytes, which no list of names is. {REMEDY}.")
     return _lines(raw, shown)
 
 

@@ -1,0 +1,40 @@
+"""What a command prints, and keeps in the log of its run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tinygrad_lm import runs
+
+
+class Console:
+    """Prints, and writes the same into the run's log once there is one."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._log: Path | None = None
+
+    def __call__(self, text: str = "") -> None:
+        """Print a line."""
+        print(text, flush=True)
+        self._lines.append(text)
+        self._write()
+
+    def log_to(self, folder: Path) -> None:
+        """From now on, and for what was printed so far, keep a log in a run folder."""
+        self._log = folder / runs.LOG
+        self._write()
+
+    def _write(self) -> None:
+        if self._log is not None:
+            with self._log.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+                file.writelines(line + "\n" for line in self._lines)
+            self._lines.clear()
+
+    def table(self, rows: Sequence[Sequence[str]], indent: str = "  ") -> None:
+        """Columns, the first to the left and the others to the right."""
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        for first, *rest in rows:
+            cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))]
+            self(indent + "  ".join(cells).rstrip())
