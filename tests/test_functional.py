@@ -334,3 +334,10 @@ class TestRefusals:
         np.testing.assert_array_equal(rows, [[[0, 0, 1], [1, 0, 0]]])
         assert rows.dtype == np.float32
         assert F.one_hot([1], 2, bool).dtype == bool
+
+
+@pytest.mark.parametrize("rows", [3, 200])
+def test_a_gradient_of_inf_stays_in_its_row(rows):
+    table = Tensor(np.zeros((rows, 2)), requires_grad=True)
+    F.embedding(np.array([0, 2, 2]), table).backward([[1.0, 1.0], [np.inf, 1.0], [1.0, 1.0]])
+    assert table.grad[:3].tolist() == [[1.0, 1.0], [0.0, 0.0], [np.inf, 2.0]]

@@ -7,6 +7,7 @@ import pytest
 
 from tests.registry import BY_NAME, ROWS
 from tests.registry.members import CHECKS
+from tests.registry.row import WIDE
 from tinygrad_lm import Tensor, Value
 from tinygrad_lm.autograd import kernels, numpy_functions, operators, products, reductions, rules, shaping
 from tinygrad_lm.autograd.graph import Operation
@@ -41,6 +42,7 @@ def operations():
 
 def test_names_are_unique():
     assert len(BY_NAME) == len(ROWS)
+    assert set(BY_NAME) >= WIDE
 
 
 @pytest.mark.parametrize("name", members(Tensor))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.registry import examples
 from tinygrad_lm import Tensor, Value, no_grad
@@ -70,6 +70,11 @@ class Machine(RuleBasedStateMachine):
     def pick(self, position):
         return self.pairs[-1 - position % len(self.pairs)]
 
+    @initialize(x=NUMBER, y=NUMBER)
+    def two_leaves(self, x, y):
+        self.leaf(x, y, True)
+        self.leaf(y, x, True)
+
     @rule(x=NUMBER, y=NUMBER, needs=st.sampled_from([True, True, True, False]))
     def leaf(self, x, y, needs):
         data = np.array([x, y]) if self.engine is Tensor else x
@@ -81,7 +86,7 @@ class Machine(RuleBasedStateMachine):
         chosen = [self.pick(first), self.pick(second)][: 2 if name in ("add", "sub", "mul") else 1]
         twins = [twin for _, twin in chosen]
         # The naive engine walks every path, so their number is kept small.
-        if any(np.abs(t.data).max() > 1e3 for t in twins) or sum(len(t.below(True)) for t in twins) > 12:
+        if any(np.abs(t.data).max() > 1e3 for t in twins) or sum(len(t.below(True)) for t in twins) > 16:
             return None
         node = function(*(node for node, _ in chosen))
         data = function(*(t.data for t in twins))
@@ -90,12 +95,17 @@ class Machine(RuleBasedStateMachine):
         return node, Naive(np.asarray(data), needs, edges)
 
     @precondition(lambda self: self.pairs)
-    @rule(steps=st.lists(st.tuples(st.sampled_from(list(OPERATIONS)), RECENT, RECENT), min_size=1, max_size=6))
-    def operations(self, steps):
+    @rule(
+        steps=st.lists(st.tuples(st.sampled_from(list(OPERATIONS)), RECENT, RECENT), min_size=3, max_size=8),
+        then=st.sampled_from([0, 0, 1, 3, None]),
+    )
+    def operations(self, steps, then):
         for name, first, second in steps:
             made = self.compute(name, first, second)
             if made:
                 self.keep(*made)
+        if then is not None:
+            self.backward(then, -1.5, True)
 
     @precondition(lambda self: self.pairs)
     @rule(name=st.sampled_from(list(OPERATIONS)), first=RECENT, fails=st.booleans())
@@ -123,7 +133,7 @@ class Machine(RuleBasedStateMachine):
             with pytest.raises(RuntimeError, match="requires a gradient"):
                 node.backward(v)
         elif any(n.released for n in below):
-            with pytest.raises(RuntimeError, match="released|modified"):
+            with pytest.raises(RuntimeError, match=r"released|modified"):
                 node.backward(v)
         elif self.engine is Tensor and twin.stale():
             with pytest.raises(RuntimeError, match="modified"):
@@ -139,6 +149,8 @@ class Machine(RuleBasedStateMachine):
             if not retain:
                 for n in below:
                     n.released, n.edges, n.used = bool(n.edges), (), []
+                if twin.released:
+                    self.backward(position, weight, True)
 
     @precondition(lambda self: self.pairs)
     @rule(position=RECENT)

@@ -12,6 +12,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests import (
     test_faults,
     test_graph,
+    test_memory,
     test_modes,
     test_numpy_protocol,
     test_operations,
@@ -32,7 +33,7 @@ class Mutant:
     checks: tuple[str, ...]
 
 
-FILES = (test_graph, test_modes, test_faults, test_numpy_protocol)
+FILES = (test_graph, test_memory, test_modes, test_faults, test_numpy_protocol)
 
 
 def drawn(count):

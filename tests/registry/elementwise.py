@@ -57,7 +57,6 @@ def unary(name, reference, domain=anywhere, *, method=True, ufuncs=(), extra=Non
         cases=elementwise_cases(domain),
         operations=(TABLE[name],),
         scalar=True,
-        wide=False,
         kinks=tuple(Kink((x,), value, (slope,)) for x, value, slope in kinks),
         refusals=refusals,
     )
@@ -319,7 +318,6 @@ OTHERS = (
         ),
         operations=(TABLE["pow"],),
         scalar=True,
-        wide=False,
     ),
     Row(
         name="pos",
@@ -327,7 +325,6 @@ OTHERS = (
         reference=lambda x: x,
         cases=elementwise_cases(anywhere),
         scalar=True,
-        wide=False,
     ),
 )
 

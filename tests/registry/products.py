@@ -115,7 +115,6 @@ ROWS = (
         cases=st.builds(
             lambda seed, n: Case((anywhere(generator(seed), ()), anywhere(generator(seed), (n,)))), SEEDS, INNER
         ),
-        wide=False,
     ),
     Row(
         name="inner",
@@ -123,7 +122,6 @@ ROWS = (
         reference=lambda x, y: np.sum(x * y),
         cases=vectors(),
         operations=(products.matmul,),
-        wide=False,
         refusals=(Refusal(lambda: np.inner(ones(2, 2), ones(2)), TypeError, "np.einsum"),),
     ),
     Row(
@@ -131,7 +129,6 @@ ROWS = (
         spellings={"np.outer": np.outer},
         reference=np.outer,
         cases=vectors(same=False),
-        wide=False,
     ),
     Row(
         name="tensordot",

@@ -279,7 +279,6 @@ ROWS = (
         reference=lambda x, **_: np.cumsum(x),
         cases=along_one_axis(),
         operations=(reductions.cumsum,),
-        wide=False,
     ),
     reducing(
         "logsumexp",

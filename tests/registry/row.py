@@ -11,6 +11,15 @@ from hypothesis import strategies as st
 from tinygrad_lm.autograd.graph import Operation
 
 SEEDS = st.integers(0, 2**32 - 1)
+WIDE = frozenset(
+    {
+        *("add", "mul", "maximum", "clip", "where", "matmul", "einsum", "tensordot"),
+        *("sum", "mean", "var", "max", "prod", "logsumexp", "softmax", "cumsum"),
+        *("transpose", "broadcast_to", "roll", "pad", "concatenate", "stack"),
+        *("getitem", "scatter_add", "take_along_axis"),
+    }
+)
+"""The rows whose difficulty is broadcasting, axes or indices: they need more cases."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +66,6 @@ class Row:
     """The engine's operations that one case or another must put into the graph."""
     scalar: bool = False
     """Whether the spellings work on ``Value``s too."""
-    wide: bool = True
-    """Whether shapes, axes or indices matter, so that many cases are needed."""
     kinks: tuple[Kink, ...] = ()
     refusals: tuple[Refusal, ...] = ()
 
@@ -70,7 +77,7 @@ class Row:
     @property
     def examples(self) -> int:
         """How many cases the current profile asks for."""
-        return examples(1_000 if self.wide else 300)
+        return examples(1_000 if self.name in WIDE else 300)
 
 
 def examples(in_ci: int, exploring: int | None = None) -> int:

@@ -131,7 +131,6 @@ ROWS = (
         joins(),
         {"np.concatenate(axis=None)": lambda *xs, axis: np.concatenate(xs, axis=None)},
         operations=(shaping.concatenate,),
-        wide=False,
     ),
     moving(
         "stack",
@@ -144,8 +143,8 @@ ROWS = (
             refuses(lambda: np.stack([ONES], axis=3), "out of bounds", AXIS_ERROR),
         ),
     ),
-    moving("vstack", lambda *xs: np.vstack(xs), stacks(True), {"np.vstack": lambda *xs: np.vstack(xs)}, wide=False),
-    moving("hstack", lambda *xs: np.hstack(xs), stacks(False), {"np.hstack": lambda *xs: np.hstack(xs)}, wide=False),
+    moving("vstack", lambda *xs: np.vstack(xs), stacks(True), {"np.vstack": lambda *xs: np.vstack(xs)}),
+    moving("hstack", lambda *xs: np.hstack(xs), stacks(False), {"np.hstack": lambda *xs: np.hstack(xs)}),
     moving(
         "split",
         lambda x, sections, axis, part: np.split(x, sections, axis)[part],
@@ -204,7 +203,6 @@ ROWS = (
         case_of(shapes()),
         {"np.copy": np.copy},
         operations=(shaping.getitem,),
-        wide=False,
     ),
     moving(
         "scatter_add",

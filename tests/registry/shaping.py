@@ -98,8 +98,8 @@ def pairs(widths, ndim):
     return [tuple(map(int, pair)) for pair in np.broadcast_to(np.asarray(widths), (ndim, 2))]
 
 
-def moving(name, reference, cases, spellings, *, operations=(), kinks=(), refusals=(), wide=True):
-    return Row(name, spellings, reference, cases, operations, wide=wide, kinks=kinks, refusals=refusals)
+def moving(name, reference, cases, spellings, *, operations=(), kinks=(), refusals=()):
+    return Row(name, spellings, reference, cases, operations, kinks=kinks, refusals=refusals)
 
 
 def refuses(call, words="", error=ValueError):
@@ -116,7 +116,6 @@ ROWS = (
         case_of(shapes(), lambda draw, shape: {"dtype": np.float64}),
         {"Tensor.astype": lambda x, dtype: x.astype(dtype), "shaping.astype": shaping.astype},
         operations=(shaping.astype,),
-        wide=False,
     ),
     moving(
         "reshape",
@@ -142,7 +141,6 @@ ROWS = (
         case_of(shapes()),
         {"np.ravel": np.ravel, "Tensor.flatten()": lambda x: x.flatten()},
         operations=(shaping.reshape,),
-        wide=False,
     ),
     moving(
         "flatten",
@@ -183,7 +181,6 @@ ROWS = (
             "np.transpose(None)": lambda x: np.transpose(x, None),
         },
         operations=(shaping.transpose,),
-        wide=False,
     ),
     moving(
         "mT",
@@ -191,7 +188,6 @@ ROWS = (
         case_of(shapes(min_dims=2)),
         {"Tensor.mT": lambda x: x.mT, "np.matrix_transpose": np.matrix_transpose},
         operations=(shaping.transpose,),
-        wide=False,
         refusals=(refuses(lambda: Tensor([1.0]).mT, "out of bounds", AXIS_ERROR),),
     ),
     moving(
@@ -247,7 +243,6 @@ ROWS = (
         np.atleast_1d,
         case_of(shapes()),
         {"np.atleast_1d": np.atleast_1d},
-        wide=False,
     ),
     moving(
         "broadcast_to",

@@ -173,7 +173,9 @@ def add_rows(rows: Any, ids: Any, size: int) -> Any:
 def _embedding_backward(g: Any, saved: Any, needed: Sequence[bool], weight: Any, ids: Any) -> list[Any]:
     size, width = weight.shape
     rows = g.reshape(-1, width)
-    if size > ONE_HOT_ROWS:
+    flat = rows.reshape(-1)
+    # In a product one gradient of inf would make those of the other rows nan.
+    if size > ONE_HOT_ROWS or not math.isfinite(flat.dot(flat)):
         return [add_rows(rows, ids, size)]
     return [np.matmul(_identity(size, g.dtype).take(ids.reshape(-1), axis=0).T, rows)]
 

@@ -217,8 +217,8 @@ class Tensor(ArrayMethods):
         return self
 
     def detach(self) -> Tensor:
-        """The same array as a leaf that needs no gradient; the memory is shared."""
-        out = Tensor.wrap(self._data)
+        """A copy of the array as a leaf that needs no gradient, whatever becomes of this tensor's data later."""
+        out = Tensor.wrap(self._data.copy())
         out.label = self.label
         return out
 
