@@ -29,8 +29,8 @@ OPERATIONS = {
 class Naive:
     """A node that knows its number and, for each parent, the local derivative: the engine to compare with."""
 
-    def __init__(self, data, needs, edges=(), source=None):
-        self.data, self.needs, self.edges, self.source = data, needs, edges, source
+    def __init__(self, data, needs, edges=()):
+        self.data, self.needs, self.edges = data, needs, edges
         self.grad, self.version, self.released = None, 0, False
         self.used = [parent.version for parent, _ in edges]
 
@@ -163,14 +163,13 @@ class Machine(RuleBasedStateMachine):
     @rule(position=RECENT)
     def detach(self, position):
         node, twin = self.pick(position)
-        self.keep(node.detach(), Naive(twin.data, False, source=twin))
+        self.keep(node.detach(), Naive(twin.data, False))
 
     @precondition(lambda self: self.pairs)
     @rule(position=RECENT, then=RECENT)
     def step(self, position, then):
-        """What an optimiser does to a leaf with a gradient, where no detached twin shares the memory."""
-        family = {t.source for _, t in self.references if t.source}
-        leaves = [(n, t) for n, t in self.pairs if t.grad is not None and n.is_leaf and t not in family]
+        """What an optimiser does to a leaf with a gradient."""
+        leaves = [(n, t) for n, t in self.pairs if t.grad is not None and n.is_leaf]
         if not leaves:
             return
         node, twin = leaves[position % len(leaves)]
