@@ -6,14 +6,18 @@ import runpy
 from contextlib import redirect_stdout
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from tinygrad_lm.testing import check_gradients
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 EXAMPLES = re.findall(r"```python\n(.*?)```\n\n```output\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
-def test_example_prints_what_it_says(number, tmp_path):
+def test_example_prints_what_it_says(number, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     code, expected = EXAMPLES[number]
     script = tmp_path / "example.py"
     script.write_text(code, encoding="utf-8")
@@ -23,9 +27,35 @@ def test_example_prints_what_it_says(number, tmp_path):
     assert printed.getvalue() == expected
 
 
+@pytest.mark.parametrize("order", [1, 2])
+def test_the_functions_of_the_examples_pass_the_checker(order, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for number, (code, _) in enumerate(EXAMPLES):
+        script = tmp_path / f"example{number}.py"
+        script.write_text(code, encoding="utf-8")
+        with redirect_stdout(io.StringIO()):
+            names |= runpy.run_path(str(script))
+    rng = np.random.default_rng(1)
+    check_gradients(names["loss_of"], rng.normal(size=(2, 3)), order=order)
+    check_gradients(names["right"], rng.normal(size=(3, 4)), rng.normal(size=(4, 2)), order=order)
+    model, examples = names["model"], names["trainer"].examples
+    inputs, targets = examples.contexts[:8], examples.targets[:8]
+    model.to(np.float64)
+    parameters = {name: parameter.data for name, parameter in model.named_parameters()}
+
+    def loss(bias):
+        from tinygrad_lm import nn
+
+        logits = nn.functional_call(model, {"output.bias": bias}, inputs)
+        return nn.functional.cross_entropy(logits, targets)
+
+    check_gradients(loss, parameters["output.bias"], order=order)
+
+
 def test_there_are_examples_and_each_has_its_output():
     text = README.read_text(encoding="utf-8")
-    assert len(EXAMPLES) >= 3
+    assert len(EXAMPLES) >= 5
     assert text.count("```python") == len(EXAMPLES)
 
 

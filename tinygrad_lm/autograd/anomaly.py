@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import inspect
 import linecache
+import os
 import threading
 import weakref
 from collections.abc import Sequence
 from contextvars import ContextVar, Token
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -26,7 +26,7 @@ from tinygrad_lm.autograd.graph import Node, Operation, Scope, constant
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.value import Value
 
-_OWN = (str(Path(__file__).parents[1]), str(Path(np.__file__).parent))
+_OWN = (os.path.dirname(os.path.dirname(__file__)), os.path.dirname(np.__file__))  # noqa: PTH120 (pathlib is slow to import)
 _active: ContextVar[_Watch | None] = ContextVar("tinygrad_lm.anomaly", default=None)
 _lock = threading.Lock()
 _blocks = 0
