@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right, insort
 from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ def layered(
     columns = _columns(layers, extents, gap, set(near_ends))
     low = min((across[i] - thickness[i] / 2 for i in range(len(ranks))), default=0.0)
     high = max((across[i] + thickness[i] / 2 for i in range(len(ranks))), default=0.0)
-    centres = [(sum(columns[ranks[i]]) / 2, across[i] - low) for i in range(len(sizes))]
+    centres = [(math.fsum(columns[ranks[i]]) / 2, across[i] - low) for i in range(len(sizes))]
     bends: list[list[Point]] = []
     for (source, target), chain in zip(edges, chains, strict=True):
         step = 1 if ranks[source] <= ranks[target] else -1
@@ -143,7 +144,7 @@ def _order(
         place = _places(current)
         for layer in current if forward else reversed(current):
             keys = {
-                item: sum(place[n] for n in neighbours[item]) / len(neighbours[item])
+                item: math.fsum(place[n] for n in neighbours[item]) / len(neighbours[item])
                 if neighbours[item]
                 else float(place[item])
                 for item in layer
@@ -193,7 +194,7 @@ def _across(
             for item in layer:
                 near = before[item] if forward else after[item]
                 both = near or (after[item] if forward else before[item])
-                wanted.append(sum(position[n] for n in both) / len(both) if both else position[item])
+                wanted.append(math.fsum(position[n] for n in both) / len(both) if both else position[item])
             _settle(layer, wanted, thickness, space, position)
     return position
 

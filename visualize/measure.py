@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from functools import lru_cache
 
@@ -24,4 +25,5 @@ def _em(character: str) -> float:
 
 def text_width(text: str, size: float) -> float:
     """The width of one line at a font size, in the same unit as the size."""
-    return size * sum(map(_em, text))
+    # fsum: a plain sum of floats rounds differently from one Python to the next.
+    return size * math.fsum(map(_em, text))
