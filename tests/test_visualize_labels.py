@@ -41,12 +41,15 @@ def test_any_label_reads_back_as_itself(engine, names):
 @every_engine
 @settings(max_examples=15)
 @given(name=labels, kind=labels)
+@example(name="\r", kind="\r")
 def test_module_names_read_back_as_themselves(engine, name, kind):
     token = enter_scope(Scope(name, kind, 1, None))
     y = Value(2.0) * 3
     leave_scope(token)
     view = visualize.draw(y, engine=engine)
-    assert [line.strip() for line in texts_by_id(view.svg())["c0"]][:1] == [clean(view.graph.clusters[0].title).strip()]
+    title = clean(view.graph.clusters[0].title).strip()
+    # A title of blanks alone may be an empty text or none at all.
+    assert next((line.strip() for line in texts_by_id(view.svg())["c0"]), "") == title
 
 
 @settings(max_examples=30)
