@@ -95,14 +95,23 @@ def test_a_second_interruption_does_not_wait_for_the_step(second):
     assert (process.returncode, err) == (130, "tinygrad-lm: interrupted\n")
 
 
-def test_killed_it_leaves_a_run_that_says_so(capsys):
+def test_killed_after_a_first_report_it_leaves_a_run_that_goes_on(capsys):
     with start(*TRAIN, "--out", "r", script=WAITING.replace("PATIENT", "False")) as process:
         until(process, "Waiting")
         process.kill()
         process.communicate(timeout=60)
-    for command, name in ((("sample",), runs.WEIGHTS), (("train", "--resume"), runs.WEIGHTS)):
-        assert cli.main([*command, "r"]) == 1
-        assert f"{name} cannot be read: No such file" in capsys.readouterr().err
+    assert cli.main(["sample", "r", "-n", "2"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert cli.main(["train", "--resume", "r"]) == 0
+
+
+def test_killed_before_anything_was_saved_it_says_so(capsys):
+    assert cli.main([*TRAIN, "--out", "r"]) == 0
+    Path("r", runs.WEIGHTS).unlink()
+    capsys.readouterr()
+    for command in (["sample", "r"], ["train", "--resume", "r"]):
+        assert cli.main(command) == 1
+        assert "r has no model.safetensors: it was stopped before anything was saved" in capsys.readouterr().err
 
 
 def test_a_reader_that_goes_away():

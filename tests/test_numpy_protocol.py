@@ -89,7 +89,7 @@ def test_writing_a_result_into_an_array_is_refused(operate):
         np.testing.assert_array_equal(array, np.ones(3))
         with pytest.raises(TypeError, match="out=a"):
             np.add(1.0, node, out=array)
-    t = Tensor(RIGHT, requires_grad=True)
+    t = Tensor(RIGHT, requires_grad=True) * 1.0
     before = t
     t = operate(t, 2.0)
     assert t is not before

@@ -31,7 +31,7 @@ def same(printed, expected):
     printed, expected = (re.sub(r"[- ]{2,}", "  ", text) for text in (printed, expected))
     texts = [NUMBER.sub("#", text).split() for text in (printed, expected)]
     numbers = [list(map(float, NUMBER.findall(text))) for text in (printed, expected)]
-    return texts[0] == texts[1] and numbers[0] == pytest.approx(numbers[1], rel=1e-4, abs=1e-8)
+    return texts[0] == texts[1] and numbers[0] == pytest.approx(numbers[1], rel=1e-6, abs=1e-8)
 
 
 @pytest.mark.parametrize("page", PAGES)

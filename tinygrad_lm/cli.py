@@ -90,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
     sample = commands.add_parser("sample", help="write names with a trained model")
     sample.add_argument("run", metavar="RUN", help="a run folder")
     sample.add_argument("--prefix", default="", help="how each name begins")
-    sample.add_argument("-n", dest="count", type=COUNT, default=20, help="how many (default: 20)")
+    sample.add_argument("-n", "--count", dest="count", type=COUNT, default=20, help="how many (default: 20)")
     sample.add_argument("--temperature", type=RATE, default=1.0, help="0 is greedy, 1 as learned, above 1 bolder")
     sample.add_argument("--top-k", type=COUNT, help="draw from the k likeliest characters alone")
     sample.add_argument("--top-p", type=PROBABILITY, help="draw from the likeliest that together reach p")

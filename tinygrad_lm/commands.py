@@ -30,7 +30,7 @@ from tinygrad_lm.text import (
 )
 from tinygrad_lm.training import Plan, Report, Trainer, TrainingError, stopping_on_signals
 
-SECONDS_BETWEEN_CHECKPOINTS = 10.0
+SECONDS_BETWEEN_CHECKPOINTS = 2.0
 
 
 @dataclass(frozen=True)
@@ -241,14 +241,14 @@ def _fit(say: Console, trainer: Trainer, folder: Path, split: Split, source: Sou
     if trainer.stop:
         runs.save_checkpoint(folder, trainer)
         say(f"Stopped after step {trainer.step:,} of {trainer.plan.steps:,}; all is saved in {folder}.")
-        say(f"Go on with:  tinygrad-lm train --resume {_quoted(folder)}")
+        say(f"Go on with:  tinygrad-lm train --resume {runs.quoted(folder)}")
         return INTERRUPTED
     trainer.restore_best()
     runs.save_weights(folder, trainer.model)
     (folder / runs.CHECKPOINT).unlink(missing_ok=True)
     say(
         f"Trained {trainer.plan.steps:,} steps in {trainer.seconds:.1f} s; the best weights are those of step "
-        f"{trainer.best_step:,}"
+        f"{trainer.best_step:,} (validation {trainer.best_loss:.3f})"
     )
     say()
     _draw(say, trainer, folder)
@@ -260,7 +260,7 @@ def _progress(say: Console, trainer: Trainer, folder: Path) -> None:
     from tqdm import tqdm
 
     say("Training")
-    saved = [trainer.seconds]
+    saved = [-SECONDS_BETWEEN_CHECKPOINTS]
     hidden = True if sys.stderr is None else None  # None: hidden unless it goes to a terminal
     with tqdm(total=trainer.plan.steps, initial=trainer.step, unit="step", disable=hidden, leave=False) as bar:
 
@@ -306,12 +306,7 @@ def _draw(say: Console, trainer: Trainer, folder: Path) -> None:
 def _finish(say: Console, model: LanguageModel, folder: Path, split: Split, source: Source, title: str) -> None:
     _show_comparison(say, model, split, title)
     _show_samples(say, model, frozenset(split.train), source.seed)
-    say(f"Saved in {folder}. More names:  tinygrad-lm sample {_quoted(folder)}")
-
-
-def _quoted(folder: Path) -> str:
-    """A folder as a shell takes it."""
-    return f'"{folder}"' if " " in str(folder) else str(folder)
+    say(f"Saved in {folder}. More names:  tinygrad-lm sample {runs.quoted(folder)}")
 
 
 def sample(options: argparse.Namespace) -> int:
@@ -331,6 +326,8 @@ def _show_trace(say: Console, vocabulary: Vocabulary, found: sampling.Sample) ->
     rows = [("context", "the likeliest options", "roll", "choice")]
     for step in found.steps:
         options = "  ".join(f"{token} {chance:.2f}" for token, chance in step.options[:5])
+        beyond = [chance for token, chance in step.options[5:] if token == step.choice]
+        options += f"  ... {step.choice} {beyond[0]:.2f}" if beyond else ""
         rows.append((vocabulary.boundary + step.context, options, f"{step.roll:.3f}", step.choice))
     say.table(rows, indent="    ")
 

@@ -39,6 +39,8 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Any], options: dict[str, Any]) -> None:
         self.scale = 1.0
+        if hasattr(params, "parameters"):
+            raise TypeError(f"{type(self).__name__} takes parameters: write module.parameters(), not the module")
         given: list[Any] = [params] if isinstance(params, Tensor) else list(params)
         grouped = any(isinstance(member, Mapping) for member in given)
         groups: list[Any] = given if grouped else [{"params": given}]

@@ -37,9 +37,9 @@ def new_folder(out: str | None, kind: str) -> Path:
     if out is not None:
         folder = Path(out)
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-            raise FileExistsError(
-                f"{folder} exists and is not empty; give another --out, or go on with a stopped run: --resume {folder}"
-            )
+            stopped = (folder / CHECKPOINT).exists()
+            remedy = f", or go on with this stopped run: --resume {quoted(folder)}" if stopped else ""
+            raise FileExistsError(f"{folder} exists and is not empty; give another --out{remedy}")
         folder.mkdir(parents=True, exist_ok=True)
         return folder
     number = 1
@@ -51,6 +51,11 @@ def new_folder(out: str | None, kind: str) -> Path:
             number += 1
         else:
             return folder
+
+
+def quoted(folder: Path) -> str:
+    """A folder as a shell takes it."""
+    return f'"{folder}"' if " " in str(folder) else str(folder)
 
 
 def fingerprint(names: Sequence[str]) -> str:
@@ -106,13 +111,19 @@ def truncate_metrics(folder: Path, step: int) -> None:
 
 
 def _open_config(folder: Path, weights: str) -> tuple[dict[str, Any], LanguageModel]:
+    if folder.is_file():
+        raise ModelFileError(f"there is no run folder {str(folder)!r}: it is a file; the run comes first")
     if not folder.is_dir():
         raise ModelFileError(
-            f"there is no run folder {str(folder)!r}; train one with: tinygrad-lm train --out {folder}"
+            f"there is no run folder {str(folder)!r}; train one with: tinygrad-lm train --out {quoted(folder)}"
         )
     path = folder / CONFIG
     if not path.exists():
         raise ModelFileError(f"{folder} is no run folder: it has no {CONFIG}")
+    if not (folder / WEIGHTS).exists() and not (folder / CHECKPOINT).exists():
+        raise ModelFileError(
+            f"{folder} has no {WEIGHTS}: it was stopped before anything was saved; delete it, or give another --out"
+        )
     config = files.read_json(path)
     version = config.get("format")
     if type(version) is int and version > files.FORMAT_VERSION:
@@ -130,7 +141,7 @@ def load(folder: Path) -> Run:
     config, model = _open_config(folder, WEIGHTS)
     files.load_weights(model, folder / WEIGHTS)
     names = files.read_bytes(folder / TRAINING_NAMES, files.MAX_FILE).decode("utf-8", errors="replace")
-    return Run(folder, model, config, frozenset(names.split("\n")))
+    return Run(folder, model, config, frozenset(names.split("\n")) - {""})
 
 
 def open_stopped(folder: Path) -> tuple[dict[str, Any], TrainableModel, Plan]:
@@ -140,7 +151,7 @@ def open_stopped(folder: Path) -> tuple[dict[str, Any], TrainableModel, Plan]:
     if not isinstance(model, TrainableModel):
         raise ModelFileError(f"{folder} holds counts, which are made in one go: there is nothing to resume")
     if not stopped:
-        raise ModelFileError(f"{folder} has no {CHECKPOINT}: its training is finished, so there is nothing to resume")
+        raise ModelFileError(f"{folder} has no {CHECKPOINT}: its training has ended, so there is nothing to resume")
     try:
         return config, model, Plan.from_json(config["training"])
     except (KeyError, TypeError, ValueError) as error:

@@ -158,8 +158,9 @@ def generate(model: LanguageModel, settings: Settings, rng: np.random.Generator,
             logits = model.next_logits([ids])[0]
         chances = settings.distribution(logits)
         roll = float(rng.random())
-        token = choose(chances, roll)
+        # The likeliest first, so that a trace shows where the roll fell.
         order = np.argsort(-chances, kind="stable")
+        token = int(order[choose(chances[order], roll)])
         options = tuple((vocabulary.tokens[i], float(chances[i])) for i in order.tolist() if chances[i] > 0)
         steps.append(Step(vocabulary.decode(ids), options, roll, vocabulary.tokens[token]))
         if token == vocabulary.boundary_id:

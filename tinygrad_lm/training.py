@@ -208,7 +208,7 @@ def _groups(model: TrainableModel) -> list[dict[str, Any]]:
 
 @contextmanager
 def stopping_on_signals(trainer: Trainer) -> Generator[None]:
-    """Within, Ctrl-C (or SIGTERM) lets the step under way finish and then stops; a second Ctrl-C interrupts at once."""
+    """Within, Ctrl-C (SIGTERM, SIGHUP) lets the step under way finish, then stops; a second one interrupts at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -218,7 +218,9 @@ def stopping_on_signals(trainer: Trainer) -> Generator[None]:
             raise KeyboardInterrupt
         trainer.stop = True
 
-    earlier = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    # Windows has no SIGHUP, which a terminal sends when it closes.
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    earlier = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
@@ -16,6 +17,17 @@ def roots_of(root: Any, inputs: Iterable[Any] = ()) -> list[Node]:
     """
     arguments = tuple(inputs)
     if not isinstance(root, Node) and callable(root):
+        try:
+            called: Any = getattr(root, "forward", root)
+            inspect.signature(called).bind(*arguments)
+        except TypeError as error:
+            raise TypeError(
+                f"a model or a function is drawn with its inputs, draw(model, batch), but with {len(arguments)} of "
+                f"them it cannot be called: {error}"
+            ) from None
+        except ValueError:
+            # Written in C, it does not say what it takes.
+            pass
         with tracing():
             root = root(*arguments)
     elif arguments:

@@ -267,7 +267,31 @@ def protocols():
     assert np.shape(tensor()) == (2, 3)
 
 
+def steps_in_place():
+    for make in (tensor, lambda: Value(3.0)):
+        x = leaf = make()
+        before = np.array(x.data)
+        with no_grad():
+            x += 2.0
+            x -= 1.0
+            x *= 3.0
+            x /= 2.0
+        assert x is leaf
+        assert x.is_leaf
+        np.testing.assert_allclose(x.data, (before + 1.0) * 1.5)
+    w = tensor()
+    with pytest.raises(RuntimeError, match=r"no_grad\(\), or write w\.data -= "):
+        w -= 1.0
+    total = Value(0.0)
+    total += Value(2.0) * 3
+    assert total.op == "add"
+    y = tensor() * 2
+    y += 1
+    assert y.op == "add"
+
+
 TENSOR_CHECKS = {
+    **dict.fromkeys(("__iadd__", "__isub__", "__imul__", "__itruediv__", "in_place"), steps_in_place),
     **{name: compare(name) for name in ("__lt__", "__le__", "__gt__", "__ge__", "__eq__", "__ne__")},
     **{name: reduces(name, getattr(np, name)) for name in ("argmax", "argmin", "all", "any")},
     **{name: logic(name) for name in ("__and__", "__or__", "__rand__", "__ror__")},

@@ -47,6 +47,12 @@ def grad(
         found = graph.gradients_of(
             [root for root, _ in pairs], leaves, [seed for _, seed in pairs], create_graph=create_graph
         )
+    # Each result is an array of its own: not the caller's weights, not a view, not another result.
+    shared = {id(seed) for _, seed in pairs}
+    for i, total in enumerate(found):
+        if isinstance(total, Tensor) and (id(total) in shared or total.data.base is not None):
+            found[i] = shaping.getitem(total, index=...)
+        shared.add(id(total))
     results = tuple(_as_node(total, leaf) for total, leaf in zip(found, leaves, strict=True))
     return results[0] if isinstance(inputs, Node) else results
 

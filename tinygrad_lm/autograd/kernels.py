@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm.autograd import graph, shaping
-from tinygrad_lm.autograd.graph import Node, Operation, constant
+from tinygrad_lm.autograd.graph import Node, Operation, constant, snapshot
 from tinygrad_lm.autograd.reductions import Axis, axes_of, count, restore
 
 Backward = Callable[..., Sequence[Any]]
@@ -79,7 +79,7 @@ class Kernel(Operation):
 
 def check_ids(ids: Any, size: int, what: str) -> np.ndarray[Any, Any]:
     """Integer ids in range, in the machine's own integers; NumPy would wrap negative ones and mask by booleans."""
-    array = ids if type(ids) is np.ndarray else np.asarray(constant(ids))
+    array = ids if type(ids) is np.ndarray else np.asarray(snapshot(ids))
     if array.dtype != np.intp:
         if array.dtype.kind not in "iu":
             raise TypeError(
@@ -120,8 +120,10 @@ def check_linear(x: Any, weight: Any, *bias: Any) -> None:
 def _linear_forward(x: Any, weight: Any, *bias: Any) -> tuple[Any, Any]:
     check_linear(x, weight, *bias)
     out = np.matmul(x, weight.T)
-    if bias:
+    if bias and bias[0].dtype == out.dtype:
         out += bias[0]
+    elif bias:
+        out = out + bias[0]
     return out, None
 
 
@@ -172,7 +174,7 @@ def add_rows(rows: Any, ids: Any, size: int) -> Any:
 
 def _embedding_backward(g: Any, saved: Any, needed: Sequence[bool], weight: Any, ids: Any) -> list[Any]:
     size, width = weight.shape
-    rows = g.reshape(-1, width)
+    rows = g.reshape(ids.size, width)
     flat = rows.reshape(-1)
     # In a product one gradient of inf would make those of the other rows nan.
     if size > ONE_HOT_ROWS or not math.isfinite(flat.dot(flat)):

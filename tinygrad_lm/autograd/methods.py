@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_lm.autograd import kernels, products, reductions, shaping
-from tinygrad_lm.autograd.graph import constant
+from tinygrad_lm.autograd.graph import constant, snapshot
 from tinygrad_lm.autograd.operators import Operators
 from tinygrad_lm.autograd.reductions import Axis
 
@@ -234,11 +234,11 @@ class ArrayMethods(Operators):
 
     def where(self, condition: Any, other: Any) -> Self:
         """These elements where the condition holds, the other's elsewhere."""
-        return self.apply(shaping.where, (self, other), {"condition": constant(condition)})
+        return self.apply(shaping.where, (self, other), {"condition": snapshot(condition)})
 
     def masked_fill(self, mask: Any, value: Any) -> Self:
         """These elements, but ``value`` where the mask is true; no gradient flows there."""
-        return self.apply(shaping.where, (value, self), {"condition": constant(mask)})
+        return self.apply(shaping.where, (value, self), {"condition": snapshot(mask)})
 
     def astype(self, dtype: Any) -> Self:
         """The elements in another dtype; the gradient comes back in this one."""
@@ -283,5 +283,5 @@ class ArrayMethods(Operators):
 
 
 def _plain_index(part: Any) -> Any:
-    part = constant(part)
+    part = snapshot(part)
     return np.asarray(part, dtype=None if len(part) else np.intp) if isinstance(part, list) else part

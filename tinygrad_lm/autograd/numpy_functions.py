@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm.autograd import products, reductions, shaping
-from tinygrad_lm.autograd.graph import Node, constant
+from tinygrad_lm.autograd.graph import Node, constant, snapshot
 from tinygrad_lm.autograd.operators import unsupported
 
 UFUNC_METHODS: dict[tuple[Any, str], Callable[..., Any]] = {
@@ -149,7 +149,7 @@ def _clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
 def _where(condition: Any, *branches: Any) -> Any:
     if len(branches) != 2:
         return np.where(constant(condition))
-    return shaping.where(*branches, condition=np.asarray(constant(condition)))
+    return shaping.where(*branches, condition=np.asarray(snapshot(condition)))
 
 
 @_handles(np.concatenate)

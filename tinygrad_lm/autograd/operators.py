@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from tinygrad_lm.autograd import rules
+from tinygrad_lm.autograd import graph, rules
 from tinygrad_lm.autograd.graph import Node, Operation
 
 UFUNCS: dict[Any, Operation] = {
@@ -94,6 +94,26 @@ class Operators(Node):
 
     def __rpow__(self, other: Any) -> Self:
         return self.apply(rules.pow, (other, self), {})
+
+    def __iadd__(self, other: Any) -> Self:
+        return self.in_place(rules.add, other)
+
+    def __isub__(self, other: Any) -> Self:
+        return self.in_place(rules.sub, other)
+
+    def __imul__(self, other: Any) -> Self:
+        return self.in_place(rules.mul, other)
+
+    def __itruediv__(self, other: Any) -> Self:
+        return self.in_place(rules.div, other)
+
+    def in_place(self, operation: Operation, other: Any) -> Self:
+        """What ``x += y`` and its like do: within ``no_grad`` a learning leaf is stepped; else a new node is made."""
+        result: Self = self.apply(operation, (self, other), {})
+        if self.requires_grad and self.is_leaf and not graph.is_grad_enabled():
+            self.data = result.data
+            return self
+        return result
 
     def __neg__(self) -> Self:
         return self.apply(rules.neg, (self,), {})

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,10 @@ def count(x: Any, axis: Axis) -> int:
     for i in axes_of(x.ndim, axis):
         total *= x.shape[i]
     return total
+
+
+def _inverse(n: int) -> float:
+    return 1 / n if n else math.inf
 
 
 def restore(reduced: Any, x: Any, axis: Axis) -> Any:
@@ -81,7 +86,7 @@ def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any
 @var.vjp(0)
 def _(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
     centred = x - np.mean(x, axis=axis, keepdims=True)
-    return restore(g, x, axis) * centred * (2 / (count(x, axis) - ddof))
+    return restore(g, x, axis) * centred * (2 * _inverse(count(x, axis) - ddof))
 
 
 @structured("std")
@@ -94,7 +99,7 @@ def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any
 @std.vjp(0)
 def _(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
     centred = x - np.mean(x, axis=axis, keepdims=True)
-    return restore(g / nonzero(out), x, axis) * centred * (1 / (count(x, axis) - ddof))
+    return restore(g / nonzero(out), x, axis) * centred * _inverse(count(x, axis) - ddof)
 
 
 @structured("norm", "‖x‖")

@@ -97,6 +97,11 @@ class Elementwise(Operation):
                 pulled = gradient if derivative == 1 else gradient * derivative
             else:
                 pulled = annihilate(gradient * derivative(*operands, out), gradient)
+                if pulled.shape != gradient.shape:
+                    raise ValueError(
+                        f"a derivative of {self.name!r} has too large a shape: it made {pulled.shape} of a gradient of "
+                        f"shape {gradient.shape}; it must broadcast to the result's shape"
+                    )
             contributions.append(unbroadcast(pulled, operand.shape))
         return contributions
 
@@ -179,6 +184,7 @@ def _gelu_slope(x: Any, out: Any) -> Any:
 
 
 def _gelu_tanh_slope(x: Any, out: Any) -> Any:
+    x = np.clip(x, -30, 30)  # beyond, tanh is 1 to the last bit, and the cube would overflow in narrow dtypes
     inner = np.tanh(_GELU * (x + 0.044715 * x**3))
     return 0.5 * (1 + inner) + 0.5 * x * (1 - inner * inner) * (_GELU * (1 + 0.134145 * (x * x)))
 
@@ -194,7 +200,8 @@ def _logaddexp_float(x: float, y: float) -> float:
 
 def _logaddexp_slope(x: Any, y: Any, out: Any) -> Any:
     # Not exp(x - out), which loses the digits that out has lost beside a large x. Limits keep -inf from giving nan.
-    return sigmoid(np.maximum(x, -3e38) - np.maximum(y, -3e38)) * (out > -math.inf)
+    low = float(np.finfo(np.result_type(constant(out))).min) / 2
+    return sigmoid(np.maximum(x, low) - np.maximum(y, low)) * (out > -math.inf)
 
 
 add = Elementwise("add", operator.add, operator.add, (1, 1), "+")

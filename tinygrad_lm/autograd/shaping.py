@@ -175,8 +175,8 @@ def _(g: Any, out: Any, x: Any, y: Any, condition: Any) -> Any:
 
 @structured("getitem", "[]")
 def getitem(x: Any, index: Any) -> Any:
-    """The elements at a NumPy index of any kind."""
-    return x[index]
+    """The elements at a NumPy index of any kind; a copy of all of them for ``...``."""
+    return x.copy() if index is ... else x[index]
 
 
 @getitem.vjp(0)

@@ -83,7 +83,7 @@ class Tensor(ArrayMethods):
     @data.setter
     def data(self, new: Any) -> None:
         if new is not self._data:
-            array = np.asarray(constant(new), dtype=self._data.dtype)
+            array = np.array(constant(new), dtype=self._data.dtype)
             if array.shape != self._data.shape:
                 raise ValueError(
                     f"data of shape {array.shape} was given for a tensor of shape {self._data.shape}; "
@@ -127,6 +127,9 @@ class Tensor(ArrayMethods):
             out._inputs = tuple(inputs)
             out._saved = saved
             out._stamp = stamp
+        elif data.base is not None:
+            # Without a graph nothing would notice that a view changes with the array it looks at.
+            out._data = data.copy()
         return out
 
     def backward(self, gradient: Any = None, retain_graph: bool = True) -> None:
@@ -159,6 +162,15 @@ class Tensor(ArrayMethods):
                 f"{what}: the gradient has shape {seed.shape}, the tensor {self._data.shape}; they must agree"
             )
         return seed
+
+    def in_place(self, operation: Operation, other: Any) -> Self:
+        """Step a leaf within ``no_grad``, as in ``w -= lr * w.grad``; outside, where ``w`` would be lost, an error."""
+        if self.requires_grad and self.is_leaf and graph.is_grad_enabled():
+            raise RuntimeError(
+                "this tensor learns, and changing it in place would cut it off from its gradients: step it within "
+                "no_grad(), or write w.data -= ..., or make a new one: y = w - ..."
+            )
+        return super().in_place(operation, other)
 
     def pull(self, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
         """The vector-Jacobian product with this node's operation: one contribution a parent."""

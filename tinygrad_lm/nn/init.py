@@ -21,7 +21,10 @@ def as_generator(rng: Any) -> np.random.Generator:
         return rng
     if isinstance(rng, Integral) and rng is not True and rng is not False and int(rng) >= 0:
         return np.random.Generator(np.random.PCG64(int(rng)))
-    raise TypeError(f"rng is a numpy.random.Generator or a seed (an integer from 0), not {rng!r:.60}")
+    raise TypeError(
+        f"rng is a numpy.random.Generator or a seed (an integer from 0), not {rng!r:.60}: randomness is explicit here, "
+        "so write rng=0, say"
+    )
 
 
 def gain(nonlinearity: str) -> float:

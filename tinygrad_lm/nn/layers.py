@@ -27,7 +27,7 @@ class Linear(Module):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, *, rng: Any, dtype: Any = np.float32
+        self, in_features: int, out_features: int, bias: bool = True, *, rng: Any = None, dtype: Any = np.float32
     ) -> None:
         self.in_features = _size(in_features, "in_features")
         self.out_features = _size(out_features, "out_features")
@@ -48,7 +48,7 @@ class Linear(Module):
 class Embedding(Module):
     """A learned row for each id: integers (...) to (..., embedding_dim). Rows start normally distributed."""
 
-    def __init__(self, num_embeddings: int, embedding_dim: int, *, rng: Any, dtype: Any = np.float32) -> None:
+    def __init__(self, num_embeddings: int, embedding_dim: int, *, rng: Any = None, dtype: Any = np.float32) -> None:
         self.num_embeddings = _size(num_embeddings, "num_embeddings")
         self.embedding_dim = _size(embedding_dim, "embedding_dim")
         rows = init.as_generator(rng).normal(size=(num_embeddings, embedding_dim))
@@ -132,7 +132,7 @@ class Flatten(Module):
 class Dropout(Module):
     """In training each element is zero with probability p and the others are divided by 1 - p."""
 
-    def __init__(self, p: float = 0.5, *, rng: Any) -> None:
+    def __init__(self, p: float = 0.5, *, rng: Any = None) -> None:
         if not 0 <= p < 1:
             raise ValueError(f"dropout: p is a probability from 0 to below 1, not {p}")
         self.p = p

@@ -44,6 +44,15 @@ class Module:
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Module):
             object.__setattr__(value, "_name", name)
+        elif not isinstance(value, Parameter) and isinstance(vars(self).get(name), Parameter) and value is not None:
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a Parameter, and a {type(value).__name__} in its place would not "
+                f"learn: write .{name}.data = ... to change its numbers, or assign an nn.Parameter"
+            )
+        elif isinstance(value, Tensor) and not isinstance(value, Parameter) and value.requires_grad and value.is_leaf:
+            raise TypeError(
+                f"{type(self).__name__}.{name}: parameters() would not find a plain Tensor; make it an nn.Parameter"
+            )
         elif isinstance(value, Parameter) and not value.label:
             value.label = name
         elif isinstance(value, (list, tuple, dict)) and _holds_learnable(value):
@@ -167,7 +176,10 @@ class Module:
 
     def to(self, dtype: Any) -> Self:
         """Turn all parameters and their gradients, in place, into a floating-point dtype."""
-        wanted = np.dtype(dtype).newbyteorder("=")
+        try:
+            wanted = np.dtype(dtype).newbyteorder("=")
+        except TypeError:
+            raise TypeError(f"to takes a dtype such as np.float64 (there are no devices here), not {dtype!r}") from None
         if wanted.kind != "f":
             raise TypeError(f"parameters are floating-point numbers, not {wanted}")
         for parameter in self.parameters():

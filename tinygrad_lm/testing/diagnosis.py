@@ -129,17 +129,19 @@ def _ratio_hints(ratio: float, sizes: dict[int, str]) -> list[str]:
     if _is(ratio, -1):
         return ["analytic = -numeric: the sign is wrong"]
     found: list[str] = []
+    if _is(ratio, 2):
+        found.append("analytic = 2 * numeric: counted twice")
+    elif _is(ratio, 0.5):
+        found.append("analytic = numeric / 2: one of two uses is missing, or a half is left over from a square")
     for n, what in sizes.items():
         if n < 2:
             continue
         if _is(ratio, n):
             found.append(f"analytic = {n} * numeric, and {n} is {what}: a mean whose backward pass forgets 1/{n}")
         elif _is(ratio, 1 / n):
-            found.append(f"analytic = numeric / {n}, and {n} is {what}: divided by {n} as for a mean, where a sum is")
-    if _is(ratio, 2):
-        found.append("analytic = 2 * numeric: counted twice")
-    elif _is(ratio, 0.5):
-        found.append("analytic = numeric / 2: one of two uses is missing, or a half is left over from a square")
+            found.append(
+                f"analytic = numeric / {n}, and {n} is {what}: divided by {n} as for a mean, where a sum is needed"
+            )
     return found or [f"every wrong element is {ratio:.6g} times what it should be: a constant factor is wrong"]
 
 
