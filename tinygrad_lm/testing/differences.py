@@ -71,12 +71,39 @@ def slope(along: Callable[[float], Array], at: float, step: float, weights: Arra
     gap, near_gap = abs(right - left), abs(near_right - near_left)
     is_near = drift > 1e-5 * scale + NEARER * noise
     is_at = near_gap > 0.5 * gap and near_gap > 1e-4 * scale + 2 * NEARER * noise
+    if is_near and not is_at and _only_curved(along, at, near, weights, near_central, drift, noise):
+        return slope(along, at, near / NEARER, weights, base)
     verdict = "smooth"
     if is_near or is_at:
         steep = max(abs(near_right), abs(near_left)) > NEARER / 2 * max(abs(right), abs(left))
         verdict = "jump" if steep else "kink"
     slopes = (left, right, near_left, near_right)
     return Slope(central, near_left, near_right, step, noise, drift, min(slopes), max(slopes), verdict)
+
+
+def _only_curved(
+    along: Callable[[float], Array],
+    at: float,
+    near: float,
+    weights: Array,
+    near_central: float,
+    drift: float,
+    noise: float,
+) -> bool:
+    """Whether central differences disagree because the function bends, as log does near 0, and not at a kink.
+
+    The error of a smooth function falls with the square of the step. At a kink within the step it does not fall, or
+    vanishes once the step no longer reaches it.
+    """
+    earlier = near_central
+    for closer in (NEARER, NEARER**2):
+        after, before = at + near / closer, at - near / closer
+        central = float(weights @ (along(after) - along(before))) / (after - before)
+        shrunk = abs(earlier - central) * closer**2
+        if not 0.5 * drift < shrunk < 2 * drift or shrunk < NEARER**3 * closer**2 * noise:
+            return False
+        earlier = central
+    return True
 
 
 def complex_slope(along: Callable[[complex], Array], at: float, weights: Array) -> float:
