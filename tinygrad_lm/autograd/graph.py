@@ -142,11 +142,6 @@ def constant(x: Any) -> Any:
     return x.data if isinstance(x, Node) else x
 
 
-def snapshot(x: Any) -> Any:
-    """A copy of a node's plain data, for a mask or an index that must stay as it was; anything else as it is."""
-    return x.data.copy() if isinstance(x, Node) else x
-
-
 def is_grad_enabled() -> bool:
     """Whether operations are recorded here and now (per thread and per task)."""
     return _grad_enabled.get()
