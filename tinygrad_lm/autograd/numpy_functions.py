@@ -23,7 +23,7 @@ UFUNC_METHODS: dict[tuple[Any, str], Callable[..., Any]] = {
     (np.multiply, "reduce"): lambda x, axis=0, keepdims=False: x.prod(axis, keepdims),
     (np.maximum, "reduce"): lambda x, axis=0, keepdims=False: x.max(axis, keepdims),
     (np.minimum, "reduce"): lambda x, axis=0, keepdims=False: x.min(axis, keepdims),
-    (np.add, "accumulate"): lambda x, axis=0: x.cumsum(axis),
+    (np.add, "accumulate"): lambda x, axis=0: x.cumsum(normalize_axis_index(axis, x.ndim)),
 }
 """Ufuncs that are not elementwise, and the methods of ufuncs that reduce."""
 
@@ -147,18 +147,18 @@ _method((np.triu,), "triu", "m k")
 
 @_handles(np.split, names="ary indices_or_sections axis")
 def _split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
-    if not isinstance(ary, Node):
-        return np.split(ary, whole(indices_or_sections), whole(axis))
-    return ary.split(indices_or_sections, axis)
+    ary, sections = _tensor(ary), whole(indices_or_sections)
+    if sections == 0:
+        raise ValueError("np.split makes one part or more, not 0")
+    return np.split(ary, sections, whole(axis)) if isinstance(ary, np.ndarray) else ary.split(sections, axis)
 
 
 @_handles(np.take_along_axis, names="arr indices axis")
 def _take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
-    if axis is None:
-        arr, axis = _tensor(arr).reshape(-1), 0
-    if not isinstance(arr, Node):
-        return np.take_along_axis(np.asarray(arr), constant(indices), whole(axis))
-    return arr.take_along_axis(indices, axis)
+    arr = _tensor(arr)
+    if isinstance(arr, np.ndarray):
+        return np.take_along_axis(arr, constant(indices), whole(axis))
+    return arr.reshape(-1).take_along_axis(indices, 0) if axis is None else arr.take_along_axis(indices, axis)
 
 
 @_handles(np.reshape, names="a shape order", order="C", copy=None)
@@ -290,10 +290,10 @@ def _einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Any:
 
 @_handles(np.linalg.norm, names="x ord axis keepdims")
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    axis = whole(axis)
+    axis = None if axis is None else normalize_axis_tuple(whole(axis), x.ndim)
     if ord is not None and x.ndim != 1 and axis is None:
         raise TypeError("np.linalg.norm of a Tensor computes vector norms: give the axis (matrix norms have no rule)")
-    if isinstance(axis, tuple) and ord is not None:
+    if axis is not None and len(axis) > 1 and ord is not None:
         raise TypeError("np.linalg.norm of a Tensor over two axes is the Frobenius norm: leave ord out")
     return x.norm(axis=axis, keepdims=keepdims, ord=2 if ord is None else ord)
 
@@ -327,21 +327,18 @@ def _trace(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> Any:
 @_handles(np.repeat, names="a repeats axis")
 def _repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     a = _tensor(a)
-    if axis is not None and a.ndim:
-        size = a.shape[normalize_axis_index(whole(axis), a.ndim)]
-    else:
-        size = a.size
+    size = a.shape[normalize_axis_index(whole(axis), a.ndim)] if axis is not None and a.ndim else a.size
     return _taken(a, np.repeat(np.arange(size), constant(repeats)), axis)
 
 
 @_handles(np.tile, names="A reps")
 def _tile(A: Any, reps: Any) -> Any:
-    A, counts = _tensor(A), whole(reps)
+    x, counts = _tensor(A), whole(reps)
     counts = (counts,) if isinstance(counts, int) else counts
-    ndim = max(A.ndim, len(counts))
+    ndim = max(x.ndim, len(counts))
     counts = (1,) * (ndim - len(counts)) + counts
-    shape = (1,) * (ndim - A.ndim) + A.shape
-    spread = A.reshape([part for size in shape for part in (1, size)])
+    shape = (1,) * (ndim - x.ndim) + x.shape
+    spread = x.reshape([part for size in shape for part in (1, size)])
     wide = [part for n, size in zip(counts, shape, strict=True) for part in (n, size)]
     return np.broadcast_to(spread, wide).reshape([n * size for n, size in zip(counts, shape, strict=True)])
 
