@@ -9,20 +9,17 @@ import numpy as np
 from tinygrad_lm.autograd import kernels, reductions, rules
 from tinygrad_lm.autograd.graph import constant
 from tinygrad_lm.autograd.kernels import check_ids
-from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.value import Value
 from tinygrad_lm.nn.init import as_generator
 
 
 def _array(x: Any, name: str) -> Any:
     """A tensor or an array as it is, and a list as an array; a single ``Value`` is none."""
-    if isinstance(x, (Tensor, np.ndarray)):
-        return x
     if isinstance(x, Value):
         raise TypeError(
             f"{name} takes Tensors and arrays of Values, not a single Value: put several into np.array([a, b])"
         )
-    return np.asarray(x)
+    return x if hasattr(x, "ndim") else np.asarray(x)
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
