@@ -37,6 +37,9 @@ class Tensor(ArrayMethods):
     copied and keeps NumPy's dtype (``Tensor([1.0])`` is float64). Integers and booleans carry no gradient.
     Operations follow NumPy: broadcasting, dtypes (NEP 50), and NumPy's own functions work on tensors, with
     gradients. The graph lives as long as its result does.
+
+    Indices, ids and masks are copied when they are recorded. A plain array that is computed with (``x * array``,
+    ``array @ x``) is not: refilled before ``backward`` it changes the gradient, which ``detect_anomaly`` finds.
     """
 
     __slots__ = ("_inputs", "_owner", "_saved", "_stamp", "_used", "_version", "attributes")
