@@ -154,3 +154,86 @@ def test_threads_share_leaves_without_losing_graphs():
         thread.join()
     for k in range(4):
         np.testing.assert_array_equal(found[k], 2 * k * w.data)
+
+
+def test_one_object_in_two_threads():
+    """Fault 10: a mode that two threads share is left by each as it was entered."""
+    mode, inside, leave, seen = no_grad(), threading.Event(), threading.Event(), []
+
+    def first():
+        try:
+            with mode:
+                inside.set()
+                leave.wait(10)
+                seen.append(is_grad_enabled())
+            seen.append(is_grad_enabled())
+        except Exception as error:
+            seen.append(error)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    inside.wait(10)
+    with mode:
+        leave.set()
+        thread.join()
+        assert not is_grad_enabled()
+    assert is_grad_enabled()
+    assert seen == [False, True]
+
+
+def test_an_async_generator_closed_from_another_task():
+    """Fault 10: what one task entered and another leaves changes neither's mode."""
+
+    async def numbers():
+        with no_grad():
+            yield 1
+            yield 2
+
+    async def first(generator, started, finish):
+        await anext(generator)
+        started.set()
+        await finish.wait()
+
+    async def closing(generator):
+        with enable_grad():
+            await generator.aclose()
+            inner = is_grad_enabled()
+        return inner, is_grad_enabled()
+
+    async def main():
+        generator, started, finish = numbers(), asyncio.Event(), asyncio.Event()
+        task = asyncio.create_task(first(generator, started, finish))
+        await started.wait()
+        found = await asyncio.create_task(closing(generator))
+        finish.set()
+        await task
+        # One that nobody closes is closed by the event loop, in a task of its own.
+        abandoned.append(numbers())
+        await asyncio.create_task(first(abandoned[0], started, finish))
+        return found, is_grad_enabled()
+
+    failures, abandoned = [], []
+
+    async def watched():
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: failures.append(context))
+        return await main()
+
+    assert asyncio.run(watched()) == ((True, True), True)
+    assert not failures
+
+
+def test_left_in_the_wrong_order():
+    """Fault 10: of two modes that overlap, the one that is still entered counts."""
+    quiet, loud = no_grad(), enable_grad()
+    quiet.__enter__()
+    loud.__enter__()
+    quiet.__exit__(None, None, None)
+    assert is_grad_enabled()
+    loud.__exit__(None, None, None)
+    assert is_grad_enabled()
+    loud.__enter__()
+    quiet.__enter__()
+    loud.__exit__(None, None, None)
+    assert not is_grad_enabled()
+    quiet.__exit__(None, None, None)
+    assert is_grad_enabled()

@@ -218,6 +218,14 @@ def test_nodes_in_the_wrong_place_are_refused():
         v + t
     with pytest.raises(TypeError):
         v * Tensor([1.0, 2.0])
+    for mixed in (
+        lambda: np.where(Tensor(True), v, 2.0),
+        lambda: np.where(Tensor([True, False]), v, np.ones(2)),
+        lambda: np.concatenate([np.atleast_1d(t), [v]]),
+        lambda: np.stack([v, t]),
+    ):
+        with pytest.raises(TypeError, match=r"Value|object"):
+            mixed()
     for lossy in (lambda: np.array(t), lambda: np.asarray([t, t]), lambda: float(np.asarray(t).sum())):
         with pytest.raises(RuntimeError, match="detach"):
             lossy()

@@ -111,9 +111,11 @@ def overwrite_leaves(patch):
 
 
 def ignore_exceptions_in_modes(patch):
+    exit_ = graph._GradMode.__exit__
+
     def leave(self, kind, error, trace):
         if kind is None:
-            graph._grad_enabled.reset(self._tokens.pop())
+            exit_(self, kind, error, trace)
 
     patch.setattr(graph._GradMode, "__exit__", leave)
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lm.autograd import refilled
 from tinygrad_lm.autograd.graph import Node, Operation, Scope, constant
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.value import Value
@@ -64,16 +65,17 @@ class detect_anomaly:
 
 
 class _Watch:
-    """What one block knows: the line that made each living node."""
+    """What one block knows: the line that made each living node, and the plain arrays it was made of."""
 
     def __init__(self) -> None:
-        self._lines: dict[int, tuple[weakref.ref[Node], str]] = {}
+        self._lines: dict[int, tuple[weakref.ref[Node] | None, str, refilled.Copies]] = {}
 
     def forward(self, operation: Operation, operands: tuple[Any, ...], out: Node) -> None:
         """Remember the line, and check the result."""
         line = _users_line()
         key, lines = id(out), self._lines
-        lines[key] = (weakref.ref(out, lambda _: lines.pop(key, None)), line)
+        kept = refilled.copies(operands, getattr(out, "attributes", {})) if out.operation else {}
+        lines[key] = (weakref.ref(out, lambda _: lines.pop(key, None)), line, kept)
         _check(
             constant(out),
             [constant(operand) for operand in operands],
@@ -85,7 +87,10 @@ class _Watch:
         """Check what a node hands on to its parents."""
         operation = node.operation
         name = operation.name if operation else "?"
-        _, line = self._lines.get(id(node), (None, "  made outside detect_anomaly(): its line is not known\n"))
+        unknown = (None, "  made outside detect_anomaly(): its line is not known\n", {})
+        _, line, kept = self._lines.get(id(node), unknown)
+        if kept:
+            refilled.check(node, gradient, kept, line)
         rows = [("its own gradient", constant(gradient)), *_operand_rows(operation, node.parents)]
         for position, contribution in enumerate(contributions):
             if contribution is None:

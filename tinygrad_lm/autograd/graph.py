@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_grad_enabled: ContextVar[bool] = ContextVar("tinygrad_lm.grad_enabled", default=True)
+_modes: ContextVar[tuple[_GradMode, ...]] = ContextVar("tinygrad_lm.modes", default=())
+"""The modes that this thread or task is in, the innermost last."""
 
 
 class Operation:
@@ -57,6 +58,14 @@ class Operation:
             if isinstance(operand, Node):
                 return operand.apply(self, operands, attributes)
         return self.evaluate(operands, attributes)
+
+    def on_floats(self, inputs: Sequence[float]) -> float:
+        """The result for single numbers, of an operation that has one."""
+        raise TypeError(f"{self.name!r} takes Tensors and arrays, not single Values")
+
+    def on_elements(self, operands: tuple[Any, ...]) -> Any:
+        """The operation on each element of arrays of ``Value``s, of one that works element by element."""
+        raise TypeError(f"{self.name!r} takes Tensors and arrays, not single Values")
 
     def evaluate(self, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
         """The bare result on operands none of which is a node."""
@@ -142,14 +151,10 @@ def constant(x: Any) -> Any:
     return x.data if isinstance(x, Node) else x
 
 
-def snapshot(x: Any) -> Any:
-    """A copy of a node's plain data, for a mask or an index that must stay as it was; anything else as it is."""
-    return x.data.copy() if isinstance(x, Node) else x
-
-
 def is_grad_enabled() -> bool:
     """Whether operations are recorded here and now (per thread and per task)."""
-    return _grad_enabled.get()
+    modes = _modes.get()
+    return not modes or modes[-1].enabled
 
 
 class _GradMode:
@@ -157,16 +162,18 @@ class _GradMode:
 
     enabled = True
 
-    def __init__(self) -> None:
-        self._tokens: list[Token[bool]] = []
-
     def __enter__(self) -> None:
-        self._tokens.append(_grad_enabled.set(self.enabled))
+        _modes.set((*_modes.get(), self))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _grad_enabled.reset(self._tokens.pop())
+        modes = _modes.get()
+        for i in reversed(range(len(modes))):
+            if modes[i] is self:
+                _modes.set((*modes[:i], *modes[i + 1 :]))
+                return
+        # An asynchronous generator that another task closes: this task never was in the mode.
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm.autograd import graph, shaping
-from tinygrad_lm.autograd.graph import Node, Operation, constant, snapshot
+from tinygrad_lm.autograd.graph import Node, Operation, constant
 from tinygrad_lm.autograd.reductions import Axis, axes_of, count, restore
 
 Backward = Callable[..., Sequence[Any]]
@@ -78,8 +78,8 @@ class Kernel(Operation):
 
 
 def check_ids(ids: Any, size: int, what: str) -> np.ndarray[Any, Any]:
-    """Integer ids in range, in the machine's own integers; NumPy would wrap negative ones and mask by booleans."""
-    array = ids if type(ids) is np.ndarray else np.asarray(snapshot(ids))
+    """A copy of integer ids, in range and in the machine's own integers; NumPy would wrap negative ones."""
+    array = ids if type(ids) is np.ndarray else np.asarray(constant(ids))
     if array.dtype != np.intp:
         if array.dtype.kind not in "iu":
             raise TypeError(
@@ -90,7 +90,7 @@ def check_ids(ids: Any, size: int, what: str) -> np.ndarray[Any, Any]:
     # As unsigned numbers negative ids are huge: one look for both ends.
     if array.size and np.maximum.reduce(array.view(np.uintp), axis=None) >= size:
         _refuse_outside(array, size, what)
-    return array
+    return array.copy()
 
 
 def _refuse_outside(array: np.ndarray[Any, Any], size: int, what: str) -> None:

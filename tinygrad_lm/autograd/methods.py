@@ -15,32 +15,40 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_lm.autograd import kernels, products, reductions, shaping
-from tinygrad_lm.autograd.graph import constant, snapshot
+from tinygrad_lm.autograd.graph import constant
 from tinygrad_lm.autograd.operators import Operators
+from tinygrad_lm.autograd.recorded import plain_index, snapshot, whole
 from tinygrad_lm.autograd.reductions import Axis
 
 
 def _reduction(axis: Axis, keepdims: bool, torch: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a reduction, in NumPy's words or, as PyTorch users type them, ``dim`` and ``keepdim``."""
+    if type(keepdims) is not bool:
+        keepdims = _flag(keepdims)
     if not torch:
-        return {"axis": tuple(axis) if isinstance(axis, list) else axis, "keepdims": keepdims}
+        return {"axis": whole(axis), "keepdims": keepdims}
     unknown = set(torch) - {"dim", "keepdim"}
     if unknown:
         raise TypeError(f"unexpected argument {sorted(unknown)[0]!r}; a reduction takes axis (or dim) and keepdims")
     if "dim" in torch and axis is not None:
         raise TypeError("give the axis once: as axis (NumPy's word) or as dim (PyTorch's)")
-    dim = torch.get("dim", axis)
-    return {
-        "axis": tuple(dim) if isinstance(dim, list) else dim,
-        "keepdims": bool(torch.get("keepdim", keepdims)),
-    }
+    return {"axis": whole(torch.get("dim", axis)), "keepdims": _flag(torch.get("keepdim", keepdims))}
+
+
+def _flag(keepdims: Any) -> bool:
+    if isinstance(keepdims, (int, np.bool)):
+        return bool(keepdims)
+    raise TypeError(
+        f"keepdims is True or False, not {keepdims!r}; behind the axis a reduction takes keepdims (NumPy's dtype has "
+        "no place here: use astype)"
+    )
 
 
 def _single_axis(axis: Any, torch: dict[str, Any]) -> Any:
     unknown = set(torch) - {"dim"}
     if unknown:
         raise TypeError(f"unexpected argument {sorted(unknown)[0]!r}; the axis is given as axis or dim")
-    return torch.get("dim", axis)
+    return whole(torch.get("dim", axis))
 
 
 class ArrayMethods(Operators):
@@ -124,7 +132,7 @@ class ArrayMethods(Operators):
     def cumsum(self, axis: int | None = None, **torch: Any) -> Self:
         """The running sum along an axis; of all elements in C order without one."""
         along = _single_axis(axis, torch)
-        if along is None:
+        if along is None or (self.ndim == 0 and along in (0, -1)):
             return self.reshape(-1).cumsum(0)
         return self.apply(reductions.cumsum, (self,), {"axis": normalize_axis_index(along, self.ndim)})
 
@@ -140,8 +148,7 @@ class ArrayMethods(Operators):
 
     def reshape(self, *shape: Any) -> Self:
         """The elements in another shape; one size may be -1."""
-        wanted = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
-        return self.apply(shaping.reshape, (self,), {"shape": tuple(wanted)})
+        return self.apply(shaping.reshape, (self,), {"shape": _several(shape)})
 
     def flatten(self, start_axis: int = 0, end_axis: int = -1) -> Self:
         """The axes from start to end, both included, joined into one."""
@@ -155,8 +162,7 @@ class ArrayMethods(Operators):
 
     def transpose(self, *axes: Any) -> Self:
         """The axes in the order given, reversed without one (NumPy's meaning; to swap two, use ``swapaxes``)."""
-        order = axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
-        wanted = tuple(order) or tuple(reversed(range(self.ndim)))
+        wanted = _several(axes) or tuple(reversed(range(self.ndim)))
         if len(wanted) != self.ndim:
             raise ValueError(
                 f"transpose: {len(wanted)} axes were given for a shape of {self.ndim}, {self.shape}; name each axis "
@@ -187,21 +193,21 @@ class ArrayMethods(Operators):
 
     def squeeze(self, axis: Axis = None, **torch: Any) -> Self:
         """Without the axes of size 1, or without those named, which must be of size 1."""
-        return self.reshape(np.squeeze(self.data, axis=_single_axis(axis, torch)).shape)
+        return self.reshape(np.squeeze(self._data, axis=_single_axis(axis, torch)).shape)
 
     def unsqueeze(self, axis: int = 0, **torch: Any) -> Self:
         """With a new axis of size 1 at a position."""
-        return self.reshape(np.expand_dims(self.data, _single_axis(axis, torch)).shape)
+        return self.reshape(np.expand_dims(self._data, _single_axis(axis, torch)).shape)
 
     def broadcast_to(self, *shape: Any) -> Self:
         """The elements repeated to fill a larger shape, by NumPy's rules."""
-        wanted = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
-        return self.apply(shaping.broadcast_to, (self,), {"shape": tuple(wanted)})
+        return self.apply(shaping.broadcast_to, (self,), {"shape": _several(shape)})
 
     def split(self, sections: int | Sequence[int], axis: int = 0) -> list[Self]:
         """Parts along an axis: that many equal ones, or cut before the given positions (as ``np.split``)."""
         where = normalize_axis_index(axis, self.ndim)
         length = self.shape[where]
+        sections = whole(sections)
         if isinstance(sections, int):
             if sections < 1 or length % sections:
                 raise ValueError(f"split: an axis of {length} does not fall into {sections} equal parts")
@@ -213,11 +219,11 @@ class ArrayMethods(Operators):
 
     def flip(self, axis: Axis = None) -> Self:
         """The elements in reverse order along axes, all by default."""
-        return self.apply(shaping.flip, (self,), {"axis": axis})
+        return self.apply(shaping.flip, (self,), {"axis": whole(axis)})
 
     def roll(self, shift: int | tuple[int, ...], axis: Axis = None) -> Self:
         """The elements shifted along an axis, the last coming first."""
-        return self.apply(shaping.roll, (self,), {"shift": shift, "axis": axis})
+        return self.apply(shaping.roll, (self,), {"shift": whole(shift), "axis": whole(axis)})
 
     def pad(self, widths: Any, value: float = 0) -> Self:
         """A border of a constant; widths as ``np.pad`` takes them: n, (before, after), or one pair an axis."""
@@ -225,12 +231,17 @@ class ArrayMethods(Operators):
         return self.apply(shaping.pad, (self,), {"widths": tuple((a, b) for a, b in pairs), "value": value})
 
     def tril(self, k: int = 0) -> Self:
-        """The lower triangle of the last two axes; zero above the k-th diagonal."""
-        return self.apply(shaping.tril, (self,), {"k": k})
+        """The lower triangle of the last two axes, zero above the k-th diagonal; of a row, n by n with rows alike."""
+        return self.apply(shaping.tril, (self,), {"k": self._diagonal(k)})
 
     def triu(self, k: int = 0) -> Self:
-        """The upper triangle of the last two axes; zero below the k-th diagonal."""
-        return self.apply(shaping.triu, (self,), {"k": k})
+        """The upper triangle of the last two axes, zero below the k-th diagonal; of a row, n by n with rows alike."""
+        return self.apply(shaping.triu, (self,), {"k": self._diagonal(k)})
+
+    def _diagonal(self, k: Any) -> int:
+        if self.ndim == 0:
+            raise TypeError("a triangle is of at least one axis, and this tensor has shape ()")
+        return whole(k)
 
     def where(self, condition: Any, other: Any) -> Self:
         """These elements where the condition holds, the other's elsewhere."""
@@ -248,17 +259,17 @@ class ArrayMethods(Operators):
         """One element for each index along an axis (as ``np.take_along_axis``; PyTorch's ``gather``)."""
         ids = np.asarray(constant(indices))
         where = normalize_axis_index(axis, self.ndim)
+        if ids.dtype.kind not in "iu":
+            raise IndexError(f"take_along_axis: indices are integers, not {ids.dtype}")
         if ids.ndim != self.ndim:
             raise ValueError(f"take_along_axis: indices of shape {ids.shape} for elements of shape {self.shape}")
-        grid = list(np.ogrid[tuple(slice(n) for n in ids.shape)])
-        for i, size in enumerate(self.shape):
-            if i != where and ids.shape[i] != size and ids.shape[i] == 1:
-                grid[i] = np.arange(size).reshape([-1 if j == i else 1 for j in range(self.ndim)])
+        # On the other axes the two broadcast, and indices may stop short (as PyTorch's gather has it).
+        counts = [size if n == 1 or size == 1 else n for n, size in zip(ids.shape, self.shape, strict=True)]
+        grid = np.ogrid[tuple(slice(n) for n in counts)]
         return self[tuple(ids if i == where else part for i, part in enumerate(grid))]
 
     def __getitem__(self, index: Any) -> Self:
-        plain = tuple(map(_plain_index, index)) if isinstance(index, tuple) else _plain_index(index)
-        return self.apply(shaping.getitem, (self,), {"index": plain})
+        return self.apply(shaping.getitem, (self,), {"index": plain_index(index)})
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Self:
         """The position of the largest element, the first of ties; no gradient."""
@@ -282,6 +293,7 @@ class ArrayMethods(Operators):
         raise NotImplementedError
 
 
-def _plain_index(part: Any) -> Any:
-    part = snapshot(part)
-    return np.asarray(part, dtype=None if len(part) else np.intp) if isinstance(part, list) else part
+def _several(given: tuple[Any, ...]) -> tuple[int, ...]:
+    """Whole numbers given one by one, or as one sequence or array."""
+    numbers = whole(given[0]) if len(given) == 1 else whole(given)
+    return numbers if isinstance(numbers, tuple) else (numbers,)

@@ -6,14 +6,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tinygrad_lm.autograd import products, reductions, shaping
-from tinygrad_lm.autograd.graph import Node, constant, snapshot
-from tinygrad_lm.autograd.operators import unsupported
+from tinygrad_lm.autograd import products, rules, shaping
+from tinygrad_lm.autograd.graph import Node, constant
+from tinygrad_lm.autograd.operators import bounds, unsupported
+from tinygrad_lm.autograd.recorded import positions, snapshot, whole
 
 UFUNC_METHODS: dict[tuple[Any, str], Callable[..., Any]] = {
     (np.matmul, "__call__"): products.matmul,
@@ -21,12 +23,43 @@ UFUNC_METHODS: dict[tuple[Any, str], Callable[..., Any]] = {
     (np.multiply, "reduce"): lambda x, axis=0, keepdims=False: x.prod(axis, keepdims),
     (np.maximum, "reduce"): lambda x, axis=0, keepdims=False: x.max(axis, keepdims),
     (np.minimum, "reduce"): lambda x, axis=0, keepdims=False: x.min(axis, keepdims),
-    (np.add, "accumulate"): lambda x, axis=0: x.cumsum(axis),
+    (np.add, "accumulate"): lambda x, axis=0: x.cumsum(normalize_axis_index(axis, x.ndim)),
 }
 """Ufuncs that are not elementwise, and the methods of ufuncs that reduce."""
 
-HANDLERS: dict[Any, Callable[..., Any]] = {}
-"""How each NumPy function is computed when a tensor is among its arguments."""
+
+class Handler(NamedTuple):
+    """How a NumPy function is computed when a tensor is among its arguments."""
+
+    function: Callable[..., Any]
+    names: tuple[str, ...]
+    """NumPy's parameters in NumPy's order, so that none is misread; empty where there are any number of arguments."""
+    fixed: dict[str, Any]
+    """The parameters that must keep NumPy's default, since another value has no derivative here."""
+
+    def __call__(self, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Compute it on arguments as NumPy takes them."""
+        if self.names:
+            if len(args) > len(self.names):
+                raise TypeError(f"{name} takes at most {len(self.names)} arguments by position, not {len(args)}")
+            named = dict(zip(self.names, args, strict=False))
+            twice = named.keys() & options.keys()
+            if twice:
+                raise TypeError(f"{name} got {min(twice)!r} twice, by position and by name")
+            args, options = (), named | options
+        taken = {key: value for key, value in options.items() if key not in self.fixed}
+        for key in options.keys() - taken.keys():
+            value, default = options[key], self.fixed[key]
+            if value is not default and not (isinstance(value, str) and value == default):
+                raise TypeError(
+                    f"{name} on a Tensor takes {key}={default!r} alone: compute it on x.data where no gradient is "
+                    "needed, or write it in functions that have one"
+                )
+        return self.function(*args, **taken)
+
+
+HANDLERS: dict[Any, Handler] = {}
+"""The handler of each NumPy function that has a derivative, or a tensor as its result."""
 
 PLAIN = frozenset(
     {
@@ -45,12 +78,7 @@ def call(function: Any, args: tuple[Any, ...], options: dict[str, Any], tensor: 
     name = f"{function.__module__.replace('numpy', 'np')}.{function.__name__}"
     handler = HANDLERS.get(function)
     if handler is not None:
-        try:
-            return handler(*args, **options)
-        except TypeError as error:
-            if "unexpected keyword argument" in str(error):
-                raise TypeError(f"{name} on a Tensor: {str(error).rpartition(')')[2].strip()}") from None
-            raise
+        return handler(name, args, options)
     if function in PLAIN:
         return function(*map(_plain, args), **{key: _plain(value) for key, value in options.items()})
     raise unsupported(name, tensor)
@@ -60,10 +88,12 @@ def _plain(x: Any) -> Any:
     return type(x)(map(constant, x)) if type(x) in (list, tuple) else constant(x)
 
 
-def _handles(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _handles(*functions: Any, names: str, **fixed: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a handler, called by NumPy's names of the parameters (a decorator)."""
+
     def register(handler: Callable[..., Any]) -> Callable[..., Any]:
         for function in functions:
-            HANDLERS[function] = handler
+            HANDLERS[function] = Handler(handler, tuple(names.split()), fixed)
         return handler
 
     return register
@@ -74,116 +104,148 @@ def _tensor(x: Any) -> Any:
     return x if isinstance(x, Node) else np.asarray(x)
 
 
-for _function, _name in {
-    np.sum: "sum",
-    np.mean: "mean",
-    np.var: "var",
-    np.std: "std",
-    np.max: "max",
-    np.amax: "max",
-    np.min: "min",
-    np.amin: "min",
-    np.prod: "prod",
-    np.cumsum: "cumsum",
-    np.argmax: "argmax",
-    np.argmin: "argmin",
-    np.all: "all",
-    np.any: "any",
-    np.swapaxes: "swapaxes",
-    np.squeeze: "squeeze",
-    np.expand_dims: "unsqueeze",
-    np.flip: "flip",
-    np.roll: "roll",
-    np.tril: "tril",
-    np.triu: "triu",
-    np.split: "split",
-    np.take_along_axis: "take_along_axis",
-}.items():
+def _method(functions: tuple[Any, ...], name: str, names: str, **fixed: Any) -> None:
+    """Let a tensor's method compute NumPy functions whose parameters it names alike."""
+    first = names.split()[0]
 
-    def _method(x: Any, *args: Any, _name: str = _name, **options: Any) -> Any:
-        return getattr(x, _name)(*args, **options)
+    def handler(**options: Any) -> Any:
+        x = options.pop(first)
+        if isinstance(x, Node):
+            return getattr(x, name)(**options)
+        # Only what selects is a tensor: there is no gradient.
+        return functions[0](_plain(x), **{key: _plain(value) for key, value in options.items()})
 
-    HANDLERS[_function] = _method
+    _handles(*functions, names=names, **fixed)(handler)
 
 
-@_handles(np.reshape)
+_ARRAYS_ONLY: dict[str, Any] = {"dtype": None, "out": None, "initial": None, "where": True}
+
+for _functions, _name, _names in (
+    ((np.sum,), "sum", "a axis dtype out keepdims initial where"),
+    ((np.prod,), "prod", "a axis dtype out keepdims initial where"),
+    ((np.max, np.amax), "max", "a axis out keepdims initial where"),
+    ((np.min, np.amin), "min", "a axis out keepdims initial where"),
+    ((np.mean,), "mean", "a axis dtype out keepdims where"),
+    ((np.var,), "var", "a axis dtype out ddof keepdims where mean correction"),
+    ((np.std,), "std", "a axis dtype out ddof keepdims where mean correction"),
+    ((np.cumsum,), "cumsum", "a axis dtype out"),
+    ((np.argmax,), "argmax", "a axis out keepdims"),
+    ((np.argmin,), "argmin", "a axis out keepdims"),
+    ((np.all,), "all", "a axis out keepdims where"),
+    ((np.any,), "any", "a axis out keepdims where"),
+):
+    _method(_functions, _name, _names, **_ARRAYS_ONLY, mean=None, correction=None)
+
+_method((np.swapaxes,), "swapaxes", "a axis1 axis2")
+_method((np.squeeze,), "squeeze", "a axis")
+_method((np.expand_dims,), "unsqueeze", "a axis")
+_method((np.flip,), "flip", "m axis")
+_method((np.roll,), "roll", "a shift axis")
+_method((np.tril,), "tril", "m k")
+_method((np.triu,), "triu", "m k")
+
+
+@_handles(np.split, names="ary indices_or_sections axis")
+def _split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
+    ary, sections = _tensor(ary), whole(indices_or_sections)
+    if sections == 0:
+        raise ValueError("np.split makes one part or more, not 0")
+    return np.split(ary, sections, whole(axis)) if isinstance(ary, np.ndarray) else ary.split(sections, axis)
+
+
+@_handles(np.take_along_axis, names="arr indices axis")
+def _take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
+    arr = _tensor(arr)
+    if isinstance(arr, np.ndarray):
+        return np.take_along_axis(arr, constant(indices), whole(axis))
+    return arr.reshape(-1).take_along_axis(indices, 0) if axis is None else arr.take_along_axis(indices, axis)
+
+
+@_handles(np.reshape, names="a shape order", order="C", copy=None)
 def _reshape(a: Any, shape: Any) -> Any:
-    return a.reshape(shape)
+    return _tensor(a).reshape(whole(shape))
 
 
-@_handles(np.transpose)
+@_handles(np.transpose, names="a axes")
 def _transpose(a: Any, axes: Any = None) -> Any:
-    return a.transpose() if axes is None else a.transpose(axes)
+    return _tensor(a).transpose() if axes is None else _tensor(a).transpose(whole(axes))
 
 
-@_handles(np.broadcast_to)
+@_handles(np.broadcast_to, names="array shape subok", subok=False)
 def _broadcast_to(array: Any, shape: Any) -> Any:
-    return array.broadcast_to(shape)
+    return array.broadcast_to(whole(shape))
 
 
-@_handles(np.ravel)
-def _ravel(x: Any) -> Any:
-    return x.reshape(-1)
+@_handles(np.ravel, names="a order", order="C")
+def _ravel(a: Any) -> Any:
+    return a.reshape(-1)
 
 
-@_handles(np.copy)
-def _copy(x: Any) -> Any:
-    return shaping.getitem(x, index=...)
+@_handles(np.copy, names="a order subok", order="K", subok=False)
+def _copy(a: Any) -> Any:
+    return shaping.getitem(a, index=...)
 
 
-@_handles(np.moveaxis)
-def _moveaxis(x: Any, source: Any, destination: Any) -> Any:
-    order = [i for i in range(x.ndim) if i not in reductions.axes_of(x.ndim, source)]
-    pairs = zip(reductions.axes_of(x.ndim, destination), reductions.axes_of(x.ndim, source), strict=True)
-    for to, origin in sorted(pairs):
+@_handles(np.moveaxis, names="a source destination")
+def _moveaxis(a: Any, source: Any, destination: Any) -> Any:
+    old, new = (normalize_axis_tuple(whole(axes), a.ndim) for axes in (source, destination))
+    if len(old) != len(new):
+        raise ValueError(f"np.moveaxis: {len(old)} axes are moved to {len(new)} places")
+    order = [i for i in range(a.ndim) if i not in old]
+    for to, origin in sorted(zip(new, old, strict=True)):
         order.insert(to, origin)
-    return x.transpose(order)
+    return a.transpose(order)
 
 
-@_handles(np.clip)
-def _clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
-    return x.clip(a_min if min is None else min, a_max if max is None else max)
+@_handles(np.clip, names="a a_min a_max out", out=None)
+def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    if (a_min is not None and min is not None) or (a_max is not None and max is not None):
+        raise ValueError("np.clip takes each bound once: as a_min and a_max, or as min and max")
+    low, high = (a_min if min is None else min), (a_max if max is None else max)
+    return _tensor(a).clip(low, high) if isinstance(a, Node) else rules.clip(a, *bounds(low, high))
 
 
-@_handles(np.where)
+@_handles(np.where, names="")
 def _where(condition: Any, *branches: Any) -> Any:
-    if len(branches) != 2:
+    if not branches:
         return np.where(constant(condition))
-    return shaping.where(*branches, condition=np.asarray(snapshot(condition)))
+    if len(branches) != 2:
+        raise ValueError("np.where takes a condition alone, or with both branches")
+    return shaping.where(*branches, condition=snapshot(condition))
 
 
-@_handles(np.concatenate)
-def _concatenate(arrays: Any, axis: int | None = 0) -> Any:
+@_handles(np.concatenate, names="arrays axis out", out=None, dtype=None, casting="same_kind")
+def _concatenate(arrays: Any, axis: Any = 0) -> Any:
     parts = [_tensor(x) for x in arrays]
     if axis is None:
         return shaping.concatenate(*(x.reshape(-1) for x in parts), axis=0)
-    return shaping.concatenate(*parts, axis=axis)
+    return shaping.concatenate(*parts, axis=whole(axis))
 
 
-@_handles(np.stack)
-def _stack(arrays: Any, axis: int = 0) -> Any:
-    return shaping.stack(*map(_tensor, arrays), axis=axis)
+@_handles(np.stack, names="arrays axis out", out=None, dtype=None, casting="same_kind")
+def _stack(arrays: Any, axis: Any = 0) -> Any:
+    return shaping.stack(*map(_tensor, arrays), axis=whole(axis))
 
 
-@_handles(np.vstack)
+@_handles(np.vstack, names="tup", dtype=None, casting="same_kind")
 def _vstack(tup: Any) -> Any:
     return shaping.concatenate(*(x.reshape(1, -1) if x.ndim < 2 else x for x in map(_tensor, tup)), axis=0)
 
 
-@_handles(np.hstack)
+@_handles(np.hstack, names="tup", dtype=None, casting="same_kind")
 def _hstack(tup: Any) -> Any:
     parts = [x.reshape(1) if x.ndim == 0 else x for x in map(_tensor, tup)]
     return shaping.concatenate(*parts, axis=0 if parts[0].ndim == 1 else 1)
 
 
-@_handles(np.pad)
-def _pad(array: Any, pad_width: Any, mode: Any = "constant", *, constant_values: Any = 0) -> Any:
-    if mode != "constant" or np.ndim(constant_values):
-        raise TypeError("np.pad of a Tensor takes mode='constant' with one constant_values")
+@_handles(np.pad, names="array pad_width mode", mode="constant")
+def _pad(array: Any, pad_width: Any, *, constant_values: Any = 0) -> Any:
+    if np.ndim(constant_values):
+        raise TypeError("np.pad of a Tensor takes one constant_values for all sides")
     return array.pad(pad_width, constant_values)
 
 
-@_handles(np.dot)
+@_handles(np.dot, names="a b out", out=None)
 def _dot(a: Any, b: Any) -> Any:
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return a * b
@@ -192,18 +254,23 @@ def _dot(a: Any, b: Any) -> Any:
     return products.matmul(a, b)
 
 
-@_handles(np.outer)
+@_handles(np.outer, names="a b out", out=None)
 def _outer(a: Any, b: Any) -> Any:
     return _tensor(a).reshape(-1, 1) * _tensor(b).reshape(1, -1)
 
 
-@_handles(np.tensordot)
+@_handles(np.tensordot, names="a b axes")
 def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     a, b = _tensor(a), _tensor(b)
-    if isinstance(axes, int):
-        left, right = tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes))
+    if isinstance(axes, Sequence) or getattr(axes, "ndim", 0):
+        left, right = (normalize_axis_tuple(whole(part), x.ndim) for part, x in zip(axes, (a, b), strict=True))
     else:
-        left, right = reductions.axes_of(a.ndim, axes[0]), reductions.axes_of(b.ndim, axes[1])
+        count = whole(axes)
+        if not 0 <= count <= min(a.ndim, b.ndim):
+            raise ValueError(f"np.tensordot: {count} axes of operands of shapes {a.shape} and {b.shape}")
+        left, right = tuple(range(a.ndim - count, a.ndim)), tuple(range(count))
+    if [a.shape[i] for i in left] != [b.shape[j] for j in right]:
+        raise ValueError(f"np.tensordot: axes {left} of shape {a.shape} and {right} of shape {b.shape} must agree")
     names = [chr(97 + i) for i in range(a.ndim)]
     others = [chr(65 + i) for i in range(b.ndim)]
     for i, j in zip(left, right, strict=True):
@@ -212,7 +279,7 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return _einsum(f"{''.join(names)},{''.join(others)}->{''.join(kept)}", a, b)
 
 
-@_handles(np.einsum)
+@_handles(np.einsum, names="", out=None, dtype=None, order="K", casting="safe")
 def _einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Any:
     if not isinstance(subscripts, str):
         raise TypeError("np.einsum of a Tensor takes its subscripts as a string: 'ij,jk->ik'")
@@ -221,70 +288,90 @@ def _einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Any:
     return products.einsum(*parts, subscripts=",".join(terms) + "->" + output)
 
 
-@_handles(np.linalg.norm)
+@_handles(np.linalg.norm, names="x ord axis keepdims")
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    axis = None if axis is None else normalize_axis_tuple(whole(axis), x.ndim)
     if ord is not None and x.ndim != 1 and axis is None:
         raise TypeError("np.linalg.norm of a Tensor computes vector norms: give the axis (matrix norms have no rule)")
-    if isinstance(axis, tuple) and ord is not None:
+    if axis is not None and len(axis) > 1 and ord is not None:
         raise TypeError("np.linalg.norm of a Tensor over two axes is the Frobenius norm: leave ord out")
     return x.norm(axis=axis, keepdims=keepdims, ord=2 if ord is None else ord)
 
 
-@_handles(np.take)
-def _take(a: Any, indices: Any, axis: int | None = None) -> Any:
-    ids = np.asarray(constant(indices))
-    if axis is None:
+@_handles(np.take, names="a indices axis out mode", out=None, mode="raise")
+def _take(a: Any, indices: Any, axis: Any = None) -> Any:
+    return _taken(a, positions(indices), axis)
+
+
+def _taken(a: Any, ids: Any, axis: Any) -> Any:
+    a = _tensor(a)
+    if axis is None or a.ndim == 0:
+        normalize_axis_index(0 if axis is None else whole(axis), max(a.ndim, 1))
         return a.reshape(-1)[ids]
-    return a[(*(slice(None),) * (axis % a.ndim), ids)]
+    return a[(*(slice(None),) * normalize_axis_index(whole(axis), a.ndim), ids)]
 
 
-@_handles(np.diagonal)
-def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+@_handles(np.diagonal, names="a offset axis1 axis2")
+def _diagonal(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> Any:
+    a, offset = _tensor(a), whole(offset)
     moved = np.moveaxis(a, (axis1, axis2), (-2, -1))
     rows = np.arange(max(0, min(moved.shape[-2] + min(offset, 0), moved.shape[-1] - max(offset, 0))))
     return moved[..., rows - min(offset, 0), rows + max(offset, 0)]
 
 
-@_handles(np.trace)
-def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+@_handles(np.trace, names="a offset axis1 axis2 dtype out", dtype=None, out=None)
+def _trace(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> Any:
     return _diagonal(a, offset, axis1, axis2).sum(-1)
 
 
-@_handles(np.repeat)
-def _repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
-    flat = a.reshape(-1) if axis is None else a
-    where = 0 if axis is None else axis % a.ndim
-    return _take(flat, np.repeat(np.arange(flat.shape[where]), repeats), where)
+@_handles(np.repeat, names="a repeats axis")
+def _repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
+    a = _tensor(a)
+    size = a.shape[normalize_axis_index(whole(axis), a.ndim)] if axis is not None and a.ndim else a.size
+    return _taken(a, np.repeat(np.arange(size), constant(repeats)), axis)
 
 
-@_handles(np.tile)
+@_handles(np.tile, names="A reps")
 def _tile(A: Any, reps: Any) -> Any:
-    counts = (reps,) if isinstance(reps, int) else tuple(reps)
-    ndim = max(A.ndim, len(counts))
+    x, counts = _tensor(A), whole(reps)
+    counts = (counts,) if isinstance(counts, int) else counts
+    ndim = max(x.ndim, len(counts))
     counts = (1,) * (ndim - len(counts)) + counts
-    shape = (1,) * (ndim - A.ndim) + A.shape
-    spread = A.reshape([part for size in shape for part in (1, size)])
-    spread = spread.broadcast_to([part for n, size in zip(counts, shape, strict=True) for part in (n, size)])
-    return spread.reshape([n * size for n, size in zip(counts, shape, strict=True)])
+    shape = (1,) * (ndim - x.ndim) + x.shape
+    spread = x.reshape([part for size in shape for part in (1, size)])
+    wide = [part for n, size in zip(counts, shape, strict=True) for part in (n, size)]
+    return np.broadcast_to(spread, wide).reshape([n * size for n, size in zip(counts, shape, strict=True)])
 
 
-@_handles(np.atleast_1d)
-def _atleast_1d(x: Any) -> Any:
-    return x.reshape(1) if x.ndim == 0 else x
+@_handles(np.atleast_1d, names="")
+def _atleast_1d(*arys: Any) -> Any:
+    found = tuple(x.reshape(1) if x.ndim == 0 else x for x in map(_tensor, arys))
+    return found[0] if len(found) == 1 else found
 
 
 if hasattr(np, "permute_dims"):
     HANDLERS[np.permute_dims] = HANDLERS[np.transpose]
 
 
-@_handles(np.matrix_transpose if hasattr(np, "matrix_transpose") else np.linalg.matrix_transpose)
+@_handles(np.matrix_transpose if hasattr(np, "matrix_transpose") else np.linalg.matrix_transpose, names="x")
 def _matrix_transpose(x: Any) -> Any:
     return x.mT
 
 
-@_handles(np.vdot, np.inner)
-def _inner(a: Any, b: Any) -> Any:
+def _vectors(a: Any, b: Any) -> tuple[Any, Any]:
     a, b = _tensor(a), _tensor(b)
     if a.ndim > 1 or b.ndim > 1:
         raise TypeError("np.inner and np.vdot of a Tensor take vectors; for more axes say np.einsum")
-    return products.matmul(a, b)
+    return a, b
+
+
+@_handles(np.inner, names="a b")
+def _inner(a: Any, b: Any) -> Any:
+    a, b = _vectors(a, b)
+    return products.matmul(a, b) if a.ndim and b.ndim else a * b
+
+
+@_handles(np.vdot, names="a b")
+def _vdot(a: Any, b: Any) -> Any:
+    a, b = _vectors(a, b)
+    return products.matmul(a.reshape(-1), b.reshape(-1))

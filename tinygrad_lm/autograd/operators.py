@@ -239,9 +239,7 @@ class Operators(Node):
 
     def clip(self, min: Any = None, max: Any = None) -> Self:
         """X limited to [min, max], either of which may be ``None``; gradient 1 at a bound."""
-        low = -np.inf if min is None else min
-        high = np.inf if max is None else max
-        return self.apply(rules.clip, (self, low, high), {})
+        return self.apply(rules.clip, (self, *bounds(min, max)), {})
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if "out" in options:
@@ -262,6 +260,12 @@ class Operators(Node):
     def plain(cls, function: Any, inputs: tuple[Any, ...]) -> Any:
         """The result of a function without gradient, on the operands' data."""
         raise NotImplementedError
+
+
+def bounds(low: Any, high: Any) -> list[Any]:
+    """The bounds of a clip as its operands: a plain array is copied, so that it stays as it was."""
+    ends = (-np.inf if low is None else low, np.inf if high is None else high)
+    return [end.copy() if isinstance(end, np.ndarray) else end for end in ends]
 
 
 def unsupported(name: str, node: Node) -> TypeError:

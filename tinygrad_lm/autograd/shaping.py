@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from types import EllipsisType, NoneType
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ from tinygrad_lm.autograd.structured import structured
 
 @structured("alias", "=")
 def alias(x: Any) -> Any:
-    """The same array as a node of its own."""
-    return x
+    """The same elements as a node of its own: a view, as a reshape is."""
+    return x.view()
 
 
 @alias.vjp(0)
@@ -119,7 +119,7 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
 
 @roll.vjp(0)
 def _(g: Any, out: Any, x: Any, shift: Any, axis: Any = None) -> Any:
-    back = tuple(-s for s in shift) if isinstance(shift, Sequence) else -shift
+    back = tuple(-s for s in shift) if isinstance(shift, tuple) else -shift
     return np.roll(g, back, axis)
 
 
@@ -137,24 +137,24 @@ def _(g: Any, out: Any, x: Any, widths: tuple[tuple[int, int], ...], value: Any 
 
 @structured("tril")
 def tril(x: Any, k: int = 0) -> Any:
-    """The lower triangle, zero above the k-th diagonal."""
+    """The lower triangle, zero above the k-th diagonal; a row is the row of a square matrix."""
     return np.tril(x, k)
 
 
 @tril.vjp(0)
 def _(g: Any, out: Any, x: Any, k: int = 0) -> Any:
-    return np.tril(g, k)
+    return unbroadcast(np.tril(g, k), x.shape)
 
 
 @structured("triu")
 def triu(x: Any, k: int = 0) -> Any:
-    """The upper triangle, zero below the k-th diagonal."""
+    """The upper triangle, zero below the k-th diagonal; a row is the row of a square matrix."""
     return np.triu(x, k)
 
 
 @triu.vjp(0)
 def _(g: Any, out: Any, x: Any, k: int = 0) -> Any:
-    return np.triu(g, k)
+    return unbroadcast(np.triu(g, k), x.shape)
 
 
 @structured("where")
@@ -184,11 +184,15 @@ def _(g: Any, out: Any, x: Any, index: Any) -> Any:
     return scatter_add(g, index=index, shape=x.shape)
 
 
+_ONCE = (int, np.integer, slice, NoneType, EllipsisType)
+"""The parts of an index that select no element twice."""
+
+
 @structured("scatter_add")
 def scatter_add(x: Any, index: Any, shape: tuple[int, ...]) -> Any:
     """Zeros of a shape with ``x`` added at an index; where positions repeat, the elements add up."""
     out = np.zeros(shape, x.dtype)
-    if all(not isinstance(part, (np.ndarray, list)) for part in (index if isinstance(index, tuple) else (index,))):
+    if all(isinstance(part, _ONCE) for part in (index if isinstance(index, tuple) else (index,))):
         out[index] = x
     else:
         # np.add.at is several times faster on flat positions than on rows (numpy#23176).

@@ -14,6 +14,7 @@ import numpy as np
 from tinygrad_lm.autograd import graph, numpy_functions
 from tinygrad_lm.autograd.graph import Node, Operation, constant
 from tinygrad_lm.autograd.methods import ArrayMethods
+from tinygrad_lm.autograd.recorded import plain_index
 from tinygrad_lm.autograd.value import Value
 
 Array = np.ndarray[Any, Any]
@@ -36,9 +37,12 @@ class Tensor(ArrayMethods):
     copied and keeps NumPy's dtype (``Tensor([1.0])`` is float64). Integers and booleans carry no gradient.
     Operations follow NumPy: broadcasting, dtypes (NEP 50), and NumPy's own functions work on tensors, with
     gradients. The graph lives as long as its result does.
+
+    Indices, ids and masks are copied when they are recorded. A plain array that is computed with (``x * array``,
+    ``array @ x``) is not: refilled before ``backward`` it changes the gradient, which ``detect_anomaly`` finds.
     """
 
-    __slots__ = ("_inputs", "_saved", "_stamp", "_used", "_version", "attributes")
+    __slots__ = ("_inputs", "_owner", "_saved", "_stamp", "_used", "_version", "attributes")
 
     grad: Array | None
     parents: tuple[Tensor, ...]
@@ -53,6 +57,7 @@ class Tensor(ArrayMethods):
     def _set(self, data: Array, label: str = "") -> None:
         self._data = data
         self._inputs: tuple[Any, ...] = ()
+        self._owner: Tensor | None = None
         self._saved: Any = None
         self._stamp = 0
         self._used = False
@@ -76,9 +81,13 @@ class Tensor(ArrayMethods):
     def data(self) -> Array:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The array itself. Setting it (``p.data -= step``) keeps shape and dtype, and marks older graphs stale.
 
-        Writing through it (``p.data[0] = 1``) goes unnoticed by graphs that used it, as in PyTorch.
+        Writing through it (``p.data[0] = 1``) goes unnoticed by graphs that used it, as in PyTorch. It never reaches
+        another tensor: the result of a reshape or a slice, say, gets memory of its own when its data is asked for.
         """
-        return self._data
+        data = self._data
+        if self.operation is not None and data.base is not None:
+            data = self._data = data.copy()
+        return data
 
     @data.setter
     def data(self, new: Any) -> None:
@@ -126,6 +135,11 @@ class Tensor(ArrayMethods):
             out.attributes = attributes
             out._inputs = tuple(inputs)
             out._saved = saved
+            if data.base is not None:
+                # A change of the memory that a view of a view looks at must be noticed too.
+                owner = parents[0] if parents[0]._owner is None else parents[0]._owner
+                out._owner = owner
+                stamp += owner._version
             out._stamp = stamp
         elif data.base is not None:
             # Without a graph nothing would notice that a view changes with the array it looks at.
@@ -182,7 +196,7 @@ class Tensor(ArrayMethods):
                 "backward: this part of the graph was released by backward(retain_graph=False); "
                 "run the forward computation again, or keep the graph with retain_graph=True"
             )
-        stamp = self._version
+        stamp = self._version if self._owner is None else self._version + self._owner._version
         needed: list[bool] = []
         for parent in parents:
             stamp += parent._version
@@ -205,7 +219,7 @@ class Tensor(ArrayMethods):
     def release(self) -> None:
         """Drop the links to the parents; a later backward pass through this node is an error."""
         self.operation, self.parents, self.attributes = _RELEASED, (), _NOTHING
-        self._inputs, self._saved = (), None
+        self._inputs, self._saved, self._owner = (), None, None
 
     def store(self, gradient: Array, owned: bool) -> None:
         """Add to the gradient of a leaf; an inner node shows the last pass. What is kept is never shared."""
@@ -267,8 +281,10 @@ class Tensor(ArrayMethods):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         operation = numpy_functions.UFUNC_METHODS.get((ufunc, method))
-        if operation is not None and "out" not in options:
-            return operation(*inputs, **options)
+        if operation is not None:
+            given = {name: value for name, value in options.items() if (name, value) != ("dtype", None)}
+            if given.keys() <= {"axis", "keepdims"} and (method != "__call__" or not given):
+                return operation(*inputs, **given)
         return super().__array_ufunc__(ufunc, method, *inputs, **options)
 
     def __lt__(self, other: Any) -> Tensor:
@@ -311,8 +327,7 @@ class Tensor(ArrayMethods):
             )
         if not self._data.flags.writeable:
             self._data = self._data.copy()
-        plain = tuple(map(constant, index)) if isinstance(index, tuple) else constant(index)
-        self._data[plain] = constant(value)
+        self._data[plain_index(index)] = constant(value)
         self._version += 1
 
     def __len__(self) -> int:

@@ -9,22 +9,37 @@ import numpy as np
 from tinygrad_lm.autograd import kernels, reductions, rules
 from tinygrad_lm.autograd.graph import constant
 from tinygrad_lm.autograd.kernels import check_ids
+from tinygrad_lm.autograd.value import Value
 from tinygrad_lm.nn.init import as_generator
+
+
+def _array(x: Any, name: str) -> Any:
+    """A tensor or an array as it is, and a list as an array; a single ``Value`` is none."""
+    if isinstance(x, Value):
+        raise TypeError(
+            f"{name} takes Tensors and arrays of Values, not a single Value: put several into np.array([a, b])"
+        )
+    return x if hasattr(x, "ndim") else np.asarray(x)
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """x @ weight.T + bias: x (..., in), weight (out, in), bias (out,) give (..., out)."""
+    x, weight = _array(x, "linear"), _array(weight, "linear")
+    bias = None if bias is None else _array(bias, "linear")
     return kernels.linear(x, weight) if bias is None else kernels.linear(x, weight, bias)
 
 
 def embedding(ids: Any, weight: Any) -> Any:
     """The rows of weight (n, width) at integer ids (...): (..., width)."""
+    weight = _array(weight, "embedding")
+    if weight.ndim != 2:
+        raise ValueError(f"embedding: the weight is a table (n, width), but its shape is {weight.shape}")
     return kernels.embedding(weight, ids=check_ids(ids, weight.shape[0], "embedding ids"))
 
 
 def cross_entropy(logits: Any, targets: Any) -> Any:
     """The mean over rows of -log softmax(logits)[target], in nats: logits (n, classes), integer targets (n,)."""
-    ids = np.asarray(constant(targets))
+    logits, ids = _array(logits, "cross_entropy"), np.asarray(constant(targets))
     shape = logits.shape
     if len(shape) != 2 or ids.shape != shape[:1] or not len(ids):
         raise ValueError(
@@ -36,14 +51,20 @@ def cross_entropy(logits: Any, targets: Any) -> Any:
 
 def mse_loss(x: Any, y: Any) -> Any:
     """The mean of the squared differences; the shapes must agree."""
-    if np.shape(constant(x)) != np.shape(constant(y)):
-        raise ValueError(f"mse_loss: shapes {np.shape(constant(x))} and {np.shape(constant(y))} must agree")
+    x, y = (part if isinstance(part, Value) else _array(part, "mse_loss") for part in (x, y))
+    given = [() if isinstance(part, Value) else part.shape for part in (x, y)]
+    if given[0] != given[1]:
+        raise ValueError(f"mse_loss: shapes {given[0]} and {given[1]} must agree")
     difference = x - y
-    return (difference * difference).mean()
+    squared = difference * difference
+    return squared if isinstance(squared, Value) else squared.mean()
 
 
 def layer_norm(x: Any, weight: Any, bias: Any, eps: float = 1e-5) -> Any:
     """Rows of x (..., n) with mean 0 and variance 1, times weight (n,), plus bias (n,)."""
+    x, weight, bias = (_array(part, "layer_norm") for part in (x, weight, bias))
+    if weight.ndim != 1:
+        raise ValueError(f"layer_norm: the weight has one axis, (n,), but its shape is {weight.shape}")
     if x.shape[-1:] != weight.shape:
         raise ValueError(f"layer_norm: the input's last axis must be {weight.shape[0]}, but its shape is {x.shape}")
     if bias.shape != weight.shape:
@@ -57,6 +78,9 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: Any) -> Any:
         raise ValueError(f"dropout: p is a probability from 0 to below 1, not {p}")
     if not training or p == 0:
         return x
+    if isinstance(x, Value):
+        return x * (float(as_generator(rng).random(dtype=np.float32) >= p) / (1 - float(p)))
+    x = _array(x, "dropout")
     shape: tuple[int, ...] = x.shape
     draws = as_generator(rng).random(shape, dtype=np.float32)
     kept = np.greater_equal(draws, p)
@@ -66,12 +90,12 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: Any) -> Any:
 
 def softmax(x: Any, axis: int = -1) -> Any:
     """exp(x) / sum(exp(x)) along an axis."""
-    return reductions.softmax(x, axis=axis)
+    return reductions.softmax(_array(x, "softmax"), axis=axis)
 
 
 def log_softmax(x: Any, axis: int = -1) -> Any:
     """log(softmax(x)) along an axis, without underflow."""
-    return reductions.log_softmax(x, axis=axis)
+    return reductions.log_softmax(_array(x, "log_softmax"), axis=axis)
 
 
 def one_hot(ids: Any, num_classes: int, dtype: Any = np.float32) -> np.ndarray[Any, Any]:
