@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_lm.autograd import products, reductions, shaping
 from tinygrad_lm.autograd.graph import Node, constant, snapshot
+from tinygrad_lm.autograd.methods import ArrayMethods
 from tinygrad_lm.autograd.operators import unsupported
 
 UFUNC_METHODS: dict[tuple[Any, str], Callable[..., Any]] = {
@@ -101,7 +102,7 @@ for _function, _name in {
 }.items():
 
     def _method(x: Any, *args: Any, _name: str = _name, **options: Any) -> Any:
-        return getattr(x, _name)(*args, **options)
+        return getattr(ArrayMethods, _name)(x, *args, **options)
 
     HANDLERS[_function] = _method
 
@@ -248,6 +249,13 @@ def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 @_handles(np.trace)
 def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return _diagonal(a, offset, axis1, axis2).sum(-1)
+
+
+@_handles(np.sort)
+def _sort(a: Any, axis: int | None = -1, kind: Any = None, *, stable: bool | None = None) -> Any:
+    if axis is None:
+        return _sort(a.reshape(-1))
+    return a.take_along_axis(np.argsort(constant(a), axis, kind="stable"), axis)
 
 
 @_handles(np.repeat)
