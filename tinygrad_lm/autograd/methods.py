@@ -125,7 +125,8 @@ class ArrayMethods(Operators):
         if order == np.inf:
             return self.apply(reductions.max, (self.abs(),), arguments)
         raise ValueError(
-            f"norm: ord (p) is 1, 2 or inf, not {order!r}; write (x.abs() ** p).sum() ** (1 / p) for another"
+            f"norm: the order, which comes first, is 1, 2 or inf, not {order!r}; give the axis by name, as in "
+            "x.norm(axis=0), and write (x.abs() ** p).sum() ** (1 / p) for another order"
         )
 
     def logsumexp(self, axis: Axes = None, keepdims: bool = False, *, dim: Axes = None, keepdim: bool = False) -> Self:

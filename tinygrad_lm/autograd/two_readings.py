@@ -18,7 +18,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_lm.autograd import reductions
 from tinygrad_lm.autograd.graph import Node
-from tinygrad_lm.autograd.methods import ArrayMethods, Axes, reduction
+from tinygrad_lm.autograd.methods import ArrayMethods, Axes, one_axis, reduction
 
 T = TypeVar("T")
 
@@ -49,15 +49,15 @@ def _words(word: str, positional: tuple[Any, ...], words: dict[str, Any], most: 
     unknown = words.keys() - {"axis", "keepdims", "dim", "keepdim", *others}
     if unknown:
         raise TypeError(f"{word}() got an unexpected keyword argument {min(unknown)!r}")
+    named = [words[key] for key in ("axis", "dim") if key in words]
+    if len(named) + bool(positional) > 1:
+        raise TypeError(f"{word}: give the axis once, as axis (NumPy's word) or as dim (PyTorch's)")
     torch = bool(words.keys() & {"dim", "keepdim"})
     if torch and words.keys() & {"axis", "keepdims"}:
         raise TypeError(
             f"{word}: axis and keepdims are read as NumPy reads them, dim and keepdim as PyTorch does; "
             "keep to one of the two"
         )
-    named = [words[key] for key in ("axis", "dim") if key in words]
-    if positional and named:
-        raise TypeError(f"{word}: give the axis once, as axis (NumPy's word) or as dim (PyTorch's)")
     if len(positional) > most:
         raise TypeError(f"{word} takes at most {most} arguments without a name, but {len(positional)} were given")
     return ([*positional, *named] or [None])[0], torch
@@ -119,9 +119,7 @@ class TwoReadings(ArrayMethods):
             keepdims = positional[1] if len(positional) > 1 else words.get("keepdims", False)
             return getattr(ArrayMethods, word)(self, axis, keepdims)
         if axis is None or isinstance(axis, (tuple, list)):
-            raise TypeError(
-                f"{word}(dim=) gives values and indices along one axis; for several write x.a{word}(dim=...)"
-            )
+            raise TypeError(f"{word}: values and indices are those of one dim; over several write x.a{word}(dim=...)")
         where, keepdim = normalize_axis_index(axis, self.ndim), words.get("keepdim", False)
         indices = self.plain(np.argmax if word == "max" else np.argmin, (self,), axis=where, keepdims=True)
         values = self.take_along_axis(indices, where)
@@ -218,7 +216,7 @@ class TwoReadings(ArrayMethods):
 
         ``axis`` must be of size 1, as in NumPy; a ``dim`` of another size stays, as in PyTorch.
         """
-        chosen = reduction(axis, False, dim, False)["axis"]
+        chosen = one_axis(axis, dim)
         if chosen is None:
             return super().squeeze()
         named = reductions.axes_of(self.ndim, chosen)
@@ -276,8 +274,7 @@ class TwoReadings(ArrayMethods):
 
     def argsort(self, axis: int = -1, descending: bool = False, *, dim: int | None = None, stable: bool = True) -> Self:
         """The positions that sort the elements along an axis, equal ones in their order; no gradient."""
-        where = reduction(None if axis == -1 else axis, False, dim, False)["axis"]
-        where = normalize_axis_index(-1 if where is None else where, self.ndim)
+        where = normalize_axis_index(one_axis(axis, dim, -1), self.ndim)
         return self.plain(_order, (self,), axis=where, descending=descending)
 
     def repeat(self, *repeats: Any, **axis: Any) -> Self:
