@@ -223,8 +223,8 @@ class TwoReadings(ArrayMethods):
         longer = [i for i in named if self.shape[i] != 1]
         if longer and dim is None:
             raise ValueError(
-                f"squeeze: axis {longer[0]} of shape {self.shape} is not of size 1; squeeze(dim={longer[0]}) leaves "
-                "such an axis as it is, as PyTorch does"
+                f"squeeze: axis {longer[0]} of shape {self.shape} is not of size 1, as NumPy wants it; PyTorch leaves "
+                f"such an axis as it is: write x.squeeze(dim={longer[0]})"
             )
         return self.reshape(tuple(n for i, n in enumerate(self.shape) if i not in named or n != 1))
 
