@@ -46,9 +46,9 @@ def test_zero_dimensional():
     # NumPy takes axes 0 and -1 of a number for "none": so do forward and backward.
     for name in ("sum", "max", "prod", "norm", "logsumexp"):
         x.zero_grad()
-        getattr(x, name)(0).backward()
+        getattr(x, name)(axis=0).backward()
         assert (x.grad.shape, x.grad) == ((), 1.0)
-    for f in (lambda t: t.sum(axis=1), lambda t: t.cumsum(0), lambda t: t[0]):
+    for f in (lambda t: t.sum(axis=1), lambda t: t.cumsum(1), lambda t: t[0]):
         with pytest.raises((IndexError, ValueError)):
             f(x)
     (gradient,) = slope(lambda t: t.softmax() * 3 + t.log_softmax(), 2.0)
@@ -112,7 +112,7 @@ def test_keepdims():
     for axis in (None, 0, 1, -1, (0, 2), (-1, 0), (0, 1, 2), ()):
         for name in ("sum", "mean", "max", "prod", "norm", "logsumexp", "var"):
             a, b = leaf(x), leaf(x)
-            kept, dropped = getattr(a, name)(axis, True), getattr(b, name)(axis, False)
+            kept, dropped = (getattr(t, name)(axis=axis, keepdims=keep) for t, keep in ((a, True), (b, False)))
             assert kept.ndim == 3
             v = probe(dropped.shape, 5)
             with np.errstate(**SILENT):

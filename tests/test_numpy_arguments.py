@@ -102,6 +102,7 @@ ARGUMENTS = {
     ],
     np.diagonal: [FIRSTS, (0, 1, -1), (0, -1), (1, 0)],
     np.trace: [FIRSTS, (0, 1, -1), (0, -1), (1, 0), (None,), (None,)],
+    np.sort: [FIRSTS, AXES, (None, "stable"), (None,)],
     np.repeat: [FIRSTS, (0, 2, [1, 2], np.array([1, 2, 0])), (None, 0, 1, -1, 3)],
     np.tile: [FIRSTS, (0, 2, (2,), [2, 1], (2, 1, 2), np.array([1, 2]))],
     np.atleast_1d: [FIRSTS, FIRSTS],
@@ -318,7 +319,7 @@ def test_gradients_of_what_crashed():
     np.inner(1.5, v).sum().backward()
     assert v.grad.tolist() == [1.5, 1.5]
     m = Tensor(X, requires_grad=True)
-    parts = m.split(np.int64(3), 1)
+    parts = m.split(np.int64(3), axis=1)
     assert [part.shape for part in parts] == [(2, 1)] * 3
     assert np.tensordot(m, m, (np.int64(0), np.int64(0))).shape == (3, 3)
     assert np.tile(m, np.int64(2)).shape == (2, 6)

@@ -102,7 +102,7 @@ def test_writing_a_result_into_an_array_is_refused(operate):
     [
         lambda t: np.fft.fft(t),
         lambda t: np.linalg.inv(t),
-        lambda t: np.sort(t),
+        lambda t: np.partition(t, 1),
         lambda t: np.median(t),
         lambda t: np.convolve(t, t),
         lambda t: np.unique(t),

@@ -4,6 +4,7 @@ from importlib import import_module
 from types import ModuleType
 
 from tinygrad_lm.autograd import Tensor, Value, detect_anomaly, enable_grad, grad, hessian, hvp, jacobian, no_grad
+from tinygrad_lm.autograd.remedies import of_the_package
 
 __version__ = "0.1.0"
 
@@ -27,4 +28,5 @@ def __getattr__(name: str) -> ModuleType:
     """The rooms, imported when they are first asked for: ``tinygrad_lm.nn``."""
     if name in _ROOMS:
         return import_module(f"tinygrad_lm.{name}")
-    raise AttributeError(f"module 'tinygrad_lm' has no attribute {name!r}")
+    remedy = None if name.startswith("_") else of_the_package(name)
+    raise AttributeError(f"module 'tinygrad_lm' has no attribute {name!r}" + (f": {remedy}" if remedy else ""))

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
+from tests.registry import torch_members
 from tinygrad_lm import Tensor, Value, no_grad
 from tinygrad_lm.autograd import rules
 
@@ -309,6 +310,7 @@ TENSOR_CHECKS = {
     **dict.fromkeys(("op", "operation", "parents", "requires_grad", "scope", "shape", "size"), data_and_shape),
     **dict.fromkeys(("apply", "backward", "plain", "pull", "release", "seed", "store"), machinery),
     **dict.fromkeys(("requires_grad_", "zero_grad"), switches),
+    **torch_members.CHECKS,
     "detach": detaches,
     "wrap": wraps,
 }

@@ -98,32 +98,37 @@ def axis_refusals(name, *, needs_elements=False):
     call = methodcaller
     x = np.ones((2, 3))
     found = [
-        Refusal(lambda: call(name, 2)(Tensor(x)), np.exceptions.AxisError, "out of bounds"),
-        Refusal(lambda: call(name, -3)(Tensor(x)), np.exceptions.AxisError, "out of bounds"),
-        Refusal(lambda: call(name, (0, 0))(Tensor(x)), ValueError, "duplicate"),
-        Refusal(lambda: call(name, (1, -1))(Tensor(x)), ValueError, "duplicate"),
-        Refusal(lambda: call(name, 0.5)(Tensor(x)), TypeError),
+        Refusal(lambda: call(name, axis=2)(Tensor(x)), np.exceptions.AxisError, "out of bounds"),
+        Refusal(lambda: call(name, axis=-3)(Tensor(x)), np.exceptions.AxisError, "out of bounds"),
+        Refusal(lambda: call(name, axis=(0, 0))(Tensor(x)), ValueError, "duplicate"),
+        Refusal(lambda: call(name, axis=(1, -1))(Tensor(x)), ValueError, "duplicate"),
+        Refusal(lambda: call(name, axis=0.5)(Tensor(x)), TypeError),
         Refusal(lambda: call(name, axes=0)(Tensor(x)), TypeError, "axes"),
-        Refusal(lambda: call(name, 0, dim=1)(Tensor(x)), TypeError, "once"),
+        Refusal(lambda: call(name, axis=0, dim=1)(Tensor(x)), TypeError, "once"),
+        Refusal(lambda: call(name, dim=())(Tensor(x)), TypeError),
     ]
     if needs_elements:
         found.append(Refusal(lambda: call(name)(Tensor(np.ones((0, 2)))), ValueError))
     return tuple(found)
 
 
-def reducing(name, reference, cases, *, operation=None, numpy=(), method=True, kinks=(), refusals=(), extra=None):
+def reducing(name, reference, cases, *, operation=None, numpy=(), torch=None, kinks=(), refusals=(), extra=None):
     """The row of a reduction: by operation, by method in NumPy's and in PyTorch's words, by NumPy's functions."""
     operation = operation or getattr(reductions, name)
+    torch = torch or name
 
-    def torch_words(x, axis=None, keepdims=False, **options):
-        return getattr(x, name)(dim=list(axis) if isinstance(axis, tuple) else axis, keepdim=keepdims, **options)
+    def torch_words(x, axis=None, keepdims=False, ddof=None):
+        correction = {"correction": ddof or 0} if name in ("std", "var") else {}
+        if axis == ():
+            return getattr(x, torch)(axis=axis, keepdims=keepdims, **correction)
+        return getattr(x, torch)(dim=list(axis) if isinstance(axis, tuple) else axis, keepdim=keepdims, **correction)
 
     return Row(
         name=name,
         spellings={
             f"Tensor.{name}": methodcaller_of(name),
             operation_name(operation): operation,
-            f"Tensor.{name}(dim=)": torch_words,
+            f"Tensor.{torch}(dim=)": torch_words,
         }
         | {f"np.{f.__name__}" if f is not np.linalg.norm else "np.linalg.norm": f for f in numpy}
         | (extra or {}),
@@ -189,7 +194,8 @@ ROWS = (
         kinks=(Kink(([0.0, 0.0],), 0.0, ([0.0, 0.0],)), Kink(([-3.0, 4.0],), 5.0, ([-0.6, 0.8],))),
         refusals=(
             *axis_refusals("norm"),
-            Refusal(lambda: Tensor([1.0]).norm(ord=3), ValueError, "ord"),
+            Refusal(lambda: Tensor([1.0]).norm(ord=3), ValueError, "order"),
+            Refusal(lambda: Tensor([1.0]).norm((0,)), ValueError, "x.norm(axis=0)"),
             Refusal(lambda: np.linalg.norm(Tensor(np.ones((2, 2))), 1), TypeError, "matrix"),
             Refusal(lambda: np.linalg.norm(Tensor(np.ones((2, 2))), 2, (0, 1)), TypeError, "Frobenius"),
         ),
@@ -198,7 +204,8 @@ ROWS = (
     Row(
         name="norm of order 1",
         spellings={
-            "Tensor.norm(ord=1)": lambda x, axis=None, keepdims=False: x.norm(axis, keepdims, ord=1),
+            "Tensor.norm(ord=1)": lambda x, axis=None, keepdims=False: x.norm(1, axis, keepdims),
+            "Tensor.norm(p=1)": lambda x, axis=None, keepdims=False: x.norm(axis=axis, keepdims=keepdims, p=1),
         },
         reference=lambda x, axis=None, keepdims=False: np.sum(absolute(x), axis=axis, keepdims=keepdims),
         cases=reductions_of(nonzero),
@@ -207,7 +214,7 @@ ROWS = (
     ),
     Row(
         name="norm of order inf",
-        spellings={"Tensor.norm(ord=inf)": lambda x, axis=None, keepdims=False: x.norm(axis, keepdims, ord=np.inf)},
+        spellings={"Tensor.norm(ord=inf)": lambda x, axis=None, keepdims=False: x.norm(np.inf, axis, keepdims)},
         reference=lambda x, axis=None, keepdims=False: largest(absolute(x), axis, keepdims),
         cases=reductions_of(lambda rng, shape: distinct(rng, shape) + 0.02, empty=False),
         operations=(rules.abs, reductions.max),
@@ -218,6 +225,7 @@ ROWS = (
         largest,
         reductions_of(distinct, empty=False),
         numpy=(np.max, np.amax),
+        torch="amax",
         extra={"np.maximum.reduce": ufunc_reduce(np.maximum)},
         kinks=(
             Kink(([1.0, 3.0, 3.0],), 3.0, ([0.0, 0.5, 0.5],)),
@@ -233,6 +241,7 @@ ROWS = (
         smallest,
         reductions_of(distinct, empty=False),
         numpy=(np.min, np.amin),
+        torch="amin",
         extra={"np.minimum.reduce": ufunc_reduce(np.minimum)},
         kinks=(
             Kink(([1.0, 1.0, 3.0],), 1.0, ([0.5, 0.5, 0.0],)),

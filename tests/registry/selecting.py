@@ -23,6 +23,11 @@ def to_split(draw, shape):
     return {"sections": sections, "axis": axis, "part": draw(st.integers(0, parts - 1))}
 
 
+def sizes(x, sections, axis):
+    """PyTorch's sizes for NumPy's sections."""
+    return [part.shape[axis] for part in np.split(np.empty(x.shape), sections, axis)]
+
+
 def along_axis(draw, shape):
     axis = draw(st.integers(-len(shape), len(shape) - 1))
     ids = [1 if draw(st.integers(0, 3)) == 0 else n for n in shape]
@@ -150,13 +155,19 @@ ROWS = (
         lambda x, sections, axis, part: np.split(x, sections, axis)[part],
         case_of(shapes(min_dims=1), to_split),
         {
-            "Tensor.split": lambda x, sections, axis, part: x.split(sections, axis)[part],
+            "Tensor.split": lambda x, sections, axis, part: x.split(sections, axis=axis)[part],
+            "Tensor.split(dim=)": lambda x, sections, axis, part: x.split(sizes(x, sections, axis), dim=axis)[part],
             "np.split": lambda x, sections, axis, part: np.split(x, sections, axis)[part],
         },
         operations=(shaping.getitem,),
         refusals=(
-            refuses(lambda: ONES.split(2, 1), "equal parts"),
+            refuses(lambda: ONES.split(2, axis=1), "equal parts"),
             refuses(lambda: ONES.split(0), "equal parts"),
+            refuses(lambda: ONES.split(2, 1), "x.split(2, dim=1)", TypeError),
+            refuses(lambda: ONES.split([1], 1), "x.split([1], axis=1)", TypeError),
+            refuses(lambda: ONES.split(0, dim=1), "at least 1"),
+            refuses(lambda: ONES.split([1, 1], dim=1), "add up to the 3"),
+            refuses(lambda: ONES.split(1, axis=0, dim=0), "once", TypeError),
             refuses(lambda: ONES.split(1, 2), "out of bounds", AXIS_ERROR),
         ),
     ),
@@ -201,7 +212,7 @@ ROWS = (
         "copy",
         np.copy,
         case_of(shapes()),
-        {"np.copy": np.copy},
+        {"np.copy": np.copy, "Tensor.clone": lambda x: x.clone()},
         operations=(shaping.getitem,),
     ),
     moving(
@@ -247,6 +258,30 @@ ROWS = (
         {"np.trace": np.trace},
         operations=(shaping.getitem,),
     ),
-    moving("repeat", np.repeat, case_of(shapes(), to_repeat), {"np.repeat": np.repeat}, operations=(shaping.getitem,)),
-    moving("tile", np.tile, case_of(shapes(max_dims=2), to_tile), {"np.tile": np.tile}),
+    moving(
+        "repeat",
+        np.repeat,
+        case_of(shapes(), to_repeat),
+        {
+            "np.repeat": np.repeat,
+            "Tensor.repeat": lambda x, repeats, axis: x.repeat(repeats, axis=axis),
+            "Tensor.repeat_interleave": lambda x, repeats, axis: x.repeat_interleave(repeats, axis),
+        },
+        operations=(shaping.getitem,),
+        refusals=(
+            refuses(lambda: ONES.repeat(2), "x.tile(2)", TypeError),
+            refuses(lambda: ONES.repeat(2, 1), "x.repeat(2, axis=1)", TypeError),
+            refuses(lambda: ONES.repeat(2, dim=1), "x.tile(2)", TypeError),
+        ),
+    ),
+    moving(
+        "tile",
+        np.tile,
+        case_of(shapes(max_dims=2), to_tile),
+        {
+            "np.tile": np.tile,
+            "Tensor.tile": lambda x, reps: x.tile(reps),
+            "Tensor.tile(*reps)": lambda x, reps: x.tile(*np.atleast_1d(np.array(reps, int)).tolist()),
+        },
+    ),
 )

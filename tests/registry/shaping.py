@@ -80,6 +80,12 @@ def larger_shape(draw, shape):
     return {"shape": (*draw(st.sampled_from([(), (2,), (1,), (3, 1)])), *grown)}
 
 
+def kept(x, shape):
+    """The shape with -1 for the axes that stay as they are."""
+    new = len(shape) - x.ndim
+    return tuple(-1 if i >= new and n == x.shape[i - new] else n for i, n in enumerate(shape))
+
+
 def to_roll(draw, shape):
     shift = st.integers(-4, 4)
     chosen = draw(axes(len(shape)))
@@ -124,6 +130,8 @@ ROWS = (
         {
             "Tensor.reshape": lambda x, shape: x.reshape(shape),
             "Tensor.reshape(*shape)": lambda x, shape: x.reshape(*shape),
+            "Tensor.view": lambda x, shape: x.view(*shape),
+            "Tensor.view_as": lambda x, shape: x.view_as(x.data.reshape(shape)),
             "shaping.reshape": shaping.reshape,
             "np.reshape": np.reshape,
         },
@@ -133,20 +141,26 @@ ROWS = (
             refuses(lambda: ONES.reshape(4), "reshape"),
             refuses(lambda: ONES.reshape(0, -1)),
             refuses(lambda: ONES.reshape(2.5), error=TypeError),
+            refuses(lambda: ONES.view(np.float32), "x.astype(dtype)", TypeError),
+            refuses(lambda: ONES.view("float32"), "x.astype(dtype)", TypeError),
+            refuses(lambda: ONES.view(), "a shape", TypeError),
         ),
     ),
     moving(
         "ravel",
         np.ravel,
         case_of(shapes()),
-        {"np.ravel": np.ravel, "Tensor.flatten()": lambda x: x.flatten()},
+        {"np.ravel": np.ravel, "Tensor.flatten()": lambda x: x.flatten(), "Tensor.ravel": lambda x: x.ravel()},
         operations=(shaping.reshape,),
     ),
     moving(
         "flatten",
         flatten_reference,
         case_of(shapes(min_dims=1), to_flatten),
-        {"Tensor.flatten": lambda x, start_axis, end_axis: x.flatten(start_axis, end_axis)},
+        {
+            "Tensor.flatten": lambda x, start_axis, end_axis: x.flatten(start_axis, end_axis),
+            "Tensor.flatten(dim=)": lambda x, start_axis, end_axis: x.flatten(start_dim=start_axis, end_dim=end_axis),
+        },
         operations=(shaping.reshape,),
         refusals=(
             refuses(lambda: ONES.flatten(1, 0), "behind"),
@@ -159,8 +173,9 @@ ROWS = (
         case_of(shapes(), order_of_axes),
         {
             "Tensor.transpose": lambda x, axes: x.transpose(axes),
-            "Tensor.transpose(*axes)": lambda x, axes: x.transpose(*axes) if axes else x.transpose(),
+            "Tensor.transpose(*axes)": lambda x, axes: x.transpose(*axes) if len(axes) > 2 else x.transpose(list(axes)),
             "Tensor.permute": lambda x, axes: x.permute(*axes) if axes else x.permute(),
+            "Tensor.permute(dims=)": lambda x, axes: x.permute(dims=axes),
             "shaping.transpose": shaping.transpose,
             "np.transpose": np.transpose,
         },
@@ -169,6 +184,11 @@ ROWS = (
             refuses(lambda: ONES.transpose(0), "name each axis"),
             refuses(lambda: ONES.transpose(0, 0), "repeated"),
             refuses(lambda: ONES.transpose(0, 2), "out of bounds", AXIS_ERROR),
+            refuses(lambda: ONES.transpose(0, 1), "x.permute(0, 1)", TypeError),
+            refuses(lambda: ONES.transpose(-2, -1), "x.swapaxes(-2, -1)", TypeError),
+            refuses(lambda: ONES.transpose(dim0=0), "dim1", TypeError),
+            refuses(lambda: Tensor(np.ones((1, 2, 3))).permute(0, 1), "name each axis"),
+            refuses(lambda: Tensor(np.ones((1, 2, 3))).t(), "at most two axes"),
         ),
     ),
     moving(
@@ -194,7 +214,14 @@ ROWS = (
         "swapaxes",
         np.swapaxes,
         case_of(shapes(min_dims=1), two_axes),
-        {"Tensor.swapaxes": lambda x, axis1, axis2: x.swapaxes(axis1, axis2), "np.swapaxes": np.swapaxes},
+        {
+            "Tensor.swapaxes": lambda x, axis1, axis2: x.swapaxes(axis1, axis2),
+            "np.swapaxes": np.swapaxes,
+            "Tensor.transpose(dim0=)": lambda x, axis1, axis2: x.transpose(dim0=axis1, dim1=axis2),
+            "Tensor.transpose(dim0, dim1)": lambda x, axis1, axis2: (
+                x.transpose(axis1, axis2) if x.ndim > 2 else x.swapaxes(axis1, axis2)
+            ),
+        },
         operations=(shaping.transpose,),
         refusals=(refuses(lambda: ONES.swapaxes(0, 2), "out of bounds", AXIS_ERROR),),
     ),
@@ -221,7 +248,8 @@ ROWS = (
         },
         operations=(shaping.reshape,),
         refusals=(
-            refuses(lambda: ONES.squeeze(0)),
+            refuses(lambda: ONES.squeeze(0), "squeeze(dim=0)"),
+            refuses(lambda: np.squeeze(ONES, 0)),
             refuses(lambda: ONES.squeeze(2), "out of bounds", AXIS_ERROR),
             refuses(lambda: ONES.squeeze(dims=0), "dims", TypeError),
         ),
@@ -251,6 +279,8 @@ ROWS = (
         {
             "Tensor.broadcast_to": lambda x, shape: x.broadcast_to(shape),
             "Tensor.broadcast_to(*shape)": lambda x, shape: x.broadcast_to(*shape),
+            "Tensor.expand": lambda x, shape: x.expand(kept(x, shape)),
+            "Tensor.expand_as": lambda x, shape: x.expand_as(np.empty(shape)),
             "shaping.broadcast_to": shaping.broadcast_to,
             "np.broadcast_to": np.broadcast_to,
         },
@@ -261,7 +291,12 @@ ROWS = (
         "flip",
         np.flip,
         case_of(shapes(), lambda draw, shape: {"axis": draw(axes(len(shape)))}),
-        {"Tensor.flip": lambda x, axis: x.flip(axis), "shaping.flip": shaping.flip, "np.flip": np.flip},
+        {
+            "Tensor.flip": lambda x, axis: x.flip(axis),
+            "Tensor.flip(dims=)": lambda x, axis: x.flip(dims=axis) if axis != () else x.flip(axis),
+            "shaping.flip": shaping.flip,
+            "np.flip": np.flip,
+        },
         operations=(shaping.flip,),
         refusals=(refuses(lambda: ONES.flip(2), "out of bounds", AXIS_ERROR), refuses(lambda: ONES.flip((0, 0)), "")),
     ),
@@ -271,6 +306,7 @@ ROWS = (
         case_of(shapes(), to_roll),
         {
             "Tensor.roll": lambda x, shift, axis: x.roll(shift, axis),
+            "Tensor.roll(dims=)": lambda x, shift, axis: x.roll(shift, dims=axis),
             "shaping.roll": shaping.roll,
             "np.roll": np.roll,
         },
@@ -300,6 +336,7 @@ ROWS = (
             case_of(shapes(min_dims=2), lambda draw, shape: {"k": draw(st.integers(-3, 3))}),
             {
                 f"Tensor.{name}": lambda x, k, name=name: getattr(x, name)(k),
+                f"Tensor.{name}(diagonal=)": lambda x, k, name=name: getattr(x, name)(diagonal=k),
                 f"shaping.{name}": getattr(shaping, name),
                 f"np.{name}": getattr(np, name),
             },

@@ -20,23 +20,22 @@ from tinygrad_lm.autograd.operators import Operators
 from tinygrad_lm.autograd.recorded import plain_index, snapshot, whole
 from tinygrad_lm.autograd.reductions import Axis
 
+Axes = Axis | list[int]
 
-def _reduction(axis: Axis, keepdims: bool, torch: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a reduction, in NumPy's words or, as PyTorch users type them, ``dim`` and ``keepdim``."""
-    if type(keepdims) is not bool:
-        keepdims = _flag(keepdims)
-    if not torch:
-        return {"axis": whole(axis), "keepdims": keepdims}
-    unknown = set(torch) - {"dim", "keepdim"}
-    if unknown:
-        raise TypeError(f"unexpected argument {sorted(unknown)[0]!r}; a reduction takes axis (or dim) and keepdims")
-    if "dim" in torch and axis is not None:
-        raise TypeError("give the axis once: as axis (NumPy's word) or as dim (PyTorch's)")
-    return {"axis": whole(torch.get("dim", axis)), "keepdims": _flag(torch.get("keepdim", keepdims))}
+
+def reduction(axis: Axes, keepdims: bool, dim: Axes, keepdim: bool) -> dict[str, Any]:
+    """The arguments of a reduction, given in NumPy's words or in PyTorch's, ``dim`` and ``keepdim``."""
+    if dim is not None:
+        if axis is not None:
+            raise TypeError("give the axis once: as axis (NumPy's word) or as dim (PyTorch's)")
+        if isinstance(dim, (tuple, list)) and not dim:
+            raise TypeError("dim=() is every axis to most of PyTorch and none to NumPy: leave it out, or write axis=()")
+        axis = dim
+    return {"axis": whole(axis), "keepdims": _flag(keepdims) or _flag(keepdim)}
 
 
 def _flag(keepdims: Any) -> bool:
-    if isinstance(keepdims, (int, np.bool)):
+    if isinstance(keepdims, (bool, int, np.bool)):
         return bool(keepdims)
     raise TypeError(
         f"keepdims is True or False, not {keepdims!r}; behind the axis a reduction takes keepdims (NumPy's dtype has "
@@ -44,11 +43,19 @@ def _flag(keepdims: Any) -> bool:
     )
 
 
-def _single_axis(axis: Any, torch: dict[str, Any]) -> Any:
-    unknown = set(torch) - {"dim"}
-    if unknown:
-        raise TypeError(f"unexpected argument {sorted(unknown)[0]!r}; the axis is given as axis or dim")
-    return whole(torch.get("dim", axis))
+def one_axis(axis: Any, dim: Any, default: int | None = None) -> Any:
+    """The axis given as ``axis`` or as ``dim``; ``default`` is what ``axis`` is where it is not given."""
+    if dim is None:
+        return whole(axis)
+    if axis != default:
+        raise TypeError("give the axis once: as axis (NumPy's word) or as dim (PyTorch's)")
+    return whole(dim)
+
+
+def as_shape(sizes: tuple[Any, ...]) -> tuple[int, ...]:
+    """Whole numbers given one by one, or as one sequence or array."""
+    numbers = whole(sizes[0]) if len(sizes) == 1 else whole(sizes)
+    return numbers if isinstance(numbers, tuple) else (numbers,)
 
 
 class ArrayMethods(Operators):
@@ -78,60 +85,76 @@ class ArrayMethods(Operators):
         """The type of the elements."""
         return self._data.dtype
 
-    def sum(self, axis: Axis = None, keepdims: bool = False, **torch: Any) -> Self:
+    def sum(self, axis: Axes = None, keepdims: bool = False, *, dim: Axes = None, keepdim: bool = False) -> Self:
         """The sum over one axis, several, or all."""
-        return self.apply(reductions.sum, (self,), _reduction(axis, keepdims, torch))
+        return self.apply(reductions.sum, (self,), reduction(axis, keepdims, dim, keepdim))
 
-    def mean(self, axis: Axis = None, keepdims: bool = False, **torch: Any) -> Self:
+    def mean(self, axis: Axes = None, keepdims: bool = False, *, dim: Axes = None, keepdim: bool = False) -> Self:
         """The mean over one axis, several, or all."""
-        return self.apply(reductions.mean, (self,), _reduction(axis, keepdims, torch))
+        return self.apply(reductions.mean, (self,), reduction(axis, keepdims, dim, keepdim))
 
-    def var(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0, **torch: Any) -> Self:
-        """The variance; divided by n - ddof (NumPy's ddof = 0; PyTorch's default is 1)."""
-        return self.apply(reductions.var, (self,), {**_reduction(axis, keepdims, torch), "ddof": ddof})
+    def var(self, axis: Axes = None, keepdims: bool = False, ddof: float = 0) -> Self:
+        """The variance; divided by n - ddof (NumPy's ddof is 0)."""
+        return self.apply(reductions.var, (self,), {**reduction(axis, keepdims, None, False), "ddof": ddof})
 
-    def std(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0, **torch: Any) -> Self:
+    def std(self, axis: Axes = None, keepdims: bool = False, ddof: float = 0) -> Self:
         """The standard deviation; gradient 0 where all elements are equal."""
-        return self.apply(reductions.std, (self,), {**_reduction(axis, keepdims, torch), "ddof": ddof})
+        return self.apply(reductions.std, (self,), {**reduction(axis, keepdims, None, False), "ddof": ddof})
 
-    def max(self, axis: Axis = None, keepdims: bool = False, **torch: Any) -> Self:
+    def max(self, axis: Axes = None, keepdims: bool = False) -> Self:
         """The largest element; k tied ones get 1/k of the gradient each."""
-        return self.apply(reductions.max, (self,), _reduction(axis, keepdims, torch))
+        return self.apply(reductions.max, (self,), reduction(axis, keepdims, None, False))
 
-    def min(self, axis: Axis = None, keepdims: bool = False, **torch: Any) -> Self:
+    def min(self, axis: Axes = None, keepdims: bool = False) -> Self:
         """The smallest element; k tied ones get 1/k of the gradient each."""
-        return self.apply(reductions.min, (self,), _reduction(axis, keepdims, torch))
+        return self.apply(reductions.min, (self,), reduction(axis, keepdims, None, False))
 
-    def prod(self, axis: Axis = None, keepdims: bool = False, **torch: Any) -> Self:
+    def prod(self, axis: Axes = None, keepdims: bool = False, *, dim: Axes = None, keepdim: bool = False) -> Self:
         """The product; the gradient is right at zeros too."""
-        return self.apply(kernels.prod, (self,), _reduction(axis, keepdims, torch))
+        return self.apply(kernels.prod, (self,), reduction(axis, keepdims, dim, keepdim))
 
-    def norm(self, axis: Axis = None, keepdims: bool = False, ord: float = 2, **torch: Any) -> Self:
-        """The vector norm over axes (all by default) of order 1, 2 or inf; gradient 0 at 0."""
-        arguments = _reduction(axis, keepdims, torch)
-        if ord == 2:
+    def norm(
+        self,
+        p: float | str = 2,
+        axis: Axes = None,
+        keepdims: bool = False,
+        *,
+        ord: float | None = None,
+        dim: Axes = None,
+        keepdim: bool = False,
+    ) -> Self:
+        """The vector norm of order 1, 2 or inf over axes (all by default); gradient 0 at 0.
+
+        The order comes first, as in ``np.linalg.norm`` (which calls it ``ord``) and in PyTorch (``p``).
+        """
+        arguments = reduction(axis, keepdims, dim, keepdim)
+        order = p if ord is None else ord
+        if order in (2, "fro"):
             return self.apply(reductions.norm, (self,), arguments)
-        if ord == 1:
+        if order == 1:
             return self.abs().sum(**arguments)
-        if ord == np.inf:
-            return self.abs().max(**arguments)
-        raise ValueError(f"norm: ord is 1, 2 or inf, not {ord!r}; write (x.abs() ** p).sum() ** (1 / p) for another")
+        if order == np.inf:
+            return self.apply(reductions.max, (self.abs(),), arguments)
+        raise ValueError(
+            f"norm: the order, which comes first, is 1, 2 or inf, not {order!r}; give the axis by name, as in "
+            "x.norm(axis=0), and write (x.abs() ** p).sum() ** (1 / p) for another order"
+        )
 
-    def logsumexp(self, axis: Axis = None, keepdims: bool = False, **torch: Any) -> Self:
+    def logsumexp(self, axis: Axes = None, keepdims: bool = False, *, dim: Axes = None, keepdim: bool = False) -> Self:
         """log(sum(exp(x))) without overflow; -inf with gradient 0 where all elements are -inf."""
-        return self.apply(reductions.logsumexp, (self,), _reduction(axis, keepdims, torch))
+        return self.apply(reductions.logsumexp, (self,), reduction(axis, keepdims, dim, keepdim))
 
-    def softmax(self, axis: int = -1, **torch: Any) -> Self:
+    def softmax(self, axis: int = -1, *, dim: int | None = None) -> Self:
         """exp(x) / sum(exp(x)) along an axis."""
-        return self.apply(reductions.softmax, (self,), {"axis": _single_axis(axis, torch)})
+        return self.apply(reductions.softmax, (self,), {"axis": one_axis(axis, dim, -1)})
 
-    def log_softmax(self, axis: int = -1, **torch: Any) -> Self:
+    def log_softmax(self, axis: int = -1, *, dim: int | None = None) -> Self:
         """log(softmax(x)) along an axis, also where the softmax would underflow."""
-        return self.apply(reductions.log_softmax, (self,), {"axis": _single_axis(axis, torch)})
+        return self.apply(reductions.log_softmax, (self,), {"axis": one_axis(axis, dim, -1)})
 
-    def cumsum(self, axis: int | None = None, **torch: Any) -> Self:
+    def cumsum(self, axis: int | None = None, *, dim: int | None = None) -> Self:
         """The running sum along an axis; of all elements in C order without one."""
-        along = _single_axis(axis, torch)
+        along = one_axis(axis, dim)
         if along is None or (self.ndim == 0 and along in (0, -1)):
             return self.reshape(-1).cumsum(0)
         return self.apply(reductions.cumsum, (self,), {"axis": normalize_axis_index(along, self.ndim)})
@@ -148,10 +171,13 @@ class ArrayMethods(Operators):
 
     def reshape(self, *shape: Any) -> Self:
         """The elements in another shape; one size may be -1."""
-        return self.apply(shaping.reshape, (self,), {"shape": _several(shape)})
+        return self.apply(shaping.reshape, (self,), {"shape": as_shape(shape)})
 
-    def flatten(self, start_axis: int = 0, end_axis: int = -1) -> Self:
+    def flatten(
+        self, start_axis: int = 0, end_axis: int = -1, *, start_dim: int | None = None, end_dim: int | None = None
+    ) -> Self:
         """The axes from start to end, both included, joined into one."""
+        start_axis, end_axis = one_axis(start_axis, start_dim, 0), one_axis(end_axis, end_dim, -1)
         if self.ndim == 0:
             return self.reshape(1)
         start, end = normalize_axis_index(start_axis, self.ndim), normalize_axis_index(end_axis, self.ndim)
@@ -162,7 +188,7 @@ class ArrayMethods(Operators):
 
     def transpose(self, *axes: Any) -> Self:
         """The axes in the order given, reversed without one (NumPy's meaning; to swap two, use ``swapaxes``)."""
-        wanted = _several(axes) or tuple(reversed(range(self.ndim)))
+        wanted = as_shape(axes) or tuple(reversed(range(self.ndim)))
         if len(wanted) != self.ndim:
             raise ValueError(
                 f"transpose: {len(wanted)} axes were given for a shape of {self.ndim}, {self.shape}; name each axis "
@@ -170,9 +196,10 @@ class ArrayMethods(Operators):
             )
         return self.apply(shaping.transpose, (self,), {"axes": wanted})
 
-    def permute(self, *axes: Any) -> Self:
+    def permute(self, *axes: Any, dims: Sequence[int] | None = None) -> Self:
         """The axes in the order given."""
-        return self.transpose(*axes)
+        ordered: Any = ArrayMethods.transpose(self, *(axes if dims is None else (tuple(dims),)))
+        return ordered
 
     @property
     def T(self) -> Self:
@@ -191,17 +218,17 @@ class ArrayMethods(Operators):
         order[first], order[second] = second, first
         return self.apply(shaping.transpose, (self,), {"axes": tuple(order)})
 
-    def squeeze(self, axis: Axis = None, **torch: Any) -> Self:
+    def squeeze(self, axis: Axes = None) -> Self:
         """Without the axes of size 1, or without those named, which must be of size 1."""
-        return self.reshape(np.squeeze(self._data, axis=_single_axis(axis, torch)).shape)
+        return self.reshape(np.squeeze(self._data, axis=whole(axis)).shape)
 
-    def unsqueeze(self, axis: int = 0, **torch: Any) -> Self:
+    def unsqueeze(self, axis: int = 0, *, dim: int | None = None) -> Self:
         """With a new axis of size 1 at a position."""
-        return self.reshape(np.expand_dims(self._data, _single_axis(axis, torch)).shape)
+        return self.reshape(np.expand_dims(self._data, one_axis(axis, dim, 0)).shape)
 
     def broadcast_to(self, *shape: Any) -> Self:
         """The elements repeated to fill a larger shape, by NumPy's rules."""
-        return self.apply(shaping.broadcast_to, (self,), {"shape": _several(shape)})
+        return self.apply(shaping.broadcast_to, (self,), {"shape": as_shape(shape)})
 
     def split(self, sections: int | Sequence[int], axis: int = 0) -> list[Self]:
         """Parts along an axis: that many equal ones, or cut before the given positions (as ``np.split``)."""
@@ -217,26 +244,27 @@ class ArrayMethods(Operators):
         before = (slice(None),) * where
         return [self[(*before, slice(a, b))] for a, b in pairwise(cuts)]
 
-    def flip(self, axis: Axis = None) -> Self:
+    def flip(self, axis: Any = None, *more: int, dims: Axes = None) -> Self:
         """The elements in reverse order along axes, all by default."""
-        return self.apply(shaping.flip, (self,), {"axis": whole(axis)})
+        chosen = reduction((axis, *more) if more else axis, False, dims, False)["axis"]
+        return self.apply(shaping.flip, (self,), {"axis": chosen})
 
-    def roll(self, shift: int | tuple[int, ...], axis: Axis = None) -> Self:
+    def roll(self, shift: int | tuple[int, ...], axis: Axis = None, *, dims: Axis = None) -> Self:
         """The elements shifted along an axis, the last coming first."""
-        return self.apply(shaping.roll, (self,), {"shift": whole(shift), "axis": whole(axis)})
+        return self.apply(shaping.roll, (self,), {"shift": whole(shift), "axis": one_axis(axis, dims)})
 
     def pad(self, widths: Any, value: float = 0) -> Self:
         """A border of a constant; widths as ``np.pad`` takes them: n, (before, after), or one pair an axis."""
         pairs = np.broadcast_to(np.asarray(widths), (self.ndim, 2)).tolist()
         return self.apply(shaping.pad, (self,), {"widths": tuple((a, b) for a, b in pairs), "value": value})
 
-    def tril(self, k: int = 0) -> Self:
+    def tril(self, k: int = 0, *, diagonal: int = 0) -> Self:
         """The lower triangle of the last two axes, zero above the k-th diagonal; of a row, n by n with rows alike."""
-        return self.apply(shaping.tril, (self,), {"k": self._diagonal(k)})
+        return self.apply(shaping.tril, (self,), {"k": self._diagonal(k or diagonal)})
 
-    def triu(self, k: int = 0) -> Self:
+    def triu(self, k: int = 0, *, diagonal: int = 0) -> Self:
         """The upper triangle of the last two axes, zero below the k-th diagonal; of a row, n by n with rows alike."""
-        return self.apply(shaping.triu, (self,), {"k": self._diagonal(k)})
+        return self.apply(shaping.triu, (self,), {"k": self._diagonal(k or diagonal)})
 
     def _diagonal(self, k: Any) -> int:
         if self.ndim == 0:
@@ -271,29 +299,27 @@ class ArrayMethods(Operators):
     def __getitem__(self, index: Any) -> Self:
         return self.apply(shaping.getitem, (self,), {"index": plain_index(index)})
 
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Self:
+    def argmax(
+        self, axis: int | None = None, keepdims: bool = False, *, dim: int | None = None, keepdim: bool = False
+    ) -> Self:
         """The position of the largest element, the first of ties; no gradient."""
-        return self.plain(np.argmax, (self,), axis=axis, keepdims=keepdims)
+        return self.plain(np.argmax, (self,), **reduction(axis, keepdims, dim, keepdim))
 
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Self:
+    def argmin(
+        self, axis: int | None = None, keepdims: bool = False, *, dim: int | None = None, keepdim: bool = False
+    ) -> Self:
         """The position of the smallest element, the first of ties; no gradient."""
-        return self.plain(np.argmin, (self,), axis=axis, keepdims=keepdims)
+        return self.plain(np.argmin, (self,), **reduction(axis, keepdims, dim, keepdim))
 
-    def all(self, axis: Axis = None, keepdims: bool = False) -> Self:
+    def all(self, axis: Axes = None, keepdims: bool = False, *, dim: Axes = None, keepdim: bool = False) -> Self:
         """Whether every element is true (not zero); no gradient."""
-        return self.plain(np.all, (self,), axis=axis, keepdims=keepdims)
+        return self.plain(np.all, (self,), **reduction(axis, keepdims, dim, keepdim))
 
-    def any(self, axis: Axis = None, keepdims: bool = False) -> Self:
+    def any(self, axis: Axes = None, keepdims: bool = False, *, dim: Axes = None, keepdim: bool = False) -> Self:
         """Whether some element is true (not zero); no gradient."""
-        return self.plain(np.any, (self,), axis=axis, keepdims=keepdims)
+        return self.plain(np.any, (self,), **reduction(axis, keepdims, dim, keepdim))
 
     @classmethod
     def plain(cls, function: Any, inputs: tuple[Any, ...], **options: Any) -> Any:
         """The result of a function without gradient, on the operands' data."""
         raise NotImplementedError
-
-
-def _several(given: tuple[Any, ...]) -> tuple[int, ...]:
-    """Whole numbers given one by one, or as one sequence or array."""
-    numbers = whole(given[0]) if len(given) == 1 else whole(given)
-    return numbers if isinstance(numbers, tuple) else (numbers,)

@@ -14,6 +14,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tinygrad_lm.autograd import products, rules, shaping
 from tinygrad_lm.autograd.graph import Node, constant
+from tinygrad_lm.autograd.methods import ArrayMethods
 from tinygrad_lm.autograd.operators import bounds, unsupported
 from tinygrad_lm.autograd.recorded import positions, snapshot, whole
 
@@ -111,7 +112,8 @@ def _method(functions: tuple[Any, ...], name: str, names: str, **fixed: Any) -> 
     def handler(**options: Any) -> Any:
         x = options.pop(first)
         if isinstance(x, Node):
-            return getattr(x, name)(**options)
+            # The method that reads the words as NumPy does, where PyTorch's are read too.
+            return getattr(ArrayMethods, name)(x, **options)
         # Only what selects is a tensor: there is no gradient.
         return functions[0](_plain(x), **{key: _plain(value) for key, value in options.items()})
 
@@ -150,7 +152,9 @@ def _split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
     ary, sections = _tensor(ary), whole(indices_or_sections)
     if sections == 0:
         raise ValueError("np.split makes one part or more, not 0")
-    return np.split(ary, sections, whole(axis)) if isinstance(ary, np.ndarray) else ary.split(sections, axis)
+    if isinstance(ary, np.ndarray):
+        return np.split(ary, sections, whole(axis))
+    return ArrayMethods.split(ary, sections, axis)
 
 
 @_handles(np.take_along_axis, names="arr indices axis")
@@ -322,6 +326,13 @@ def _diagonal(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> Any:
 @_handles(np.trace, names="a offset axis1 axis2 dtype out", dtype=None, out=None)
 def _trace(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> Any:
     return _diagonal(a, offset, axis1, axis2).sum(-1)
+
+
+@_handles(np.sort, names="a axis kind order", order=None)
+def _sort(a: Any, axis: Any = -1, kind: Any = None, stable: Any = None) -> Any:
+    if axis is None:
+        return _sort(a.reshape(-1))
+    return a.take_along_axis(np.argsort(constant(a), whole(axis), kind="stable"), whole(axis))
 
 
 @_handles(np.repeat, names="a repeats axis")

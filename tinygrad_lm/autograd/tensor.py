@@ -13,8 +13,8 @@ import numpy as np
 
 from tinygrad_lm.autograd import graph, numpy_functions
 from tinygrad_lm.autograd.graph import Node, Operation, constant
-from tinygrad_lm.autograd.methods import ArrayMethods
 from tinygrad_lm.autograd.recorded import plain_index
+from tinygrad_lm.autograd.torch_words import TorchWords
 from tinygrad_lm.autograd.value import Value
 
 Array = np.ndarray[Any, Any]
@@ -24,7 +24,7 @@ _RELEASED = Operation("released")
 _NOTHING: dict[str, Any] = {}
 
 
-class Tensor(ArrayMethods):
+class Tensor(TorchWords):
     """A NumPy array in a computation graph.
 
     >>> w = Tensor([1.0, 2.0], requires_grad=True)
@@ -50,6 +50,11 @@ class Tensor(ArrayMethods):
     """What else the operation was called with: axes, shapes, indices."""
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None, label: str = "") -> None:
+        if not isinstance(requires_grad, (bool, np.bool_)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(
+                f"Tensor(data, requires_grad): {requires_grad!r:.60} is not True or False; a shape, as in PyTorch's "
+                "Tensor(2, 3), is written Tensor(np.zeros((2, 3)))"
+            )
         self._set(_array(data, dtype), label)
         if requires_grad:
             self.requires_grad_()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_lm.autograd import kernels, reductions, rules
+from tinygrad_lm.autograd import kernels, reductions, remedies, rules
 from tinygrad_lm.autograd.graph import constant
 from tinygrad_lm.autograd.kernels import check_ids
+from tinygrad_lm.autograd.methods import one_axis
 from tinygrad_lm.autograd.value import Value
 from tinygrad_lm.nn.init import as_generator
 
@@ -62,6 +63,8 @@ def mse_loss(x: Any, y: Any) -> Any:
 
 def layer_norm(x: Any, weight: Any, bias: Any, eps: float = 1e-5) -> Any:
     """Rows of x (..., n) with mean 0 and variance 1, times weight (n,), plus bias (n,)."""
+    if isinstance(weight, (int, tuple, list)):
+        raise TypeError("layer_norm: the rows are those of the last axis, without normalized_shape: (x, weight, bias)")
     x, weight, bias = (_array(part, "layer_norm") for part in (x, weight, bias))
     if weight.ndim != 1:
         raise ValueError(f"layer_norm: the weight has one axis, (n,), but its shape is {weight.shape}")
@@ -72,7 +75,7 @@ def layer_norm(x: Any, weight: Any, bias: Any, eps: float = 1e-5) -> Any:
     return kernels.layer_norm(x, weight, bias, eps=float(eps))
 
 
-def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: Any) -> Any:
+def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: Any = None) -> Any:
     """Each element zero with probability p, the others divided by 1 - p; x itself outside training."""
     if not 0 <= p < 1:
         raise ValueError(f"dropout: p is a probability from 0 to below 1, not {p}")
@@ -88,18 +91,26 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: Any) -> Any:
     return x * (kept.astype(dtype) * (1 / (1 - float(p))))
 
 
-def softmax(x: Any, axis: int = -1) -> Any:
+def softmax(x: Any, axis: int = -1, *, dim: int | None = None) -> Any:
     """exp(x) / sum(exp(x)) along an axis."""
-    return reductions.softmax(_array(x, "softmax"), axis=axis)
+    return reductions.softmax(_array(x, "softmax"), axis=one_axis(axis, dim, -1))
 
 
-def log_softmax(x: Any, axis: int = -1) -> Any:
+def log_softmax(x: Any, axis: int = -1, *, dim: int | None = None) -> Any:
     """log(softmax(x)) along an axis, without underflow."""
-    return reductions.log_softmax(_array(x, "log_softmax"), axis=axis)
+    return reductions.log_softmax(_array(x, "log_softmax"), axis=one_axis(axis, dim, -1))
 
 
-def one_hot(ids: Any, num_classes: int, dtype: Any = np.float32) -> np.ndarray[Any, Any]:
-    """A plain array (..., num_classes) with 1 at each id."""
+def one_hot(ids: Any, num_classes: int | None = None, dtype: Any = np.float32) -> np.ndarray[Any, Any]:
+    """A plain array (..., num_classes) with 1 at each id; without a number, the largest id is the last class.
+
+    PyTorch gives int64; here the floats that a layer takes.
+    """
+    if num_classes is None or num_classes == -1:
+        array = np.asarray(constant(ids))
+        if not array.size:
+            raise ValueError("one_hot: of no ids the number of classes is not known; give num_classes")
+        num_classes = int(array.max()) + 1
     return np.eye(num_classes, dtype=dtype)[check_ids(ids, num_classes, "ids")]
 
 
@@ -133,3 +144,11 @@ def silu(x: Any) -> Any:
 def softplus(x: Any) -> Any:
     """log(1 + exp(x))."""
     return rules.softplus(x)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """An error that says what to write for a function of PyTorch's that is not here."""
+        remedy = remedies.FUNCTIONAL.get(name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}" + (f": {remedy}" if remedy else ""))

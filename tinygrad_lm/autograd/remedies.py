@@ -1,0 +1,172 @@
+"""PyTorch's and NumPy's words that are not here, and what to write: the ends of ``AttributeError``s."""
+
+from __future__ import annotations
+
+from tinygrad_lm.autograd.numpy_functions import HANDLERS
+from tinygrad_lm.autograd.operators import UFUNCS, WITHOUT_GRADIENT
+
+_DEVICE = "all is computed by NumPy on the processor: leave it out"
+_PAIR = (
+    "x.max(1) and x.max(axis=1) give the values alone, as in NumPy; x.max(dim=1), x.min(dim=1), x.sort() and x.topk(k) "
+    "give PyTorch's pair of values and indices"
+)
+_IN_PLACE = (
+    "PyTorch's in-place words would change what a graph has used: make a new tensor (x = x * 2), or step a leaf within "
+    "no_grad() (w -= lr * w.grad, w[...] = 0)"
+)
+_GENERATOR = "randomness is NumPy's: rng = np.random.default_rng(0), then"
+_DTYPE = "dtypes are NumPy's: np."
+
+TENSOR: dict[str, str] = {
+    **dict.fromkeys(("cuda", "cpu", "device", "is_cuda", "pin_memory", "get_device"), _DEVICE),
+    **dict.fromkeys(("values", "indices"), _PAIR),
+    "to": "there are no devices; for another dtype write x.astype(np.float32)",
+    "type": "write x.dtype to see it and x.astype(np.float32) to change it",
+    "zero_": "write x[...] = 0 within no_grad(), or x.zero_grad() for the gradient",
+    "copy_": "write x.data = other, or x[...] = other within no_grad()",
+    "retain_grad": "inner nodes keep the gradient of the last backward() anyway: read x.grad",
+    "grad_fn": "x.operation is what made it (x.op is its name), x.parents are the operands",
+    "register_hook": "inner nodes keep their gradients: read x.grad after backward()",
+    "backward_hook": "inner nodes keep their gradients: read x.grad after backward()",
+    "copy": "x.clone() is a copy with gradient, x.detach() one without",
+    "nelement": "write x.numel()",
+    "nonzero": "NumPy gives one array an axis, PyTorch one row an element: np.nonzero(x), or np.argwhere(x.data)",
+    "median": "it has no gradient here: np.median(x.data)",
+    "round": "write np.rint(x), which has no gradient",
+    "floor_divide": "write np.floor(x / y), which has no gradient",
+    "remainder": "write x - y * np.floor(x / y)",
+    "rsqrt": "write x ** -0.5",
+    "atan": "NumPy's name is here: x.arctan()",
+    "absolute": "write x.abs()",
+    "negative": "write -x",
+    "multiply": "write x * y",
+    "divide": "write x / y",
+    "subtract": "write x - y",
+    "masked_select": "write x[mask]",
+    "index_fill": "write np.where(mask, value, x)",
+    "scatter": "build it with np.where, or assign within no_grad()",
+    "scatter_add": "write shaping.scatter_add, or sum the parts: x[ids] has it as its derivative",
+    "diag": "write np.diagonal(x)",
+    "outer": "write np.outer(x, y)",
+    "ger": "write np.outer(x, y)",
+    "movedim": "write np.moveaxis(x, source, destination)",
+    "swapdims": "write x.swapaxes(0, 1)",
+    "type_as": "write x.astype(other.dtype)",
+    "reshape_as": "write x.view_as(other)",
+    "new_zeros": "write Tensor(np.zeros(shape, x.dtype))",
+    "new_ones": "write Tensor(np.ones(shape, x.dtype))",
+    "new_tensor": "write Tensor(data, dtype=x.dtype)",
+    "is_contiguous": "the memory's layout makes no difference here: leave it out",
+    "stride": "the memory's layout makes no difference here: x.data.strides has it",
+    "fill": "write x[...] = value within no_grad()",
+}
+"""What stands in an error where one of a tensor's attributes is asked for that it has not."""
+
+PACKAGE: dict[str, str] = {
+    "tensor": "write Tensor(data), which keeps NumPy's dtype: Tensor([1.0], dtype=np.float32)",
+    "as_tensor": "write Tensor(data)",
+    "from_numpy": "write Tensor(array), which copies it",
+    "FloatTensor": "write Tensor(data, dtype=np.float32)",
+    "LongTensor": "write Tensor(data, dtype=np.int64)",
+    "is_tensor": "write isinstance(x, Tensor)",
+    "zeros": "write Tensor(np.zeros((2, 3), dtype=np.float32)), or a plain array where no gradient is needed",
+    "ones": "write Tensor(np.ones((2, 3), dtype=np.float32)), or a plain array where no gradient is needed",
+    "empty": "write Tensor(np.zeros((2, 3), dtype=np.float32))",
+    "full": "write Tensor(np.full((2, 3), value))",
+    "eye": "write Tensor(np.eye(3)), or a plain array where no gradient is needed",
+    "arange": "write np.arange(10), or Tensor(np.arange(10))",
+    "linspace": "write np.linspace(0, 1, 11), or Tensor(np.linspace(0, 1, 11))",
+    "randn": f"{_GENERATOR} Tensor(rng.normal(size=(2, 3)))",
+    "rand": f"{_GENERATOR} Tensor(rng.random((2, 3)))",
+    "randint": f"{_GENERATOR} rng.integers(0, 10, (2, 3))",
+    "randperm": f"{_GENERATOR} rng.permutation(10)",
+    "multinomial": f"{_GENERATOR} rng.choice(len(p), p=p)",
+    "normal": f"{_GENERATOR} Tensor(rng.normal(0, 1, (2, 3)))",
+    "Generator": "write np.random.default_rng(seed)",
+    "cat": "write np.concatenate([x, y], axis=1)",
+    "concat": "write np.concatenate([x, y], axis=1)",
+    "max": "write x.max(dim=1) for values and indices, np.max(x) for NumPy's, np.maximum(x, y) for two tensors",
+    "min": "write x.min(dim=1) for values and indices, np.min(x) for NumPy's, np.minimum(x, y) for two tensors",
+    "std": "write x.std(dim=0), which divides by n - 1 as PyTorch does; np.std(x) divides by n",
+    "var": "write x.var(dim=0), which divides by n - 1 as PyTorch does; np.var(x) divides by n",
+    "sort": "write x.sort(dim=-1) for values and indices, np.sort(x) for the values",
+    "split": "write x.split(2, dim=0) for parts of 2, np.split(x, 2) for 2 parts",
+    "transpose": "write x.swapaxes(0, 1); np.transpose takes the new order of the axes",
+    "flatten": "write x.flatten(start_dim=1)",
+    "norm": "write x.norm(), or np.linalg.norm(x)",
+    "squeeze": "write x.squeeze(dim=0)",
+    "repeat_interleave": "write x.repeat_interleave(2, dim=0)",
+    "save": "write model.save(path); an array by np.save(path, x.data)",
+    "load": "write models.load(path); an array by np.load(path)",
+    "nonzero": "NumPy gives one array an axis: np.nonzero(x); PyTorch's rows are np.argwhere(x.data)",
+    "from_dlpack": "write Tensor(np.from_dlpack(x))",
+    "set_grad_enabled": "write with no_grad(): or with enable_grad():",
+    "inference_mode": "write with no_grad():",
+    "is_grad_enabled": "write tinygrad_lm.autograd.is_grad_enabled()",
+    **dict.fromkeys(("device", "cuda", "set_default_device", "mps"), _DEVICE),
+    **dict.fromkeys(("compile", "jit", "fx", "onnx"), "NumPy runs each line as it comes: leave it out"),
+    "set_default_dtype": "give each Tensor its dtype: Tensor(data, dtype=np.float32)",
+    "set_printoptions": "write np.set_printoptions(...)",
+    "set_num_threads": "write threadpoolctl.threadpool_limits(1)",
+    "utils": "batches come from the text room, gradients are clipped by the optim room",
+    "Parameter": "write nn.Parameter(data)",
+    "Module": "write nn.Module",
+    "functional": "write nn.functional, often imported as F",
+    **{f"{kind}{bits}": f"{_DTYPE}{kind}{bits}" for kind in ("float", "int") for bits in (16, 32, 64)},
+    **{name: f"{_DTYPE}{name}" for name in ("int8", "uint8")},
+    "float": f"{_DTYPE}float32",
+    "double": f"{_DTYPE}float64",
+    "half": f"{_DTYPE}float16",
+    "long": f"{_DTYPE}int64",
+    "int": f"{_DTYPE}int32",
+    "bool": f"{_DTYPE}bool_",
+    "sigmoid": "write x.sigmoid()",
+    "relu": "write x.relu()",
+    "softmax": "write x.softmax(dim=-1)",
+    "log_softmax": "write x.log_softmax(dim=-1)",
+    "clamp": "write np.clip(x, low, high) or x.clip(low, high)",
+    "mm": "write x @ y",
+    "bmm": "write x @ y",
+    "pow": "write x ** y",
+    "mul": "write x * y",
+    "sub": "write x - y",
+    "div": "write x / y",
+    "topk": "write x.topk(k)",
+    "gather": "write x.gather(dim, index)",
+    "logsumexp": "write x.logsumexp(dim=-1)",
+}
+"""What stands in an error where the package is asked for one of PyTorch's functions."""
+
+FUNCTIONAL: dict[str, str] = {
+    "pad": "write np.pad(x, widths), one (before, after) an axis, the first axis first",
+    "nll_loss": "write F.cross_entropy(logits, targets), which takes the logits",
+    "binary_cross_entropy_with_logits": "write (F.softplus(x) - x * y).mean()",
+    "binary_cross_entropy": "write (F.softplus(x) - x * y).mean() of the logits x",
+    "logsigmoid": "write -F.softplus(-x)",
+    "normalize": "write x / x.norm(dim=1, keepdim=True)",
+    "leaky_relu": "write np.where(x > 0, x, 0.01 * x)",
+    "elu": "write np.where(x > 0, x, np.exp(np.minimum(x, 0)) - 1)",
+    "l1_loss": "write (x - y).abs().mean()",
+    "scaled_dot_product_attention": "write (q @ k.mT / k.shape[-1] ** 0.5).softmax(dim=-1) @ v",
+    "softmin": "write F.softmax(-x)",
+    "swish": "write F.silu(x)",
+}
+"""What stands in an error where ``nn.functional`` is asked for a function that it has not."""
+
+_NUMPY = {function.__name__ for function in (*HANDLERS, *UFUNCS, *WITHOUT_GRADIENT)}
+
+
+def of_a_tensor(name: str) -> str | None:
+    """What to write where a tensor has no such attribute; ``None`` where nothing is known."""
+    if name in TENSOR:
+        return TENSOR[name]
+    if name.endswith("_"):
+        return _IN_PLACE
+    return f"write np.{name}(x, ...)" if name in _NUMPY else None
+
+
+def of_the_package(name: str) -> str | None:
+    """What to write where the package has no such name."""
+    if name in PACKAGE:
+        return PACKAGE[name]
+    return f"NumPy's functions take tensors: np.{name}" if name in _NUMPY else None
