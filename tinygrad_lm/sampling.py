@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm.models.interface import LanguageModel
+from tinygrad_lm.nn import evaluating
 from tinygrad_lm.text import DataError
 
 Array = np.ndarray[Any, Any]
@@ -154,7 +155,7 @@ def generate(model: LanguageModel, settings: Settings, rng: np.random.Generator,
     ids = check_prefix(model, prefix, settings.max_length)
     steps: list[Step] = []
     while len(ids) < settings.max_length:
-        with np.errstate(over="ignore", invalid="ignore"):  # the next line looks
+        with evaluating(model), np.errstate(over="ignore", invalid="ignore"):  # the next line looks
             logits = model.next_logits([ids])[0]
         chances = settings.distribution(logits)
         roll = float(rng.random())

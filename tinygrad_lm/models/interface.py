@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 
-from tinygrad_lm.nn import Parameter
+from tinygrad_lm.nn import Parameter, evaluating
 from tinygrad_lm.text import Vocabulary
 
 Array = np.ndarray[Any, Any]
@@ -86,8 +86,11 @@ class LanguageModel(ABC):
         """Take over learned arrays. Raises ``ValueError`` naming what does not fit."""
 
     def evaluate(self, names: Sequence[str]) -> Evaluation:
-        """The mean loss over all characters of the names; nan or inf where the model's numbers overflow."""
-        with np.errstate(over="ignore", invalid="ignore"):  # the loss says it
+        """The mean loss over all characters of the names; nan or inf where the model's numbers overflow.
+
+        The model is in evaluation mode meanwhile.
+        """
+        with evaluating(self), np.errstate(over="ignore", invalid="ignore"):  # the loss says it
             likelihoods = self.log_likelihoods(names)
         return Evaluation(float(-np.mean(likelihoods, dtype=np.float64)), len(likelihoods))
 
