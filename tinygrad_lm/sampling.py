@@ -150,23 +150,27 @@ def check_prefix(model: LanguageModel, prefix: str, max_length: int) -> list[int
 
 
 def generate(model: LanguageModel, settings: Settings, rng: np.random.Generator, prefix: str = "") -> Sample:
-    """One text: sample a token, append it, repeat until the model draws the end or the text is full."""
+    """One text: sample a token, append it, repeat until the model draws the end or the text is full.
+
+    The model is in evaluation mode meanwhile.
+    """
     vocabulary = model.vocabulary
     ids = check_prefix(model, prefix, settings.max_length)
     steps: list[Step] = []
-    while len(ids) < settings.max_length:
-        with evaluating(model), np.errstate(over="ignore", invalid="ignore"):  # the next line looks
-            logits = model.next_logits([ids])[0]
-        chances = settings.distribution(logits)
-        roll = float(rng.random())
-        # The likeliest first, so that a trace shows where the roll fell.
-        order = np.argsort(-chances, kind="stable")
-        token = int(order[choose(chances[order], roll)])
-        options = tuple((vocabulary.tokens[i], float(chances[i])) for i in order.tolist() if chances[i] > 0)
-        steps.append(Step(vocabulary.decode(ids), options, roll, vocabulary.tokens[token]))
-        if token == vocabulary.boundary_id:
-            return Sample(vocabulary.decode(ids), True, tuple(steps))
-        ids.append(token)
+    with evaluating(model):
+        while len(ids) < settings.max_length:
+            with np.errstate(over="ignore", invalid="ignore"):  # the next line looks
+                logits = model.next_logits([ids])[0]
+            chances = settings.distribution(logits)
+            roll = float(rng.random())
+            # The likeliest first, so that a trace shows where the roll fell.
+            order = np.argsort(-chances, kind="stable")
+            token = int(order[choose(chances[order], roll)])
+            options = tuple((vocabulary.tokens[i], float(chances[i])) for i in order.tolist() if chances[i] > 0)
+            steps.append(Step(vocabulary.decode(ids), options, roll, vocabulary.tokens[token]))
+            if token == vocabulary.boundary_id:
+                return Sample(vocabulary.decode(ids), True, tuple(steps))
+            ids.append(token)
     return Sample(vocabulary.decode(ids), False, tuple(steps))
 
 

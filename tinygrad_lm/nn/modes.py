@@ -18,10 +18,15 @@ def evaluating(model: Model) -> Generator[Model]:
     ``model`` is a module, or any object with modules as attributes. Each module gets its own mode back, also after
     an exception. The mode belongs to the module, so not for two threads on one model at a time.
     """
-    with _kept(model) as roots:
-        for root in roots:
-            root.eval()
+    roots = _outermost(model)
+    before = _modes(roots)
+    try:
+        if any(mode for _, mode in before):
+            for root in roots:
+                root.eval()
         yield model
+    finally:
+        _restore(before)
 
 
 @contextmanager
@@ -31,22 +36,28 @@ def learning(model: Model) -> Generator[Model]:
     A module that is in training mode is left as it is, with the parts that were put into evaluation mode by hand
     (frozen ones); a module that is in evaluation mode as a whole is switched by its ``train``.
     """
-    with _kept(model) as roots:
+    roots = _outermost(model)
+    before = _modes(roots)
+    try:
         for root in roots:
             if not root.training:
                 root.train()
         yield model
-
-
-@contextmanager
-def _kept(model: Any) -> Generator[list[Module]]:
-    """The outermost modules of a model, whose modes come back afterwards."""
-    held: list[Any] = [model] if isinstance(model, Module) else list(getattr(model, "__dict__", {}).values())
-    roots = [one for one in held if isinstance(one, Module)]
-    before = [(module, module.training) for root in roots for module in root.modules()]
-    try:
-        yield roots
     finally:
-        for module, mode in before:
-            if module.training != mode:
-                module.training = mode
+        _restore(before)
+
+
+def _outermost(model: Any) -> list[Module]:
+    """The modules of a model that are within no other."""
+    held: list[Any] = [model] if isinstance(model, Module) else list(getattr(model, "__dict__", {}).values())
+    return [one for one in held if isinstance(one, Module)]
+
+
+def _modes(roots: list[Module]) -> list[tuple[Module, bool]]:
+    return [(module, module.training) for root in roots for module in root.modules()]
+
+
+def _restore(modes: list[tuple[Module, bool]]) -> None:
+    for module, mode in modes:
+        if module.training != mode:
+            module.training = mode
