@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from tinygrad_lm import __version__
 from tinygrad_lm.models import LanguageModel, ModelFileError, TrainableModel, files
+from tinygrad_lm.models.saving import WEIGHTS
 from tinygrad_lm.training import Plan, Report, Trainer
 
-WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 METRICS = "metrics.csv"
 LOG = "log.txt"
