@@ -7,9 +7,7 @@ from tinygrad_lm.autograd import Tensor, Value, detect_anomaly, enable_grad, gra
 
 __version__ = "0.1.0"
 
-_ROOMS = frozenset(
-    {"autograd", "cli", "models", "nn", "optim", "runs", "sampling", "testing", "text", "training"},
-)
+_ROOMS = frozenset({"autograd", "cli", "models", "nn", "optim", "runs", "sampling", "testing", "text", "training"})
 
 TYPE_CHECKING = False  # as type checkers understand it, without an import
 if TYPE_CHECKING:
