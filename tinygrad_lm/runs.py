@@ -28,6 +28,9 @@ class Run(NamedTuple):
     config: dict[str, Any]
     training_names: frozenset[str]
 
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}: {type(self.model).__name__}, {len(self.training_names):,} training names)"
+
 
 def new_folder(out: str | None, kind: str) -> Path:
     """Make the folder of a new run: the one asked for, else the first free of runs/KIND-1, runs/KIND-2, ...

@@ -105,6 +105,10 @@ class Step:
     choice: str
     """The token it chose."""
 
+    def __repr__(self) -> str:
+        found = f"context={self.context!r}, roll={self.roll:.4f}, choice={self.choice!r}"
+        return f"Step({found}, {len(self.options)} options)"
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -114,6 +118,9 @@ class Sample:
     complete: bool
     """Whether the model ended it; else it was cut at the greatest length."""
     steps: tuple[Step, ...]
+
+    def __repr__(self) -> str:
+        return f"Sample(text={self.text!r}, complete={self.complete}, {len(self.steps)} steps)"
 
 
 @dataclass(frozen=True)
