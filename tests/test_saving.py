@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.test_model_files import join, parts, same
+from tests.test_runs import Named, stop_at, trainer
 from tests.test_runs import save as save_run
-from tests.test_runs import stop_at, trainer
 from tests.test_training_mode import Dropping
 from tinygrad_lm import models, runs
 from tinygrad_lm.models import MLP, ModelFileError, NGram, files
@@ -37,16 +37,6 @@ def model(request):
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "names"
-
-
-class Named:
-    """A path that is no string and no Path."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __fspath__(self):
-        return str(self.path)
 
 
 class TestRoundTrip:
