@@ -86,6 +86,7 @@ class Trainer:
 
     Batches are drawn with replacement from one generator, so that the same seed gives the same run, and a run
     that was saved with ``state`` and taken up with ``resume`` ends with the same bytes as one in a single go.
+    Random layers of the model's own (Dropout) have their own generators, which are no part of that state.
 
     Attributes:
         model: what is trained; after ``run`` it has the weights of the last step (see ``restore_best``).
