@@ -29,7 +29,7 @@ def train(names: Sequence[str], plan: Plan) -> tuple[dict[str, float], float]:
         losses[f"{order}-gram"] = counted.evaluate(split.validation).loss
     model = MLP(vocabulary, context=3, embedding=10, hidden=(200,), rng=plan.seed)
     trainer = Trainer(model, split.train, split.validation, plan)
-    trainer.run(lambda step, loss: None, lambda report: None)
+    trainer.run()
     trainer.restore_best()
     losses["MLP"] = trainer.best_loss
     losses["MLP, test"] = model.evaluate(split.test).loss

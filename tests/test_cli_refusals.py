@@ -382,7 +382,7 @@ words = st.one_of(
 @given(command=st.sampled_from(COMMANDS), more=st.lists(words, max_size=4))
 def test_any_words_at_all(here, capsys, monkeypatch, command, more):
     """A clumsy newcomer may type anything."""
-    monkeypatch.setattr(Trainer, "run", lambda trainer, on_step, on_report: setattr(trainer, "stop", True))
+    monkeypatch.setattr(Trainer, "run", lambda trainer, *callbacks, progress: setattr(trainer, "stop", True))
     capsys.readouterr()
     code = cli.main([command, *itertools.chain.from_iterable(more)])
     out, err = capsys.readouterr()

@@ -198,5 +198,27 @@ class TestMLP:
                 assert parameter.grad.any(), name
 
 
+@pytest.mark.parametrize(
+    "sizes",
+    [(1 << 20, 108, 1, 2, (32,)), (1 << 20, 64, 4, 8, ()), (1 << 20, 81, 1, 2, ()), (5, 1 << 20, 3, 2, (4,))],
+)
+def test_evaluation_holds_so_many_contexts_at_once(sizes):
+    chunk, numbers, context, embedding, hidden = sizes
+    most = min(chunk, numbers // max(context * embedding, *hidden, 27))
+    model, seen = MLP(context=context, embedding=embedding, hidden=hidden, rng=0), []
+    forward = model.forward
+
+    def watched(contexts):
+        seen.append(len(contexts))
+        return forward(contexts)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mlp_module, "CHUNK", chunk)
+        patch.setattr(mlp_module, "CHUNK_NUMBERS", numbers)
+        patch.setattr(model, "forward", watched)
+        model.log_likelihoods(NAMES)
+    assert max(seen) == most <= 5 and sum(seen) == sum(len(name) + 1 for name in NAMES)
+
+
 def _scalars(array):
     return np.frompyfunc(Value, 1, 1)(array)

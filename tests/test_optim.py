@@ -294,6 +294,18 @@ class TestRules:
             np.testing.assert_allclose(q.data, p.data, rtol=1e-6, atol=1e-7)
 
 
+def test_a_step_leaves_the_arrays_of_others_alone():
+    others = np.ones((2, 2))
+    for array in (others[0], others.T[1], np.broadcast_to(1.0, 2)):
+        leaf = Tensor.wrap(array)  # as the results of views without a gradient are
+        leaf.requires_grad_()
+        assert leaf.data is array
+        leaf.grad = np.ones(2)
+        optim.SGD([leaf], lr=0.5).step()
+        assert leaf.data.tolist() == [0.5, 0.5] and array.tolist() == [1, 1]
+    assert (others == 1).all()
+
+
 class TestState:
     @given(st.sampled_from(list(MAKE)), st.sampled_from([np.float32, np.float64]), st.integers(0, 9), st.integers(0, 9))
     def test_a_restored_optimizer_continues_bit_for_bit(self, rule, dtype, cut, pause):

@@ -1,5 +1,6 @@
 """The package as it is installed: what an import loads, and a wheel that works outside the checkout."""
 
+import ast
 import os
 import site
 import subprocess
@@ -21,6 +22,37 @@ def test_the_import_loads_numpy_alone():
     loaded = {name.partition(".")[0] for name in run(sys.executable, "-c", code).stdout.split()}
     third_party = {name for name in loaded if name not in sys.stdlib_module_names and not name.startswith("_")}
     assert third_party == {"numpy", "tinygrad_lm"}
+
+
+ROOMS = ("autograd", "cli", "models", "nn", "optim", "runs", "sampling", "testing", "text", "training")
+
+
+def test_the_rooms_are_there_when_they_are_asked_for():
+    code = f"""
+import sys, tinygrad_lm
+rooms = {ROOMS}
+assert {{*rooms, *tinygrad_lm.__all__}} <= set(dir(tinygrad_lm))
+assert "tinygrad_lm.models" not in sys.modules  # looking imports nothing
+for room in rooms:
+    assert getattr(tinygrad_lm, room) is sys.modules["tinygrad_lm." + room]
+from tinygrad_lm import Tensor, models, nn, optim, runs
+print(Tensor, nn.Linear, optim.SGD, models.load, runs.load)
+"""
+    run(sys.executable, "-c", code)
+
+
+def test_type_checkers_see_the_rooms():
+    tree = ast.parse((ROOT / "tinygrad_lm" / "__init__.py").read_text(encoding="utf-8"))
+    found = [
+        name
+        for block in tree.body
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for statement in block.body
+        if isinstance(statement, ast.ImportFrom) and statement.module == "tinygrad_lm"
+        for name in statement.names
+    ]
+    assert {name.asname for name in found} == set(ROOMS)  # "import x as x" hands it on
+    assert all(name.name == name.asname for name in found)
 
 
 @pytest.fixture(scope="module")

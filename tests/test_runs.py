@@ -19,6 +19,17 @@ from tinygrad_lm.models import MLP, ModelFileError, NGram, files
 from tinygrad_lm.text import Vocabulary
 from tinygrad_lm.training import Plan, Report, Trainer
 
+
+class Named:
+    """A path that is no string and no Path."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __fspath__(self):
+        return str(self.path)
+
+
 NAMES = ["abid", "zeel", "nipun", "meera", "zara", "anya", "ravi", "kiran"]
 DATA = {"file": None, "alphabet": "latin", "boundary": "-", "min_length": 1, "max_length": None, "seed": 0}
 
@@ -136,6 +147,54 @@ class TestSavingAndLoading:
         other.touch()
         runs.restore(folder, trainer())
         assert not left.exists() and other.exists()
+
+
+class TestPaths:
+    """A folder may be given as a string, or as anything else that is a path."""
+
+    @pytest.fixture(params=[str, Path, Named], ids=["string", "Path", "other path"])
+    def kind(self, request):
+        return request.param
+
+    def test_reading(self, folder, kind):
+        assert runs.load(kind(folder)).folder == folder
+        _, model, plan = runs.open_stopped(kind(folder))
+        subject = Trainer(model, NAMES[2:], NAMES[:2], plan)
+        runs.restore(kind(folder), subject)
+        assert subject.step == 7
+        runs.truncate_metrics(kind(folder), 5)
+        assert runs.metrics(kind(folder)) == []
+        assert runs.quoted(kind(folder)) == runs.quoted(folder)
+
+    def test_writing(self, tmp_path, kind):
+        subject, where = trainer(), kind(tmp_path / "new")
+        assert runs.new_folder(where, "mlp") == tmp_path / "new"
+        runs.save_names(where, NAMES)
+        runs.save_config(where, subject.model, {**DATA, "fingerprint": runs.fingerprint(NAMES)}, subject.plan)
+        runs.save_weights(where, subject.model)
+        runs.save_checkpoint(where, subject)
+        runs.append_metrics(where, Report(5, 3.0, 2.5, 0.01, 0.1))
+        assert [report.step for report in runs.metrics(tmp_path / "new")] == [5]
+        assert runs.load(where).training_names == frozenset(NAMES)
+
+
+class TestHistory:
+    def test_a_resumed_training_has_the_reports_before_it(self, folder):
+        reports = [Report(5, 3.0, 2.5, 0.01, 0.1), Report(10, 2.0, 1.5, 0.005, 0.25)]
+        for report in reports:
+            runs.append_metrics(folder, report)
+        assert runs.metrics(folder) == reports
+        subject = trainer()
+        runs.restore(folder, subject)
+        assert subject.history == reports[:1]  # it was stopped at step 7
+
+    @pytest.mark.parametrize("content", [b"", b"\0\xff\n", b"step\n5\n", b"step\n5,1,2,3,x\n", b"step\n5,1,2,3,4,5\n"])
+    def test_lines_that_are_no_reports_are_left_out(self, folder, content):
+        (folder / runs.METRICS).write_bytes(content)
+        assert runs.metrics(folder) == []
+
+    def test_without_metrics_there_are_none(self, folder):
+        assert runs.metrics(folder) == []
 
 
 class TestDamage:

@@ -228,6 +228,29 @@ class TestSettings:
         assert np.allclose(chances, [*(three[:2] / three[:2].sum()), 0, 0])
 
 
+def test_temperature_comes_before_top_p():
+    # The first has 0.575 at temperature 1 and 0.406 at 2.
+    assert np.count_nonzero(Settings(2.0, top_p=0.5).distribution(LECTURE)) == 2
+    assert np.count_nonzero(Settings(1.0, top_p=0.5).distribution(LECTURE)) == 1
+
+
+def test_top_k_comes_before_top_p():
+    # Of all four the first has 0.406; of three it has 0.481, which is enough alone.
+    assert Settings(2.0, top_k=3, top_p=0.45).distribution(LECTURE).tolist() == [1, 0, 0, 0]
+
+
+def test_a_roll_falls_on_the_options_in_their_order():
+    model = Fixed(math.log(0.2), math.log(0.5), math.log(0.3))  # the likeliest is not the first of the vocabulary
+    rng, found = generator(), []
+    for _ in range(20):
+        for step in generate(model, Settings(), rng).steps:
+            assert [token for token, _ in step.options] == ["b", "-", "a"]
+            ends = np.cumsum([chance for _, chance in step.options])
+            assert step.choice == step.options[int((ends <= step.roll).sum())][0]
+            found.append(step.choice)
+    assert set(found) == {"a", "b", "-"}
+
+
 class TestGenerate:
     MODEL = NGram(3, 0.01).fit(["abid", "zeel", "nipun", "meera", "zara"])
 

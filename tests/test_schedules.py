@@ -105,6 +105,23 @@ class TestSchedules:
         np.testing.assert_allclose(run(0.1, True), run(0.1, False), rtol=1e-14)
 
 
+@pytest.mark.parametrize("total", [10, 11, 1000])
+def test_schedules_by_name_are_those_of_a_whole_training(total):
+    half = total // 2
+    after = {
+        "constant": lambda t: 1.0,
+        "linear": lambda t: 1 - t / total,
+        "cosine": lambda t: math.cos(math.pi * t / total / 2) ** 2,
+        "step": lambda t: 0.1 ** (t // half),
+    }
+    assert set(after) == set(optim.SCHEDULES)
+    for name, expected in after.items():
+        schedule = optim.SCHEDULES[name](total)
+        for t in (0, 1, total // 3, half - 1, half, half + 1, total - 1):
+            assert schedule(t) == pytest.approx(expected(t), rel=1e-12, abs=1e-15), (name, t)
+    assert [optim.SCHEDULES["step"](total)(t) for t in (half - 1, half)] == [1, 0.1]
+
+
 class TestClipping:
     def members(self):
         a, b, c = nn.Parameter([0.0, 0.0]), nn.Parameter([[0.0]]), nn.Parameter([1.0])

@@ -3,10 +3,12 @@
 import math
 import signal
 import threading
+import types
 
 import numpy as np
 import pytest
 
+from tinygrad_lm import training
 from tinygrad_lm.models import MLP, NGram
 from tinygrad_lm.text import DataError, Vocabulary, bundled_names, split_names
 from tinygrad_lm.training import Plan, Trainer, TrainingError, stopping_on_signals
@@ -218,6 +220,62 @@ class TestBestWeights:
         subject.schedule = lambda step: 1e41 if step == 9 else 1.0
         with pytest.raises(TrainingError, match=r"the validation loss became (nan|inf) after step 10, .* of step 0"):
             run(subject)
+
+
+def test_the_time_of_all_runs_adds_up():
+    clock = [1000.0]
+
+    def work(subject, last):
+        def on_step(step, loss):
+            clock[0] += 1
+            subject.stop = step == last
+
+        subject.stop = False
+        subject.run(on_step, reports.append)
+
+    reports = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "time", types.SimpleNamespace(perf_counter=lambda: clock[0]))
+        first, second = trainer(), trainer()
+        work(first, 7)
+        assert first.seconds == 7
+        clock[0] += 100  # a pause
+        work(first, 12)
+        assert first.seconds == 12
+        second.resume(*first.state())
+        assert second.seconds == 12
+        work(second, 24)
+    assert second.seconds == 24 and [report.seconds for report in reports] == [10, 20, 24]
+
+
+def test_resuming_remembers_the_best():
+    subject, second = trainer(40), trainer(40)
+    losses = iter([2.0, 1.5, 1.7, 1.6])
+
+    def evaluate(names):
+        return types.SimpleNamespace(loss=next(losses))
+
+    with pytest.MonkeyPatch.context() as patch:
+        for one in (subject, second):
+            patch.setattr(one.model, "evaluate", evaluate)
+        run(subject, 35)
+        second.resume(*subject.state())
+        assert (second.step, second.best_step, second.best_loss) == (35, 20, 1.5)
+        run(second)
+    assert (second.step, second.best_step, second.best_loss) == (40, 20, 1.5)
+    assert same(second.best, subject.best)
+
+
+@pytest.mark.parametrize("name", [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)])
+def test_every_signal_that_asks_to_end_stops_the_training(name):
+    subject, number = trainer(), getattr(signal, name)
+    earlier = signal.signal(number, lambda *_: None)  # so that one that is not heard does no harm
+    try:
+        with stopping_on_signals(subject):
+            signal.raise_signal(number)
+            assert subject.stop
+    finally:
+        signal.signal(number, earlier)
 
 
 class TestPlan:

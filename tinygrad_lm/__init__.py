@@ -8,7 +8,20 @@ from tinygrad_lm.autograd.remedies import of_the_package
 
 __version__ = "0.1.0"
 
-_ROOMS = frozenset({"models", "nn", "optim", "sampling", "testing", "text", "training"})
+_ROOMS = frozenset({"autograd", "cli", "models", "nn", "optim", "runs", "sampling", "testing", "text", "training"})
+
+TYPE_CHECKING = False  # as type checkers understand it, without an import
+if TYPE_CHECKING:
+    from tinygrad_lm import autograd as autograd
+    from tinygrad_lm import cli as cli
+    from tinygrad_lm import models as models
+    from tinygrad_lm import nn as nn
+    from tinygrad_lm import optim as optim
+    from tinygrad_lm import runs as runs
+    from tinygrad_lm import sampling as sampling
+    from tinygrad_lm import testing as testing
+    from tinygrad_lm import text as text
+    from tinygrad_lm import training as training
 
 __all__ = [
     "Tensor",
@@ -30,3 +43,8 @@ def __getattr__(name: str) -> ModuleType:
         return import_module(f"tinygrad_lm.{name}")
     remedy = None if name.startswith("_") else of_the_package(name)
     raise AttributeError(f"module 'tinygrad_lm' has no attribute {name!r}" + (f": {remedy}" if remedy else ""))
+
+
+def __dir__() -> list[str]:
+    """What the package has: its names, and its rooms, imported or not."""
+    return sorted({*globals(), *__all__, *_ROOMS})

@@ -229,10 +229,7 @@ def _source_of(config: Mapping[str, Any], folder: Path) -> Source:
 
 def _fit(say: Console, trainer: Trainer, folder: Path, split: Split, source: Source) -> int:
     """Train to the end of the plan or until stopped, then save and show what came of it."""
-    from threadpoolctl import threadpool_limits
-
-    # Small matrices on several threads are many times slower than on one when another core is busy.
-    with threadpool_limits(1, user_api="blas"), stopping_on_signals(trainer):
+    with stopping_on_signals(trainer):
         try:
             _progress(say, trainer, folder)
         except TrainingError:
@@ -282,7 +279,7 @@ def _progress(say: Console, trainer: Trainer, folder: Path) -> None:
             if step % 50 == 0 or step == trainer.plan.steps:
                 bar.update(step - bar.n)
 
-        trainer.run(on_step, on_report)
+        trainer.run(on_step, on_report, progress=False)
 
 
 def _draw(say: Console, trainer: Trainer, folder: Path) -> None:

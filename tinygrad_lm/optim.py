@@ -80,6 +80,13 @@ class Optimizer:
         """All parameters in their order."""
         return [parameter for members, _ in self.groups for parameter in members]
 
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__}(scale={self.scale:g})"]
+        for members, options in self.groups:
+            shown = ", ".join(f"{name}={value!r}" for name, value in options.items())
+            lines.append(f"  {len(members)} parameters: {shown}")
+        return "\n".join(lines)
+
     def zero_grad(self) -> None:
         """Forget the gradients, so that the next backward pass starts afresh (gradients add up otherwise)."""
         for parameter in self.parameters:

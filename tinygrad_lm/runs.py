@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tinygrad_lm import __version__
 from tinygrad_lm.models import LanguageModel, ModelFileError, TrainableModel, files
+from tinygrad_lm.models.saving import WEIGHTS
 from tinygrad_lm.training import Plan, Report, Trainer
 
-WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 METRICS = "metrics.csv"
 LOG = "log.txt"
 CHECKPOINT = "checkpoint.safetensors"
 TRAINING_NAMES = "training_names.txt"
 COLUMNS = "step,train_loss,validation_loss,lr,seconds"
+
+Folder = str | os.PathLike[str]
 
 
 class Run(NamedTuple):
@@ -28,8 +32,11 @@ class Run(NamedTuple):
     config: dict[str, Any]
     training_names: frozenset[str]
 
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}: {type(self.model).__name__}, {len(self.training_names):,} training names)"
 
-def new_folder(out: str | None, kind: str) -> Path:
+
+def new_folder(out: Folder | None, kind: str) -> Path:
     """Make the folder of a new run: the one asked for, else the first free of runs/KIND-1, runs/KIND-2, ...
 
     Raises ``FileExistsError`` where the folder asked for holds something already, so that no run is lost.
@@ -53,9 +60,10 @@ def new_folder(out: str | None, kind: str) -> Path:
             return folder
 
 
-def quoted(folder: Path) -> str:
+def quoted(folder: Folder) -> str:
     """A folder as a shell takes it."""
-    return f'"{folder}"' if " " in str(folder) else str(folder)
+    path = str(Path(folder))
+    return f'"{path}"' if " " in path else path
 
 
 def fingerprint(names: Sequence[str]) -> str:
@@ -63,7 +71,7 @@ def fingerprint(names: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(names).encode("utf-8")).hexdigest()
 
 
-def save_config(folder: Path, model: LanguageModel, data: dict[str, Any], plan: Plan | None) -> None:
+def save_config(folder: Folder, model: LanguageModel, data: dict[str, Any], plan: Plan | None) -> None:
     """Write config.json: the format, the model, the data, the training plan."""
     config = {
         "format": files.FORMAT_VERSION,
@@ -72,42 +80,56 @@ def save_config(folder: Path, model: LanguageModel, data: dict[str, Any], plan: 
         "data": data,
         "training": None if plan is None else plan.to_json(),
     }
-    files.write_atomically(folder / CONFIG, files.json_bytes(config))
+    files.write_atomically(Path(folder) / CONFIG, files.json_bytes(config))
 
 
-def save_names(folder: Path, names: Sequence[str]) -> None:
+def save_names(folder: Folder, names: Sequence[str]) -> None:
     """Write the names that the model learns from, to tell new ones by."""
-    files.write_atomically(folder / TRAINING_NAMES, ("\n".join(names) + "\n").encode("utf-8"))
+    files.write_atomically(Path(folder) / TRAINING_NAMES, ("\n".join(names) + "\n").encode("utf-8"))
 
 
-def save_weights(folder: Path, model: LanguageModel) -> None:
+def save_weights(folder: Folder, model: LanguageModel) -> None:
     """Write the model's arrays."""
-    files.save_weights(model, folder / WEIGHTS)
+    files.save_weights(model, Path(folder) / WEIGHTS)
 
 
-def save_checkpoint(folder: Path, trainer: Trainer) -> None:
+def save_checkpoint(folder: Folder, trainer: Trainer) -> None:
     """Write all that a stopped run needs to go on, and the best weights so far as the model."""
+    folder = Path(folder)
     arrays, data = trainer.state()
     files.write_arrays(folder / CHECKPOINT, arrays, {"model": files.describe(trainer.model), "state": data})
     files.save_weights(trainer.model, folder / WEIGHTS, trainer.best)
 
 
-def append_metrics(folder: Path, report: Report) -> None:
+def append_metrics(folder: Folder, report: Report) -> None:
     """Add a line to metrics.csv."""
-    path = folder / METRICS
+    path = Path(folder) / METRICS
     head = "" if path.exists() else COLUMNS + "\n"
     line = f"{report.step},{report.train_loss:.6f},{report.validation_loss:.6f},{report.lr:.6g},{report.seconds:.2f}\n"
     with path.open("a", encoding="utf-8", newline="\n") as file:
         file.write(head + line)
 
 
-def truncate_metrics(folder: Path, step: int) -> None:
+def truncate_metrics(folder: Folder, step: int) -> None:
     """Drop the lines of metrics.csv after a step, which a resumed run writes again."""
-    path = folder / METRICS
+    path = Path(folder) / METRICS
     if path.exists():
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[1:]
         kept = [line for line in lines if line.partition(",")[0].isdecimal() and int(line.partition(",")[0]) <= step]
         files.write_atomically(path, ("\n".join([COLUMNS, *kept]) + "\n").encode("utf-8"))
+
+
+def metrics(folder: Folder) -> list[Report]:
+    """The reports of a run in metrics.csv, where losses are rounded to six decimals; other lines are left out."""
+    path = Path(folder) / METRICS
+    if not path.exists():
+        return []
+    found: list[Report] = []
+    for line in files.read_bytes(path, files.MAX_FILE).decode("utf-8", errors="replace").splitlines():
+        step, *numbers = line.split(",")
+        with suppress(ValueError, TypeError):
+            found.append(Report(int(step), *map(float, numbers)))
+    return found
 
 
 def _open_config(folder: Path, weights: str) -> tuple[dict[str, Any], LanguageModel]:
@@ -136,16 +158,18 @@ def _open_config(folder: Path, weights: str) -> tuple[dict[str, Any], LanguageMo
     return config, files.build(config.get("model"), path, folder / weights)
 
 
-def load(folder: Path) -> Run:
+def load(folder: Folder) -> Run:
     """Read a run: its model with the best weights. Raises ``ModelFileError`` saying what is wrong with it."""
+    folder = Path(folder)
     config, model = _open_config(folder, WEIGHTS)
     files.load_weights(model, folder / WEIGHTS)
     names = files.read_bytes(folder / TRAINING_NAMES, files.MAX_FILE).decode("utf-8", errors="replace")
     return Run(folder, model, config, frozenset(names.split("\n")) - {""})
 
 
-def open_stopped(folder: Path) -> tuple[dict[str, Any], TrainableModel, Plan]:
+def open_stopped(folder: Folder) -> tuple[dict[str, Any], TrainableModel, Plan]:
     """The configuration, an untrained model and the plan of a run to go on with."""
+    folder = Path(folder)
     stopped = (folder / CHECKPOINT).exists()
     config, model = _open_config(folder, CHECKPOINT if stopped else WEIGHTS)
     if not isinstance(model, TrainableModel):
@@ -158,8 +182,9 @@ def open_stopped(folder: Path) -> tuple[dict[str, Any], TrainableModel, Plan]:
         raise ModelFileError(f"{folder / CONFIG} has no training plan to resume: {error}") from None
 
 
-def restore(folder: Path, trainer: Trainer) -> None:
+def restore(folder: Folder, trainer: Trainer) -> None:
     """Bring a trainer to where its run was stopped."""
+    folder = Path(folder)
     path = folder / CHECKPOINT
     arrays, metadata = files.read_arrays(path)
     files.check_description(trainer.model, metadata, path)
@@ -168,6 +193,7 @@ def restore(folder: Path, trainer: Trainer) -> None:
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelFileError(f"{path} does not fit its run: {error}") from None
     truncate_metrics(folder, trainer.step)
+    trainer.history = metrics(folder)
     for name in (WEIGHTS, CONFIG, METRICS, CHECKPOINT, TRAINING_NAMES):
         for left in folder.glob(f".{name}.*.tmp"):  # by a process that was killed while it saved
             left.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm.models.interface import LanguageModel
+from tinygrad_lm.nn import evaluating
 from tinygrad_lm.text import DataError
 
 Array = np.ndarray[Any, Any]
@@ -104,6 +105,10 @@ class Step:
     choice: str
     """The token it chose."""
 
+    def __repr__(self) -> str:
+        found = f"context={self.context!r}, roll={self.roll:.4f}, choice={self.choice!r}"
+        return f"Step({found}, {len(self.options)} options)"
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -113,6 +118,9 @@ class Sample:
     complete: bool
     """Whether the model ended it; else it was cut at the greatest length."""
     steps: tuple[Step, ...]
+
+    def __repr__(self) -> str:
+        return f"Sample(text={self.text!r}, complete={self.complete}, {len(self.steps)} steps)"
 
 
 @dataclass(frozen=True)
@@ -149,23 +157,27 @@ def check_prefix(model: LanguageModel, prefix: str, max_length: int) -> list[int
 
 
 def generate(model: LanguageModel, settings: Settings, rng: np.random.Generator, prefix: str = "") -> Sample:
-    """One text: sample a token, append it, repeat until the model draws the end or the text is full."""
+    """One text: sample a token, append it, repeat until the model draws the end or the text is full.
+
+    The model is in evaluation mode meanwhile.
+    """
     vocabulary = model.vocabulary
     ids = check_prefix(model, prefix, settings.max_length)
     steps: list[Step] = []
-    while len(ids) < settings.max_length:
-        with np.errstate(over="ignore", invalid="ignore"):  # the next line looks
-            logits = model.next_logits([ids])[0]
-        chances = settings.distribution(logits)
-        roll = float(rng.random())
-        # The likeliest first, so that a trace shows where the roll fell.
-        order = np.argsort(-chances, kind="stable")
-        token = int(order[choose(chances[order], roll)])
-        options = tuple((vocabulary.tokens[i], float(chances[i])) for i in order.tolist() if chances[i] > 0)
-        steps.append(Step(vocabulary.decode(ids), options, roll, vocabulary.tokens[token]))
-        if token == vocabulary.boundary_id:
-            return Sample(vocabulary.decode(ids), True, tuple(steps))
-        ids.append(token)
+    with evaluating(model):
+        while len(ids) < settings.max_length:
+            with np.errstate(over="ignore", invalid="ignore"):  # the next line looks
+                logits = model.next_logits([ids])[0]
+            chances = settings.distribution(logits)
+            roll = float(rng.random())
+            # The likeliest first, so that a trace shows where the roll fell.
+            order = np.argsort(-chances, kind="stable")
+            token = int(order[choose(chances[order], roll)])
+            options = tuple((vocabulary.tokens[i], float(chances[i])) for i in order.tolist() if chances[i] > 0)
+            steps.append(Step(vocabulary.decode(ids), options, roll, vocabulary.tokens[token]))
+            if token == vocabulary.boundary_id:
+                return Sample(vocabulary.decode(ids), True, tuple(steps))
+            ids.append(token)
     return Sample(vocabulary.decode(ids), False, tuple(steps))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -14,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lm import optim
+from tinygrad_lm import optim, progress
 from tinygrad_lm.models.interface import Array, TrainableModel
+from tinygrad_lm.nn import evaluating, learning
 from tinygrad_lm.text import DataError
 
 
@@ -84,6 +86,15 @@ class Trainer:
 
     Batches are drawn with replacement from one generator, so that the same seed gives the same run, and a run
     that was saved with ``state`` and taken up with ``resume`` ends with the same bytes as one in a single go.
+    Random layers of the model's own (Dropout) have their own generators, which are no part of that state.
+
+    Attributes:
+        model: what is trained; after ``run`` it has the weights of the last step (see ``restore_best``).
+        step: how many steps are done.
+        seconds: the time spent training.
+        history: the reports so far, one for each evaluation.
+        best_loss, best_step: the lowest validation loss, and after which step it was.
+        stop: set it to let ``run`` end after the step under way.
     """
 
     def __init__(self, model: TrainableModel, train: Sequence[str], validation: Sequence[str], plan: Plan) -> None:
@@ -106,48 +117,114 @@ class Trainer:
         self.best_loss = math.inf
         self.best_step = 0
         self.best: dict[str, Array] = model.state_dict()
+        self.history: list[Report] = []
         self.stop = False
         self._loss_sum, self._loss_count = 0.0, 0  # since the last report
 
-    def run(self, on_step: Callable[[int, float], None], on_report: Callable[[Report], None]) -> None:
-        """Train. ``on_step(step, loss)`` after each step, ``on_report`` after each evaluation.
+    def __repr__(self) -> str:
+        best = f"; best validation loss {self.best_loss:.3f} at step {self.best_step:,}" if self.history else ""
+        return f"Trainer({type(self.model).__name__}: step {self.step:,} of {self.plan.steps:,}{best})"
+
+    def run(
+        self,
+        on_step: Callable[[int, float], None] | None = None,
+        on_report: Callable[[Report], None] | None = None,
+        *,
+        progress: bool | None = None,
+    ) -> None:
+        """Train to the end of the plan, or until ``stop`` is set.
+
+        A bar shows how far it is, in a terminal and in a notebook (``progress`` True or False: always or never);
+        where nothing is left to do, a sentence says so. ``on_step(step, loss)`` is called after each step,
+        ``on_report`` after each evaluation. The model is in training mode meanwhile, and BLAS runs on one thread.
 
         Raises ``TrainingError`` naming the step where the loss is nan or inf; the model then has its best weights.
+        Ctrl-C raises ``KeyboardInterrupt`` after the step under way, a second one at once. After any exception in a
+        batch, a loss, an evaluation or a callback another ``run`` goes on as if nothing had happened.
         """
+        if not self._is_due() and (self.stop or self.step == self.plan.steps):
+            if progress is not False:
+                print(self._why_idle(), file=sys.stderr)
+            return
         started = time.perf_counter() - self.seconds
-        while self.step < self.plan.steps and not self.stop:
-            with np.errstate(over="ignore", invalid="ignore"):  # the loss says it
-                loss = self._train_step()
-            self.step += 1
-            self._loss_sum += loss
-            self._loss_count += 1
-            on_step(self.step, loss)
-            if self.step % self.plan.evaluate_every == 0 or self.step == self.plan.steps:
-                self.seconds = time.perf_counter() - started
-                on_report(self._evaluate())
-        self.seconds = time.perf_counter() - started
+        try:
+            with learning(self.model), _on_one_thread(), _interrupted_between_steps() as interrupted:
+                self._run(started, on_step, on_report, progress, interrupted)
+        finally:
+            self.seconds = time.perf_counter() - started
+
+    def _run(
+        self,
+        started: float,
+        on_step: Callable[[int, float], None] | None,
+        on_report: Callable[[Report], None] | None,
+        show: bool | None,
+        interrupted: Callable[[], bool],
+    ) -> None:
+        with progress.bar(self.plan.steps, self.step, show) as bar:
+            while True:
+                if self._is_due():
+                    report = self._evaluate(started)
+                    bar.set_postfix_str(f"train {report.train_loss:.3f}, validation {report.validation_loss:.3f}")
+                    if on_report is not None:
+                        on_report(report)
+                if self.step == self.plan.steps or self.stop or interrupted():
+                    return
+                with np.errstate(over="ignore", invalid="ignore"):  # the loss says it
+                    loss = self._train_step()
+                self.step += 1
+                self._loss_sum += loss
+                self._loss_count += 1
+                bar.update()
+                if on_step is not None:
+                    on_step(self.step, loss)
+
+    def _is_due(self) -> bool:
+        """Whether an evaluation comes next; steps were made since the last."""
+        last = self.step == self.plan.steps
+        return self._loss_count > 0 and (last or self.step % self.plan.evaluate_every == 0)
+
+    def _why_idle(self) -> str:
+        if self.step == self.plan.steps:
+            return (
+                f"nothing is left to do: all {self.step:,} steps of the plan are done; "
+                "for more, make a Trainer of the same model with another Plan(steps=...)"
+            )
+        return (
+            f"nothing was done: the training was stopped at step {self.step:,} of {self.plan.steps:,}; "
+            "to go on, set trainer.stop = False and run it again"
+        )
 
     def _train_step(self) -> float:
         self.optimizer.scale = self.schedule(self.step)
-        inputs, targets = self.examples.sample(self.plan.batch_size, self.rng)
-        self.optimizer.zero_grad()
-        node = self.model.loss(inputs, targets)
-        loss = node.item()
-        if not math.isfinite(loss):
-            self._fail(f"the loss became {loss} at step {self.step + 1}")
-        node.backward(retain_graph=False)
-        self.optimizer.step()
+        before = self.rng.bit_generator.state
+        try:
+            inputs, targets = self.examples.sample(self.plan.batch_size, self.rng)
+            self.optimizer.zero_grad()
+            node = self.model.loss(inputs, targets)
+            loss = node.item()
+            if not math.isfinite(loss):
+                self._fail(f"the loss became {loss} at step {self.step + 1}")
+            node.backward(retain_graph=False)
+            self.optimizer.step()
+        except BaseException:
+            self.rng.bit_generator.state = before  # the step was not made: the next one has the same batch
+            raise
         return loss
 
-    def _evaluate(self) -> Report:
+    def _evaluate(self, started: float) -> Report:
+        self.seconds = time.perf_counter() - started
+        with evaluating(self.model):
+            loss = self.model.evaluate(self.validation).loss
         train_loss = self._loss_sum / self._loss_count
         self._loss_sum, self._loss_count = 0.0, 0
-        loss = self.model.evaluate(self.validation).loss
         if not math.isfinite(loss):
             self._fail(f"the validation loss became {loss} after step {self.step}")
         if loss < self.best_loss:
             self.best_loss, self.best_step, self.best = loss, self.step, self.model.state_dict()
-        return Report(self.step, train_loss, loss, self.plan.lr * self.optimizer.scale, self.seconds)
+        report = Report(self.step, train_loss, loss, self.plan.lr * self.optimizer.scale, self.seconds)
+        self.history.append(report)
+        return report
 
     def _fail(self, what: str) -> None:
         self.restore_best()
@@ -204,6 +281,40 @@ def _groups(model: TrainableModel) -> list[dict[str, Any]]:
     vectors = [parameter for parameter in parameters if parameter.ndim < 2]
     groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
+
+
+def _on_one_thread() -> Any:
+    """Within, BLAS runs on one thread: small matrices on several take many times longer when a core is busy."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, user_api="blas")
+
+
+@contextmanager
+def _interrupted_between_steps() -> Generator[Callable[[], bool]]:
+    """Within, a first Ctrl-C is only noted, and raises at the end; the function given says whether there was one.
+
+    Elsewhere than in the main thread, and where somebody handles it already, it is left alone.
+    """
+    waiting = False
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal waiting
+        if waiting:
+            raise KeyboardInterrupt
+        waiting = True
+
+    alone = threading.current_thread() is threading.main_thread()
+    if not alone or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield lambda: False
+        return
+    earlier = signal.signal(signal.SIGINT, handle)
+    try:
+        yield lambda: waiting
+    finally:
+        signal.signal(signal.SIGINT, earlier)
+    if waiting:
+        raise KeyboardInterrupt
 
 
 @contextmanager

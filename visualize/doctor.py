@@ -10,7 +10,16 @@ from importlib.metadata import PackageNotFoundError, version
 from visualize import engines
 
 
-def doctor() -> str:
+class Text(str):
+    """Text that an interactive session shows as it is printed."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self).rstrip()
+
+
+def doctor() -> Text:
     """A report on the engines, as text."""
     lines = ["Pictures of computation graphs are laid out by the first of these that is there:", ""]
     wish = os.environ.get(engines.VARIABLE, "").strip()
@@ -30,7 +39,7 @@ def doctor() -> str:
     lines.append(f".png and .pdf: {'yes' if native else 'no engine for them'}")
     if not native:
         lines += ["", engines.REMEDY + "."]
-    return "\n".join(lines) + "\n"
+    return Text("\n".join(lines) + "\n")
 
 
 def _dot_version(path: str) -> str:

@@ -111,6 +111,10 @@ class Graph:
     notes: tuple[str, ...] = field(default=())
     """What was left out or put together, one phrase each."""
 
+    def __repr__(self) -> str:
+        caption = f", {self.caption}" if self.caption else ""
+        return f"Graph({len(self.nodes)} nodes, {len(self.edges)} edges{caption})"
+
     @property
     def shown(self) -> int:
         """How many nodes of the program are drawn on their own."""

@@ -47,6 +47,10 @@ class Stepper:
         """What is stepped through, as data."""
         return self.steps["correct"].graph
 
+    def __repr__(self) -> str:
+        size = f"{len(self.graph.nodes)} nodes, {len(self.steps['correct'])} steps"
+        return f"Stepper({size}, modes {', '.join(self.steps)}: print(it.text()), or it.save('steps.html'))"
+
     def text(self, mode: Mode = "correct") -> str:
         """The frames of one mode for a terminal."""
         steps = self.steps[mode]

@@ -72,6 +72,10 @@ class Contribution:
     first: bool
     """Whether this is the first contribution that the operand receives."""
 
+    def __repr__(self) -> str:
+        product = "" if self.local is None else f"{_short(self.upstream)} × {_short(self.local)} = "
+        return f"Contribution({self.target!r} to {self.source!r}: {product}{_short(self.amount)})"
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -87,6 +91,15 @@ class Frame:
     line: str
     """The user's line of code, where it was recorded."""
 
+    def __repr__(self) -> str:
+        found = f"index={self.index}, node={self.node!r}, gradient={_short(self.gradient)}"
+        return f"Frame({found}, contributions={self.contributions!r})"
+
+
+def _short(x: Any) -> str:
+    """A number, or what shape an array has."""
+    return repr(float(x)) if np.ndim(x) == 0 else f"array of shape {np.shape(x)}"
+
 
 @dataclass(frozen=True)
 class BackwardSteps:
@@ -101,6 +114,9 @@ class BackwardSteps:
     """Every gradient after the last frame."""
     nodes: Mapping[str, Node]
     """The engine's nodes by id."""
+
+    def __repr__(self) -> str:
+        return f"BackwardSteps(mode={self.mode!r}, {len(self.frames)} frames, {len(self.graph.nodes)} nodes)"
 
     def __iter__(self) -> Iterator[Frame]:
         return iter(self.frames)

@@ -3,7 +3,8 @@
 from tests.mutation.checks import findings
 from tests.mutation.graph_mutants import GRAPH_MUTANTS
 from tests.mutation.operation_mutants import OPERATION_MUTANTS
+from tests.mutation.training_mutants import TRAINING_MUTANTS
 
-MUTANTS = (*GRAPH_MUTANTS, *OPERATION_MUTANTS)
+MUTANTS = (*GRAPH_MUTANTS, *OPERATION_MUTANTS, *TRAINING_MUTANTS)
 
 __all__ = ["MUTANTS", "findings"]

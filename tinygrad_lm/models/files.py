@@ -13,17 +13,19 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_lm.models.interface import Array, LanguageModel
-from tinygrad_lm.models.mlp import MLP
-from tinygrad_lm.models.ngram import NGram
 from tinygrad_lm.text import DataError, Vocabulary
 
-FAMILIES: dict[str, type[LanguageModel]] = {model.kind: model for model in (NGram, MLP)}
-"""The model families by name."""
+if TYPE_CHECKING:
+    from tinygrad_lm.models.interface import LanguageModel
+
+Array = np.ndarray[Any, Any]
+
+FAMILIES: dict[str, type[LanguageModel]] = {}
+"""The model families by name: those of the package, and those that a user adds."""
 
 FORMAT_VERSION = 1
 MAX_FILE = 1 << 30
@@ -202,7 +204,10 @@ def build(description: Any, path: Path, weights: Path) -> LanguageModel:
         kind, config = description["kind"], description["config"]
         vocabulary = Vocabulary.from_json(description["vocabulary"])
         if kind not in FAMILIES:
-            raise ModelFileError(f"{path} describes a model of the unknown kind {kind!r:.60}")
+            raise ModelFileError(
+                f"{path} describes a model of the unknown kind {kind!r:.60}; known are {', '.join(FAMILIES)}, and what "
+                "is added to models.FAMILIES"
+            )
         size = FAMILIES[kind].size_of(config, vocabulary)
         if size * 4 > size_of_file(weights):
             raise ModelFileError(

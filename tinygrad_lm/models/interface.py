@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 
-from tinygrad_lm.nn import Parameter
+from tinygrad_lm.models import saving
+from tinygrad_lm.nn import Parameter, evaluating
 from tinygrad_lm.text import Vocabulary
 
 Array = np.ndarray[Any, Any]
@@ -86,10 +89,24 @@ class LanguageModel(ABC):
         """Take over learned arrays. Raises ``ValueError`` naming what does not fit."""
 
     def evaluate(self, names: Sequence[str]) -> Evaluation:
-        """The mean loss over all characters of the names; nan or inf where the model's numbers overflow."""
-        with np.errstate(over="ignore", invalid="ignore"):  # the loss says it
+        """The mean loss over all characters of the names; nan or inf where the model's numbers overflow.
+
+        The model is in evaluation mode meanwhile.
+        """
+        with evaluating(self), np.errstate(over="ignore", invalid="ignore"):  # the loss says it
             likelihoods = self.log_likelihoods(names)
         return Evaluation(float(-np.mean(likelihoods, dtype=np.float64)), len(likelihoods))
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the model into one file, which ``models.load`` reads; returns its path.
+
+        The file has just the name given, and holds the family, the configuration, the vocabulary and the weights, as
+        safetensors. It is written whole or not at all; equal models give equal bytes. An older model is overwritten,
+        anything else is not: ``FileExistsError``. Raises ``IsADirectoryError``, ``FileNotFoundError`` where there is
+        no folder to write in, ``ModelFileError`` for weights that are not finite, and ``TypeError`` for a class that
+        did not give itself a ``kind`` of its own.
+        """
+        return saving.save(self, path)
 
 
 class TrainableModel(LanguageModel):

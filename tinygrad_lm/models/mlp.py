@@ -80,7 +80,7 @@ class MLP(nn.Module, TrainableModel):
         """Logits of the token after each prefix of ids, of which the last ``context`` count."""
         padded = [[self.vocabulary.boundary_id] * self.context + list(prefix) for prefix in prefixes]
         contexts = np.array([row[-self.context :] for row in padded], np.int64).reshape(-1, self.context)
-        with no_grad():
+        with nn.evaluating(self), no_grad():
             return self(contexts).data
 
     def log_likelihoods(self, names: Sequence[str]) -> Array:
@@ -89,7 +89,7 @@ class MLP(nn.Module, TrainableModel):
         found: list[Array] = []
         widest = max(self.context * self.embedding.weight.shape[1], *self._config["hidden"], len(self.vocabulary))
         chunk = max(1, min(CHUNK, CHUNK_NUMBERS // widest))
-        with no_grad():
+        with nn.evaluating(self), no_grad():
             for start in range(0, len(windows), chunk):
                 part = slice(start, start + chunk)
                 rows = F.log_softmax(self(windows.contexts[part])).data

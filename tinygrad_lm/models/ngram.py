@@ -42,6 +42,10 @@ class NGram(LanguageModel):
             raise ValueError(f"order {order} is too long for a vocabulary of {len(self.vocabulary)}; take a lower one")
         self._take(*np.zeros((3, 0), np.int64))
 
+    def __repr__(self) -> str:
+        seen = f"{len(self.contexts):,} contexts and {len(self.pairs):,} pairs counted"
+        return f"NGram(order={self.order}, smoothing={self.smoothing}): {len(self.vocabulary):,} tokens, {seen}"
+
     def _take(self, contexts: Array, pairs: Array, counts: Array) -> None:
         self.contexts, self.pairs, self.counts = contexts, pairs, counts
         self._totals = np.zeros(len(contexts), np.int64)
@@ -112,6 +116,22 @@ class NGram(LanguageModel):
         if self.order != 2:
             raise ValueError(f"only a bigram (order 2) is one table; this model has order {self.order}")
         return self.probabilities([[i] for i in range(len(self.vocabulary))])
+
+    def count_matrix(self) -> Array:
+        """How often each token followed each other in the names: (len(vocabulary), len(vocabulary)), int64.
+
+        Row and column i belong to ``vocabulary.tokens[i]``. The last, the boundary, is the start of a name as a row
+        and its end as a column. With ``smoothing`` added, each row divided by its sum is ``table()``.
+        """
+        if self.order != 2:
+            raise ValueError(
+                f"only a bigram (order 2) has one matrix of counts; this model has order {self.order}, and its counts "
+                "in contexts, pairs and counts"
+            )
+        size = len(self.vocabulary)
+        matrix = np.zeros((size, size), np.int64)
+        matrix[self.contexts[self.pairs // size], self.pairs % size] = self.counts
+        return matrix
 
     def config(self) -> dict[str, Any]:
         """Order, smoothing, and how many contexts and how many pairs of context and next token occurred."""

@@ -16,6 +16,7 @@ from tinygrad_lm.nn.layers import (
     Softplus,
     Tanh,
 )
+from tinygrad_lm.nn.modes import evaluating, learning
 from tinygrad_lm.nn.module import Module, Parameter, functional_call
 
 __all__ = [
@@ -34,7 +35,9 @@ __all__ = [
     "Sigmoid",
     "Softplus",
     "Tanh",
+    "evaluating",
     "functional",
     "functional_call",
     "init",
+    "learning",
 ]

@@ -25,6 +25,10 @@ class CleanedNames:
     kept: tuple[str, ...]
     dropped: dict[str, tuple[str, ...]]
 
+    def __repr__(self) -> str:
+        dropped = ", ".join(f"{len(lines):,} {reason}" for reason, lines in self.dropped.items())
+        return f"CleanedNames(kept: {_some(self.kept)}; dropped: {dropped or 'none'})"
+
 
 class Split(NamedTuple):
     """Three lists of names without a name in common."""
@@ -32,6 +36,15 @@ class Split(NamedTuple):
     train: tuple[str, ...]
     validation: tuple[str, ...]
     test: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Split(train: {_some(self.train)}; validation: {_some(self.validation)}; test: {_some(self.test)})"
+
+
+def _some(names: tuple[str, ...]) -> str:
+    """How many names, and the first of them."""
+    shown = [quoted(name, limit=20) for name in names[:3]] + ["..."] * (len(names) > 3)
+    return ", ".join([f"{len(names):,} names", *shown])
 
 
 def clean_names(

@@ -1,0 +1,28 @@
+"""What a training shows while it works: a bar in a terminal or a notebook, and nowhere else."""
+
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+
+def bar(total: int, done: int, show: bool | None) -> Any:
+    """A tqdm bar of steps, some of which are done; ``show=None``: where somebody is looking.
+
+    Where it is hidden, all that it is told has no effect.
+    """
+    from tqdm.auto import tqdm
+
+    shown = _is_watched() if show is None else show and sys.stderr is not None
+    return tqdm(total=total, initial=done, unit="step", disable=not shown)
+
+
+def _is_watched() -> bool:
+    """Whether standard error is a terminal, or this is a notebook, which shows bars of its own."""
+    if sys.stderr is None:
+        return False
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return sys.stderr.isatty() or (shell is not None and "IPKernelApp" in shell.config)
