@@ -4,6 +4,7 @@ from importlib import import_module
 from types import ModuleType
 
 from tinygrad_lm.autograd import Tensor, Value, detect_anomaly, enable_grad, grad, hessian, hvp, jacobian, no_grad
+from tinygrad_lm.random import manual_seed
 
 __version__ = "0.1.0"
 
@@ -19,6 +20,7 @@ __all__ = [
     "hessian",
     "hvp",
     "jacobian",
+    "manual_seed",
     "no_grad",
 ]
 

@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_lm.autograd import kernels, reductions, rules
 from tinygrad_lm.autograd.graph import constant
 from tinygrad_lm.autograd.kernels import check_ids
-from tinygrad_lm.nn.init import as_generator
+from tinygrad_lm.random import as_generator
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
@@ -51,8 +51,11 @@ def layer_norm(x: Any, weight: Any, bias: Any, eps: float = 1e-5) -> Any:
     return kernels.layer_norm(x, weight, bias, eps=float(eps))
 
 
-def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: Any) -> Any:
-    """Each element zero with probability p, the others divided by 1 - p; x itself outside training."""
+def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: np.random.Generator | int | None = None) -> Any:
+    """Each element zero with probability p, the others divided by 1 - p; x itself outside training.
+
+    Without ``rng`` the default generator draws; an integer gives the same zeros at each call.
+    """
     if not 0 <= p < 1:
         raise ValueError(f"dropout: p is a probability from 0 to below 1, not {p}")
     if not training or p == 0:
