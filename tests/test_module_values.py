@@ -267,8 +267,12 @@ class TestReplacing:
         loss.backward()
         assert loss.data == pytest.approx((expected**2).item())
         assert all(p.grad is not None for p in net.parameters())
+        net.bias = Value(1.0)
+        net = nn.Linear(2, 1, rng=0)
         with pytest.raises(TypeError, match="in its place would not learn"):
-            nn.Linear(2, 1, rng=0).weight = numbers["weight"]
+            net.weight = numbers["weight"]
+        net.weight = Value(2.0)
+        assert net.num_parameters() == 2
 
     def test_functional_call_replaces_single_values(self):
         class Line(nn.Module):

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 _PLAIN = frozenset({bool, bytes, complex, float, int, str, type(None)})
-"""What long lists are mostly made of, and what is passed over at once."""
+"""What most attributes and long lists are made of: nothing can be in them, so that they are passed over at once."""
 
 
 def found(name: str, thing: Any, kinds: tuple[type, ...], above: tuple[int, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -18,6 +18,8 @@ def found(name: str, thing: Any, kinds: tuple[type, ...], above: tuple[int, ...]
     method, as micrograd's layers have, is looked into as well: ``layer.neurons[0].w[1]``. What has been found is
     not looked into.
     """
+    if type(thing) in _PLAIN:
+        return
     if isinstance(thing, kinds):
         yield name, thing
     elif id(thing) not in above:
@@ -27,7 +29,8 @@ def found(name: str, thing: Any, kinds: tuple[type, ...], above: tuple[int, ...]
 
 def _parts(thing: Any) -> Iterable[tuple[str, Any]]:
     if isinstance(thing, (list, tuple)):
-        return ((f"[{i}]", part) for i, part in enumerate(cast("list[Any]", thing)) if type(part) not in _PLAIN)
+        parts = cast("list[Any]", thing)
+        return () if set(map(type, parts)) <= _PLAIN else ((f"[{i}]", part) for i, part in enumerate(parts))
     if isinstance(thing, dict):
         return ((f"[{key!r}]", part) for key, part in cast("dict[Any, Any]", thing).items())
     if isinstance(thing, np.ndarray):

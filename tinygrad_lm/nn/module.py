@@ -67,8 +67,8 @@ class Module:
         for path, node in nodes:
             if node is not value and _misplaced(node):
                 raise _unfound(self, name, path, node)
-        learns_within = any(_learns(node) for _, node in nodes if node is not value)
-        if value is None or isinstance(value, Parameter) or learns_within:
+        values = [node for _, node in nodes if isinstance(node, Value)]
+        if value is None or isinstance(value, Parameter) or any(map(_learns, values)):
             return
         if isinstance(earlier, Parameter):
             raise TypeError(
@@ -77,16 +77,13 @@ class Module:
             )
         if isinstance(value, Tensor) and _learns(value):
             raise TypeError(f"{place}: parameters() would not find a plain Tensor; make it an nn.Parameter")
-        if isinstance(value, Value) and _learns(value):
-            return
         if isinstance(earlier, Value) and _learns(earlier):
             raise TypeError(
                 f"{place} is a Value that learns, and what takes its place would not: write .{name}.data -= ... to "
                 f"step it, or begin with {name} = Value(..., requires_grad=False) if it is not to be learned"
             )
-        if any(not node.is_leaf for _, node in nodes if isinstance(node, Value)) and any(
-            isinstance(node, Value) and _learns(node) for _, node in found(name, earlier, _KINDS)
-        ):
+        computed = any(not node.is_leaf for node in values)
+        if computed and any(isinstance(node, Value) and _learns(node) for _, node in found(name, earlier, _KINDS)):
             raise TypeError(
                 f"{place} holds Values that learn, and the computed ones in their place would not: write "
                 "p.data -= ... for each p to step them"
@@ -136,12 +133,15 @@ class Module:
         """What this module learns apart from the modules in it: the name, the attribute, the parameter."""
         frozen = {id(value) for value in self._frozen}
         for key, value in vars(self).items():
+            if isinstance(value, Parameter):
+                yield key, key, value
+                continue
             if isinstance(value, Module) or key == "_frozen":
                 continue
             for name, node in found(key, value, _KINDS):
                 if node is not value and _misplaced(node):
                     raise _unfound(self, key, name, node)
-                if isinstance(node, Parameter) or (isinstance(node, Value) and (_learns(node) or id(node) in frozen)):
+                if isinstance(node, Value) and (_learns(node) or id(node) in frozen):
                     yield name, key, node
 
     def _slots(self) -> Iterator[tuple[str, Module, str, Parameter | Value]]:
