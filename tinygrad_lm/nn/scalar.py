@@ -43,7 +43,7 @@ class Neuron(Module):
         self.nonlinearity = nonlinearity
 
     def __call__(self, x: Sequence[Any]) -> Value:
-        """F of the weighted sum."""
+        """The nonlinearity of w·x + b."""
         act = Value.dot(self.w, x) + self.b
         return act if self.nonlinearity == "linear" else getattr(act, self.nonlinearity)()
 
