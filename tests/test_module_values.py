@@ -166,7 +166,7 @@ class TestLearning:
         optim.SGD(p, lr=0.5).step()
         assert p.data == -0.5
         assert optim.clip_grad_norm_(p, 1.0) == 3
-        with pytest.raises(TypeError, match=r"an optimizer steps leaf tensors and Values \(parameters\), not Value\("):
+        with pytest.raises(TypeError, match=r"leaf Values and leaf tensors \(parameters\), not Value\("):
             optim.SGD([p * 2])
 
     def test_only_float64_is_their_dtype(self):

@@ -63,7 +63,9 @@ class Optimizer:
             members: dict[int, Tensor | Value] = {}
             for parameter in [group["params"]] if isinstance(group["params"], Node) else group["params"]:
                 if not isinstance(parameter, (Tensor, Value)) or not parameter.is_leaf:
-                    raise TypeError(f"an optimizer steps leaf tensors and Values (parameters), not {parameter!r:.60}")
+                    raise TypeError(
+                        f"an optimizer steps leaf Values and leaf tensors (parameters), not {parameter!r:.60}"
+                    )
                 if id(parameter) in seen:
                     raise ValueError(f"a parameter stands in two groups, whose options may differ: {parameter!r:.60}")
                 members[id(parameter)] = parameter
