@@ -5,6 +5,7 @@ from types import ModuleType
 
 from tinygrad_lm.autograd import Tensor, Value, detect_anomaly, enable_grad, grad, hessian, hvp, jacobian, no_grad
 from tinygrad_lm.autograd.remedies import of_the_package
+from tinygrad_lm.random import manual_seed
 
 __version__ = "0.1.0"
 
@@ -33,6 +34,7 @@ __all__ = [
     "hessian",
     "hvp",
     "jacobian",
+    "manual_seed",
     "no_grad",
 ]
 

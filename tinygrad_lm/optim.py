@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lm.autograd.graph import Node
 from tinygrad_lm.autograd.tensor import Tensor
+from tinygrad_lm.autograd.value import Value
 
 Array = np.ndarray[Any, Any]
 Schedule = Callable[[int], float]
@@ -28,7 +30,7 @@ def _check(name: str, value: Any, low: float, high: float = math.inf) -> float:
 class Optimizer:
     """Steps a set of parameters along their gradients.
 
-    ``params`` are tensors, or groups: dictionaries with ``params`` and options of their own, such as
+    ``params`` are tensors or ``Value``s, or groups: dictionaries with ``params`` and options of their own, such as
     ``{"params": biases, "weight_decay": 0.0}``. A parameter given twice in a group (a tied weight) is stepped
     once, and in two groups it is an error; one whose ``grad`` is ``None`` (frozen, or unused) is left alone.
     ``scale`` multiplies every learning rate: set it from a schedule before each step.
@@ -41,13 +43,13 @@ class Optimizer:
         self.scale = 1.0
         if hasattr(params, "parameters"):
             raise TypeError(f"{type(self).__name__} takes parameters: write module.parameters(), not the module")
-        given: list[Any] = [params] if isinstance(params, Tensor) else list(params)
+        given: list[Any] = [params] if isinstance(params, Node) else list(params)
         grouped = any(isinstance(member, Mapping) for member in given)
         groups: list[Any] = given if grouped else [{"params": given}]
         bad: list[Any] = [group for group in groups if not isinstance(group, Mapping) or "params" not in group]
         if bad:
             raise TypeError(f"groups are dictionaries with 'params' and options, all of them, not {bad[0]!r:.60}")
-        self.groups: list[tuple[list[Tensor], dict[str, float]]] = []
+        self.groups: list[tuple[list[Tensor | Value], dict[str, float]]] = []
         self.state: dict[int, dict[str, Array]] = {}
         self.counts: dict[int, int] = {}
         self._scratch: dict[int, Array] = {}
@@ -58,10 +60,12 @@ class Optimizer:
             if unknown:
                 known = ", ".join(options)
                 raise ValueError(f"{type(self).__name__} has no option {sorted(unknown)[0]!r}; it has {known}")
-            members: dict[int, Tensor] = {}
-            for parameter in [group["params"]] if isinstance(group["params"], Tensor) else group["params"]:
-                if not isinstance(parameter, Tensor) or not parameter.is_leaf:
-                    raise TypeError(f"an optimizer steps leaf tensors (parameters), not {parameter!r:.60}")
+            members: dict[int, Tensor | Value] = {}
+            for parameter in [group["params"]] if isinstance(group["params"], Node) else group["params"]:
+                if not isinstance(parameter, (Tensor, Value)) or not parameter.is_leaf:
+                    raise TypeError(
+                        f"an optimizer steps leaf Values and leaf tensors (parameters), not {parameter!r:.60}"
+                    )
                 if id(parameter) in seen:
                     raise ValueError(f"a parameter stands in two groups, whose options may differ: {parameter!r:.60}")
                 members[id(parameter)] = parameter
@@ -76,7 +80,7 @@ class Optimizer:
         return {key: _check(key, value, 0.0, ranges.get(key, math.inf)) for key, value in options.items()}
 
     @property
-    def parameters(self) -> list[Tensor]:
+    def parameters(self) -> list[Tensor | Value]:
         """All parameters in their order."""
         return [parameter for members, _ in self.groups for parameter in members]
 
@@ -96,10 +100,10 @@ class Optimizer:
         """Change each parameter in place by the rule of this optimizer."""
         for members, options in self.groups:
             for parameter in members:
-                gradient = parameter.grad
-                if gradient is None:
+                if parameter.grad is None:
                     continue
-                data = parameter.data
+                gradient: Array = np.asarray(parameter.grad)
+                data: Array = np.asarray(parameter.data)
                 if not data.flags.writeable or data.base is not None:
                     data = data.copy()
                 scratch = self._scratch.get(id(parameter))
@@ -107,7 +111,8 @@ class Optimizer:
                     scratch = self._prepare(id(parameter), data)
                 count = self.counts[id(parameter)] = self.counts.get(id(parameter), 0) + 1
                 self.update(data, gradient, self.state[id(parameter)], scratch, count, options)
-                parameter.data = data
+                stepped: Any = data.item() if isinstance(parameter, Value) else data
+                parameter.data = stepped
 
     def _prepare(self, key: int, data: Array) -> Array:
         """Make the arrays of a parameter, those it has already in the data's dtype; returns the scratch array."""
@@ -151,10 +156,11 @@ class Optimizer:
             if steps.shape or steps.dtype.kind not in "iu" or steps < 1:
                 raise ValueError(f"the number of steps of parameter {i} is a whole number from 1, not {steps!r:.60}")
             names = {name: f"{i}.{name}" for name in self.moments}
-            if any(key not in arrays or arrays[key].shape != parameter.shape for key in names.values()):
-                raise ValueError(f"the optimizer's state does not fit parameter {i} of shape {parameter.shape}")
+            data: Array = np.asarray(parameter.data)
+            if any(key not in arrays or arrays[key].shape != data.shape for key in names.values()):
+                raise ValueError(f"the optimizer's state does not fit parameter {i} of shape {data.shape}")
             counts[id(parameter)] = int(steps)
-            state[id(parameter)] = {name: arrays[key].astype(parameter.dtype) for name, key in names.items()}
+            state[id(parameter)] = {name: arrays[key].astype(data.dtype) for name, key in names.items()}
             left -= {f"{i}.steps", *names.values()}
         if left:
             raise ValueError(
@@ -282,18 +288,18 @@ class AdamW(Adam):
         super().__init__(params, lr, betas, eps, weight_decay)
 
 
-def clip_grad_norm_(params: Iterable[Tensor], max_norm: float) -> float:
+def clip_grad_norm_(params: Iterable[Tensor | Value], max_norm: float) -> float:
     """Scale all gradients together so that their Euclidean norm is at most ``max_norm``; returns the norm before.
 
     ``max_norm`` inf measures alone. A norm that is inf or nan scales nothing: look at the result before stepping.
     """
     limit = math.inf if max_norm == math.inf else _check("max_norm", max_norm, 0.0)
-    found = {id(p): p for p in ([params] if isinstance(params, Tensor) else params) if p.grad is not None}
-    total = _norm([p.grad for p in found.values() if p.grad is not None])
+    given: Iterable[Any] = [params] if isinstance(params, Node) else params
+    found = {id(p): p for p in given if p.grad is not None}
+    total = _norm([np.asarray(p.grad) for p in found.values()])
     if math.isfinite(total) and total > limit:
         for p in found.values():
-            if p.grad is not None:
-                p.grad = p.grad * (limit / (total + 1e-6))
+            p.grad = p.grad * (limit / (total + 1e-6))
     return total
 
 

@@ -42,7 +42,7 @@ def stopped(tmp_path_factory):
     data.write_text("\n".join(bundled_names()[::20]), encoding="utf-8")
     run = folder / "run"
     command = [sys.executable, "-m", "tinygrad_lm", "train", "--data", str(data), "--out", str(run)]
-    command += "--steps 4000 --hidden 4 --context 2 --embedding 2 --batch-size 4".split()
+    command += ["--steps", "4000", "--hidden", "4", "--context", "2", "--embedding", "2", "--batch-size", "4"]
     for _ in range(20):
         shutil.rmtree(run, ignore_errors=True)
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

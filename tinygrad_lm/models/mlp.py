@@ -12,6 +12,7 @@ from tinygrad_lm import nn
 from tinygrad_lm.autograd import no_grad
 from tinygrad_lm.models.interface import MAX_NUMBERS, Array, TrainableModel, whole_number
 from tinygrad_lm.nn import functional as F
+from tinygrad_lm.random import as_generator
 from tinygrad_lm.text import NameDataset, Vocabulary
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
@@ -38,10 +39,10 @@ class MLP(nn.Module, TrainableModel):
         hidden: Sequence[int] = (200,),
         activation: str = "tanh",
         *,
-        rng: Any,
+        rng: np.random.Generator | int | None = None,
         dtype: Any = np.float32,
     ) -> None:
-        generator = nn.init.as_generator(rng)
+        generator = as_generator(rng)
         self.vocabulary = Vocabulary() if vocabulary is None else vocabulary
         self._config = _checked(
             {"context": context, "embedding": embedding, "hidden": list(hidden), "activation": activation}

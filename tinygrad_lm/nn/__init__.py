@@ -1,6 +1,6 @@
 """Layers with parameters, the functions behind them, and their initialisation."""
 
-from tinygrad_lm.nn import functional, init
+from tinygrad_lm.nn import functional, init, scalar
 from tinygrad_lm.nn.layers import (
     GELU,
     CrossEntropyLoss,
@@ -40,4 +40,5 @@ __all__ = [
     "functional_call",
     "init",
     "learning",
+    "scalar",
 ]

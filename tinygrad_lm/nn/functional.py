@@ -11,7 +11,7 @@ from tinygrad_lm.autograd.graph import constant
 from tinygrad_lm.autograd.kernels import check_ids
 from tinygrad_lm.autograd.methods import one_axis
 from tinygrad_lm.autograd.value import Value
-from tinygrad_lm.nn.init import as_generator
+from tinygrad_lm.random import as_generator
 
 
 def _array(x: Any, name: str) -> Any:
@@ -75,8 +75,11 @@ def layer_norm(x: Any, weight: Any, bias: Any, eps: float = 1e-5) -> Any:
     return kernels.layer_norm(x, weight, bias, eps=float(eps))
 
 
-def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: Any = None) -> Any:
-    """Each element zero with probability p, the others divided by 1 - p; x itself outside training."""
+def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: np.random.Generator | int | None = None) -> Any:
+    """Each element zero with probability p, the others divided by 1 - p; x itself outside training.
+
+    Without ``rng`` the default generator draws; an integer gives the same zeros at each call.
+    """
     if not 0 <= p < 1:
         raise ValueError(f"dropout: p is a probability from 0 to below 1, not {p}")
     if not training or p == 0:

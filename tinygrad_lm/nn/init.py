@@ -1,30 +1,21 @@
-"""Initial values of parameters, by name, drawn from an explicit generator."""
+"""Initial values of parameters, by name, drawn from a generator.
+
+``rng`` is a generator, an integer seed, or ``None`` for the default generator: see ``as_generator``.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lm.autograd.tensor import Tensor
+from tinygrad_lm.random import as_generator
 
 GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "gelu": math.sqrt(2), "silu": math.sqrt(2)}
 """How much each nonlinearity shrinks the spread of its input, to be made up for (He et al. 2015)."""
-
-
-def as_generator(rng: Any) -> np.random.Generator:
-    """A generator from a generator or from an integer seed (0 is a seed)."""
-    if isinstance(rng, np.random.Generator):
-        return rng
-    if isinstance(rng, Integral) and rng is not True and rng is not False and int(rng) >= 0:
-        return np.random.Generator(np.random.PCG64(int(rng)))
-    raise TypeError(
-        f"rng is a numpy.random.Generator or a seed (an integer from 0), not {rng!r:.60}: randomness is explicit here, "
-        "so write rng=0, say"
-    )
 
 
 def gain(nonlinearity: str) -> float:
@@ -45,12 +36,16 @@ def _fill(tensor: Tensor, values: Any) -> Tensor:
     return tensor
 
 
-def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, *, rng: Any) -> Tensor:
+def normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, *, rng: np.random.Generator | int | None = None
+) -> Tensor:
     """Normally distributed."""
     return _fill(tensor, as_generator(rng).normal(mean, std, tensor.shape))
 
 
-def uniform_(tensor: Tensor, low: float = 0.0, high: float = 1.0, *, rng: Any) -> Tensor:
+def uniform_(
+    tensor: Tensor, low: float = 0.0, high: float = 1.0, *, rng: np.random.Generator | int | None = None
+) -> Tensor:
     """Evenly distributed between low and high."""
     return _fill(tensor, as_generator(rng).uniform(low, high, tensor.shape))
 
@@ -60,36 +55,44 @@ def constant_(tensor: Tensor, value: float) -> Tensor:
     return _fill(tensor, np.full(tensor.shape, value))
 
 
-def zeros_(tensor: Tensor, *, rng: Any = None) -> Tensor:
+def zeros_(tensor: Tensor, *, rng: np.random.Generator | int | None = None) -> Tensor:
     """0 everywhere; a generator is taken, so that any initialisation can be called by name, and not used."""
     return constant_(tensor, 0.0)
 
 
-def ones_(tensor: Tensor, *, rng: Any = None) -> Tensor:
+def ones_(tensor: Tensor, *, rng: np.random.Generator | int | None = None) -> Tensor:
     """1 everywhere; a generator is taken and not used, as by ``zeros_``."""
     return constant_(tensor, 1.0)
 
 
-def kaiming_normal_(tensor: Tensor, nonlinearity: str = "relu", *, rng: Any) -> Tensor:
+def kaiming_normal_(
+    tensor: Tensor, nonlinearity: str = "relu", *, rng: np.random.Generator | int | None = None
+) -> Tensor:
     """Normal with standard deviation gain / sqrt(fan in), so that signals keep their size (He et al. 2015)."""
     fan_in, _ = _fans(tensor)
     return normal_(tensor, 0.0, gain(nonlinearity) / math.sqrt(fan_in), rng=rng)
 
 
-def kaiming_uniform_(tensor: Tensor, nonlinearity: str = "relu", *, rng: Any) -> Tensor:
+def kaiming_uniform_(
+    tensor: Tensor, nonlinearity: str = "relu", *, rng: np.random.Generator | int | None = None
+) -> Tensor:
     """Uniform with the same standard deviation as ``kaiming_normal_``."""
     fan_in, _ = _fans(tensor)
     bound = gain(nonlinearity) * math.sqrt(3 / fan_in)
     return uniform_(tensor, -bound, bound, rng=rng)
 
 
-def xavier_normal_(tensor: Tensor, nonlinearity: str = "linear", *, rng: Any) -> Tensor:
+def xavier_normal_(
+    tensor: Tensor, nonlinearity: str = "linear", *, rng: np.random.Generator | int | None = None
+) -> Tensor:
     """Normal with standard deviation gain * sqrt(2 / (fan in + fan out)) (Glorot & Bengio 2010)."""
     fan_in, fan_out = _fans(tensor)
     return normal_(tensor, 0.0, gain(nonlinearity) * math.sqrt(2 / (fan_in + fan_out)), rng=rng)
 
 
-def xavier_uniform_(tensor: Tensor, nonlinearity: str = "linear", *, rng: Any) -> Tensor:
+def xavier_uniform_(
+    tensor: Tensor, nonlinearity: str = "linear", *, rng: np.random.Generator | int | None = None
+) -> Tensor:
     """Uniform with the same standard deviation as ``xavier_normal_``."""
     fan_in, fan_out = _fans(tensor)
     bound = gain(nonlinearity) * math.sqrt(6 / (fan_in + fan_out))

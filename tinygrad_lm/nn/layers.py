@@ -1,4 +1,8 @@
-"""The layers: modules of one step each, with PyTorch's names, shapes and default initialisation."""
+"""The layers: modules of one step each, with PyTorch's names, shapes and default initialisation.
+
+``rng`` is a generator, an integer seed (two layers given one seed start equal), or ``None`` for the default generator,
+which ``tinygrad_lm.manual_seed`` seeds.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,8 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_lm.nn import functional as F
-from tinygrad_lm.nn import init
 from tinygrad_lm.nn.module import Module, Parameter
+from tinygrad_lm.random import as_generator
 
 
 def _size(n: Any, what: str) -> int:
@@ -27,11 +31,17 @@ class Linear(Module):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, *, rng: Any = None, dtype: Any = np.float32
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator | int | None = None,
+        dtype: Any = np.float32,
     ) -> None:
         self.in_features = _size(in_features, "in_features")
         self.out_features = _size(out_features, "out_features")
-        generator = init.as_generator(rng)
+        generator = as_generator(rng)
         bound = 1 / math.sqrt(in_features)
         self.weight = Parameter(generator.uniform(-bound, bound, (out_features, in_features)), dtype=dtype)
         self.bias = Parameter(generator.uniform(-bound, bound, out_features), dtype=dtype) if bias else None
@@ -48,10 +58,17 @@ class Linear(Module):
 class Embedding(Module):
     """A learned row for each id: integers (...) to (..., embedding_dim). Rows start normally distributed."""
 
-    def __init__(self, num_embeddings: int, embedding_dim: int, *, rng: Any = None, dtype: Any = np.float32) -> None:
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        *,
+        rng: np.random.Generator | int | None = None,
+        dtype: Any = np.float32,
+    ) -> None:
         self.num_embeddings = _size(num_embeddings, "num_embeddings")
         self.embedding_dim = _size(embedding_dim, "embedding_dim")
-        rows = init.as_generator(rng).normal(size=(num_embeddings, embedding_dim))
+        rows = as_generator(rng).normal(size=(num_embeddings, embedding_dim))
         self.weight = Parameter(rows, dtype=dtype)
 
     def forward(self, ids: Any) -> Any:
@@ -130,13 +147,17 @@ class Flatten(Module):
 
 
 class Dropout(Module):
-    """In training each element is zero with probability p and the others are divided by 1 - p."""
+    """In training each element is zero with probability p and the others are divided by 1 - p.
 
-    def __init__(self, p: float = 0.5, *, rng: Any = None) -> None:
+    Without ``rng`` the default generator draws, looked up at each call; a generator or a seed is the layer's own,
+    and a deep copy of the layer then continues from a copy of it.
+    """
+
+    def __init__(self, p: float = 0.5, *, rng: np.random.Generator | int | None = None) -> None:
         if not 0 <= p < 1:
             raise ValueError(f"dropout: p is a probability from 0 to below 1, not {p}")
         self.p = p
-        self.rng = init.as_generator(rng)
+        self.rng = None if rng is None else as_generator(rng)
 
     def forward(self, x: Any) -> Any:
         """Random in training, the identity in evaluation."""

@@ -9,6 +9,8 @@ import numpy as np
 
 from tinygrad_lm.autograd.graph import Scope, constant, current_scope, enter_scope, leave_scope
 from tinygrad_lm.autograd.tensor import Tensor
+from tinygrad_lm.autograd.value import Value
+from tinygrad_lm.nn.attributes import found
 
 Array = np.ndarray[Any, Any]
 
@@ -34,6 +36,11 @@ class Module:
 
     Assign ``Parameter``s and other modules as attributes and write ``forward``; calling the module calls it.
     A parameter that is reached by several names (a tied weight) is one parameter.
+
+    On the scalar engine every ``Value`` that requires a gradient and was not computed is a parameter, as an attribute
+    or in a list, tuple, dictionary or object array: ``self.w = [Value(0.1), Value(0.2)]`` has the parameters ``w[0]``
+    and ``w[1]``. Write ``Value(x, requires_grad=False)`` for a number that is not learned. Modules and ``Parameter``s
+    in such containers are refused.
     """
 
     training: bool = True
@@ -41,26 +48,46 @@ class Module:
 
     _name = ""
 
+    _frozen: tuple[Value, ...] = ()
+    """The Values that ``requires_grad_(False)`` froze: they stay parameters."""
+
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Module):
             object.__setattr__(value, "_name", name)
-        elif not isinstance(value, Parameter) and isinstance(vars(self).get(name), Parameter) and value is not None:
+        else:
+            self._check_assignment(name, value)
+            if isinstance(value, Parameter) or (isinstance(value, Value) and _learns(value)):
+                value.label = value.label or name
+        object.__setattr__(self, name, value)
+
+    def _check_assignment(self, name: str, value: Any) -> None:
+        """Refuse what would silently not learn, or would silently end that something learns."""
+        place, earlier = f"{type(self).__name__}.{name}", vars(self).get(name)
+        nodes = list(found(name, value, _KINDS))
+        for path, node in nodes:
+            if node is not value and _misplaced(node):
+                raise _unfound(self, name, path, node)
+        values = [node for _, node in nodes if isinstance(node, Value)]
+        if value is None or isinstance(value, Parameter) or any(map(_learns, values)):
+            return
+        if isinstance(earlier, Parameter):
             raise TypeError(
-                f"{type(self).__name__}.{name} is a Parameter, and a {type(value).__name__} in its place would not "
+                f"{place} is a Parameter, and a {type(value).__name__} in its place would not "
                 f"learn: write .{name}.data = ... to change its numbers, or assign an nn.Parameter"
             )
-        elif isinstance(value, Tensor) and not isinstance(value, Parameter) and value.requires_grad and value.is_leaf:
+        if isinstance(value, Tensor) and _learns(value):
+            raise TypeError(f"{place}: parameters() would not find a plain Tensor; make it an nn.Parameter")
+        if isinstance(earlier, Value) and _learns(earlier):
             raise TypeError(
-                f"{type(self).__name__}.{name}: parameters() would not find a plain Tensor; make it an nn.Parameter"
+                f"{place} is a Value that learns, and what takes its place would not: write .{name}.data -= ... to "
+                f"step it, or begin with {name} = Value(..., requires_grad=False) if it is not to be learned"
             )
-        elif isinstance(value, Parameter) and not value.label:
-            value.label = name
-        elif isinstance(value, (list, tuple, dict)) and _holds_learnable(value):
+        computed = any(not node.is_leaf for node in values)
+        if computed and any(isinstance(node, Value) and _learns(node) for _, node in found(name, earlier, _KINDS)):
             raise TypeError(
-                f"{type(self).__name__}.{name}: what a module in a list or dictionary learns would not be found by "
-                "parameters(); put modules in nn.Sequential, or assign each as an attribute of its own"
+                f"{place} holds Values that learn, and the computed ones in their place would not: write "
+                "p.data -= ... for each p to step them"
             )
-        object.__setattr__(self, name, value)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call ``forward``; what it computes is marked as made by this module."""
@@ -102,32 +129,49 @@ class Module:
             below = [(f"{name}.{key}" if name else key, child) for key, child in module.named_children()]
             stack.extend(reversed(below))
 
-    def _slots(self) -> Iterator[tuple[str, Module, str, Parameter]]:
+    def _learned(self) -> Iterator[tuple[str, str, Parameter | Value]]:
+        """What this module learns apart from the modules in it: the name, the attribute, the parameter."""
+        frozen = {id(value) for value in self._frozen}
+        for key, value in vars(self).items():
+            if isinstance(value, Parameter):
+                yield key, key, value
+                continue
+            if isinstance(value, Module) or key == "_frozen":
+                continue
+            for name, node in found(key, value, _KINDS):
+                if node is not value and _misplaced(node):
+                    raise _unfound(self, key, name, node)
+                if isinstance(node, Value) and (_learns(node) or id(node) in frozen):
+                    yield name, key, node
+
+    def _slots(self) -> Iterator[tuple[str, Module, str, Parameter | Value]]:
         """Every place that holds a parameter: its dotted name, the module, the attribute, the parameter."""
         for path, module in self.named_modules():
-            for key, value in vars(module).items():
-                if isinstance(value, Parameter):
-                    yield f"{path}.{key}" if path else key, module, key, value
+            for name, key, parameter in module._learned():
+                yield f"{path}.{name}" if path else name, module, key, parameter
 
-    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """Every parameter once, with the first dotted name that leads to it."""
+    def named_parameters(self) -> Iterator[tuple[str, Parameter | Any]]:
+        """Every parameter once, a ``Parameter`` or a ``Value``, with the first dotted name that leads to it."""
         seen: set[int] = set()
         for name, _, _, parameter in self._slots():
             if id(parameter) not in seen:
                 seen.add(id(parameter))
                 yield name, parameter
 
-    def parameters(self) -> Iterator[Parameter]:
-        """Every parameter once."""
+    def parameters(self) -> Iterator[Parameter | Any]:
+        """Every parameter once, a ``Parameter`` or a ``Value``."""
         return (parameter for _, parameter in self.named_parameters())
 
     def num_parameters(self) -> int:
         """How many numbers the module learns."""
-        return sum(parameter.size for parameter in self.parameters())
+        return sum(np.size(parameter.data) for parameter in self.parameters())
 
     def state_dict(self) -> dict[str, Array]:
-        """A copy of every parameter's array by name (a tied one under each of its names)."""
-        return {name: parameter.data.copy() for name, _, _, parameter in self._slots()}
+        """A copy of every parameter's array by name (a tied one under each of its names).
+
+        A ``Value`` gives a float64 array of shape ().
+        """
+        return {name: np.array(parameter.data, order="C") for name, _, _, parameter in self._slots()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copy arrays into the parameters of the same names. All of it fits, or nothing changes.
@@ -136,22 +180,24 @@ class Module:
         parameter that was given two different arrays.
         """
         slots = {name: parameter for name, _, _, parameter in self._slots()}
-        problems = [f"missing: {name!r} of shape {slots[name].shape}" for name in slots if name not in state]
+        own = {name: np.asarray(parameter.data) for name, parameter in slots.items()}
+        problems = [f"missing: {name!r} of shape {own[name].shape}" for name in own if name not in state]
         problems += [f"unknown: {name!r}" for name in state if name not in slots]
         arrays = {name: np.asarray(constant(value)) for name, value in state.items() if name in slots}
         tied: dict[int, Array] = {}
         for name, array in arrays.items():
-            if array.shape != slots[name].shape:
-                problems.append(f"shape of {name!r}: {array.shape} was given, {slots[name].shape} is needed")
+            if array.shape != own[name].shape:
+                problems.append(f"shape of {name!r}: {array.shape} was given, {own[name].shape} is needed")
             elif array.dtype.kind != "f":
                 problems.append(f"dtype of {name!r}: {array.dtype} was given, a floating-point type is needed")
             elif not _same(tied.setdefault(id(slots[name]), array), array):
                 problems.append(f"tied: {name!r} is one parameter under several names, but other numbers were given")
         if problems:
             raise ValueError(f"the state does not fit this {type(self).__name__}:\n  " + "\n  ".join(problems))
-        ready = [(slots[name], array.astype(slots[name].dtype)) for name, array in arrays.items()]
+        ready = [(slots[name], array.astype(own[name].dtype)) for name, array in arrays.items()]
         for parameter, array in ready:
-            parameter.data = array
+            data: Any = array.item() if isinstance(parameter, Value) else array
+            parameter.data = data
 
     def train(self, mode: bool = True) -> Self:
         """Switch the module and all within it to training, or to evaluation with ``False``."""
@@ -170,8 +216,16 @@ class Module:
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Freeze all parameters (``False``) or let them learn again."""
-        for parameter in self.parameters():
-            parameter.requires_grad_(requires_grad)
+        for module in self.modules():
+            own = [parameter for _, _, parameter in module._learned()]
+            values = [parameter for parameter in own if isinstance(parameter, Value)]
+            for parameter in own:
+                if isinstance(parameter, Value):
+                    parameter.requires_grad = bool(requires_grad)
+                else:
+                    parameter.requires_grad_(requires_grad)
+            if values:
+                object.__setattr__(module, "_frozen", () if requires_grad else tuple(values))
         return self
 
     def to(self, dtype: Any) -> Self:
@@ -182,8 +236,13 @@ class Module:
             raise TypeError(f"to takes a dtype such as np.float64 (there are no devices here), not {dtype!r}") from None
         if wanted.kind != "f":
             raise TypeError(f"parameters are floating-point numbers, not {wanted}")
-        for parameter in self.parameters():
-            parameter._to(wanted)  # pyright: ignore[reportPrivateUsage]
+        parameters = dict(self.named_parameters())
+        for name, parameter in parameters.items():
+            if isinstance(parameter, Value) and wanted != np.float64:
+                raise TypeError(f"{name} is a Value, whose number is a Python float: float64, and never {wanted}")
+        for parameter in parameters.values():
+            if isinstance(parameter, Parameter):
+                parameter._to(wanted)  # pyright: ignore[reportPrivateUsage]
         return self
 
     def apply(self, function: Callable[[Module], Any]) -> Self:
@@ -212,9 +271,25 @@ class Module:
         return "\n".join(lines)
 
 
-def _holds_learnable(values: Any) -> bool:
-    within: list[Any] = list(values.values() if hasattr(values, "values") else values)
-    return any(isinstance(value, (Module, Parameter)) for value in within)
+_KINDS = (Module, Tensor, Value)
+
+
+def _learns(node: Any) -> bool:
+    """Whether this is a node that collects a gradient and was not computed."""
+    return not isinstance(node, Module) and node.requires_grad and node.is_leaf
+
+
+def _misplaced(node: Any) -> bool:
+    """Whether this would learn as an attribute, but is not looked for in containers."""
+    return isinstance(node, (Module, Parameter)) or (isinstance(node, Tensor) and _learns(node))
+
+
+def _unfound(module: Module, key: str, path: str, node: Any) -> TypeError:
+    remedy = "assign each as an attribute of its own, a Tensor as nn.Parameter"
+    if isinstance(node, Module):
+        remedy = f"write self.{key} = nn.Sequential(*modules), which can be indexed and looped over like a list"
+    place, kind = f"{type(module).__name__}.{key}", type(node).__name__
+    return TypeError(f"{place}: the {kind} at {path} would not be found by parameters(); {remedy}")
 
 
 def _count(n: int) -> str:
@@ -239,15 +314,22 @@ def functional_call(module: Module, parameters: Mapping[str, Any], *args: Any, *
     unknown = [name for name in parameters if name not in names]
     if unknown:
         raise ValueError(f"{type(module).__name__} has no parameter {unknown[0]!r}; it has {', '.join(names)}")
+    for name, owner, key, parameter in slots:
+        if name in parameters and vars(owner)[key] is not parameter:
+            raise ValueError(
+                f"{type(owner).__name__}.{key} is a container, in which functional_call replaces nothing: "
+                "make each Value an attribute of its own, or change its data"
+            )
     replacement: dict[int, Any] = {}
     for name, value in parameters.items():
         if not _same(replacement.setdefault(id(names[name]), value), value):
             raise ValueError(f"{name!r} is a tied parameter: give one value, under any of its names")
+    kept = [(owner, key, vars(owner)[key]) for _, owner, key, _ in slots]
     try:
         for _, owner, key, parameter in slots:
             if id(parameter) in replacement:
                 object.__setattr__(owner, key, replacement[id(parameter)])
         return module(*args, **kwargs)
     finally:
-        for _, owner, key, parameter in slots:
-            object.__setattr__(owner, key, parameter)
+        for owner, key, attribute in kept:
+            object.__setattr__(owner, key, attribute)

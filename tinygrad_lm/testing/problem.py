@@ -107,7 +107,8 @@ class Call:
         self._modules.append(module)
         for key, parameter in module.named_parameters():
             if parameter.requires_grad:
-                self._input(f"{name}.{key}" if name else key, parameter.data, (module, key), "tensor")
+                engine = "value" if isinstance(parameter, Value) else "tensor"
+                self._input(f"{name}.{key}" if name else key, np.asarray(parameter.data), (module, key), engine)
 
     def _input(self, name: str, data: Array, place: tuple[Any, Any], engine: str) -> None:
         if data.size and any(n > 1 and s == 0 for n, s in zip(data.shape, data.strides, strict=True)):

@@ -1,0 +1,54 @@
+"""docs/coming_from_micrograd.md: every row of its table and every example does what the page says."""
+
+import ast
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "coming_from_micrograd.md"
+pytestmark = pytest.mark.skipif(not PAGE.is_file(), reason="the guide is not part of this distribution")
+TEXT = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else ""
+SETUP = re.search(r"Each row begins afresh with\n\n```python\n(.*?)```", TEXT, re.DOTALL)
+ROWS = re.findall(r"^\| (`?[^|]*?) \| `([^|]*)` \|(?: `([^|]*)`)? \|$", TEXT, re.MULTILINE)
+
+
+def test_the_examples_print_what_they_say(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    found = re.findall(r"```python\n(.*?)```(?:\n\n```output\n(.*?)```)?", TEXT, re.DOTALL)
+    assert len(found) >= 5
+    for number, (code, expected) in enumerate(found):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, f"{PAGE.name} block {number}", "exec"), names)
+        assert printed.getvalue() == expected, number
+
+
+@pytest.mark.parametrize(("theirs", "here", "gives"), ROWS, ids=[here for _, here, _ in ROWS])
+def test_every_row(theirs, here, gives, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(SETUP[1], names)
+    tree = ast.parse(here)
+    last = tree.body.pop()
+    exec(compile(tree, here, "exec"), names)
+    if not isinstance(last, ast.Expr):
+        exec(compile(ast.Module([last], []), here, "exec"), names)
+        assert not gives
+        return
+    result = eval(compile(ast.Expression(last.value), here, "eval"), names)
+    if gives:
+        assert repr(result) == gives
+    elif ".save(" in here:
+        assert (tmp_path / "c.svg").is_file()
+    else:
+        assert result is not None
+
+
+def test_no_row_is_passed_over():
+    table = TEXT[TEXT.index("| micrograd |") :].split("\n\n")[0].splitlines()
+    assert len(ROWS) == len(table) - 2 >= 25
+    assert sum(1 for _, _, gives in ROWS if gives) >= 20

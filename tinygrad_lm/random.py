@@ -1,0 +1,61 @@
+"""Where random numbers come from: a generator that is given, or the default one, which ``manual_seed`` seeds."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from numbers import Integral
+
+import numpy as np
+
+_default: ContextVar[np.random.Generator | None] = ContextVar("tinygrad_lm.generator", default=None)
+
+
+def manual_seed(seed: int) -> np.random.Generator:
+    """Seed the default generator, from which layers and functions draw that are given no ``rng``; returns it.
+
+    It then draws what ``np.random.default_rng(seed)`` draws: the same seed, machine and NumPy give the same bytes.
+
+    There is one default generator a thread or task. A task that is started later, and ``asyncio.to_thread``, draw
+    from their parent's until they call ``manual_seed`` themselves, which the parent does not notice. A new thread
+    starts unseeded (under Python's option ``thread_inherit_context`` it is like a task).
+
+    Raises ``TypeError`` for what is no integer, booleans included, and ``ValueError`` below 0.
+    """
+    if not _is_integer(seed):
+        raise TypeError(f"manual_seed takes an integer from 0, such as manual_seed(0), not {seed!r:.60}")
+    if seed < 0:
+        raise ValueError(f"manual_seed takes an integer from 0, not {seed!r}")
+    generator = np.random.Generator(np.random.PCG64(int(seed)))
+    _default.set(generator)
+    return generator
+
+
+def default_generator() -> np.random.Generator:
+    """The default generator of this thread or task; without ``manual_seed`` a fresh one, different each time."""
+    generator = _default.get()
+    if generator is None:
+        generator = np.random.default_rng()
+        _default.set(generator)
+    return generator
+
+
+def as_generator(rng: np.random.Generator | int | None = None) -> np.random.Generator:
+    """What an argument ``rng`` means: a generator itself, an integer seed (0 is one), ``None`` the default generator.
+
+    A seed makes a generator of its own each time: two layers that are given one seed start equal.
+    """
+    if rng is None:
+        return default_generator()
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if _is_integer(rng) and rng >= 0:
+        return np.random.Generator(np.random.PCG64(int(rng)))
+    raise TypeError(
+        f"rng is a numpy.random.Generator or a seed (an integer from 0), not {rng!r:.60}: leave it out to draw from "
+        "the default generator, which tinygrad_lm.manual_seed(n) seeds, or hand one np.random.default_rng(n) to all"
+    )
+
+
+def _is_integer(x: object) -> bool:
+    """Whether this is a whole number, of NumPy's or Python's, and not a boolean."""
+    return not isinstance(x, bool) and isinstance(x, Integral)
