@@ -230,15 +230,15 @@ class Operators(Node):
         return self.apply(rules.softplus, (self,), {})
 
     def maximum(self, other: Any) -> Self:
-        """The larger of the two; at a tie half the gradient goes to each."""
+        """The larger of the two; at a tie half the gradient goes to each, and all of it to a NaN."""
         return self.apply(rules.maximum, (self, other), {})
 
     def minimum(self, other: Any) -> Self:
-        """The smaller of the two; at a tie half the gradient goes to each."""
+        """The smaller of the two; at a tie half the gradient goes to each, and all of it to a NaN."""
         return self.apply(rules.minimum, (self, other), {})
 
     def clip(self, min: Any = None, max: Any = None) -> Self:
-        """X limited to [min, max], either of which may be ``None``; gradient 1 at a bound."""
+        """X limited to [min, max], either of which may be ``None``; gradient 1 at a bound and of a NaN."""
         low = -np.inf if min is None else min
         high = np.inf if max is None else max
         return self.apply(rules.clip, (self, low, high), {})
