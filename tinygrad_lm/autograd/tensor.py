@@ -156,7 +156,10 @@ class Tensor(ArrayMethods):
                     f"x.sum().backward(), or give the weight of each element: gradient of shape {self.shape}"
                 )
             return np.ones(self._data.shape, self._data.dtype)
-        seed = np.asarray(constant(gradient), dtype=self._data.dtype)
+        given = np.asarray(constant(gradient))
+        if given.dtype.kind == "c":
+            raise TypeError(f"{what}: the gradient is {given.dtype}, but only real numbers have gradients here")
+        seed = given.astype(self._data.dtype, copy=False)
         if seed.shape != self._data.shape:
             raise ValueError(
                 f"{what}: the gradient has shape {seed.shape}, the tensor {self._data.shape}; they must agree"
@@ -193,7 +196,11 @@ class Tensor(ArrayMethods):
                 "used it, so its gradient would be wrong; run the forward computation again after changing data"
             )
         if create_graph:
-            return operation.pull(gradient, self, parents, needed, self.attributes, self._saved)
+            recorded = operation.pull(gradient, self, parents, needed, self.attributes, self._saved)
+            return [
+                c if c is None or c.dtype == parent._data.dtype else c.astype(parent._data.dtype)
+                for c, parent in zip(recorded, parents, strict=True)
+            ]
         pulled = operation.pull(gradient, self._data, self._inputs, needed, self.attributes, self._saved)
         contributions: list[Any] = []
         for c, parent in zip(pulled, parents, strict=True):
