@@ -138,6 +138,9 @@ class ArrayMethods(Operators):
     def __rmatmul__(self, other: Any) -> Self:
         return self.apply(products.matmul, (other, self), {})
 
+    def __imatmul__(self, other: Any) -> Self:
+        return self.in_place(products.matmul, other)
+
     def reshape(self, *shape: Any) -> Self:
         """The elements in another shape; one size may be -1."""
         wanted = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape

@@ -107,6 +107,9 @@ class Operators(Node):
     def __itruediv__(self, other: Any) -> Self:
         return self.in_place(rules.div, other)
 
+    def __ipow__(self, other: Any) -> Self:
+        return self.in_place(rules.pow, other)
+
     def in_place(self, operation: Operation, other: Any) -> Self:
         """What ``x += y`` and its like do: within ``no_grad`` a learning leaf is stepped; else a new node is made."""
         result: Self = self.apply(operation, (self, other), {})

@@ -143,7 +143,7 @@ class Tensor(ArrayMethods):
         if not self.requires_grad:
             raise RuntimeError(
                 "backward: this Tensor depends on nothing that requires a gradient; create the inputs with "
-                "requires_grad=True, outside no_grad"
+                "requires_grad=True, outside no_grad (math.exp(x) gives a plain number: write x.exp() or np.exp(x))"
             )
         graph.backward(self, self.seed(gradient, "backward"), retain_graph=retain_graph)
 
@@ -331,6 +331,7 @@ class Tensor(ArrayMethods):
         return (self[i] for i in range(len(self)))
 
     def __float__(self) -> float:
+        """The single element alone, without a graph: ``float(x)``, and what ``math`` makes of ``x``."""
         return float(self._data.item())
 
     def __int__(self) -> int:
@@ -368,6 +369,7 @@ class Tensor(ArrayMethods):
         Tensor.__init__(twin, self._data, self.requires_grad, label=self.label)
         twin.grad = None if self.grad is None else self.grad.copy()
         memo[id(self)] = twin
+        graph.copy_attributes(self, twin, Tensor, memo)
         return twin
 
     def __reduce__(self) -> NoReturn:
