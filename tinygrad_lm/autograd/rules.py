@@ -143,6 +143,14 @@ def annihilate(pulled: Any, gradient: Any) -> Any:
     return np.where(reached, pulled, 0)
 
 
+def real(x: Any, what: str) -> Any:
+    """``x`` itself; complex numbers are refused, since a cast would drop their imaginary part with a warning alone."""
+    plain = constant(x)
+    if isinstance(plain, (complex, np.complexfloating)) or getattr(getattr(plain, "dtype", None), "kind", "") == "c":
+        raise TypeError(f"{what} gave {np.asarray(plain).dtype}: only real numbers have gradients here")
+    return x
+
+
 def _share(x: Any, y: Any, out: Any, wins: Any) -> Any:
     """1 where x is the result, one half at a tie, 0 elsewhere, in the operands' dtype; a NaN always is the result."""
     x, y, out = constant(x), constant(y), constant(out)

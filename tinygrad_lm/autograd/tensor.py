@@ -14,6 +14,7 @@ import numpy as np
 from tinygrad_lm.autograd import graph, numpy_functions
 from tinygrad_lm.autograd.graph import Node, Operation, constant
 from tinygrad_lm.autograd.methods import ArrayMethods
+from tinygrad_lm.autograd.rules import real
 from tinygrad_lm.autograd.value import Value
 
 Array = np.ndarray[Any, Any]
@@ -156,9 +157,7 @@ class Tensor(ArrayMethods):
                     f"x.sum().backward(), or give the weight of each element: gradient of shape {self.shape}"
                 )
             return np.ones(self._data.shape, self._data.dtype)
-        given = np.asarray(constant(gradient))
-        if given.dtype.kind == "c":
-            raise TypeError(f"{what}: the gradient is {given.dtype}, but only real numbers have gradients here")
+        given = real(np.asarray(constant(gradient)), f"{what}: the call")
         seed = given.astype(self._data.dtype, copy=False)
         if seed.shape != self._data.shape:
             raise ValueError(
@@ -198,14 +197,14 @@ class Tensor(ArrayMethods):
         if create_graph:
             recorded = operation.pull(gradient, self, parents, needed, self.attributes, self._saved)
             return [
-                c if c is None or c.dtype == parent._data.dtype else c.astype(parent._data.dtype)
+                c if c is None or c.dtype == parent._data.dtype else _real(c, operation).astype(parent._data.dtype)
                 for c, parent in zip(recorded, parents, strict=True)
             ]
         pulled = operation.pull(gradient, self._data, self._inputs, needed, self.attributes, self._saved)
         contributions: list[Any] = []
         for c, parent in zip(pulled, parents, strict=True):
             if c is not None and (type(c) is not np.ndarray or c.dtype != parent._data.dtype):
-                c = np.asarray(c, parent._data.dtype)
+                c = np.asarray(_real(c, operation), parent._data.dtype)
             contributions.append(c)
         return contributions
 
@@ -393,6 +392,10 @@ def _array(data: Any, dtype: Any) -> Array:
             "ragged lists and text have no gradient"
         )
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _real(contribution: Any, operation: Operation) -> Any:
+    return real(contribution, f"the backward pass of {operation.name!r}")
 
 
 def _as_tensors(operands: tuple[Any, ...], arrays: list[Any], dtype: Any) -> tuple[Tensor, ...]:
