@@ -200,8 +200,8 @@ def operation(name: str, forward: Callable[..., Any], *vjps: Vjp | None, symbol:
     ...     return x @ y
     >>> product = operation("product", forward, lambda g, out, x, y: g @ y.T, lambda g, out, x, y: x.T @ g)
 
-    A result or a gradient that shares memory with something else is copied. Written in operators and NumPy's
-    functions, a vjp also serves higher derivatives.
+    A result or a gradient that shares memory with something else is copied; operands are given read-only. Written in
+    operators and NumPy's functions, a vjp also serves higher derivatives.
     """
     if not vjps:
         raise TypeError(f"operation {name!r} needs a vjp for each operand: operation(name, forward, vjp, ...)")
