@@ -132,3 +132,27 @@ def test_extremes_over_axes_send_the_gradient_to_the_nan():
         x.zero_grad()
         getattr(x, name)().backward()
         assert x.grad.tolist() == [[0.5, 0.0, 0.5], [0.0] * 3]
+
+
+@pytest.mark.parametrize(
+    ("y", "wanted"),
+    [
+        (3.0, [[0.0, 0.0], [0.0, 0.0]]),
+        (2.0, [[2.0, 0.0], [0.0, 0.0]]),
+        (1.5, [[INF, 0.0], [0.0, 0.0]]),
+        (1.0, [[0.0, NAN], [NAN, 0.0]]),
+        (0.5, [[-INF, NAN], [NAN, 0.0]]),
+        (0.0, [[0.0, NAN], [NAN, NAN]]),
+    ],
+)
+def test_a_power_of_zero_has_the_second_derivatives_that_exist(y, wanted):
+    """d²(x**y) at x = 0, where the slopes to y, and to x at y = 0, are 0 by convention."""
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(hessian(lambda t: t[0] ** t[1], np.array([0.0, y])), wanted)
+        beside = Tensor([[0.0, 2.0], [y, 3.0]], requires_grad=True)
+        slope = grad((beside[0] ** beside[1]).sum(), beside, create_graph=True)
+        found = grad(slope.sum(), beside).data[:, 1]
+        np.testing.assert_allclose(found, [12 + 4 + 12 * math.log(2), 4 + 12 * math.log(2) + 8 * math.log(2) ** 2])
+        a, b = Value(0.0), Value(y)
+        rows = [grad(slope, [a, b]) if slope.requires_grad else [] for slope in grad(a**b, [a, b], create_graph=True)]
+        np.testing.assert_array_equal([[float(g.data) for g in row] for row in rows], wanted)

@@ -172,11 +172,21 @@ def _smaller(x: float, y: float) -> float:
 def _power_in_base(x: Any, y: Any, out: Any) -> Any:
     if isinstance(y, (int, float)):
         return y * x ** (y - 1) if y != 0 else 0
-    return y * x ** (y - 1 + ((x == 0) & (y == 0)))
+    slope = y * x ** (y - 1 + ((x == 0) & (y == 0)))
+    return _unsettled(slope, y, (x == 0) & ((y == 0) | (y == 1)))
 
 
 def _power_in_exponent(x: Any, y: Any, out: Any) -> Any:
-    return out * np.log(x + ((x == 0) & (y >= 0)))
+    slope = _unsettled(out * np.log(x + ((x == 0) & (y >= 0))), x, (x == 0) & (y >= 0) & (y <= 1))
+    return _unsettled(slope, y, (x == 0) & (y == 0))
+
+
+def _unsettled(slope: Any, x: Any, where: Any) -> Any:
+    """The slope itself, with the derivative nan to ``x`` where convention alone set it."""
+    if not (isinstance(x, Node) and x.requires_grad and np.any(constant(where))):
+        return slope
+    # 0, whose derivative is 0 times infinity.
+    return slope + np.sqrt(x * 0) * where
 
 
 def _sigmoid_array(x: Any) -> Any:
