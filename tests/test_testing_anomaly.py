@@ -174,11 +174,11 @@ def test_other_threads_are_not_checked():
 
 
 def test_lines_of_dead_nodes_are_forgotten():
-    from tinygrad_lm.autograd import anomaly
+    from tinygrad_lm.autograd import observers
 
     with detect_anomaly():
         x = Tensor([1.0], requires_grad=True)
         for _ in range(100):
             x * 2
-        watch = anomaly._active.get()
+        (watch,) = observers.active()
         assert len(watch._lines) <= 1

@@ -184,3 +184,108 @@ class TestOperation:
             softmax(Value(1.0))
         with pytest.raises(TypeError, match="cannot run on an array of Values"):
             softmax(to_values([1.0, 2.0]))
+
+
+def doubling(x):
+    x *= 2
+    return x.copy()
+
+
+def writes_into_out(g, out, x):
+    out += 1
+    return g
+
+
+def writes_into_x(g, out, x):
+    x[...] = 0
+    return g
+
+
+class TestWhatBelongsToOthers:
+    """A forward or a derivative that writes into its operands, or that leaves the real numbers, is named."""
+
+    @pytest.mark.parametrize("make", [custom.elementwise, custom.operation])
+    @pytest.mark.parametrize("wrap", [lambda x: x, lambda x: Tensor(x, requires_grad=True)], ids=["array", "Tensor"])
+    def test_a_forward_that_changes_its_input(self, make, wrap):
+        double = make("double", doubling, lambda *_: 2.0)
+        x = wrap(np.array([1.0, 2.0]))
+        with pytest.raises(ValueError, match=r"the forward of 'double' writes into its operand 'x'.*: x = x\.copy\(\)"):
+            double(x)
+        assert np.asarray(getattr(x, "detach", lambda: x)()).tolist() == [1.0, 2.0]
+
+    def test_views_of_an_operand_are_its_own_too(self):
+        shift = custom.operation(
+            "shift", lambda x, k: np.add(x[::-1], k, out=np.asarray(x)), lambda g, out, x, k: g, None
+        )
+        with pytest.raises(ValueError, match="'shift' writes into what it was given"):
+            shift(Tensor([1.0, 2.0]), 1.0)
+
+    def test_results_and_operands_can_be_written_to_as_before(self):
+        grown = custom.operation("grown", lambda x: x, lambda g, out, x: g)
+        array = np.array([1.0, 2.0])
+        result = grown(array)
+        result += 1
+        array += 1
+        assert (array.tolist(), result.tolist()) == ([2.0, 3.0], [2.0, 3.0])
+        shaped = custom.operation("shaped", lambda x: x.reshape(2, 1), lambda g, out, x: g.reshape(x.shape))
+        y = shaped(Tensor([1.0, 2.0], requires_grad=True))
+        assert y.data.flags.writeable
+
+    def test_other_errors_of_a_forward_are_its_own(self):
+        broken = custom.operation("broken", lambda x: x.reshape(3), lambda g, out, x: g)
+        with pytest.raises(ValueError, match="cannot reshape"):
+            broken(Tensor([1.0, 2.0]))
+
+    @pytest.mark.parametrize("vjp", [writes_into_out, writes_into_x])
+    def test_a_vjp_that_changes_what_it_is_given(self, vjp):
+        x = Tensor([1.0, 2.0], requires_grad=True)
+        y = custom.operation("f", np.exp, vjp)(x)
+        with pytest.raises(ValueError, match=r"the vjp of 'f' for operand 0 .*writes into"):
+            y.sum().backward()
+        np.testing.assert_array_equal(y.data, np.exp([1.0, 2.0]))
+        assert x.data.tolist() == [1.0, 2.0]
+
+    def test_a_derivative_that_changes_what_it_is_given(self):
+        def derivative(x, out):
+            out *= 2
+            return out
+
+        x = Tensor([1.0, 2.0], requires_grad=True)
+        y = custom.elementwise("f", np.exp, derivative)(x)
+        with pytest.raises(ValueError, match=r"derivative 0 of 'f' writes into"):
+            y.sum().backward()
+        np.testing.assert_array_equal(y.data, np.exp([1.0, 2.0]))
+
+    def test_a_complex_gradient(self):
+        x = Tensor([1.0, 2.0], requires_grad=True)
+        turning = custom.operation("turning", np.sin, lambda g, out, x: g * np.exp(1j * x))
+        with pytest.raises(TypeError, match=r"the vjp of 'turning' for operand 0.* gave complex128"):
+            turning(x).sum().backward()
+        spinning = custom.elementwise("spinning", np.sin, lambda x, out: np.exp(1j * x))
+        for y in (spinning(x).sum(), spinning(Value(1.0))):
+            with pytest.raises(TypeError, match="derivative 0 of 'spinning' gave complex128"):
+                y.backward()
+        assert x.grad is None
+
+    def test_a_complex_result(self):
+        for make in (custom.elementwise, custom.operation):
+            root = make("root", lambda x: np.sqrt(x + 0j), lambda *_: 1.0)
+            with pytest.raises(TypeError, match="the forward of 'root' gave complex128"):
+                root(Tensor([-1.0], requires_grad=True))
+        with pytest.raises(TypeError, match="the forward of 'root' gave complex128"):
+            custom.elementwise("root", lambda x: np.sqrt(x + 0j), lambda x, out: 0.5 / out)(Value(-1.0))
+        # Complex numbers are for whoever gives them, as a complex step does.
+        assert custom.operation("root", np.sqrt, lambda g, out, x: g)(np.array([-1.0 + 0j])) == 1j
+
+    def test_a_complex_contribution_of_an_operation_of_ones_own(self):
+        from tinygrad_lm.autograd.graph import Operation
+
+        class Odd(Operation):
+            def forward(self, x):
+                return x * 2.0
+
+            def pull(self, gradient, out, inputs, needed, attributes, saved):
+                return [gradient * 2j]
+
+        with pytest.raises(TypeError, match="the backward pass of 'odd' gave complex128"):
+            Odd("odd")(Tensor([1.0], requires_grad=True)).sum().backward()

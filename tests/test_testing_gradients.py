@@ -164,3 +164,8 @@ class TestComplexStep:
     def test_other_slopes(self):
         report = check_gradients(lambda x: x * 2 if isinstance(x, Tensor) else x.real * 2 + 0j, X)
         assert "on complex numbers its slopes are others" in str(report)
+
+
+def test_results_without_a_graph_have_second_derivative_zero():
+    for function in (lambda x: Tensor(5.0), lambda x: (x * 2).sum(), lambda x: np.sign(x).sum()):
+        assert check_gradients(function, np.array([1.0, 2.0]), order=2).worst_error == 0.0

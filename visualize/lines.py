@@ -5,24 +5,27 @@ from __future__ import annotations
 import inspect
 import linecache
 import weakref
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import PurePath
-from threading import Lock
 from typing import Any
 
-from tinygrad_lm.autograd import Tensor, Value
-from tinygrad_lm.autograd.graph import Node
+from tinygrad_lm.autograd import observers
+from tinygrad_lm.autograd.graph import Node, Operation
 
 _ROOMS = ("tinygrad_lm", "visualize", "numpy")
 """Packages whose own lines are not the user's."""
 
-_recording: ContextVar[bool] = ContextVar("visualize.recording", default=False)
 _places: dict[int, tuple[weakref.ref[Node], str, int]] = {}
-_lock = Lock()
-_users = 0
-_originals: dict[type[Node], Any] = {}
+
+
+class _Recorder(observers.Observer):
+    """Notes the line that each new node was made on."""
+
+    def forward(self, operation: Operation, operands: tuple[Any, ...], out: Node) -> None:
+        """Remember the innermost line that is the user's."""
+        if place_of(out) is None:
+            _remember(out)
 
 
 @contextmanager
@@ -35,38 +38,12 @@ def tracing() -> Generator[None]:
 
     While no one is tracing the engines run as they are. Other threads and tasks are not recorded.
     """
-    global _users
-    with _lock:
-        _users += 1
-        if _users == 1:
-            for kind in (Value, Tensor):
-                _watch(kind)
-    token = _recording.set(True)
+    recorder = _Recorder()
+    observers.add(recorder)
     try:
         yield
     finally:
-        _recording.reset(token)
-        with _lock:
-            _users -= 1
-            if _users == 0:
-                for kind, original in _originals.items():
-                    setattr(kind, "apply", original)  # noqa: B010
-                _originals.clear()
-
-
-def _watch(kind: type[Node]) -> None:
-    """Let an engine's ``apply`` note the line it was called from."""
-    original = vars(kind)["apply"]
-    function: Callable[..., Any] = original.__func__
-
-    def apply(cls: type[Node], operation: Any, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
-        out = function(cls, operation, operands, attributes)
-        if _recording.get() and isinstance(out, Node):
-            _remember(out)
-        return out
-
-    _originals[kind] = original
-    setattr(kind, "apply", classmethod(apply))  # noqa: B010
+        observers.remove(recorder)
 
 
 def _remember(node: Node) -> None:

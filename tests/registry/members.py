@@ -277,6 +277,7 @@ def steps_in_place():
             x -= 1.0
             x *= 3.0
             x /= 2.0
+            x **= 1
         assert x is leaf
         assert x.is_leaf
         np.testing.assert_allclose(x.data, (before + 1.0) * 1.5)
@@ -291,8 +292,19 @@ def steps_in_place():
     assert y.op == "add"
 
 
+def steps_by_a_product():
+    x = leaf = tensor()
+    with pytest.raises(RuntimeError, match="learns"):
+        x @= np.eye(3)
+    with no_grad():
+        x @= 2 * np.eye(3)
+    assert x is leaf
+    np.testing.assert_array_equal(x.data, 2 * X)
+
+
 TENSOR_CHECKS = {
-    **dict.fromkeys(("__iadd__", "__isub__", "__imul__", "__itruediv__", "in_place"), steps_in_place),
+    **dict.fromkeys(("__iadd__", "__isub__", "__imul__", "__itruediv__", "__ipow__", "in_place"), steps_in_place),
+    "__imatmul__": steps_by_a_product,
     **{name: compare(name) for name in ("__lt__", "__le__", "__gt__", "__ge__", "__eq__", "__ne__")},
     **{name: reduces(name, getattr(np, name)) for name in ("argmax", "argmin", "all", "any")},
     **{name: logic(name) for name in ("__and__", "__or__", "__rand__", "__ror__")},

@@ -1,7 +1,7 @@
 """``detect_anomaly``: name the first operation that makes a NaN or an infinity, forward or backward.
 
-While a block is active, the engines' ``apply`` and ``pull`` are replaced by versions that look at every result;
-outside they are the plain methods, so nothing is paid. Only the thread or task that entered the block is checked.
+A block is an observer of the engines: it looks at every result while it is open, and nothing is paid outside.
+Only the thread or task that entered the block is checked.
 """
 
 # Operands may be floats, arrays or nodes: their types are not inferred here.
@@ -13,25 +13,17 @@ from __future__ import annotations
 import inspect
 import linecache
 import os
-import threading
 import weakref
 from collections.abc import Sequence
-from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.autograd import refilled
+from tinygrad_lm.autograd import observers, refilled
 from tinygrad_lm.autograd.graph import Node, Operation, Scope, constant
-from tinygrad_lm.autograd.tensor import Tensor
-from tinygrad_lm.autograd.value import Value
 
 _OWN = (os.path.dirname(os.path.dirname(__file__)), os.path.dirname(np.__file__))  # noqa: PTH120 (pathlib is slow to import)
-_active: ContextVar[_Watch | None] = ContextVar("tinygrad_lm.anomaly", default=None)
-_lock = threading.Lock()
-_blocks = 0
-_plain: dict[tuple[type[Node], str], Any] = {}
 
 
 class detect_anomaly:
@@ -51,21 +43,28 @@ class detect_anomaly:
     """
 
     def __init__(self) -> None:
-        self._tokens: list[Token[_Watch | None]] = []
+        self._watches: list[_Watch] = []
 
     def __enter__(self) -> None:
-        self._tokens.append(_active.set(_Watch()))
-        _replace_methods()
+        watch = _Watch()
+        self._watches.append(watch)
+        observers.add(watch)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _restore_methods()
-        _active.reset(self._tokens.pop())
+        # Entered more than once, the block that this thread or task entered last is left.
+        here = [watch for watch in self._watches if watch in observers.active()]
+        watch = (here or self._watches)[-1]
+        self._watches.remove(watch)
+        observers.remove(watch)
 
 
-class _Watch:
+class _Watch(observers.Observer):
     """What one block knows: the line that made each living node, and the plain arrays it was made of."""
+
+    # NumPy's own warnings say less than the error that follows.
+    quiet = True
 
     def __init__(self) -> None:
         self._lines: dict[int, tuple[weakref.ref[Node] | None, str, refilled.Copies]] = {}
@@ -165,58 +164,3 @@ def _users_line() -> str:
     file, number = frame.f_code.co_filename, frame.f_lineno
     source = linecache.getline(file, number).strip()
     return f'  File "{file}", line {number}, in {frame.f_code.co_name}\n' + (f"    {source}\n" if source else "")
-
-
-def _replace_methods() -> None:
-    global _blocks
-    with _lock:
-        _blocks += 1
-        if _blocks > 1:
-            return
-        for engine in (Tensor, Value):
-            for method in ("apply", "pull"):
-                _plain[engine, method] = vars(engine)[method]
-            _set(engine, "apply", classmethod(_checked_apply(_plain[engine, "apply"].__func__)))
-            _set(engine, "pull", _checked_pull(_plain[engine, "pull"]))
-
-
-def _restore_methods() -> None:
-    global _blocks
-    with _lock:
-        _blocks -= 1
-        if not _blocks:
-            for (engine, method), plain in _plain.items():
-                _set(engine, method, plain)
-            _plain.clear()
-
-
-def _set(engine: type[Node], method: str, function: Any) -> None:
-    setattr(engine, method, function)
-
-
-def _checked_apply(plain: Any) -> Any:
-    def apply(cls: type[Node], operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
-        watch = _active.get()
-        if watch is None:
-            return plain(cls, operation, operands, attributes)
-        # NumPy's own warnings say less than the error that follows.
-        with np.errstate(all="ignore"):
-            out = plain(cls, operation, operands, attributes)
-        if isinstance(out, Node):
-            watch.forward(operation, operands, out)
-        return out
-
-    return apply
-
-
-def _checked_pull(plain: Any) -> Any:
-    def pull(node: Node, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Any:
-        watch = _active.get()
-        if watch is None:
-            return plain(node, gradient, create_graph, wanted)
-        with np.errstate(all="ignore"):
-            contributions = plain(node, gradient, create_graph, wanted)
-        watch.backward(node, gradient, contributions)
-        return contributions
-
-    return pull

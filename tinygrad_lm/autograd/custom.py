@@ -10,6 +10,7 @@ Derivatives are written in operators and NumPy's functions, so that they can be 
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm.autograd.graph import Node, constant
-from tinygrad_lm.autograd.rules import Elementwise, Formula, unbroadcast
+from tinygrad_lm.autograd.rules import Elementwise, Formula, real, unbroadcast
 from tinygrad_lm.autograd.structured import Structured, Vjp
 
 __all__ = ["CustomElementwise", "CustomOperation", "elementwise", "operation", "unbroadcast"]
@@ -125,7 +126,7 @@ class CustomOperation(Structured):
 
     def _contribution(self, position: int, gradient: Any, out: Any, inputs: Sequence[Any], attributes: Any) -> Any:
         vjp = self.every or self.vjps.get(position)
-        operand = self._operand(position)
+        operand = self.operand(position)
         if vjp is None:
             raise TypeError(
                 f"{self.name!r} has no derivative for {operand}, which requires a gradient: "
@@ -144,7 +145,8 @@ class CustomOperation(Structured):
             )
         return contribution if isinstance(contribution, Node) else np.asarray(contribution)
 
-    def _operand(self, position: int) -> str:
+    def operand(self, position: int) -> str:
+        """An operand by its position and, where it is known, its name."""
         named = position < len(self.operands)
         return f"operand {position} ({self.operands[position]!r})" if named else f"operand {position}"
 
@@ -177,7 +179,13 @@ def elementwise(
                 raise TypeError(f"derivative {position} of {name!r}: the numbers are 0, 1 and -1, not {formula}")
         else:
             _accepts(formula, len(formulas) + 1, f"derivative {position} of {name!r}, called with operands and result,")
-    return CustomElementwise(name, forward, forward, formulas, symbol)
+    operands = _operand_names(forward, len(formulas))
+    guarded = tuple(
+        formula if isinstance(formula, int) else _careful(formula, f"derivative {i} of {name!r}", (*operands, "out"))
+        for i, formula in enumerate(formulas)
+    )
+    careful = _careful(forward, f"the forward of {name!r}", operands)
+    return CustomElementwise(name, careful, careful, guarded, symbol)
 
 
 def operation(name: str, forward: Callable[..., Any], *vjps: Vjp | None, symbol: str = "") -> CustomOperation:
@@ -192,22 +200,53 @@ def operation(name: str, forward: Callable[..., Any], *vjps: Vjp | None, symbol:
     ...     return x @ y
     >>> product = operation("product", forward, lambda g, out, x, y: g @ y.T, lambda g, out, x, y: x.T @ g)
 
-    A result or a gradient that shares memory with something else is copied. Written in operators and NumPy's
-    functions, a vjp also serves higher derivatives.
+    A result or a gradient that shares memory with something else is copied; operands are given read-only. Written in
+    operators and NumPy's functions, a vjp also serves higher derivatives.
     """
     if not vjps:
         raise TypeError(f"operation {name!r} needs a vjp for each operand: operation(name, forward, vjp, ...)")
     if all(vjp is None for vjp in vjps):
         raise TypeError(f"operation {name!r} has no derivative at all: call its forward on x.data instead")
     _accepts(forward, len(vjps), f"{name!r} has {_count(len(vjps), 'vjp')}, one an operand: its forward", True)
-    made = CustomOperation(name, forward, _operand_names(forward, len(vjps)), symbol)
+    operands = _operand_names(forward, len(vjps))
+    made = CustomOperation(name, _careful(forward, f"the forward of {name!r}", operands), operands, symbol)
     for position, vjp in enumerate(vjps):
         if vjp is not None:
             _accepts(
                 vjp, len(vjps) + 2, f"vjp {position} of {name!r}, called with gradient, result and operands,", True
             )
-            made.vjp(position)(vjp)
+            what = f"the vjp of {name!r} for {made.operand(position)}"
+            made.vjp(position)(_careful(vjp, what, ("out", *operands), own=1))
     return made
+
+
+def _careful(function: Callable[..., Any], what: str, names: Sequence[str], own: int = 0) -> Callable[..., Any]:
+    """The function on read-only views of the arrays it is given, the first ``own`` aside; real numbers stay real."""
+
+    @functools.wraps(function)
+    def careful(*arguments: Any, **attributes: Any) -> Any:
+        views = [x if i < own else _read_only(x) for i, x in enumerate(arguments)]
+        try:
+            result = function(*views, **attributes)
+        except ValueError as error:
+            if "read-only" not in str(error):
+                raise
+            which = f"its operand {names[0]!r}" if len(names) == 1 else "what it was given"
+            raise ValueError(
+                f"{what} writes into {which}, which others hold too: compute a new array, or copy it first: "
+                f"{names[0] if names else 'x'} = {names[0] if names else 'x'}.copy()"
+            ) from error
+        return result if any(np.iscomplexobj(constant(x)) for x in arguments) else real(result, what)
+
+    return careful
+
+
+def _read_only(x: Any) -> Any:
+    if not isinstance(x, np.ndarray):
+        return x
+    view: Any = x.view()
+    view.flags.writeable = False
+    return view
 
 
 def _own(array: Any, others: Sequence[Any]) -> Any:

@@ -26,8 +26,10 @@ def grad(
     """The gradient of the outputs to the inputs, returned rather than stored in ``grad``.
 
     ``grad_outputs`` weights the outputs: one weight, or a sequence of one an output (1 by default). The result
-    is a node for a single input, else a tuple with one an input; zero where an output does not depend on it.
+    is a node for a single input, else a tuple with one an input; zero where no output depends on it.
     With ``create_graph=True`` it can be differentiated again, to any order. Works for both engines.
+
+    Raises ``RuntimeError`` where an output, be it one of several, depends on nothing that requires a gradient.
     """
     roots = (outputs,) if isinstance(outputs, Node) else tuple(outputs)
     leaves = (inputs,) if isinstance(inputs, Node) else tuple(inputs)
@@ -37,15 +39,33 @@ def grad(
     for node in leaves:
         if not node.requires_grad:
             raise ValueError(f"grad: the input {node!r:.60} does not require a gradient; set requires_grad=True first")
+    if not roots:
+        raise ValueError("grad: no outputs were given, and so nothing has a gradient")
+    for position, root in enumerate(roots):
+        if not root.requires_grad:
+            kind = type(root).__name__
+            which = f"this {kind}" if isinstance(outputs, Node) else f"output {position}, this {kind},"
+            raise RuntimeError(
+                f"grad: {which} depends on nothing that requires a gradient; make the inputs with requires_grad=True, "
+                "and compute with them outside no_grad, without detach(), .data, float() or functions of math"
+            )
     weights = [grad_outputs] if isinstance(outputs, Node) else grad_outputs
     weights = [None] * len(roots) if weights is None else list(weights)
     if len(weights) != len(roots):
         raise ValueError(f"grad: {len(weights)} grad_outputs were given for {len(roots)} outputs")
-    pairs = [(root, _weight(root, weight, create_graph)) for root, weight in zip(roots, weights, strict=True)]
-    pairs = [(root, seed) for root, seed in pairs if root.requires_grad]
+    results = gradients_or_zeros(roots, leaves, weights, create_graph)
+    return results[0] if isinstance(inputs, Node) else results
+
+
+def gradients_or_zeros(
+    outputs: Sequence[Any], inputs: Sequence[Any], weights: Sequence[Any], create_graph: bool = False
+) -> tuple[Any, ...]:
+    """As ``grad``, but an output without a graph adds nothing, as the slope of a linear function has none."""
     with graph.enable_grad() if create_graph else graph.no_grad():
+        pairs = [(root, _weight(root, weight, create_graph)) for root, weight in zip(outputs, weights, strict=True)]
+        pairs = [(root, seed) for root, seed in pairs if root.requires_grad]
         found = graph.gradients_of(
-            [root for root, _ in pairs], leaves, [seed for _, seed in pairs], create_graph=create_graph
+            [root for root, _ in pairs], inputs, [seed for _, seed in pairs], create_graph=create_graph
         )
     # Each result is an array of its own: not the caller's weights, not a view, not another result.
     shared = {id(seed) for _, seed in pairs}
@@ -53,8 +73,7 @@ def grad(
         if isinstance(total, Tensor) and (id(total) in shared or total.data.base is not None):
             found[i] = shaping.getitem(total, index=...)
         shared.add(id(total))
-    results = tuple(_as_node(total, leaf) for total, leaf in zip(found, leaves, strict=True))
-    return results[0] if isinstance(inputs, Node) else results
+    return tuple(_as_node(total, leaf) for total, leaf in zip(found, inputs, strict=True))
 
 
 def _weight(root: Any, weight: Any, create_graph: bool) -> Any:
@@ -63,7 +82,10 @@ def _weight(root: Any, weight: Any, create_graph: bool) -> Any:
     seed = root.seed(weight, "grad")
     if not create_graph:
         return seed
-    return weight if isinstance(weight, Tensor) else Tensor.wrap(seed)
+    if not isinstance(weight, Tensor):
+        return Tensor.wrap(seed)
+    # The weight itself, not its data, so that it can be differentiated.
+    return weight if weight.dtype == root.dtype else shaping.astype(weight, dtype=root.dtype)
 
 
 def _as_node(total: Any, leaf: Any) -> Tensor | Value:
@@ -105,7 +127,7 @@ def jacobian(function: Callable[..., Any], *inputs: Any) -> Any:
     with graph.enable_grad():
         y = function(*leaves)
         elements = _elements(y, "jacobian")
-    rows = [grad(element, leaves) for element in elements]
+    rows = [gradients_or_zeros([element], leaves, [None]) for element in elements]
     results = tuple(
         rows[0][i].data
         if isinstance(y, Value)
@@ -134,10 +156,7 @@ def hessian(function: Callable[..., Any], x: Any) -> Any:
     For a tensor the result is an array of shape ``x.shape + x.shape``; for a ``Value`` a float.
     """
 
-    def slope(leaf: Any) -> Any:
-        return grad(_scalar(function(leaf), "hessian"), leaf, create_graph=True)
-
-    return jacobian(slope, x)
+    return jacobian(lambda leaf: _slope(function, leaf, "hessian"), x)
 
 
 def hvp(function: Callable[..., Any], x: Any, v: Any) -> Any:
@@ -147,5 +166,11 @@ def hvp(function: Callable[..., Any], x: Any, v: Any) -> Any:
     """
     leaf = _leaf(x)
     with graph.enable_grad():
-        slope = grad(_scalar(function(leaf), "hvp"), leaf, create_graph=True)
-    return grad(slope, leaf, grad_outputs=v).data
+        slope = _slope(function, leaf, "hvp")
+    return gradients_or_zeros([slope], [leaf], [v])[0].data
+
+
+def _slope(function: Callable[..., Any], leaf: Any, what: str) -> Any:
+    """The gradient of a function of one number, to be differentiated again."""
+    y = _scalar(function(leaf), what)
+    return gradients_or_zeros([y], [leaf], [None], create_graph=True)[0]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from types import TracebackType
+from types import MemberDescriptorType, TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -149,6 +150,18 @@ class Node:
 def constant(x: Any) -> Any:
     """The plain data of a node; anything else as it is."""
     return x.data if isinstance(x, Node) else x
+
+
+def copy_attributes(node: Node, twin: Node, engine: type[Node], memo: dict[int, Any]) -> None:
+    """Copy what a subclass of an engine adds to its nodes, in slots or in an instance dictionary."""
+    for kind in type(node).__mro__:
+        if issubclass(engine, kind):
+            continue
+        for name, slot in vars(kind).items():
+            if isinstance(slot, MemberDescriptorType) and hasattr(node, name):
+                slot.__set__(twin, copy.deepcopy(slot.__get__(node), memo))
+    if hasattr(node, "__dict__"):
+        vars(twin).update(copy.deepcopy(vars(node), memo))
 
 
 def is_grad_enabled() -> bool:

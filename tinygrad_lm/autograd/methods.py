@@ -169,6 +169,9 @@ class ArrayMethods(Operators):
     def __rmatmul__(self, other: Any) -> Self:
         return self.apply(products.matmul, (other, self), {})
 
+    def __imatmul__(self, other: Any) -> Self:
+        return self.in_place(products.matmul, other)
+
     def reshape(self, *shape: Any) -> Self:
         """The elements in another shape; one size may be -1."""
         return self.apply(shaping.reshape, (self,), {"shape": as_shape(shape)})

@@ -107,6 +107,9 @@ class Operators(Node):
     def __itruediv__(self, other: Any) -> Self:
         return self.in_place(rules.div, other)
 
+    def __ipow__(self, other: Any) -> Self:
+        return self.in_place(rules.pow, other)
+
     def in_place(self, operation: Operation, other: Any) -> Self:
         """What ``x += y`` and its like do: within ``no_grad`` a learning leaf is stepped; else a new node is made."""
         result: Self = self.apply(operation, (self, other), {})
@@ -230,15 +233,15 @@ class Operators(Node):
         return self.apply(rules.softplus, (self,), {})
 
     def maximum(self, other: Any) -> Self:
-        """The larger of the two; at a tie half the gradient goes to each."""
+        """The larger of the two; at a tie half the gradient goes to each, and all of it to a NaN."""
         return self.apply(rules.maximum, (self, other), {})
 
     def minimum(self, other: Any) -> Self:
-        """The smaller of the two; at a tie half the gradient goes to each."""
+        """The smaller of the two; at a tie half the gradient goes to each, and all of it to a NaN."""
         return self.apply(rules.minimum, (self, other), {})
 
     def clip(self, min: Any = None, max: Any = None) -> Self:
-        """X limited to [min, max], either of which may be ``None``; gradient 1 at a bound."""
+        """X limited to [min, max], either of which may be ``None``; gradient 1 at a bound and of a NaN."""
         return self.apply(rules.clip, (self, *bounds(min, max)), {})
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_lm.autograd.graph import constant
+from tinygrad_lm.autograd.graph import Node, constant
+from tinygrad_lm.autograd.rules import annihilate, unbroadcast
 from tinygrad_lm.autograd.structured import structured
 
 Axis = int | tuple[int, ...] | None
@@ -46,6 +47,36 @@ def restore(reduced: Any, x: Any, axis: Axis) -> Any:
 def nonzero(x: Any) -> Any:
     """Replace 0 by 1, for a denominator whose numerator is 0 as well."""
     return np.where(np.equal(constant(x), 0), 1, x)
+
+
+@structured("mul_div")
+def _mul_div(g: Any, x: Any, d: Any) -> Any:
+    """g * x / d, and 0 where d is 0: a slope that is set by convention.
+
+    Its own derivatives are those of the formula, nan where d is 0: the convention says nothing about them.
+    """
+    return g / nonzero(d) * x
+
+
+def _nan_for_zero(d: Any) -> Any:
+    return np.where(np.equal(constant(d), 0), math.nan, d)
+
+
+@_mul_div.vjp(0)
+def _(c: Any, out: Any, g: Any, x: Any, d: Any) -> Any:
+    return unbroadcast(annihilate(c * x / _nan_for_zero(d), c), g.shape)
+
+
+@_mul_div.vjp(1)
+def _(c: Any, out: Any, g: Any, x: Any, d: Any) -> Any:
+    # No slope came in where g is 0, as behind a mask: nothing is undefined there.
+    return annihilate(c * g / _nan_for_zero(d), c * g)
+
+
+@_mul_div.vjp(2)
+def _(c: Any, out: Any, g: Any, x: Any, d: Any) -> Any:
+    d = _nan_for_zero(d)
+    return unbroadcast(annihilate(-c * g * x / d / d, c * g), g.shape)
 
 
 @structured("sum", "Σ")
@@ -99,7 +130,9 @@ def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any
 @std.vjp(0)
 def _(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
     centred = x - np.mean(x, axis=axis, keepdims=True)
-    return restore(g / nonzero(out), x, axis) * centred * _inverse(count(x, axis) - ddof)
+    # One element alone never deviates: there the result is smooth.
+    deviation = nonzero(out) if count(x, axis) == 1 else out
+    return _mul_div(restore(g, x, axis), centred, restore(deviation, x, axis)) * _inverse(count(x, axis) - ddof)
 
 
 @structured("norm", "‖x‖")
@@ -110,11 +143,14 @@ def norm(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 @norm.vjp(0)
 def _(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return restore(g / nonzero(out), x, axis) * x
+    return _mul_div(restore(g, x, axis), x, restore(out, x, axis))
 
 
 def _shared_among_ties(g: Any, out: Any, x: Any, axis: Axis) -> Any:
-    chosen = np.equal(constant(x), restore(constant(out), x, axis))
+    plain, best = constant(x), restore(constant(out), x, axis)
+    chosen = np.equal(plain, best)
+    if not isinstance(best, Node) and np.isnan(best).any():
+        chosen |= np.isnan(plain)
     ties = np.count_nonzero(chosen, axis=axes_of(x.ndim, axis), keepdims=True)
     return restore(g, x, axis) * np.divide(chosen, ties, dtype=x.dtype)
 
@@ -169,7 +205,7 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 def _(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     # Not exp(x - out), which loses the digits that out has lost beside a large x.
     e = np.exp(x - _finite(np.max(constant(x), axis=axis, keepdims=True)))
-    return restore(g, x, axis) * e / nonzero(np.sum(e, axis=axis, keepdims=True))
+    return _mul_div(restore(g, x, axis), e, np.sum(e, axis=axis, keepdims=True))
 
 
 @structured("softmax")

@@ -143,21 +143,50 @@ def annihilate(pulled: Any, gradient: Any) -> Any:
     return np.where(reached, pulled, 0)
 
 
-def _share(x: Any, y: Any) -> Any:
-    """1 where x > y, one half at a tie, 0 elsewhere, in the operands' dtype."""
-    x, y = constant(x), constant(y)
-    share = np.where(np.equal(x, y), 0.5, np.greater(x, y))
+def real(x: Any, what: str) -> Any:
+    """``x`` itself; complex numbers are refused, since a cast would drop their imaginary part with a warning alone."""
+    plain = constant(x)
+    if isinstance(plain, (complex, np.complexfloating)) or getattr(getattr(plain, "dtype", None), "kind", "") == "c":
+        raise TypeError(f"{what} gave {np.asarray(plain).dtype}: only real numbers have gradients here")
+    return x
+
+
+def _share(x: Any, y: Any, out: Any, wins: Any) -> Any:
+    """1 where x is the result, one half at a tie, 0 elsewhere, in the operands' dtype; a NaN always is the result."""
+    x, y, out = constant(x), constant(y), constant(out)
+    share = np.where(np.equal(x, y), 0.5, wins(x, y))
+    if not isinstance(out, Node) and np.isnan(out).any():
+        mine, its = np.isnan(x), np.isnan(y)
+        share = np.where(mine & its, 0.5, np.where(mine | its, mine, share))
     return share.astype(np.result_type(x, y), copy=False)
+
+
+def _larger(x: float, y: float) -> float:
+    return x if x >= y or x != x else y
+
+
+def _smaller(x: float, y: float) -> float:
+    return x if x <= y or x != x else y
 
 
 def _power_in_base(x: Any, y: Any, out: Any) -> Any:
     if isinstance(y, (int, float)):
         return y * x ** (y - 1) if y != 0 else 0
-    return y * x ** (y - 1 + ((x == 0) & (y == 0)))
+    slope = y * x ** (y - 1 + ((x == 0) & (y == 0)))
+    return _unsettled(slope, y, (x == 0) & ((y == 0) | (y == 1)))
 
 
 def _power_in_exponent(x: Any, y: Any, out: Any) -> Any:
-    return out * np.log(x + ((x == 0) & (y >= 0)))
+    slope = _unsettled(out * np.log(x + ((x == 0) & (y >= 0))), x, (x == 0) & (y >= 0) & (y <= 1))
+    return _unsettled(slope, y, (x == 0) & (y == 0))
+
+
+def _unsettled(slope: Any, x: Any, where: Any) -> Any:
+    """The slope itself, with the derivative nan to ``x`` where convention alone set it."""
+    if not (isinstance(x, Node) and x.requires_grad and np.any(constant(where))):
+        return slope
+    # 0, whose derivative is 0 times infinity.
+    return slope + np.sqrt(x * 0) * where
 
 
 def _sigmoid_array(x: Any) -> Any:
@@ -230,7 +259,9 @@ sinh = Elementwise("sinh", np.sinh, math.sinh, (lambda x, out: np.cosh(x),))
 cosh = Elementwise("cosh", np.cosh, math.cosh, (lambda x, out: np.sinh(x),))
 tanh = Elementwise("tanh", np.tanh, math.tanh, (lambda x, out: 1 - out * out,))
 sigmoid = Elementwise("sigmoid", _sigmoid_array, _sigmoid_float, (lambda x, out: out * (1 - out),), "σ")
-relu = Elementwise("relu", lambda x: np.maximum(x, 0), lambda x: x if x > 0 or x != x else 0.0, (lambda x, out: x > 0,))
+relu = Elementwise(
+    "relu", lambda x: np.maximum(x, 0), lambda x: x if x > 0 or x != x else 0.0, (lambda x, out: out != 0,)
+)
 erf = Elementwise("erf", erf_array, math.erf, (lambda x, out: 2 / math.sqrt(math.pi) * np.exp(-x * x),))
 gelu = Elementwise("gelu", _gelu_array, lambda x: 0.5 * x * (1 + math.erf(x * _SQRT_HALF)), (_gelu_slope,))
 gelu_tanh = Elementwise(
@@ -255,25 +286,26 @@ logaddexp = Elementwise(
 maximum = Elementwise(
     "maximum",
     np.maximum,
-    lambda x, y: x if x >= y or x != x else y,
-    (lambda x, y, out: _share(x, y), lambda x, y, out: _share(y, x)),
+    _larger,
+    (lambda x, y, out: _share(x, y, out, np.greater), lambda x, y, out: _share(y, x, out, np.greater)),
     "max",
 )
 minimum = Elementwise(
     "minimum",
     np.minimum,
-    lambda x, y: x if x <= y or x != x else y,
-    (lambda x, y, out: _share(y, x), lambda x, y, out: _share(x, y)),
+    _smaller,
+    (lambda x, y, out: _share(x, y, out, np.less), lambda x, y, out: _share(y, x, out, np.less)),
     "min",
 )
 clip = Elementwise(
     "clip",
     np.clip,
-    lambda x, low, high: min(max(x, low), high),
+    lambda x, low, high: _smaller(_larger(x, low), high),
+    # A NaN is the result, and so has the gradient: x's before low's before high's.
     (
-        lambda x, low, high, out: (x >= low) & (x <= high),
-        lambda x, low, high, out: (x < low) & (low <= high),
-        lambda x, low, high, out: (x > high) | (low > high),
+        lambda x, low, high, out: (x >= low) & (x <= high) | (x != x),
+        lambda x, low, high, out: (x < low) & (low <= high) | (low != low) & (x == x),
+        lambda x, low, high, out: ((x > high) | (low > high) | (high != high)) & (x == x) & (low == low),
     ),
 )
 

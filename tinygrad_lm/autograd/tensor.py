@@ -14,6 +14,7 @@ import numpy as np
 from tinygrad_lm.autograd import graph, numpy_functions
 from tinygrad_lm.autograd.graph import Node, Operation, constant
 from tinygrad_lm.autograd.recorded import plain_index
+from tinygrad_lm.autograd.rules import real
 from tinygrad_lm.autograd.torch_words import TorchWords
 from tinygrad_lm.autograd.value import Value
 
@@ -162,7 +163,7 @@ class Tensor(TorchWords):
         if not self.requires_grad:
             raise RuntimeError(
                 "backward: this Tensor depends on nothing that requires a gradient; create the inputs with "
-                "requires_grad=True, outside no_grad"
+                "requires_grad=True, outside no_grad (math.exp(x) gives a plain number: write x.exp() or np.exp(x))"
             )
         graph.backward(self, self.seed(gradient, "backward"), retain_graph=retain_graph)
 
@@ -175,7 +176,8 @@ class Tensor(TorchWords):
                     f"x.sum().backward(), or give the weight of each element: gradient of shape {self.shape}"
                 )
             return np.ones(self._data.shape, self._data.dtype)
-        seed = np.asarray(constant(gradient), dtype=self._data.dtype)
+        given = real(np.asarray(constant(gradient)), f"{what}: the call")
+        seed = given.astype(self._data.dtype, copy=False)
         if seed.shape != self._data.shape:
             raise ValueError(
                 f"{what}: the gradient has shape {seed.shape}, the tensor {self._data.shape}; they must agree"
@@ -212,12 +214,16 @@ class Tensor(TorchWords):
                 "used it, so its gradient would be wrong; run the forward computation again after changing data"
             )
         if create_graph:
-            return operation.pull(gradient, self, parents, needed, self.attributes, self._saved)
+            recorded = operation.pull(gradient, self, parents, needed, self.attributes, self._saved)
+            return [
+                c if c is None or c.dtype == parent._data.dtype else _real(c, operation).astype(parent._data.dtype)
+                for c, parent in zip(recorded, parents, strict=True)
+            ]
         pulled = operation.pull(gradient, self._data, self._inputs, needed, self.attributes, self._saved)
         contributions: list[Any] = []
         for c, parent in zip(pulled, parents, strict=True):
             if c is not None and (type(c) is not np.ndarray or c.dtype != parent._data.dtype):
-                c = np.asarray(c, parent._data.dtype)
+                c = np.asarray(_real(c, operation), parent._data.dtype)
             contributions.append(c)
         return contributions
 
@@ -344,6 +350,7 @@ class Tensor(TorchWords):
         return (self[i] for i in range(len(self)))
 
     def __float__(self) -> float:
+        """The single element alone, without a graph: ``float(x)``, and what ``math`` makes of ``x``."""
         return float(self._data.item())
 
     def __int__(self) -> int:
@@ -381,6 +388,7 @@ class Tensor(TorchWords):
         Tensor.__init__(twin, self._data, self.requires_grad, label=self.label)
         twin.grad = None if self.grad is None else self.grad.copy()
         memo[id(self)] = twin
+        graph.copy_attributes(self, twin, Tensor, memo)
         return twin
 
     def __reduce__(self) -> NoReturn:
@@ -404,6 +412,10 @@ def _array(data: Any, dtype: Any) -> Array:
             "ragged lists and text have no gradient"
         )
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _real(contribution: Any, operation: Operation) -> Any:
+    return real(contribution, f"the backward pass of {operation.name!r}")
 
 
 def _as_tensors(operands: tuple[Any, ...], arrays: list[Any], dtype: Any) -> tuple[Tensor, ...]:

@@ -14,7 +14,7 @@ import math
 import operator
 from collections.abc import Iterable, Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 from tinygrad_lm.autograd import graph
 from tinygrad_lm.autograd.graph import Node, Operation, constant
@@ -33,6 +33,7 @@ class Value(Operators):
     ``data`` is a float. ``grad`` is ``None`` until ``backward`` reaches the node and a float after that.
     ``parents`` are the operands in their order and ``op`` is the operation's name; both are empty for a leaf.
     Plain numbers that take part become nodes that need no gradient. Comparisons look at ``data``.
+    ``total += x``, like all operators in place, goes on with a new node; within ``no_grad`` it steps a leaf.
     """
 
     __slots__ = ("_inputs", "data")
@@ -108,8 +109,8 @@ class Value(Operators):
         """
         if not self.requires_grad:
             raise RuntimeError(
-                "backward: this Value depends on nothing that requires a gradient; make the inputs Value(...) "
-                "with requires_grad=True, outside no_grad"
+                "backward: this Value depends on nothing that requires a gradient; make the inputs Value(...) with "
+                "requires_grad=True, outside no_grad (math.exp(v) gives a plain number: write v.exp() or np.exp(v))"
             )
         seed = 1.0 if gradient is None else _number(gradient)
         graph.backward(self, seed, retain_graph=retain_graph)
@@ -200,6 +201,7 @@ class Value(Operators):
     __hash__ = object.__hash__
 
     def __float__(self) -> float:
+        """The number alone, without a graph: ``float(v)``, and what ``math`` makes of ``v`` (write ``v.exp()``)."""
         return self.data
 
     def __int__(self) -> int:
@@ -215,10 +217,15 @@ class Value(Operators):
         label = f", label={self.label!r}" if self.label else ""
         return f"Value(data={self.data!r}, grad={self.grad!r}{label})"
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Value:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         if self.operation is not None:
             raise RuntimeError("only leaf Values can be copied: this one is the result of an operation; detach() it")
-        return Value(self.data, self.label, self.requires_grad)
+        twin = type(self).__new__(type(self))
+        Value.__init__(twin, self.data, self.label, self.requires_grad)
+        twin.grad = self.grad
+        memo[id(self)] = twin
+        graph.copy_attributes(self, twin, Value, memo)
+        return twin
 
     def __reduce__(self) -> Any:
         raise TypeError("a Value is not pickled, since its graph would be lost: keep x.data")

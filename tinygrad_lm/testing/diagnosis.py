@@ -25,8 +25,8 @@ def hints(name: str, analytic: Array | None, numeric: Array, wrong: Array, sizes
     """
     if analytic is None:
         return [
-            f"no path leads back from the result to {name}: a detach(), .data, float() or a computation on .data cut "
-            "the graph, or the operation records no derivative for it"
+            f"no path leads back from the result to {name}: a detach(), .data, float(), a function of math or a "
+            "computation on .data cut the graph, or the operation records no derivative for it"
         ]
     found: list[str] = []
     ratio = _common_ratio(analytic[wrong], numeric[wrong])

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tinygrad_lm.autograd import Tensor, Value, data_of, enable_grad, grad, graph
+from tinygrad_lm.autograd import Tensor, Value, data_of, enable_grad, graph
+from tinygrad_lm.autograd.derivatives import gradients_or_zeros
 from tinygrad_lm.autograd.graph import Operation
 from tinygrad_lm.testing.analytic import analytic
 from tinygrad_lm.testing.nodes import flat, grouped, make_leaf, nodes_of, numbers_of, parts_of
@@ -274,7 +275,9 @@ class Slopes:
         """The gradient of the gradient, by differentiating the recorded backward pass."""
         leaves, roots = self._call.trace(points)
         pairs = self._call.seeds(roots, self._weights)
-        first = grad([root for root, _ in pairs], flat(leaves), [seed for _, seed in pairs], create_graph=True)
+        first = gradients_or_zeros(
+            [root for root, _ in pairs], flat(leaves), [seed for _, seed in pairs], create_graph=True
+        )
         self.recorded = np.concatenate([np.ravel(node.data) for node in first])
         results: list[list[Array | None]] = []
         for each in weights:
@@ -283,7 +286,7 @@ class Slopes:
                 part.reshape(node.shape) if isinstance(node, Tensor) else float(part[0])
                 for node, part in zip(first, parts, strict=True)
             ]
-            second = grad(first, flat(leaves), seeds)
+            second = gradients_or_zeros(first, flat(leaves), seeds)
             results.append(grouped([node.data for node in second], leaves))
         return results
 

@@ -1,0 +1,87 @@
+"""``grad``: weights in the output's dtype whatever the order, and an error where there is no graph to follow."""
+
+import numpy as np
+import pytest
+
+from tinygrad_lm import Tensor, Value, grad, hessian, hvp, jacobian, no_grad
+from tinygrad_lm.autograd.graph import topological_order
+
+
+def learns(*numbers, dtype=np.float32):
+    return Tensor(list(numbers), requires_grad=True, dtype=dtype)
+
+
+@pytest.mark.parametrize("weight", [np.array([1.0, 2.0]), Tensor([1.0, 2.0]), Tensor([1, 2]), [1, 2]], ids=repr)
+def test_float32_stays_float32_whatever_the_weights_are(weight):
+    x = learns(3.0, 4.0)
+    plain = grad(x * x, x, grad_outputs=weight)
+    recorded = grad(x * x, x, grad_outputs=weight, create_graph=True)
+    assert {node.dtype for node in topological_order(recorded, constants=True)} == {np.dtype(np.float32)}
+    assert recorded.tolist() == plain.tolist() == [6.0, 16.0]
+    assert grad(recorded.sum(), x).dtype == np.float32
+
+
+def test_the_weights_keep_their_graph():
+    x, v = learns(3.0, 4.0), learns(1.0, 2.0, dtype=np.float64)
+    y = x * x
+    with no_grad():
+        slope = grad(y, x, grad_outputs=v, create_graph=True)
+    assert slope.dtype == np.float32
+    along = grad(slope.sum(), v)
+    assert along.dtype == np.float64
+    assert along.tolist() == [6.0, 8.0]
+
+
+def test_a_recorded_pass_narrows_where_the_plain_pass_does():
+    x = learns(1.0, 2.0)
+    wide = np.array([1 / 3, 1e-9])
+    inner = x * 3
+    y = (inner * wide).sum()
+    plain, recorded = (grad(y, [x, inner], create_graph=create) for create in (False, True))
+    for one, other in zip(plain, recorded, strict=True):
+        assert one.dtype == other.dtype == np.float32
+        np.testing.assert_array_equal(one.data, other.data)
+
+
+def test_hessians_and_products_keep_float32():
+    x = np.array([1.0, 2.0], np.float32)
+    assert hessian(lambda t: (t**3).sum(), x).dtype == np.float32
+    assert hvp(lambda t: (t**3).sum(), x, np.ones(2)).dtype == np.float32
+    assert jacobian(lambda t: t**3, x).dtype == np.float32
+
+
+@pytest.mark.parametrize("leaf", [Value, lambda x: Tensor(x, requires_grad=True)], ids=["Value", "Tensor"])
+def test_a_result_without_a_graph_is_refused(leaf):
+    x = leaf(2.0)
+    with no_grad():
+        forgotten = x * x
+    for result in (forgotten, (x * x).detach(), leaf(5.0).detach()):
+        for create in (False, True):
+            with pytest.raises(RuntimeError, match=r"grad: this \w+ depends on nothing that requires a gradient"):
+                grad(result, x, create_graph=create)
+    # One of several, as in PyTorch: its share would be lost unseen.
+    with pytest.raises(RuntimeError, match=r"grad: output 1, this \w+, depends on nothing"):
+        grad([x * x, forgotten], x)
+    with pytest.raises(ValueError, match="no outputs"):
+        grad([], x)
+    # An input that the graph does not reach is no mistake: zero.
+    assert float(grad(x * x, leaf(1.0)).data) == 0.0
+
+
+def test_functions_without_slope_have_zeros():
+    """A linear function has a constant gradient: its second derivative is zero, and no error."""
+    x = np.array([1.0, 2.0])
+    assert hessian(lambda t: (t * 2.0).sum(), x).tolist() == [[0.0, 0.0]] * 2
+    assert hvp(lambda t: (t * 2.0).sum(), x, x).tolist() == [0.0, 0.0]
+    assert jacobian(lambda t: Tensor([5.0, 6.0, 7.0]), x).tolist() == [[0.0, 0.0]] * 3
+    assert hessian(lambda t: Tensor(5.0), x).tolist() == [[0.0, 0.0]] * 2
+    assert hessian(lambda v: v * 2.0, Value(1.0)) == 0.0
+    assert hvp(lambda v: v * 2.0, Value(1.0), 3.0) == 0.0
+    assert jacobian(lambda v: Value(3.0), Value(1.0)) == 0.0
+
+
+def test_complex_weights_are_refused():
+    x = learns(1.0, 2.0)
+    for call in ((x * x).backward, lambda g: grad(x * x, x, g)):
+        with pytest.raises(TypeError, match="complex128"):
+            call(np.array([1j, 1.0]))
