@@ -3,6 +3,7 @@
 import inspect
 import itertools
 import warnings
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -181,12 +182,22 @@ def same(found, wanted):
     return np.shape(found) == np.shape(wanted) and np.allclose(found, wanted, equal_nan=True)
 
 
+class Call(NamedTuple):
+    """A call in words, written out where it fails alone."""
+
+    function: Any
+    arguments: Any
+
+    def __format__(self, spec):
+        return f"{self.function.__name__}({', '.join(map(repr, self.arguments))})"
+
+
 def check(function, arguments, found, error):
     """What NumPy gives for plain arguments, or an error that says something; NumPy's errors are errors here too."""
     wanted, numpys = outcome(function, list(map(plain, arguments)))
     if function is np.split:  # NumPy counts along axis 0 of a list, whatever the axis
         wanted, numpys = outcome(function, [np.asarray(plain(arguments[0])), *map(plain, arguments[1:])])
-    call = f"{function.__name__}({', '.join(map(repr, arguments))})"
+    call = Call(function, arguments)
     if error is not None:
         assert isinstance(error, ALLOWED), f"{call}: {type(error).__name__}: {error}"
         assert len(str(error)) > 10, f"{call}: {error}"
