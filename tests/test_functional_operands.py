@@ -37,7 +37,7 @@ def test_a_number_where_an_array_is_needed(name, number):
         NUMBERS[name](number)
     assert "attribute" not in str(caught.value)
     if isinstance(number, Value) and name.split(", ")[-1] not in ("targets", "ids"):
-        assert "arrays of Values" in str(caught.value)
+        assert "Value" in str(caught.value)
 
 
 def test_what_is_of_one_element_at_a_time_takes_values():

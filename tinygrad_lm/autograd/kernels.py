@@ -53,9 +53,10 @@ class Kernel(Operation):
 
     def evaluate(self, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
         """On plain arrays the fused forward; on arrays of objects (of ``Value``s, say) the reference."""
-        if any(isinstance(operand, np.ndarray) and operand.dtype == object for operand in operands):
-            return self.reference(*operands, **attributes)
-        return self.fused(*operands, **attributes)[0]
+        arrays = [np.asarray(operand) for operand in operands]
+        if any(array.dtype == object for array in arrays):
+            return self.reference(*arrays, **attributes)
+        return self.fused(*arrays, **attributes)[0]
 
     def pull(
         self,
@@ -108,13 +109,14 @@ def _linear_reference(x: Any, weight: Any, *bias: Any) -> Any:
 
 def check_linear(x: Any, weight: Any, *bias: Any) -> None:
     """Raise ``ValueError`` naming the shapes that do not fit together."""
-    if weight.ndim != 2 or x.shape[-1:] != weight.shape[1:]:
+    # A number has no shape.
+    rows, table = getattr(x, "shape", ()), getattr(weight, "shape", ())
+    if len(table) != 2 or rows[-1:] != table[1:]:
         raise ValueError(
-            f"linear: the input (..., in) has shape {x.shape} and the weight (out, in) {weight.shape}; "
-            "their last axes must agree"
+            f"linear: the input (..., in) has shape {rows} and the weight (out, in) {table}; their last axes must agree"
         )
-    if bias and bias[0].shape != weight.shape[:1]:
-        raise ValueError(f"linear: the bias must have shape {weight.shape[:1]}, not {bias[0].shape}")
+    if bias and getattr(bias[0], "shape", ()) != table[:1]:
+        raise ValueError(f"linear: the bias must have shape {table[:1]}, not {getattr(bias[0], 'shape', ())}")
 
 
 def _linear_forward(x: Any, weight: Any, *bias: Any) -> tuple[Any, Any]:

@@ -57,6 +57,8 @@ def whole(x: Any) -> Any:
     """An axis, a shape or a shift: a Python integer, a tuple of them for a sequence or an array, or ``None``."""
     if x is None or type(x) is int:
         return x
+    if isinstance(x, tuple):
+        return tuple(map(operator.index, x))
     if isinstance(x, Sequence) or getattr(x, "ndim", 0):
         return tuple(map(operator.index, constant(x)))
     return operator.index(x)

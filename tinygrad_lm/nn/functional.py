@@ -10,38 +10,47 @@ from tinygrad_lm.autograd import kernels, reductions, remedies, rules
 from tinygrad_lm.autograd.graph import constant
 from tinygrad_lm.autograd.kernels import check_ids
 from tinygrad_lm.autograd.methods import one_axis
+from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.value import Value
 from tinygrad_lm.random import as_generator
+
+_ARRAYS: Any = (Tensor, np.ndarray)
 
 
 def _array(x: Any, name: str) -> Any:
     """A tensor or an array as it is, and a list as an array; a single ``Value`` is none."""
+    if isinstance(x, _ARRAYS):
+        return x
     if isinstance(x, Value):
         raise TypeError(
             f"{name} takes Tensors and arrays of Values, not a single Value: put several into np.array([a, b])"
         )
-    return x if hasattr(x, "ndim") else np.asarray(x)
+    return np.asarray(x)
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """x @ weight.T + bias: x (..., in), weight (out, in), bias (out,) give (..., out)."""
-    x, weight = _array(x, "linear"), _array(weight, "linear")
-    bias = None if bias is None else _array(bias, "linear")
     return kernels.linear(x, weight) if bias is None else kernels.linear(x, weight, bias)
 
 
 def embedding(ids: Any, weight: Any) -> Any:
     """The rows of weight (n, width) at integer ids (...): (..., width)."""
-    weight = _array(weight, "embedding")
-    if weight.ndim != 2:
-        raise ValueError(f"embedding: the weight is a table (n, width), but its shape is {weight.shape}")
-    return kernels.embedding(weight, ids=check_ids(ids, weight.shape[0], "embedding ids"))
+    shape = getattr(weight, "shape", None)
+    if shape is None:
+        weight = _array(weight, "embedding")
+        shape = weight.shape
+    if len(shape) != 2:
+        raise ValueError(f"embedding: the weight is a table (n, width), but its shape is {shape}")
+    return kernels.embedding(weight, ids=check_ids(ids, shape[0], "embedding ids"))
 
 
 def cross_entropy(logits: Any, targets: Any) -> Any:
     """The mean over rows of -log softmax(logits)[target], in nats: logits (n, classes), integer targets (n,)."""
-    logits, ids = _array(logits, "cross_entropy"), np.asarray(constant(targets))
-    shape = logits.shape
+    ids = np.asarray(constant(targets))
+    shape = getattr(logits, "shape", None)
+    if shape is None:
+        logits = _array(logits, "cross_entropy")
+        shape = logits.shape
     if len(shape) != 2 or ids.shape != shape[:1] or not len(ids):
         raise ValueError(
             f"cross_entropy takes logits (n, classes) and targets (n,) with n at least 1, not {shape} and "
