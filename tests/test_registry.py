@@ -11,19 +11,20 @@ from tests.registry.row import WIDE
 from tinygrad_lm import Tensor, Value
 from tinygrad_lm.autograd import kernels, numpy_functions, operators, products, reductions, rules, shaping
 from tinygrad_lm.autograd.graph import Operation
+from tinygrad_lm.autograd.remedies import Absent
 
 SPELLED = {name.partition("(")[0] for row in ROWS for name in row.spellings}
 SCALAR = {name.partition("(")[0] for row in ROWS if row.scalar for name in row.spellings}
 WITHOUT_GRADIENT = (np.argmax, np.argmin, np.all, np.any)
 CONSTANTS = (np.zeros_like, np.ones_like, np.empty_like)
 LANGUAGE = {"__module__", "__doc__", "__slots__", "__weakref__", "__init__", "__annotations__", "__firstlineno__"}
-LANGUAGE |= {"__static_attributes__", "__qualname__"}
+LANGUAGE |= {"__static_attributes__", "__qualname__", "__dir__"}
 
 
 def members(engine):
     """The public names and the operators that the engine's own classes define."""
     own = [kind for kind in engine.__mro__ if kind is not object]
-    names = {name for kind in own for name in vars(kind)} - LANGUAGE
+    names = {name for kind in own for name, found in vars(kind).items() if not isinstance(found, Absent)} - LANGUAGE
     return sorted(name for name in names if not name.startswith("_") or name.startswith("__"))
 
 

@@ -197,6 +197,18 @@ def test_no_remedy_is_for_a_function_that_is_here(name):
         getattr(F, name)
 
 
+def test_what_is_absent_is_not_listed():
+    x = Tensor(np.eye(2))
+    assert {"max", "detach", "grad"} < set(dir(x))
+    assert [name for name in dir(x) if not hasattr(x, name)] == []
+    assert getattr(x, "cuda", None) is None
+
+    class Own(Tensor):
+        values = 3
+
+    assert Own([1.0]).values == 3
+
+
 def test_the_rest_is_unknown():
     x = Tensor([1.0])
     for owner in (x, tinygrad_lm, F):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tinygrad_lm.autograd.numpy_functions import HANDLERS
 from tinygrad_lm.autograd.operators import UFUNCS, WITHOUT_GRADIENT
 
@@ -153,16 +155,56 @@ FUNCTIONAL: dict[str, str] = {
 }
 """What stands in an error where ``nn.functional`` is asked for a function that it has not."""
 
+_STEPPED = (
+    *(
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "pow",
+        "neg",
+        "abs",
+        "sqrt",
+        "exp",
+        "log",
+        "sigmoid",
+        "tanh",
+        "relu",
+        "clamp",
+        "clip",
+    ),
+    *("fill", "masked_fill", "index_add", "index_fill", "index_copy", "scatter", "scatter_add", "tril", "triu"),
+    *("normal", "uniform", "bernoulli", "random", "squeeze", "unsqueeze", "transpose", "t", "detach", "addmm", "lerp"),
+    *("floor", "ceil", "round", "trunc", "reciprocal", "square", "cumsum", "eq", "copy", "set", "resize"),
+)
+
 _NUMPY = {function.__name__ for function in (*HANDLERS, *UFUNCS, *WITHOUT_GRADIENT)}
 
 
-def of_a_tensor(name: str) -> str | None:
-    """What to write where a tensor has no such attribute; ``None`` where nothing is known."""
-    if name in TENSOR:
-        return TENSOR[name]
-    if name.endswith("_"):
-        return _IN_PLACE
-    return f"write np.{name}(x, ...)" if name in _NUMPY else None
+class Absent:
+    """A word that a tensor has not: asking for it raises an ``AttributeError`` that says what to write.
+
+    One for each word, since a class with ``__getattr__`` looks up all its attributes slower, and a step has thousands.
+    """
+
+    __slots__ = ("name", "remedy")
+
+    def __init__(self, name: str, remedy: str) -> None:
+        self.name = name
+        self.remedy = remedy
+
+    def __get__(self, tensor: Any, kind: type) -> Any:
+        """Raise ``AttributeError`` with the remedy."""
+        raise AttributeError(f"{kind.__name__!r} object has no attribute {self.name!r}: {self.remedy}")
+
+
+def of_a_tensor() -> dict[str, str]:
+    """Every word known here with what to write where a tensor has not got it."""
+    return {
+        **{name: f"write np.{name}(x, ...)" for name in _NUMPY},
+        **{f"{name}_": _IN_PLACE for name in _STEPPED},
+        **TENSOR,
+    }
 
 
 def of_the_package(name: str) -> str | None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -15,6 +15,7 @@ from tinygrad_lm.autograd import reductions, remedies
 from tinygrad_lm.autograd.graph import constant
 from tinygrad_lm.autograd.kernels import check_ids
 from tinygrad_lm.autograd.methods import Axes, as_shape, reduction
+from tinygrad_lm.autograd.remedies import Absent
 from tinygrad_lm.autograd.two_readings import TwoReadings, ValuesAndIndices
 
 
@@ -240,9 +241,10 @@ class TorchWords(Casts):
         """Whether each element is at least the other's; no gradient."""
         return self.plain(np.greater_equal, (self, other))
 
-    if not TYPE_CHECKING:
-        # Hidden from type checkers, for which any word would then be one of a tensor's.
-        def __getattr__(self, name: str) -> Any:
-            found = None if name.startswith("_") else remedies.of_a_tensor(name)
-            more = f": {found}" if found else ""
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{more}")
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in _ABSENT]
+
+
+_ABSENT = {name: remedy for name, remedy in remedies.of_a_tensor().items() if not hasattr(TorchWords, name)}
+for _name, _remedy in _ABSENT.items():
+    setattr(TorchWords, _name, Absent(_name, _remedy))
