@@ -119,13 +119,14 @@ ROWS = (
     ),
     moving(
         "reshape",
-        np.reshape,
+        lambda x, shape: np.reshape(x, shape),
         case_of(shapes(), new_shape),
         {
             "Tensor.reshape": lambda x, shape: x.reshape(shape),
             "Tensor.reshape(*shape)": lambda x, shape: x.reshape(*shape),
             "shaping.reshape": shaping.reshape,
-            "np.reshape": np.reshape,
+            # By position: NumPy 2.0 knows the shape as newshape alone.
+            "np.reshape": lambda x, shape: np.reshape(x, shape),
         },
         operations=(shaping.reshape,),
         refusals=(
