@@ -98,9 +98,9 @@ def consistent_backward(
         if (np.abs(mixed - wanted) > slack).any():
             index = tuple(int(k) for k in np.argwhere(np.abs(mixed - wanted) > slack)[0])
             raise GradientError(
-                f"{what} is not linear: for w - 3v it gave {mixed[index]} at index {index}, but the gradient for w less "
-                f"three times that for v is {wanted[index]}. A vjp multiplies the gradient of the result by something "
-                "that does not depend on it",
+                f"{what} is not linear: for w - 3v it gave {mixed[index]} at index {index}, but the gradient for w "
+                f"less three times that for v is {wanted[index]}. A vjp multiplies the gradient of the result and "
+                "nothing else",
                 name=name,
                 index=index,
                 analytic=float(mixed[index]),
