@@ -83,11 +83,13 @@ class TestTolerance:
         failing(cube(-0.3 * seen), np.array([0.0]), **exactly)
 
     def test_round_off_is_allowed(self):
-        """1 + x / 2**30: the difference is 0 or one unit in the last place of the result over the step."""
-        unit = np.finfo(float).eps / step_at(1.0)
-        check_gradients(real(lambda x: 1 + x * 2.0**-30), ONE, rtol=0.0, atol=0.0)
-        wrong = custom.elementwise("f", lambda x: 1 + 0 * x, lambda x, out: 20 * unit)
-        failing(real(lambda x: wrong(x)), ONE, rtol=0.0, atol=0.0)
+        """A slope of 16.4 units, of which the difference sees 16 over either step, and 20 more, which are too many."""
+        unit = np.finfo(float).eps / (2 * step_at(1.0))
+        exactly = {"rtol": 0.0, "atol": 0.0}
+        check_gradients(real(lambda x: 1 + 16.4 * unit * (x - 1)), ONE, **exactly)
+        for extra in (-40, 40):
+            wrong = custom.elementwise("f", lambda x: 1 + 0 * x, lambda x, out, extra=extra: extra * unit)
+            failing(real(wrong), ONE, **exactly)
 
 
 class TestSubgradients:

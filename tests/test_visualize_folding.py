@@ -13,7 +13,6 @@ from tinygrad_lm import Tensor, Value, nn
 from visualize.contract import Group, Reduced, contract, has_cycle
 from visualize.graph import Graph, GraphEdge, GraphNode
 
-
 CUBE_FREE = [i.bit_count() % 2 for i in range(1000)]
 """The Thue-Morse sequence: no stretch stands in it three times in a row."""
 SQUARE_FREE = [len(ones) for ones in "".join(map(str, CUBE_FREE)).split("0")[1:]]

@@ -18,6 +18,11 @@ from tests import (
     test_operations,
     test_programs,
     test_state_machine,
+    test_testing_numbers,
+    test_testing_scalars,
+    test_visualize_folding,
+    test_visualize_steps,
+    test_visualize_text,
 )
 from tests.programs import programs
 from tests.registry import BY_NAME
@@ -33,7 +38,18 @@ class Mutant:
     checks: tuple[str, ...]
 
 
-FILES = (test_graph, test_memory, test_modes, test_faults, test_numpy_protocol)
+FILES = (
+    test_graph,
+    test_memory,
+    test_modes,
+    test_faults,
+    test_numpy_protocol,
+    test_testing_numbers,
+    test_testing_scalars,
+    test_visualize_folding,
+    test_visualize_steps,
+    test_visualize_text,
+)
 
 
 def drawn(count):
@@ -84,11 +100,17 @@ def of_programs(check, count):
 
 
 def named(name, _):
-    """A test by its name, with each of its parameters."""
-    (function,) = [vars(file)[name] for file in FILES if name in vars(file)]
-    arguments = [mark.args[1] for mark in getattr(function, "pytestmark", ()) if mark.name == "parametrize"]
-    for combination in itertools.product(*arguments):
-        function(*combination)
+    """A test by its name (``test_x`` or ``TestY.test_x``), with each of its parameters."""
+    group, _, method = name.rpartition(".")
+    (found,) = [vars(file)[group or name] for file in FILES if (group or name) in vars(file)]
+    function = getattr(found(), method) if group else found
+    choices = []
+    for mark in getattr(function, "pytestmark", ()):
+        if mark.name == "parametrize":
+            names, values = mark.args[0], mark.args[1]
+            choices.append([{names: x} if isinstance(names, str) else dict(zip(names, x, strict=True)) for x in values])
+    for combination in itertools.product(*choices):
+        function(**{key: value for part in combination for key, value in part.items()})
 
 
 def machine(name, most):
