@@ -92,6 +92,40 @@ class TestTolerance:
             failing(real(wrong), ONE, **exactly)
 
 
+    @pytest.mark.parametrize(("error", "right"), [(0.5e-6, True), (3e-6, False)])
+    def test_along_a_direction_it_grows_as_the_direction_does(self, error, right):
+        """Of 100 elements a direction is ten times as long as one of them; a weight in it is between 0.5 and 1.5."""
+        off_at_one = np.zeros(100)
+        off_at_one[37] = error
+        f = custom.operation("f", lambda x: 1e-9 * np.sum(x), lambda g, out, x: g * (1e-9 + off_at_one))
+        if right:
+            check_gradients(real(f), np.ones(100), mode="sample")
+        else:
+            assert failing(real(f), np.ones(100), mode="sample").index == (37,)
+
+    def test_along_a_direction_the_other_inputs_stay(self):
+        x, y = np.arange(1.0, 5.0), np.arange(2.0, 6.0)
+        assert check_gradients(lambda x, y, z: (x * y / z).sum(), x, y, y + 1, mode="sample").worst_error < 1e-9
+
+
+class TestComplexValues:
+    """The complex step counts only where the function is the same on complex numbers."""
+
+    @pytest.mark.parametrize(
+        ("other", "same"),
+        [
+            (lambda x: 2 * x * (1 + 1e-11), True),
+            (lambda x: 2 * x * (1 + 1e-7), False),
+            (lambda x: np.concatenate([2 * x, 2 * x]), False),
+            (lambda x: (2 * x)[:1], False),
+        ],
+    )
+    def test_the_same_shape_and_values(self, other, same):
+        report = check_gradients(lambda x: other(x) if isinstance(x, np.ndarray) else 2 * x, np.array([1.0, 1.0]))
+        assert ("its values on complex numbers are others" in str(report)) != same
+        assert (report.inputs[0].oracle == "differences, complex step") == same
+
+
 class TestSubgradients:
     @pytest.mark.parametrize("slack", [0.0, 1e-6])
     @pytest.mark.parametrize(("value", "right"), [(-0.5, False), (0.0, True), (0.5, True), (1.0, True), (1.5, False)])
