@@ -53,7 +53,7 @@ def test_a_wrong_function_is_a_failure_that_says_where(call):
     assert code == 1
     assert "wrong:" in out
     assert "hint:" in out
-    assert "seed 1" in out
+    assert "seed=1" in out
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import versions
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -76,7 +78,7 @@ def installed(tmp_path_factory):
 def test_the_wheel_trains_outside_the_checkout(installed, tmp_path):
     where = run(installed / "python", "-c", "import tinygrad_lm; print(tinygrad_lm.__file__)", cwd=tmp_path).stdout
     assert str(installed.parent) in where
-    printed = run(installed / "tinygrad-lm", "train", "--epochs", "2", cwd=tmp_path).stdout
+    printed = run(installed / "tinygrad-lm", "train", "--steps", "50", cwd=tmp_path).stdout
     assert "Twenty names from the model" in printed
     assert (tmp_path / "runs" / "mlp-1" / "model.safetensors").exists()
     assert (tmp_path / "runs" / "mlp-1" / "graph.svg").exists()
@@ -88,3 +90,29 @@ def test_the_wheel_carries_types_data_and_pictures(installed):
     package = next(installed.parent.rglob("tinygrad_lm/__init__.py")).parent
     for name in ("py.typed", "data/names.txt", "data/README.md", "../visualize/__init__.py", "../visualize/py.typed"):
         assert (package / name).exists(), name
+
+
+class TestMinimumVersions:
+    """What ``python -m tests.versions`` installs. It runs the whole suite, so the tests do not run it."""
+
+    def test_every_requirement_has_one_lower_bound(self):
+        pins = versions.minimum(versions.declared())
+        assert {pin.partition("==")[0] for pin in pins} >= {"numpy", "safetensors", "tqdm", "pytest", "hypothesis"}
+        assert all(pin.count("==") == 1 for pin in pins)
+
+    def test_releases_that_do_not_work_or_are_not_safe_are_left_out(self):
+        lowest = dict(pin.split("==") for pin in versions.minimum(versions.declared()))
+        least = {name: tuple(map(int, version.split("."))) for name, version in lowest.items()}
+        assert least["tqdm"] >= (4, 66, 3)  # CVE-2024-34062
+        assert least["safetensors"] >= (0, 4, 4)  # before, a file without arrays is not read back
+        assert least["hypothesis"] >= (6, 140)  # before, settings do not tell the profile's name
+        assert least["hatchling"] >= (1, 27)  # before, the licence expression is not written as it should be
+
+    @pytest.mark.parametrize("requirement", ["numpy", "numpy==2.0", "numpy>=2.0,<3", "numpy<3"])
+    def test_bounds_that_are_not_understood(self, requirement):
+        with pytest.raises(ValueError, match="has no lower bound"):
+            versions.minimum([requirement])
+
+    def test_two_lower_bounds(self):
+        with pytest.raises(ValueError, match=r"numpy has two lower bounds: 2\.0 and 2\.1"):
+            versions.minimum(["numpy>=2.0", "numpy>=2.1"])

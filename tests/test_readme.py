@@ -3,7 +3,8 @@
 import io
 import re
 import runpy
-from contextlib import redirect_stdout
+from contextlib import chdir, redirect_stdout
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,30 +16,30 @@ README = Path(__file__).resolve().parents[1] / "README.md"
 EXAMPLES = re.findall(r"```python\n(.*?)```\n\n```output\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
 
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Run an example by its number, once: what it printed, and the names that it left."""
+
+    @cache
+    def run_example(number):
+        folder = tmp_path_factory.mktemp("example")
+        script = folder / "example.py"
+        script.write_text(EXAMPLES[number][0], encoding="utf-8")
+        printed = io.StringIO()
+        with chdir(folder), redirect_stdout(printed):
+            names = runpy.run_path(str(script))
+        return printed.getvalue(), names
+
+    return run_example
+
+
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
-def test_example_prints_what_it_says(number, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    code, expected = EXAMPLES[number]
-    script = tmp_path / "example.py"
-    script.write_text(code, encoding="utf-8")
-    printed = io.StringIO()
-    with redirect_stdout(printed):
-        runpy.run_path(str(script))
-    assert printed.getvalue() == expected
+def test_example_prints_what_it_says(number, run):
+    assert run(number)[0] == EXAMPLES[number][1]
 
 
-@pytest.mark.parametrize("order", [1, 2])
-def test_the_functions_of_the_examples_pass_the_checker(order, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    names = {}
-    for number, (code, _) in enumerate(EXAMPLES):
-        script = tmp_path / f"example{number}.py"
-        script.write_text(code, encoding="utf-8")
-        with redirect_stdout(io.StringIO()):
-            names |= runpy.run_path(str(script))
-    rng = np.random.default_rng(1)
-    check_gradients(names["loss_of"], rng.normal(size=(2, 3)), order=order)
-    check_gradients(names["right"], rng.normal(size=(3, 4)), rng.normal(size=(4, 2)), order=order)
+def test_the_functions_of_the_examples_pass_the_checker(run):
+    names = {name: value for number in range(len(EXAMPLES)) for name, value in run(number)[1].items()}
     model, examples = names["model"], names["trainer"].examples
     inputs, targets = examples.contexts[:8], examples.targets[:8]
     model.to(np.float64)
@@ -50,7 +51,11 @@ def test_the_functions_of_the_examples_pass_the_checker(order, tmp_path, monkeyp
         logits = nn.functional_call(model, {"output.bias": bias}, inputs)
         return nn.functional.cross_entropy(logits, targets)
 
-    check_gradients(loss, parameters["output.bias"], order=order)
+    rng = np.random.default_rng(1)
+    for order in (1, 2):
+        check_gradients(names["loss_of"], rng.normal(size=(2, 3)), order=order)
+        check_gradients(names["right"], rng.normal(size=(3, 4)), rng.normal(size=(4, 2)), order=order)
+        check_gradients(loss, parameters["output.bias"], order=order)
 
 
 def test_there_are_examples_and_each_has_its_output():

@@ -29,7 +29,8 @@ def members(engine):
 
 
 def numpy_name(function):
-    return f"{function.__module__.replace('numpy', 'np')}.{function.__name__}"
+    # Before 2.2 NumPy's ufuncs do not say where they live.
+    return f"{getattr(function, '__module__', 'numpy').replace('numpy', 'np')}.{function.__name__}"
 
 
 def operations():

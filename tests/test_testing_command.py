@@ -108,6 +108,13 @@ class TestPackage:
         assert "softmax" in text
         assert "operations agree with numeric derivatives" in text
 
+    @pytest.fixture
+    def few(self, monkeypatch):
+        """Cases of tanh and sin alone, which take no time."""
+        monkeypatch.setattr(command, "cases", lambda seed: [c for c in every(seed) if c.operation in ("sin", "tanh")])
+        every = cases.cases
+
+    @pytest.mark.usefixtures("few")
     def test_an_operation_without_a_case_is_reported(self, monkeypatch):
         monkeypatch.setattr(command, "operations", lambda: {"sin", "new"})
         with pytest.raises(GradientError, match=r"new +0 +not checked"):
@@ -117,44 +124,60 @@ class TestPackage:
         monkeypatch.setattr(cases.rules, "extra", graph.Operation("extra"), raising=False)
         assert "extra" in cases.operations()
 
+    @pytest.mark.usefixtures("few")
     def test_a_wrong_operation_is_reported(self, monkeypatch):
         monkeypatch.setattr(cases.rules.tanh, "derivatives", (lambda x, out: 1 - out,))
         with pytest.raises(GradientError, match="tanh: the gradient of tanh with respect to x is wrong"):
             command.check_package()
 
 
-TEST = """
+TESTS = """
 import numpy as np
+from hypothesis import given, settings, strategies as st
 
 def test_right(check_gradients):
     check_gradients(np.tanh, np.ones(3))
 
 def test_wrong(check_gradients):
     check_gradients(lambda x: x * x.data, np.ones(3))
+
+@given(st.floats(-1, 1))
+def test_property(check_gradients, x):
+    check_gradients(np.tanh, x)
+
+def test_profile():
+    assert settings().max_examples == 300
 """
 
 
 PLUGIN = "tinygrad_lm.testing.pytest_plugin"
 
 
-def run_pytest(tmp_path, *options):
+def run_pytest(folder, *options):
+    (folder / "test_mine.py").write_text(TESTS)
     installed = [point.value for point in entry_points(group="pytest11")]
     plugin = [] if PLUGIN in installed else ["-p", PLUGIN]
-    command = [sys.executable, "-m", "pytest", *plugin, "-p", "no:cacheprovider"]
-    return subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+    command = [sys.executable, "-m", "pytest", *plugin, "-p", "no:cacheprovider", "--color=no", "-v"]
+    return subprocess.run([*command, *options], cwd=folder, capture_output=True, text=True, check=False).stdout
 
 
-def test_plugin_gives_the_fixture(tmp_path):
-    (tmp_path / "test_mine.py").write_text(TEST)
-    out = run_pytest(tmp_path)
-    assert "1 passed" in out
-    assert "1 failed" in out
-    assert "the gradient of <lambda> with respect to x is wrong" in out
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """What pytest prints of those tests."""
+    return run_pytest(tmp_path_factory.mktemp("plugin"))
 
 
-def test_plugin_registers_the_profiles(tmp_path):
-    (tmp_path / "test_mine.py").write_text(
-        "from hypothesis import settings\ndef test(): assert settings().max_examples == 300\n"
-    )
-    assert "1 passed" in run_pytest(tmp_path, "--hypothesis-profile=tinygrad_lm-ci")
-    assert "1 failed" in run_pytest(tmp_path)
+def test_plugin_gives_the_fixture(ran):
+    assert "test_right PASSED" in ran
+    assert "test_wrong FAILED" in ran
+    assert "the gradient of <lambda> with respect to x is wrong" in ran
+
+
+def test_the_fixture_serves_property_tests(ran):
+    """Hypothesis refuses fixtures that are made anew for each test but not for each example."""
+    assert "test_property PASSED" in ran
+
+
+def test_plugin_registers_the_profiles(ran, tmp_path):
+    assert "test_profile FAILED" in ran
+    assert "test_profile PASSED" in run_pytest(tmp_path, "--hypothesis-profile=tinygrad_lm-ci", "-k", "profile")

@@ -73,6 +73,7 @@ class TestElementwise:
         ("make", "message"),
         [
             (lambda: custom.elementwise("f", np.sin, ()), "has 0 derivatives"),
+            (lambda: custom.elementwise("f", np.sin, (1, 1)), r"has 2 derivatives.* written as sin\(x, /\)"),
             (lambda: custom.elementwise("f", lambda x: x, (1, 1)), r"has 2 derivatives.* written as <lambda>\(x\)"),
             (
                 lambda: custom.elementwise("f", lambda x: x, lambda x: 1),

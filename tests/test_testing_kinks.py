@@ -67,8 +67,8 @@ class TestKinks:
 
     @pytest.mark.parametrize("f", [lambda x: x.relu(), lambda x: x.abs(), lambda x: np.maximum(x, 0)])
     def test_the_check_itself_flags_them_all(self, f):
-        points = np.random.default_rng(0).uniform(-1, 1, 1000) * 0.99 * step_at(0.0)
-        assert check_gradients(f, points, kinks="skip").inputs[0].skipped == 1000
+        points = np.random.default_rng(0).uniform(-1, 1, 250) * 0.99 * step_at(0.0)
+        assert check_gradients(f, points, kinks="skip").inputs[0].skipped == 250
         check_gradients(f, points, kinks="subgradient")
 
     def test_a_kink_in_the_curvature_alone_is_smooth(self):

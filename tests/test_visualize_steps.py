@@ -51,6 +51,13 @@ def test_tensors_too():
         assert nudged == pytest.approx(float(node.grad[index]), rel=1e-3)
 
 
+@pytest.mark.parametrize(("size", "nudged"), [(3_300_000, {"v0", "v1", "v2"}), (3_400_000, set())])
+def test_a_program_that_takes_long_to_nudge_is_left_alone(size, nudged):
+    """Three gradients, each with the whole program of twice the size to run again: the limit is 20 million numbers."""
+    x = Tensor(np.ones(size, np.float32), requires_grad=True)
+    assert set(visualize.backward_steps((x * x).sum()).finite_differences) == nudged
+
+
 def test_each_frame_adds_up():
     steps = visualize.backward_steps(neuron())
     for frame in steps:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm.autograd import Value
+from tinygrad_lm.autograd.custom import signature_of
 from tinygrad_lm.autograd.graph import Node
 from visualize.formulas import local_formula, vjp_formula
 from visualize.graph import GraphEdge
@@ -34,7 +34,7 @@ def argument_names(operation: Any, count: int) -> Sequence[str]:
     function = _function(operation)
     if function is not None:
         try:
-            parameters = inspect.signature(function).parameters.values()
+            parameters = signature_of(function).parameters.values()
         except (TypeError, ValueError):
             parameters = ()
         for parameter in parameters:

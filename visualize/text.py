@@ -43,9 +43,9 @@ def _made_by(node: GraphNode, operands: Sequence[str]) -> str:
 
 
 def columns(text: str) -> int:
-    """How many columns of a terminal a text takes."""
-    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
-    return len(text) + wide - sum(bool(unicodedata.combining(c)) for c in text)
+    """How many columns of a terminal a text takes: a mark that stands over or under a letter takes none."""
+    alone = [c for c in text if unicodedata.category(c) not in ("Mn", "Me")]
+    return len(alone) + sum(unicodedata.east_asian_width(c) in "WF" for c in alone)
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:

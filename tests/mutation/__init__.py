@@ -1,10 +1,12 @@
 """Planted bugs, and the checks of the suite that must find each: ``python -m tests.mutation``."""
 
+from tests.mutation.checker_mutants import CHECKER_MUTANTS
 from tests.mutation.checks import findings
 from tests.mutation.graph_mutants import GRAPH_MUTANTS
 from tests.mutation.operation_mutants import OPERATION_MUTANTS
+from tests.mutation.picture_mutants import PICTURE_MUTANTS
 from tests.mutation.training_mutants import TRAINING_MUTANTS
 
-MUTANTS = (*GRAPH_MUTANTS, *OPERATION_MUTANTS, *TRAINING_MUTANTS)
+MUTANTS = (*GRAPH_MUTANTS, *OPERATION_MUTANTS, *CHECKER_MUTANTS, *PICTURE_MUTANTS, *TRAINING_MUTANTS)
 
 __all__ = ["MUTANTS", "findings"]

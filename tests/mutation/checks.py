@@ -22,8 +22,13 @@ from tests import (
     test_sampling,
     test_schedules,
     test_state_machine,
+    test_testing_numbers,
+    test_testing_scalars,
     test_training,
     test_training_mode,
+    test_visualize_folding,
+    test_visualize_steps,
+    test_visualize_text,
 )
 from tests.programs import programs
 from tests.registry import BY_NAME
@@ -51,6 +56,11 @@ FILES = (
     test_schedules,
     test_optim,
     test_models,
+    test_testing_numbers,
+    test_testing_scalars,
+    test_visualize_folding,
+    test_visualize_steps,
+    test_visualize_text,
 )
 
 

@@ -125,7 +125,7 @@ ROWS = (
     ),
     moving(
         "reshape",
-        np.reshape,
+        lambda x, shape: np.reshape(x, shape),
         case_of(shapes(), new_shape),
         {
             "Tensor.reshape": lambda x, shape: x.reshape(shape),
@@ -133,7 +133,8 @@ ROWS = (
             "Tensor.view": lambda x, shape: x.view(*shape),
             "Tensor.view_as": lambda x, shape: x.view_as(x.data.reshape(shape)),
             "shaping.reshape": shaping.reshape,
-            "np.reshape": np.reshape,
+            # By position: NumPy 2.0 knows the shape as newshape alone.
+            "np.reshape": lambda x, shape: np.reshape(x, shape),
         },
         operations=(shaping.reshape,),
         refusals=(

@@ -262,12 +262,23 @@ def _no_attributes(name: str, attributes: dict[str, Any]) -> None:
         raise TypeError(f"{name!r} is elementwise and takes no keyword arguments, such as {next(iter(attributes))!r}")
 
 
+def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    """How a function can be called; ``ValueError`` where it does not say. Of a ufunc its operands alone count.
+
+    NumPy's own signature of a ufunc, which it has since 2.4, would take its output for one more operand.
+    """
+    if not isinstance(function, np.ufunc):
+        return inspect.signature(function)
+    names = ["x"] if function.nin == 1 else [f"x{i + 1}" for i in range(function.nin)]
+    return inspect.Signature([inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in names])
+
+
 def _accepts(function: Callable[..., Any], count: int, what: str, keywords: bool = False) -> None:
     """Check that a function can be called with so many operands, and (if allowed) further arguments by keyword."""
     if not callable(function):
         raise TypeError(f"{what} must be a function, not {function!r:.60}")
     try:
-        signature = inspect.signature(function)
+        signature = signature_of(function)
     except ValueError:
         # A function written in C that does not say what it takes.
         return
@@ -284,7 +295,7 @@ def _accepts(function: Callable[..., Any], count: int, what: str, keywords: bool
 
 def _operand_names(function: Callable[..., Any], count: int) -> tuple[str, ...]:
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = signature_of(function).parameters.values()
     except ValueError:
         return ()
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

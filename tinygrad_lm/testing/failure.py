@@ -31,6 +31,15 @@ class Options:
     weighted: bool
     """Whether the caller gave the cotangent."""
 
+    def cotangent(self) -> str:
+        """What the results were weighted by, and to second order the gradient."""
+        drawn = f"random signs times U(0.5, 1.5), seed {self.seed}"
+        single = sum(int(np.prod(shape, dtype=int)) for shape in self.call.shapes) == 1
+        first = "given" if self.weighted else "1" if single else drawn
+        if self.order == 2:
+            return f"{first} for the result; for its gradient {drawn}"
+        return "1, as backward() has it for a single number" if first == "1" else first
+
     def reproducer(self) -> str:
         """Lines to paste: the inputs, where they are few, and the call."""
         options = {"order": self.order, "kinks": self.kinks, "mode": self.mode, "seed": self.seed}
@@ -91,7 +100,7 @@ def wrong_gradient(failures: Sequence[Failure], options: Options) -> GradientErr
         ("ratio", f"analytic / numeric = {analytic / numeric + 0.0:.6g}" if numeric else "numeric is 0"),
         *(("hint", hint) for hint in hints),
         *([("jacobian", facts["jacobian"])] if "jacobian" in facts else []),
-        ("cotangent", "given" if options.weighted else f"random signs times U(0.5, 1.5), seed {options.seed}"),
+        ("cotangent", options.cotangent()),
         *([("also wrong", ", ".join(f.name for f in failures if f is not worst))] if len(failures) > 1 else []),
         ("reproduce", options.reproducer()),
     ]

@@ -43,8 +43,10 @@ def check_gradients(
     in, by name.
 
     - ``order=2`` checks the gradient's gradient too.
-    - ``cotangent`` weights the results (an array of the result's shape, or one for each result); by default random
-      signs times U(0.5, 1.5) from ``seed``, since weights of one make some checks vacuous (softmax's is then 0).
+    - ``cotangent`` weights the results (an array of the result's shape, or one for each result). By default a single
+      number has weight 1, so that the gradient is the one ``backward()`` gives; several have random signs times
+      U(0.5, 1.5) from ``seed``, since weights of one make some checks vacuous (softmax's is then 0), and so has the
+      gradient that ``order=2`` differentiates.
     - ``kinks``: where one-sided slopes show that there is no derivative, ``"raise"`` says so, ``"skip"`` leaves the
       element out and ``"subgradient"`` wants the analytic value to lie between the slopes.
     - ``rtol`` and ``atol``: |analytic - numeric| may be ``atol + rtol * |numeric|``, by default 1e-7 + 1e-5 *
@@ -215,6 +217,8 @@ def _check_options(order: int, kinks: str, mode: str, seed: int) -> None:
 
 
 def _weights(call: Call, base: Array, cotangent: Any, seed: int) -> Array:
+    if cotangent is None and base.size == 1:
+        return np.ones(1)
     if cotangent is None:
         return _signs(seed, 1, np.random.default_rng((seed, 1)).uniform(0.5, 1.5, base.size))
     given: Sequence[Any] = [cotangent] if len(call.shapes) == 1 else cotangent

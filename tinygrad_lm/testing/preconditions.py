@@ -66,7 +66,7 @@ def consistent_backward(
     """The backward pass gives the same twice, nothing for nothing, and is linear in the cotangent."""
     others = np.random.default_rng((seed, 4)).uniform(-1.5, 1.5, weights.size)
     first, again, nothing, one, both = _pull(
-        problem, points, [weights, weights, 0 * weights, others, 2 * weights + others]
+        problem, points, [weights, weights, 0 * weights, others, others - 3 * weights]
     )
     for i, name in enumerate(problem.names):
         v, v_again, zero, w, mixed, given = (
@@ -89,7 +89,8 @@ def consistent_backward(
                 index=index,
                 analytic=float(zero[index]),
             )
-        wanted = 2 * v + w
+        # Of a single number v is 1 and w between -1.5 and 1.5: this also tells |v|, its sign or its powers from v.
+        wanted = w - 3 * v
         # The last term is round-off where a gradient is zero but for what cancels.
         slack = 1e-10 * (np.abs(v).max(initial=0.0) + np.abs(w).max(initial=0.0)) + 1e-13 * np.abs(weights).max(
             initial=0.0
@@ -97,8 +98,9 @@ def consistent_backward(
         if (np.abs(mixed - wanted) > slack).any():
             index = tuple(int(k) for k in np.argwhere(np.abs(mixed - wanted) > slack)[0])
             raise GradientError(
-                f"{what} is not linear: for 2v + w it gave {mixed[index]} at index {index}, but twice the gradient for "
-                f"v plus that for w is {wanted[index]}. A vjp multiplies the gradient of the result and nothing else",
+                f"{what} is not linear: for w - 3v it gave {mixed[index]} at index {index}, but the gradient for w "
+                f"less three times that for v is {wanted[index]}. A vjp multiplies the gradient of the result and "
+                "nothing else",
                 name=name,
                 index=index,
                 analytic=float(mixed[index]),

@@ -9,13 +9,13 @@ checker sees a ``Problem``. Its gradient is a ``Problem`` too, which is how seco
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from tinygrad_lm.autograd import Tensor, Value, data_of, enable_grad, graph
+from tinygrad_lm.autograd.custom import signature_of
 from tinygrad_lm.autograd.derivatives import gradients_or_zeros
 from tinygrad_lm.autograd.graph import Operation
 from tinygrad_lm.testing.analytic import analytic
@@ -340,7 +340,7 @@ def _argument_names(fn: Any, count: int) -> list[str]:
         made_of = (getattr(fn, name, None) for name in ("function", "numpy", "fused"))
         target = next((function for function in made_of if function is not None), target)
     try:
-        parameters = list(inspect.signature(target).parameters.values())
+        parameters = list(signature_of(target).parameters.values())
     except (TypeError, ValueError):
         parameters = []
     names: list[str] = []

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 PREFIX = "tinygrad_lm-"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")  # it holds nothing, and hypothesis refuses what is made anew for each test
 def check_gradients() -> Callable[..., GradientReport]:
     """``tinygrad_lm.testing.check_gradients``: ``check_gradients(fn, *inputs, order=2)`` fails the test if wrong."""
     from tinygrad_lm.testing.gradients import check_gradients as check

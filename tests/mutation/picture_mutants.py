@@ -1,0 +1,58 @@
+"""Planted bugs in pictures: what is drawn as one, what is counted, what stands in line."""
+
+from tests.mutation.checks import Mutant
+from tests.mutation.source import constant, edited
+from visualize import contract, folding, steps, text
+
+WIRING = "test TestWiring.test_without_repetition"
+PARTLY = "test TestSharedWeights.test_one_is_shared_and_one_is_not"
+
+PICTURE_MUTANTS = (
+    Mutant(
+        "programs of any size are nudged",
+        constant(steps, "WORK", 10**12),
+        ("test test_a_program_that_takes_long_to_nudge_is_left_alone",),
+    ),
+    Mutant(
+        "repeats may be wired in any way",
+        edited(folding, "_alike", "a - b != period", "a - b > 0 and False"),
+        (WIRING,),
+    ),
+    Mutant(
+        "a leaf and an operation are wired alike",
+        edited(folding, "_alike", "(a is None) != (b is None)", "False"),
+        (WIRING, "test TestWiring.test_one_step_that_differs_stays_apart"),
+    ),
+    Mutant(
+        "any operation repeats any other",
+        edited(folding, "_runs", "node.op, node", '"", node'),
+        ("test TestWiring.test_other_operations",),
+    ),
+    Mutant(
+        "one shared weight is enough",
+        edited(folding, "_shares_weights", " and not ((second ^ third) & named)", ""),
+        (PARTLY,),
+    ),
+    Mutant(
+        "weights need not be shared",
+        edited(folding, "_shares_weights", "bool(second & third) and", ""),
+        ("test TestSharedWeights.test_none_at_all",),
+    ),
+    Mutant(
+        "what is fed in must be the same",
+        edited(folding, "_shares_weights", "& named)", ")"),
+        ("test TestSharedWeights.test_what_is_fed_in_may_differ",),
+    ),
+    Mutant(
+        "uses are not added up",
+        edited(contract, "_edges", "edge.uses + (earlier.uses if earlier else 0)", "edge.uses"),
+        ("test test_uses_add_up",),
+    ),
+    Mutant(
+        "an edge counts once when it is put together again",
+        edited(contract, "_edges", "edge.uses + (", "1 + ("),
+        ("test test_uses_add_up",),
+    ),
+    Mutant("marks take a column", edited(text, "columns", '("Mn", "Me")', "()"), ("test test_columns",)),
+    Mutant("wide letters take one column", edited(text, "columns", '"WF"', '"F"'), ("test test_columns",)),
+)
