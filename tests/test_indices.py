@@ -193,7 +193,7 @@ PLAIN = {
     "np.take": (lambda x, i: np.take(x, i, 1), IDS, OTHER),
     "np.take_along_axis": (lambda x, i: np.take_along_axis(x, i, 1), IDS.reshape(2, 1), OTHER.reshape(2, 1)),
     "np.repeat": (lambda x, n: np.repeat(x, n, 0), np.array([1, 2]), np.array([2, 1])),
-    "x.split": (lambda x, cuts: x.split(cuts, 1)[0], np.array([2]), np.array([1])),
+    "x.split": (lambda x, cuts: x.split(cuts, axis=1)[0], np.array([2]), np.array([1])),
     "np.where": (lambda x, m: np.where(m, x, 0.0), MASK, ~MASK),
     "Tensor.where": (lambda x, m: x.where(m, 0.0), MASK, ~MASK),
     "masked_fill": (lambda x, m: x.masked_fill(m, 0.0), MASK, ~MASK),

@@ -22,7 +22,7 @@ VIEWS = {
     "getitem int": lambda x: x.reshape(2, 3)[1],
     "getitem new axis": lambda x: x[None, ::2],
     "getitem empty tuple": lambda x: x[()],
-    "split": lambda x: x.split(2)[1],
+    "split": lambda x: x.split(2, axis=0)[1],
     "flip": lambda x: x.flip(),
     "squeeze": lambda x: x.reshape(6, 1).squeeze(),
     "unsqueeze": lambda x: x.unsqueeze(0),
