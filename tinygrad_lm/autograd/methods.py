@@ -132,7 +132,7 @@ class ArrayMethods(Operators):
     def cumsum(self, axis: int | None = None, **torch: Any) -> Self:
         """The running sum along an axis; of all elements in C order without one."""
         along = _single_axis(axis, torch)
-        if along is None or (self.ndim == 0 and along in (0, -1)):
+        if along is None:
             return self.reshape(-1).cumsum(0)
         return self.apply(reductions.cumsum, (self,), {"axis": normalize_axis_index(along, self.ndim)})
 
