@@ -24,7 +24,7 @@ UFUNC_METHODS: dict[tuple[Any, str], Callable[..., Any]] = {
     (np.multiply, "reduce"): lambda x, axis=0, keepdims=False: x.prod(axis, keepdims),
     (np.maximum, "reduce"): lambda x, axis=0, keepdims=False: x.max(axis, keepdims),
     (np.minimum, "reduce"): lambda x, axis=0, keepdims=False: x.min(axis, keepdims),
-    (np.add, "accumulate"): lambda x, axis=0: x.cumsum(normalize_axis_index(axis, x.ndim)),
+    (np.add, "accumulate"): lambda x, axis=0: x.cumsum(axis),
 }
 """Ufuncs that are not elementwise, and the methods of ufuncs that reduce."""
 
@@ -130,7 +130,6 @@ for _functions, _name, _names in (
     ((np.mean,), "mean", "a axis dtype out keepdims where"),
     ((np.var,), "var", "a axis dtype out ddof keepdims where mean correction"),
     ((np.std,), "std", "a axis dtype out ddof keepdims where mean correction"),
-    ((np.cumsum,), "cumsum", "a axis dtype out"),
     ((np.argmax,), "argmax", "a axis out keepdims"),
     ((np.argmin,), "argmin", "a axis out keepdims"),
     ((np.all,), "all", "a axis out keepdims where"),
@@ -145,6 +144,14 @@ _method((np.flip,), "flip", "m axis")
 _method((np.roll,), "roll", "a shift axis")
 _method((np.tril,), "tril", "m k")
 _method((np.triu,), "triu", "m k")
+
+
+@_handles(np.cumsum, names="a axis dtype out", dtype=None, out=None)
+def _cumsum(a: Any, axis: Any = None) -> Any:
+    if a.ndim == 0 and axis is not None:
+        normalize_axis_index(whole(axis), 1)
+        return a.reshape(1)
+    return a.cumsum(axis)
 
 
 @_handles(np.split, names="ary indices_or_sections axis")

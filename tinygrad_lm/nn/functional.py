@@ -72,7 +72,7 @@ def mse_loss(x: Any, y: Any) -> Any:
 
 def layer_norm(x: Any, weight: Any, bias: Any, eps: float = 1e-5) -> Any:
     """Rows of x (..., n) with mean 0 and variance 1, times weight (n,), plus bias (n,)."""
-    if isinstance(weight, (int, tuple)) or (isinstance(weight, list) and len(x.shape) and len(weight) < x.shape[-1]):
+    if isinstance(weight, (int, tuple)):
         raise TypeError("layer_norm: the rows are those of the last axis, without normalized_shape: (x, weight, bias)")
     x, weight, bias = (_array(part, "layer_norm") for part in (x, weight, bias))
     if weight.ndim != 1:
