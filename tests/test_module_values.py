@@ -134,6 +134,8 @@ class TestLearning:
             assert not frozen.scale.requires_grad, "a constant stays one"
             assert frozen([1.0, 2.0]).requires_grad
         assert all(p is not q for p, q in zip(net.parameters(), twin.parameters(), strict=True))
+        net.b.requires_grad = False
+        assert [name for name, _ in net.named_parameters()] == ["w[0]", "w[1]"], "by hand it becomes a constant"
 
     def test_a_frozen_part_thaws_with_the_whole(self):
         net = Everything()

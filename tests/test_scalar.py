@@ -84,6 +84,8 @@ class TestSeeds:
         for rng in ({}, {"rng": 0}):
             weights = [p for p in self.numbers(**rng) if p]
             assert len(set(weights)) == len(weights) == 32
+            one, other = Layer(3, 2, **rng).neurons
+            assert [w.data for w in one.w] != [w.data for w in other.w]
 
     def test_a_seed_a_generator_and_manual_seed(self):
         first = self.numbers(rng=0)
