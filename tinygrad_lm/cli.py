@@ -188,7 +188,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _say(what: Any, code: int) -> int:
-    print(f"tinygrad-lm: {what!s:.2000}", file=sys.stderr)
+    from tinygrad_lm.text import printable
+
+    print(f"tinygrad-lm: {printable(f'{what!s:.2000}')}", file=sys.stderr)
     return code
 
 
