@@ -76,11 +76,10 @@ def _taken(folder: Path) -> str:
     if (who := locking.holder(folder)) is not None:
         return f"is the run that {who} is training; give another --out"
     try:
-        state = files.read_metadata(folder / CHECKPOINT)["state"]
-        steps = "" if state["step"] < state["plan"]["steps"] else " --steps N"
-    except (ModelFileError, KeyError, TypeError):
+        ended = files.read_metadata(folder / CHECKPOINT)["ended"]
+    except (ModelFileError, KeyError):
         return "exists and is not empty; give another --out"
-    which = "finished" if steps else "stopped"
+    which, steps = ("finished", " --steps N") if ended else ("stopped", "")
     return (
         f"exists and is not empty; give another --out, or go on with this {which} run: --resume {quoted(folder)}{steps}"
     )
@@ -135,9 +134,10 @@ def _read_names(path: Path) -> frozenset[str]:
 
 def _record(config: Mapping[str, Any]) -> dict[str, Any]:
     """What the files of a run say of it: the format, the data but for their place, which may change, and the plan."""
-    data: Any = config["data"]
-    kept: Any = {key: data[key] for key in data if key != "file"} if isinstance(data, dict) else data
-    return {"format": config["format"], "data": kept, "training": config["training"]}
+    data = config["data"]
+    if isinstance(data, dict):
+        data = {key: value for key, value in cast(dict[str, Any], data).items() if key != "file"}
+    return {"format": config["format"], "data": data, "training": config["training"]}
 
 
 def save_weights(folder: Path, model: LanguageModel, config: Mapping[str, Any]) -> None:
@@ -149,7 +149,8 @@ def save_checkpoint(folder: Path, trainer: Trainer, config: Mapping[str, Any]) -
     """Write all that the run needs to go on, and the best weights so far as the model."""
     arrays, state = trainer.state()
     record = {**_record(config), "training": trainer.plan.to_json()}
-    metadata = {"model": files.describe(trainer.model), "state": state, "run": record}
+    ended = trainer.step == trainer.plan.steps and not trainer.stop  # stopped in the last step, the rest is to come
+    metadata = {"model": files.describe(trainer.model), "state": state, "run": record, "ended": ended}
     files.write_arrays(folder / CHECKPOINT, arrays, metadata)
     files.save_weights(trainer.model, folder / WEIGHTS, trainer.best, {"run": record})
 
@@ -295,13 +296,15 @@ def open_stopped(folder: Path, steps: int | None = None) -> tuple[dict[str, Any]
 
 def _check_left(folder: Path, metadata: Mapping[str, Any], plan: Plan, steps: int | None) -> None:
     """Raise ``ModelFileError`` unless the plan has steps that are not done yet."""
-    state: Any = metadata.get("state")
-    done: Any = state.get("step") if isinstance(state, dict) else None
-    if isinstance(done, int) and done >= plan.steps:
-        if steps is not None:
-            raise ModelFileError(
-                f"{folder} has done {done:,} steps already; --steps is how many there are in all, so give more"
-            )
+    state = metadata.get("state")
+    done = cast(dict[str, Any], state).get("step") if isinstance(state, dict) else None
+    if not isinstance(done, int) or done < plan.steps:
+        return
+    if steps is not None:
+        raise ModelFileError(
+            f"{folder} has done {done:,} steps already; --steps is how many there are in all, so give more"
+        )
+    if metadata.get("ended"):
         raise ModelFileError(
             f"{folder} has done all of its {plan.steps:,} steps, so its training has ended; to go on, give a larger "
             f"number of steps in all: --resume {quoted(folder)} --steps N"

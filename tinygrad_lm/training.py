@@ -191,7 +191,9 @@ class Trainer:
         for name, array in arrays.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = array
-        step = _count(data, "step", self.plan.steps)
+        step = data["step"]
+        if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step <= self.plan.steps:
+            raise ValueError(f"step {step!r:.60} is not one of the plan's {self.plan.steps}")
         best_step, loss_count = _count(data, "best_step", step), _count(data, "loss_count", step)
         seconds, loss_sum = _number(data, "seconds", 0), _number(data, "loss_sum")
         best_loss = math.inf if data["best_loss"] is None else _number(data, "best_loss")

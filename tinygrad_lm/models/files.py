@@ -76,7 +76,7 @@ def _checksum(arrays: Mapping[str, Array], content: str) -> str:
     found = hashlib.sha256(content.encode("utf-8"))
     for name in sorted(arrays):
         found.update(repr((name, arrays[name].dtype.name, arrays[name].shape)).encode("utf-8"))
-        found.update(arrays[name].reshape(-1).view(np.uint8))  # no copy, as tobytes() would be
+        found.update(arrays[name].reshape(-1).view(np.uint8).data)  # no copy, as tobytes() would be
     return found.hexdigest()
 
 

@@ -1,7 +1,7 @@
 """Text as a model sees it: vocabularies, lists of names, and sliding windows. Needs NumPy alone."""
 
 from tinygrad_lm.text.dataset import NameDataset
-from tinygrad_lm.text.errors import DataError, printable
+from tinygrad_lm.text.errors import DataError
 from tinygrad_lm.text.files import bundled_names, read_names
 from tinygrad_lm.text.graphemes import graphemes
 from tinygrad_lm.text.names import CleanedNames, Split, clean_names, split_names
@@ -18,5 +18,4 @@ __all__ = [
     "Split",
     "NameDataset",
     "DataError",
-    "printable",
 ]

@@ -1,11 +1,6 @@
-"""The one exception of the text package, and what its messages share: quotation, escapes and integer checks."""
-
-import unicodedata
+"""The one exception of the text package, and what its messages share: quotation and integer checks."""
 
 import numpy as np
-
-DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that turn the direction of the text after them; a joiner within a name is none of them."""
 
 
 class DataError(ValueError):
@@ -16,18 +11,6 @@ def quoted(value: object, limit: int = 60) -> str:
     """The `repr` of `value`, cut to `limit` characters so that a message stays one sentence."""
     shown = repr(value)
     return shown if len(shown) <= limit else shown[:limit] + "..."
-
-
-def printable(text: str) -> str:
-    """`text` with its control characters (but the line feed) as escapes: what is printed never acts on a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(
-        repr(character)[1:-1]
-        if character != "\n" and (unicodedata.category(character) == "Cc" or character in DIRECTIONS)
-        else character
-        for character in text
-    )
 
 
 def code_points(text: str) -> str:
