@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -291,7 +291,16 @@ def open_stopped(folder: Path, steps: int | None = None) -> tuple[dict[str, Any]
         plan = replace(plan, steps=steps)
         config = {**config, "training": plan.to_json()}
     _check_left(folder, metadata, plan, steps)
+    _check_readable_again(config["data"])
     return config, model, plan
+
+
+def _check_readable_again(data: Any) -> None:
+    """Raise ``ModelFileError`` for names from a pipe or device, which would be waited for."""
+    file = cast(dict[str, Any], data).get("file") if isinstance(data, dict) else None
+    with suppress(OSError):
+        if isinstance(file, str) and Path(file).exists() and not (Path(file).is_file() or Path(file).is_dir()):
+            raise ModelFileError(f"the names came from {file}, which is no file that is read again; train anew")
 
 
 def _check_left(folder: Path, metadata: Mapping[str, Any], plan: Plan, steps: int | None) -> None:
