@@ -85,13 +85,16 @@ class TestLock:
         assert len(found) == 1 and f"(pid {os.getpid()})" in found[0]
 
     @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not remove a file that is open")
-    def test_a_file_that_was_removed_between_opening_and_locking(self, tmp_path, monkeypatch):
+    @pytest.mark.parametrize("made_again", [True, False])
+    def test_a_file_that_was_removed_between_opening_and_locking(self, tmp_path, monkeypatch, made_again):
         path, whole, left = tmp_path / locking.LOCK, locking._lock, [1]
 
         def removed(handle):
             if left:
                 left.clear()
                 path.unlink()
+                if made_again:
+                    path.touch()
             return whole(handle)
 
         monkeypatch.setattr(locking, "_lock", removed)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,9 +136,9 @@ class TestEarlierVersions:
         arrays, metadata = files.read_arrays(folder / runs.CHECKPOINT)
         del metadata["run"], metadata["state"]["plan"], metadata["state"]["fingerprint"]
         files.write_arrays(folder / runs.CHECKPOINT, arrays, metadata)
-        with pytest.raises(ModelFileError, match="by an earlier version .* train anew"):
+        with pytest.raises(ModelFileError, match=r"by an earlier version .* train anew"):
             runs.open_stopped(folder)
-        with pytest.raises(ModelFileError, match="an earlier version .* train anew"):
+        with pytest.raises(ModelFileError, match=r"an earlier version .* train anew"):
             runs.restore(folder, trainer())
         runs.load(folder)
 
@@ -278,6 +279,27 @@ class TestStatesThatAreSignedAnew:
     def test_a_plan_that_cannot_be(self, settings):
         with pytest.raises(ValueError, match=next(iter(settings))):
             Plan(**{"steps": 5, **settings})
+
+
+def test_a_plan_that_was_changed_is_named():
+    subject = trainer()
+    stop_at(subject, 7)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        save(folder, subject)
+        change(folder, "training", lr=0.01)
+        for read, name in ((runs.open_stopped, runs.CHECKPOINT), (runs.load, runs.WEIGHTS)):
+            with pytest.raises(ModelFileError, match=rf"says lr 0\.01, but {name} was written under lr 0\.003"):
+                read(folder)
+
+
+def test_a_trainer_takes_up_its_own_training_alone():
+    subject = trainer()
+    stop_at(subject, 7)
+    for other in (Plan(20, 8, lr=0.01, evaluate_every=5), Plan(20, 8, evaluate_every=5)):
+        names = NAMES[2:] if other.lr == 0.01 else NAMES[2:][::-1]
+        with pytest.raises(ValueError, match=r"lr was 0\.003 .* now 0\.01|the names"):
+            Trainer(trainer().model, names, NAMES[:2], other).resume(*subject.state())
 
 
 def test_the_command_line_names_the_setting(folder, capsys, monkeypatch, tmp_path):

@@ -13,10 +13,12 @@ from tests import (
     test_faults,
     test_graph,
     test_memory,
+    test_model_files,
     test_modes,
     test_numpy_protocol,
     test_operations,
     test_programs,
+    test_run_record,
     test_state_machine,
 )
 from tests.programs import programs
@@ -33,7 +35,7 @@ class Mutant:
     checks: tuple[str, ...]
 
 
-FILES = (test_graph, test_memory, test_modes, test_faults, test_numpy_protocol)
+FILES = (test_graph, test_memory, test_modes, test_faults, test_numpy_protocol, test_model_files, test_run_record)
 
 
 def drawn(count):

@@ -20,10 +20,10 @@ def graphemes(text: str) -> list[str]:
     """
     if text.isascii():
         return list(text)
-    composed = unicodedata.normalize("NFC", text)
-    starts = [
-        place
-        for place, character in enumerate(composed)
-        if not place or not (character in ZERO_WIDTH_JOINERS or unicodedata.category(character)[0] == "M")
-    ]
-    return [composed[start:end] for start, end in zip(starts, [*starts[1:], len(composed)], strict=True)]
+    found: list[str] = []
+    for character in unicodedata.normalize("NFC", text):
+        if found and (character in ZERO_WIDTH_JOINERS or unicodedata.category(character)[0] == "M"):
+            found[-1] += character
+        else:
+            found.append(character)
+    return found
