@@ -183,3 +183,48 @@ class TestTraining:
             assert cli.main(["train", "--resume", "r"]) == 1
             assert (folder / f".{runs.WEIGHTS}.abc.tmp").exists()
             process.communicate("", timeout=60)
+
+
+RESUMING = """
+import sys, time
+from tinygrad_lm import cli, training
+whole = training.Trainer._train_step
+def step(trainer):
+    time.sleep(0.01)
+    return whole(trainer)
+training.Trainer._train_step = step
+sys.exit(cli.main(["train", "--resume", sys.argv[1]]))
+"""
+
+
+@pytest.mark.slow
+def test_of_two_that_resume_one_trains_and_nothing_is_lost(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    Path("names.txt").write_text("\n".join(NAMES))
+    options = ["train", "--data", "names.txt", "--hidden", "4", "--batch-size", "8", "--steps", "40"]
+    assert cli.main([*options, "--out", "whole"]) == 0
+    with monkeypatch.context() as patch:
+        whole = Trainer._train_step
+
+        def stopping(subject):
+            subject.stop = subject.step == 6
+            return whole(subject)
+
+        patch.setattr(Trainer, "_train_step", stopping)
+        assert cli.main([*options, "--out", "stopped"]) == cli.INTERRUPTED
+    for number in range(100):
+        folder = shutil.copytree("stopped", f"r{number}")
+        command = [sys.executable, "-c", RESUMING, folder]
+        both = [subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) for _ in range(2)]
+        errors = [process.communicate(timeout=120)[1].decode() for process in both]
+        codes = sorted(process.returncode for process in both)
+        assert codes == [0, 1] and all("Traceback" not in error for error in errors), errors
+        refusal = "".join(errors)
+        assert "is being trained by another process (pid " in refusal or "its training has ended" in refusal
+        for name in (runs.WEIGHTS, runs.CONFIG, runs.TRAINING_NAMES):
+            assert Path(folder, name).read_bytes() == Path("whole", name).read_bytes()
+        rows = [Path(place, runs.METRICS).read_text().splitlines() for place in (folder, "whole")]
+        assert [row.split(",")[:4] for row in rows[0]] == [row.split(",")[:4] for row in rows[1]]
+        assert not Path(folder, locking.LOCK).exists() and not list(Path(folder).glob(".*"))
