@@ -1,4 +1,4 @@
-"""Tests of run folders that somebody else made: links, pipes, full disks, huge files, names that act on a terminal."""
+"""Tests of run folders that somebody else made: links, pipes, full disks and huge files."""
 
 import errno
 import json
@@ -13,9 +13,7 @@ import pytest
 
 from tests.test_runs import NAMES, save, stop_at, trainer
 from tinygrad_lm import cli, runs
-from tinygrad_lm.console import Console
 from tinygrad_lm.models import MLP, ModelFileError, NGram, disk, files
-from tinygrad_lm.terminal import printable
 from tinygrad_lm.text import DataError, Vocabulary
 from tinygrad_lm.text.vocabulary import MAX_TOKEN
 from tinygrad_lm.training import Report
@@ -208,44 +206,6 @@ class TestFullDisks:
             signal.signal(signal.SIGXFSZ, earlier)
         assert "new/checkpoint.safetensors: File too large; it was not written, and all is as it was last saved" in said
         assert Path("r", runs.WEIGHTS).read_bytes() == weights and not list(Path("new").glob(".*"))
-
-
-class TestTerminals:
-    @pytest.mark.parametrize(
-        ("text", "shown"),
-        [
-            ("a\x1b[31mb", "a\\x1b[31mb"),
-            ("\r\x07\x7f\x9b", "\\r\\x07\\x7f\\x9b"),
-            ("a\u202eb", "a\\u202eb"),
-            ("क्\u200dष ന്\u200d é \u00a0\n", "क्\u200dष ന്\u200d é \u00a0\n"),
-            ("\udcff", "\udcff"),  # no terminal sees it: the stream replaces it
-        ],
-    )
-    def test_escapes(self, text, shown):
-        assert printable(text) == shown
-
-    def test_what_is_printed_and_logged(self, folder, capsys):
-        say = Console()
-        say.log_to(folder)
-        say("a\x1b]0;title\x07")
-        assert capsys.readouterr().out == "a\\x1b]0;title\\x07\n" == (folder / runs.LOG).read_text()
-
-    @pytest.mark.parametrize(
-        "arguments",
-        [
-            ("sample", "\x1b[31mred"),
-            ("train", "--resume", "\x1b[31mred"),
-            ("train", "--out", "\x1b[31mred/\x1b[0m", "--data", "names.txt", *FAST),
-            ("train", "\x1b[31mred"),
-            ("train", "--data", "\x1b[31mred"),
-            ("evaluate", "\x1b[31mred", "\x1b[31mred"),
-        ],
-    )
-    @POSIX
-    def test_no_command_passes_an_escape_on(self, capsys, arguments):
-        cli.main(list(arguments))
-        out, err = capsys.readouterr()
-        assert "red" in out + err and "\x1b" not in out + err
 
 
 def peak(call):

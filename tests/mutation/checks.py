@@ -13,7 +13,7 @@ from tests import (
     test_faults,
     test_graph,
     test_memory,
-    test_model_files,
+    test_model_file_checks,
     test_modes,
     test_numpy_protocol,
     test_operations,
@@ -35,7 +35,7 @@ class Mutant:
     checks: tuple[str, ...]
 
 
-FILES = (test_graph, test_memory, test_modes, test_faults, test_numpy_protocol, test_model_files, test_run_record)
+FILES = (test_graph, test_memory, test_modes, test_faults, test_numpy_protocol, test_model_file_checks, test_run_record)
 
 
 def drawn(count):
