@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import tinygrad_lm
-from tinygrad_lm import __version__, cli, commands, runs
+from tinygrad_lm import __version__, cli, commands, locking, runs
 from tinygrad_lm.training import Trainer
 
 TINY = ("--steps", "16", "--hidden", "6", "--embedding", "2", "--batch-size", "8")
@@ -102,12 +102,13 @@ class TestTrain:
         assert {
             "config.json",
             "model.safetensors",
+            "checkpoint.safetensors",
             "metrics.csv",
             "log.txt",
             "training_names.txt",
             "graph.dot",
         } <= files
-        assert not any(name.startswith(".") or "checkpoint" in name for name in files)
+        assert not any(name.startswith(".") or "lock" in name for name in files)
         assert (folder / "log.txt").read_text(encoding="utf-8") == out
         assert [row[0] for row in metrics(folder)] == ["step", *map(str, range(2, 17, 2))]
 
@@ -309,7 +310,7 @@ class TestStoppingAndGoingOn:
         for name in (runs.WEIGHTS, runs.CONFIG, runs.TRAINING_NAMES):
             assert written("r", name) == written("whole", name), name
         assert metrics("r") == metrics("whole")
-        assert not Path("r", runs.CHECKPOINT).exists()
+        assert not Path("r", locking.LOCK).exists()
 
     def test_a_crash_after_a_checkpoint(self, run, monkeypatch):
         run("train", *self.LONG, "--out", "whole")

@@ -50,8 +50,9 @@ def stop_at(subject, last):
 def save(folder, subject):
     folder.mkdir(parents=True, exist_ok=True)
     runs.save_names(folder, NAMES)
-    runs.save_config(folder, subject.model, {**DATA, "fingerprint": runs.fingerprint(NAMES)}, subject.plan)
-    runs.save_checkpoint(folder, subject)
+    data = {**DATA, "fingerprint": runs.fingerprint(NAMES)}
+    config = runs.save_config(folder, subject.model, data, subject.plan)
+    runs.save_checkpoint(folder, subject, config)
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +101,8 @@ class TestSavingAndLoading:
     def test_counts_and_back(self, tmp_path):
         model = NGram(3, 0.2, Vocabulary.from_names(["राम", "सीता"])).fit(["राम", "सीता"])
         runs.save_names(tmp_path, ["राम", "सीता"])
-        runs.save_config(tmp_path, model, DATA, None)
-        runs.save_weights(tmp_path, model)
+        config = runs.save_config(tmp_path, model, DATA, None)
+        runs.save_weights(tmp_path, model, config)
         run = runs.load(tmp_path)
         assert np.array_equal(run.model.log_likelihoods(["राम"]), model.log_likelihoods(["राम"]))
         assert {"राम", "सीता"} <= run.training_names
@@ -170,9 +171,10 @@ class TestPaths:
         subject, where = trainer(), kind(tmp_path / "new")
         assert runs.new_folder(where, "mlp") == tmp_path / "new"
         runs.save_names(where, NAMES)
-        runs.save_config(where, subject.model, {**DATA, "fingerprint": runs.fingerprint(NAMES)}, subject.plan)
-        runs.save_weights(where, subject.model)
-        runs.save_checkpoint(where, subject)
+        data = {**DATA, "fingerprint": runs.fingerprint(NAMES)}
+        config = runs.save_config(where, subject.model, data, subject.plan)
+        runs.save_weights(where, subject.model, config)
+        runs.save_checkpoint(where, subject, config)
         runs.append_metrics(where, Report(5, 3.0, 2.5, 0.01, 0.1))
         assert [report.step for report in runs.metrics(tmp_path / "new")] == [5]
         assert runs.load(where).training_names == frozenset(NAMES)
@@ -336,7 +338,8 @@ def killing(*arguments):
     return original(*arguments)
 setattr(os, call, killing)
 from tinygrad_lm import runs
-runs.save_checkpoint(folder, subject)
+from tinygrad_lm.models import files
+runs.save_checkpoint(folder, subject, files.read_json(folder / runs.CONFIG))
 """
 
 

@@ -7,9 +7,10 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from tinygrad_lm import __version__
+from tinygrad_lm.terminal import printable
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, by the convention of shells."""
@@ -51,9 +52,16 @@ def _sizes(text: str) -> list[int]:
     return [COUNT(part) for part in text.split(",")]
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors, which quote what was typed, do not act on the terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
 def parser() -> argparse.ArgumentParser:
     """All commands and options."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="tinygrad-lm", description="Train character language models of names, sample from them, evaluate them."
     )
     top.add_argument("--version", action="version", version=f"tinygrad-lm {__version__}")
@@ -188,7 +196,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _say(what: Any, code: int) -> int:
-    print(f"tinygrad-lm: {what!s:.2000}", file=sys.stderr)
+    print(f"tinygrad-lm: {printable(f'{what!s:.2000}')}", file=sys.stderr)
     return code
 
 

@@ -6,8 +6,8 @@ import argparse
 import math
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 from tinygrad_lm import runs, sampling
 from tinygrad_lm.cli import INTERRUPTED, NGRAMS, UsageError
 from tinygrad_lm.console import Console
-from tinygrad_lm.models import MLP, LanguageModel, NGram, TrainableModel
+from tinygrad_lm.models import MLP, LanguageModel, NGram, TrainableModel, files
 from tinygrad_lm.text import (
     CleanedNames,
     DataError,
@@ -152,8 +152,8 @@ def train(options: argparse.Namespace) -> int:
     trainer = Trainer(model, split.train, split.validation, plan)
     _show_windows(say, model, split.train)
     _show_parameters(say, model)
-    folder = _new_run(say, options.out, model, source, split, plan)
-    return _fit(say, trainer, folder, split, source)
+    with _new_run(say, options.out, model, source, split, plan) as (folder, config):
+        return _fit(say, trainer, folder, config, split, source)
 
 
 def _plan(options: argparse.Namespace, examples: int, seed: int) -> Plan:
@@ -172,15 +172,18 @@ def _plan(options: argparse.Namespace, examples: int, seed: int) -> Plan:
     return Plan(steps=steps, seed=seed, evaluate_every=max(1, min(250, steps // 8)), **chosen)
 
 
+@contextmanager
 def _new_run(
     say: Console, out: str | None, model: LanguageModel, source: Source, split: Split, plan: Plan | None
-) -> Path:
+) -> Generator[tuple[Path, dict[str, Any]]]:
+    """The folder of a new run, locked within, and its configuration."""
+    files.check_limits(model)
     folder = runs.new_folder(out, model.kind)
-    say.log_to(folder)
-    runs.save_names(folder, split.train)
-    data = {**vars(source), "fingerprint": runs.fingerprint((*split.train, *split.validation))}
-    runs.save_config(folder, model, data, plan)
-    return folder
+    with runs.locked(folder):
+        say.log_to(folder)
+        runs.save_names(folder, split.train)
+        data = {**vars(source), "fingerprint": runs.fingerprint((*split.train, *split.validation))}
+        yield folder, runs.save_config(folder, model, data, plan)
 
 
 def _count(say: Console, options: argparse.Namespace, source: Source, split: Split, vocabulary: Vocabulary) -> int:
@@ -197,26 +200,27 @@ def _count(say: Console, options: argparse.Namespace, source: Source, split: Spl
         f"{len(vocabulary) ** (order - 1):,} contexts occur; {model.smoothing:g} is added to every count"
     )
     say()
-    folder = _new_run(say, options.out, model, source, split, None)
-    runs.save_weights(folder, model)
-    _finish(say, model, folder, split, source, f"this run: {options.model}, add {model.smoothing:g}")
+    with _new_run(say, options.out, model, source, split, None) as (folder, config):
+        runs.save_weights(folder, model, config)
+        _finish(say, model, folder, split, source, f"this run: {options.model}, add {model.smoothing:g}")
     return 0
 
 
 def _resume(say: Console, folder: Path) -> int:
-    config, model, plan = runs.open_stopped(folder)
-    source = _source_of(config, folder)
-    _, split, vocabulary = source.read()
-    seen = runs.fingerprint((*split.train, *split.validation))
-    if config["data"].get("fingerprint") != seen or model.vocabulary != vocabulary:
-        origin = source.file or "the package"
-        raise DataError(f"the names in {origin} have changed since {folder} was started; train anew")
-    trainer = Trainer(model, split.train, split.validation, plan)
-    runs.restore(folder, trainer)
-    say.log_to(folder)
-    say(f"Going on with {folder} after step {trainer.step:,} of {plan.steps:,}")
-    say()
-    return _fit(say, trainer, folder, split, source)
+    with runs.locked(folder):
+        config, model, plan = runs.open_stopped(folder)
+        source = _source_of(config, folder)
+        _, split, vocabulary = source.read()
+        seen = runs.fingerprint((*split.train, *split.validation))
+        if config["data"].get("fingerprint") != seen or model.vocabulary != vocabulary:
+            origin = source.file or "the package"
+            raise DataError(f"the names in {origin} have changed since {folder} was started; train anew")
+        trainer = Trainer(model, split.train, split.validation, plan)
+        runs.restore(folder, trainer)
+        say.log_to(folder)
+        say(f"Going on with {folder} after step {trainer.step:,} of {plan.steps:,}")
+        say()
+        return _fit(say, trainer, folder, config, split, source)
 
 
 def _source_of(config: Mapping[str, Any], folder: Path) -> Source:
@@ -227,22 +231,20 @@ def _source_of(config: Mapping[str, Any], folder: Path) -> Source:
     raise runs.ModelFileError(f"{folder / runs.CONFIG} does not say which data the run is about")
 
 
-def _fit(say: Console, trainer: Trainer, folder: Path, split: Split, source: Source) -> int:
+def _fit(say: Console, trainer: Trainer, folder: Path, config: Mapping[str, Any], split: Split, source: Source) -> int:
     """Train to the end of the plan or until stopped, then save and show what came of it."""
     with stopping_on_signals(trainer):
         try:
-            _progress(say, trainer, folder)
+            _progress(say, trainer, folder, config)
         except TrainingError:
-            runs.save_weights(folder, trainer.model)
+            runs.save_weights(folder, trainer.model, config)
             raise
+    runs.save_checkpoint(folder, trainer, config)
     if trainer.stop:
-        runs.save_checkpoint(folder, trainer)
         say(f"Stopped after step {trainer.step:,} of {trainer.plan.steps:,}; all is saved in {folder}.")
         say(f"Go on with:  tinygrad-lm train --resume {runs.quoted(folder)}")
         return INTERRUPTED
     trainer.restore_best()
-    runs.save_weights(folder, trainer.model)
-    (folder / runs.CHECKPOINT).unlink(missing_ok=True)
     say(
         f"Trained {trainer.plan.steps:,} steps in {trainer.seconds:.1f} s; the best weights are those of step "
         f"{trainer.best_step:,} (validation {trainer.best_loss:.3f})"
@@ -253,7 +255,7 @@ def _fit(say: Console, trainer: Trainer, folder: Path, split: Split, source: Sou
     return 0
 
 
-def _progress(say: Console, trainer: Trainer, folder: Path) -> None:
+def _progress(say: Console, trainer: Trainer, folder: Path, config: Mapping[str, Any]) -> None:
     from tqdm import tqdm
 
     say("Training")
@@ -272,7 +274,7 @@ def _progress(say: Console, trainer: Trainer, folder: Path) -> None:
                 say(line)
             runs.append_metrics(folder, report)
             if report.seconds - saved[0] > SECONDS_BETWEEN_CHECKPOINTS:
-                runs.save_checkpoint(folder, trainer)
+                runs.save_checkpoint(folder, trainer, config)
                 saved[0] = report.seconds
 
         def on_step(step: int, loss: float) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tinygrad_lm import runs
+from tinygrad_lm.terminal import printable
 
 
 class Console:
@@ -13,23 +14,23 @@ class Console:
 
     def __init__(self) -> None:
         self._lines: list[str] = []
-        self._log: Path | None = None
+        self._folder: Path | None = None
 
     def __call__(self, text: str = "") -> None:
-        """Print a line."""
+        """Print a line, with its control characters as escapes."""
+        text = printable(text)
         print(text, flush=True)
         self._lines.append(text)
         self._write()
 
     def log_to(self, folder: Path) -> None:
         """From now on, and for what was printed so far, keep a log in a run folder."""
-        self._log = folder / runs.LOG
+        self._folder = folder
         self._write()
 
     def _write(self) -> None:
-        if self._log is not None:
-            with self._log.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-                file.writelines(line + "\n" for line in self._lines)
+        if self._folder is not None:
+            runs.append_log(self._folder, "".join(line + "\n" for line in self._lines))
             self._lines.clear()
 
     def table(self, rows: Sequence[Sequence[str]], indent: str = "  ") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import signal
 import sys
@@ -19,6 +20,9 @@ from tinygrad_lm import optim, progress
 from tinygrad_lm.models.interface import Array, TrainableModel
 from tinygrad_lm.nn import evaluating, learning
 from tinygrad_lm.text import DataError
+
+MOST = 10**18
+"""The largest whole number in a plan; beyond it a number of steps is no float's any more."""
 
 
 class TrainingError(ArithmeticError):
@@ -42,12 +46,10 @@ class Plan:
         for name in ("steps", "batch_size", "evaluate_every", "seed"):
             value = getattr(self, name)
             low = 0 if name == "seed" else 1
-            if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                raise ValueError(f"{name} is a whole number from {low}, not {value!r}")
-        if not 0 <= self.lr < math.inf or not 0 <= self.weight_decay < math.inf:
-            raise ValueError(
-                f"lr and weight_decay are finite numbers from 0, not {self.lr!r} and {self.weight_decay!r}"
-            )
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= MOST:
+                raise ValueError(f"{name} is a whole number from {low} to 10**18, not {value!r:.60}")
+        for name in ("lr", "weight_decay"):
+            _number(vars(self), name, 0)
         if self.optimizer not in optim.OPTIMIZERS:
             raise ValueError(f"optimizer is one of {', '.join(optim.OPTIMIZERS)}, not {self.optimizer!r}")
         if self.schedule not in optim.SCHEDULES:
@@ -84,6 +86,9 @@ class Report:
 class Trainer:
     """Trains a model by a plan: ``run`` steps until the plan is done or ``stop`` is set.
 
+    ``resume`` takes up a state of the same plan and names alone, but for the number of steps, which may have grown:
+    the schedule then runs over the new total from the step reached, so a rate that had fallen to 0 jumps up again.
+
     Batches are drawn with replacement from one generator, so that the same seed gives the same run, and a run
     that was saved with ``state`` and taken up with ``resume`` ends with the same bytes as one in a single go.
     Random layers of the model's own (Dropout) have their own generators, which are no part of that state.
@@ -101,6 +106,7 @@ class Trainer:
         self.model = model
         self.plan = plan
         self.validation = tuple(validation)
+        self.fingerprint = fingerprint((*train, "", *validation))  # no name is empty: the border counts
         self.examples = model.examples(train)
         if plan.batch_size > len(self.examples):
             raise DataError(
@@ -250,28 +256,67 @@ class Trainer:
             "loss_sum": self._loss_sum,
             "loss_count": self._loss_count,
             "generator": self.rng.bit_generator.state,
+            "plan": self.plan.to_json(),
+            "fingerprint": self.fingerprint,
         }
 
     def resume(self, arrays: Mapping[str, Array], data: Mapping[str, Any]) -> None:
         """Take up where ``state`` left off. Raises a ``ValueError``, ``KeyError`` or ``TypeError`` otherwise."""
+        self._check_same_training(data)
         parts: dict[str, dict[str, Array]] = {"model": {}, "best": {}, "optimizer": {}}
         for name, array in arrays.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = array
         step = data["step"]
         if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step <= self.plan.steps:
-            raise ValueError(f"step {step!r} is not one of the plan's {self.plan.steps}")
+            raise ValueError(f"step {step!r:.60} is not one of the plan's {self.plan.steps}")
+        best_step, loss_count = _count(data, "best_step", step), _count(data, "loss_count", step)
+        seconds, loss_sum = _number(data, "seconds", 0), _number(data, "loss_sum")
+        best_loss = math.inf if data["best_loss"] is None else _number(data, "best_loss")
         stepped = {name.partition(".")[0] for name in parts["optimizer"]}
         if step and len(stepped) < len(self.optimizer.parameters):
             raise ValueError("the optimizer's state is missing, or a part of it")
+        self.rng.bit_generator.state = data["generator"]
+        if self.rng.bit_generator.state != data["generator"]:
+            raise ValueError("the state of the random generator is none that it can have")
         self.model.load_state_dict(parts["best"])
         self.best = self.model.state_dict()
         self.model.load_state_dict(parts["model"])
         self.optimizer.load_state_arrays(parts["optimizer"])
-        self.rng.bit_generator.state = data["generator"]
-        self.step, self.seconds, self.best_step = step, float(data["seconds"]), int(data["best_step"])
-        self.best_loss = math.inf if data["best_loss"] is None else float(data["best_loss"])
-        self._loss_sum, self._loss_count = float(data["loss_sum"]), int(data["loss_count"])
+        self.step, self.seconds, self.best_loss, self.best_step = step, seconds, best_loss, best_step
+        self._loss_sum, self._loss_count = loss_sum, loss_count
+
+    def _check_same_training(self, data: Mapping[str, Any]) -> None:
+        if "plan" not in data:
+            raise ValueError(
+                "an earlier version of tinygrad-lm wrote it, without the plan and the names, so that nothing tells "
+                "whether the training would go on as it began; train anew"
+            )
+        for name, value in self.plan.to_json().items():
+            if name != "steps" and data["plan"][name] != value:
+                raise ValueError(f"{name} was {data['plan'][name]!r:.60} when it was saved and is now {value!r}")
+        if data["fingerprint"] != self.fingerprint:
+            raise ValueError("the names, or which of them are for validation, are not those that it was trained on")
+
+
+def fingerprint(names: Sequence[str]) -> str:
+    """A hash of a list of names: whether a run goes on with the data it began with."""
+    return hashlib.sha256("\n".join(names).encode("utf-8")).hexdigest()
+
+
+def _count(data: Mapping[str, Any], name: str, high: int) -> int:
+    value = data[name]
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= high:
+        raise ValueError(f"{name} is a whole number from 0 to {high}, not {value!r:.60}")
+    return value
+
+
+def _number(data: Mapping[str, Any], name: str, low: float = -sys.float_info.max) -> float:
+    value = data[name]
+    # An integer beyond the largest float is below inf all the same.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= sys.float_info.max:
+        raise ValueError(f"{name} is a finite number{'' if low else ' from 0'}, not {value!r:.60}")
+    return float(value)
 
 
 def _groups(model: TrainableModel) -> list[dict[str, Any]]:

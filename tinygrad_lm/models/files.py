@@ -5,18 +5,17 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import os
-import stat
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from tinygrad_lm.models.disk import ModelFileError, read_bytes, reading, size_of_file, write_atomically
 from tinygrad_lm.text import DataError, Vocabulary
 
 if TYPE_CHECKING:
@@ -30,6 +29,10 @@ FAMILIES: dict[str, type[LanguageModel]] = {}
 FORMAT_VERSION = 1
 MAX_FILE = 1 << 30
 MAX_HEADER = 1 << 20
+RESERVE = 1 << 18
+"""How much of a header is kept for what a checkpoint says beside its vocabulary."""
+COPIES = 4
+"""How many arrays of each shape a checkpoint holds at most: the weights, the best, two running averages."""
 MAX_ARRAYS = 10_000
 MAX_DIMENSIONS = 8
 ITEM_SIZES = {"F32": 4, "F64": 8, "I64": 8, "I32": 4, "U8": 1}
@@ -38,43 +41,11 @@ ENTRY = "tinygrad_lm"
 """The one entry of a file's metadata: safetensors writes several in random order, and equal models give equal bytes."""
 
 
-class ModelFileError(ValueError):
-    """A model file or run folder that is missing, damaged, foreign or of a newer format; says what is wrong."""
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: a temporary file beside it, flushed to disk, then renamed over it."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    if os.name == "posix":
-        _flush_folder(path.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make a renaming last through a power failure, where the file system can."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):
-            os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def write_arrays(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, Any] | None = None) -> None:
     """Save named arrays, and plain data beside them, as safetensors with a checksum; equal content, equal bytes.
 
-    Raises ``ModelFileError`` for numbers that are not finite and dtypes that ``read_arrays`` would refuse.
+    Raises ``ModelFileError``, and writes nothing, for all that ``read_arrays`` would refuse: numbers that are not
+    finite, other dtypes, too many arrays, a header or a file that is too long.
     """
     from safetensors.numpy import save
 
@@ -84,19 +55,54 @@ def write_arrays(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str,
             raise ModelFileError(f"{path} is not written: {name!r} has dtype {array.dtype}, not one of {known}")
         if not np.isfinite(array).all():
             raise ModelFileError(f"{path} is not written: {name!r} holds nan or inf, so the training went wrong")
+    if (size := sum(array.nbytes for array in arrays.values())) > MAX_FILE - MAX_HEADER:
+        raise ModelFileError(f"{path} is not written: {size:,} bytes are more than such a file holds; choose less")
     # safetensors corrupts arrays that are not C-contiguous (safetensors#825).
-    plain = {name: arrays[name].astype(arrays[name].dtype.newbyteorder("<"), order="C") for name in sorted(arrays)}
+    plain = {name: np.asarray(arrays[name], arrays[name].dtype.newbyteorder("<"), order="C") for name in sorted(arrays)}
     content = json.dumps(dict(metadata or {}), sort_keys=True, allow_nan=False)
-    entry = json.dumps({"content": content, "sha256": _checksum(plain, content)})
-    write_atomically(path, save(plain, metadata={ENTRY: entry}))
+    written = save(plain, metadata={ENTRY: _entry(content, _checksum(plain, content))})
+    try:
+        _read_header(io.BytesIO(written), len(written))
+    except ModelFileError as error:
+        raise ModelFileError(
+            f"{path} is not written, for it could not be read back: {error}; a smaller vocabulary makes it shorter"
+        ) from None
+    write_atomically(path, written)
+
+
+def _entry(content: str, checksum: str) -> str:
+    return json.dumps({"content": content, "sha256": checksum})
 
 
 def _checksum(arrays: Mapping[str, Array], content: str) -> str:
     found = hashlib.sha256(content.encode("utf-8"))
     for name in sorted(arrays):
         found.update(repr((name, arrays[name].dtype.name, arrays[name].shape)).encode("utf-8"))
-        found.update(arrays[name].tobytes())
+        found.update(arrays[name].reshape(-1).view(np.uint8).data)  # no copy, as tobytes() would be
     return found.hexdigest()
+
+
+def check_limits(model: LanguageModel) -> None:
+    """Raise ``ModelFileError`` where the files of this model would be larger than what is read back.
+
+    To be asked before a training, which would be lost.
+    """
+    content = json.dumps({"model": describe(model)})
+    if (length := len(json.dumps(_entry(content, "")))) > MAX_HEADER - RESERVE:
+        raise ModelFileError(
+            f"a vocabulary of {len(model.vocabulary):,} characters is too large for the files of a run: it takes "
+            f"{length:,} bytes of at most {MAX_HEADER - RESERVE:,}; drop the names with rare characters"
+        )
+    if (size := 8 * type(model).size_of(model.config(), model.vocabulary)) > MAX_FILE - MAX_HEADER:
+        raise ModelFileError(
+            f"a model of {size:,} bytes is too large for a file of at most {MAX_FILE:,}; choose a smaller one, or "
+            "give fewer names"
+        )
+
+
+def room(model: LanguageModel, copies: int = 1) -> int:
+    """How many bytes a file of a model's arrays has at most."""
+    return copies * sum(array.nbytes for array in model.state_dict().values()) + 2 * MAX_HEADER
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -106,68 +112,71 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _check_header(content: bytes) -> None:
-    """Raise unless the header is small and plain and describes just the bytes that follow."""
-    length = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or length > min(MAX_HEADER, len(content) - 8):
+def _read_header(file: BinaryIO, size: int) -> dict[str, Any]:
+    """The header of a file of that size, once it is known to be small and plain and to describe just what follows."""
+    start = file.read(8)
+    length = int.from_bytes(start, "little")
+    if len(start) < 8 or length > min(MAX_HEADER, size - 8):
         raise ModelFileError("its header is cut off or too long")
-    header: Any = json.loads(content[8 : 8 + length].decode("utf-8"), object_pairs_hook=_unique)
+    header: Any = json.loads(file.read(length).decode("utf-8"), object_pairs_hook=_unique)
     if not isinstance(header, dict) or len(header) > MAX_ARRAYS:
         raise ModelFileError("its header is not a table of arrays")
-    header.pop("__metadata__", None)
     total = 0
     for name, entry in header.items():
+        if name == "__metadata__":
+            continue
         shape, dtype = entry["shape"], entry["dtype"]
         if dtype not in ITEM_SIZES or len(shape) > MAX_DIMENSIONS:
             raise ModelFileError(f"the array {name!r:.60} has a dtype or a shape that no model has")
         if any(type(n) is not int or n < 0 for n in shape):
             raise ModelFileError(f"the array {name!r:.60} has an impossible shape")
         total += math.prod(shape) * ITEM_SIZES[dtype]
-    if total != len(content) - 8 - length:
+    if total != size - 8 - length:
         raise ModelFileError("its data is cut off, or there is more of it than its header says")
+    return header
 
 
-def read_bytes(path: Path, limit: int) -> bytes:
-    """A file's content; raises ``ModelFileError`` where it is missing, no file, or larger than the limit."""
-    if size_of_file(path) > limit:
-        raise ModelFileError(f"{path} is larger than {limit:,} bytes, which no file of this kind is")
+def read_arrays(path: Path, limit: int = MAX_FILE) -> tuple[dict[str, Array], dict[str, Any]]:
+    """The arrays and the plain data that ``write_arrays`` put into a file. Raises ``ModelFileError`` otherwise.
+
+    A file of more than ``limit`` bytes is refused unread, and the data is read once the header is known to fit it.
+    """
+    return _read(path, limit, with_arrays=True)
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The plain data alone, from the start of a file; the checksum is for ``read_arrays`` to compare."""
+    return _read(path, MAX_FILE, with_arrays=False)[1]
+
+
+def _read(path: Path, limit: int, with_arrays: bool) -> tuple[dict[str, Array], dict[str, Any]]:
+    from safetensors import SafetensorError, safe_open
+
+    arrays: dict[str, Array] = {}
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from None
-
-
-def size_of_file(path: Path) -> int:
-    """The size of a file in bytes. Raises ``ModelFileError`` where it is missing, or a folder, pipe or device."""
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise ModelFileError(f"{path} is not a regular file")
-    return status.st_size
-
-
-def read_arrays(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
-    """The arrays and the plain data that ``write_arrays`` put into a file. Raises ``ModelFileError`` otherwise."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    content = read_bytes(path, MAX_FILE)
-    try:
-        _check_header(content)
-        arrays = load(content)
-        length = int.from_bytes(content[:8], "little")
-        entry = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][ENTRY])
-        if entry["sha256"] != _checksum(arrays, entry["content"]):
-            raise ModelFileError("its checksum is not that of its content")
+        with reading(path, limit) as file:
+            header = _read_header(file, os.fstat(file.fileno()).st_size)
+        entry = json.loads(header["__metadata__"][ENTRY])
+        if with_arrays:
+            # It maps the file, so that one copy is made, where load(bytes) holds two.
+            with safe_open(path, framework="np") as opened:
+                arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+            if entry["sha256"] != _checksum(arrays, entry["content"]):
+                raise ModelFileError("its checksum is not that of its content")
         metadata = json.loads(entry["content"])
+        if not isinstance(metadata, dict):
+            raise ModelFileError("what it says of itself is no JSON object")
     except ModelFileError as error:
+        if str(path) in str(error):
+            raise
         raise ModelFileError(f"{path} is damaged or no model file: {error}") from None
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         raise ModelFileError(
             f"{path} is damaged or no model file: its header is not one that tinygrad-lm writes"
         ) from None
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ModelFileError(f"{path}: {name!r:.60} holds nan or inf")
     return arrays, metadata
 
 
@@ -228,14 +237,20 @@ def check_description(model: LanguageModel, metadata: Mapping[str, Any], path: P
         raise ModelFileError(f"{path} does not fit its configuration: it belongs to another model or vocabulary")
 
 
-def save_weights(model: LanguageModel, path: Path, state: Mapping[str, Array] | None = None) -> None:
-    """Write a model's arrays, or others of the same names, for ``load_weights`` to read."""
-    write_arrays(path, model.state_dict() if state is None else state, {"model": describe(model)})
+def save_weights(
+    model: LanguageModel,
+    path: Path,
+    state: Mapping[str, Array] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a model's arrays, or others of the same names, for ``load_weights`` to read, and more plain data."""
+    described = {**(metadata or {}), "model": describe(model)}
+    write_arrays(path, model.state_dict() if state is None else state, described)
 
 
-def load_weights(model: LanguageModel, path: Path) -> None:
-    """Read a model's arrays from a file; they must fit exactly and be finite."""
-    arrays, metadata = read_arrays(path)
+def load_weights(model: LanguageModel, path: Path) -> dict[str, Any]:
+    """Read a model's arrays from a file; they must fit exactly and be finite. Returns the plain data beside them."""
+    arrays, metadata = read_arrays(path, room(model))
     check_description(model, metadata, path)
     own = model.state_dict()
     for name, array in arrays.items():
@@ -243,9 +258,8 @@ def load_weights(model: LanguageModel, path: Path) -> None:
             raise ModelFileError(f"{path} does not fit its configuration: there is no place for {name!r:.60}")
         if array.dtype != own[name].dtype:
             raise ModelFileError(f"{path}: {name!r} has dtype {array.dtype}, not {own[name].dtype}")
-        if not np.isfinite(array).all():
-            raise ModelFileError(f"{path}: {name!r} holds nan or inf")
     try:
         model.load_state_dict(arrays)
     except ValueError as error:
         raise ModelFileError(f"{path} does not fit its configuration: {error}") from None
+    return metadata

@@ -51,7 +51,7 @@ def _check_free(file: Path) -> None:
 
 def _is_model(file: Path) -> bool:
     try:
-        _, metadata = files.read_arrays(file)
+        metadata = files.read_metadata(file)
     except files.ModelFileError:
         return False
     return "model" in metadata and "state" not in metadata
@@ -75,7 +75,7 @@ def load(path: str | os.PathLike[str]) -> LanguageModel:
             raise files.ModelFileError(
                 f"{file.parent} has no {WEIGHTS}: it is no run folder, or was stopped before anything was saved"
             )
-    _, metadata = files.read_arrays(file)
+    metadata = files.read_metadata(file)
     if "state" in metadata:
         raise files.ModelFileError(f"{file} is the checkpoint of a run, not its model: load its folder")
     if (version := metadata.get("format", files.FORMAT_VERSION)) != files.FORMAT_VERSION:

@@ -15,6 +15,9 @@ from tinygrad_lm.text.errors import DataError, code_points, is_integer, quoted
 from tinygrad_lm.text.files import read_names
 from tinygrad_lm.text.graphemes import graphemes
 
+MAX_TOKEN = 128
+"""How many characters, marks included, a token has at most; Unicode's stream-safe format allows 30 marks."""
+
 
 class Vocabulary:
     """A fixed list of tokens, each one grapheme, and the boundary marker as the last of them.
@@ -206,6 +209,11 @@ def _listed(tokens: Iterable[str]) -> list[str]:
 
 def _one_grapheme(token: object, role: str) -> str:
     """`token` in NFC, once it is known to be one grapheme that can be printed."""
+    if isinstance(token, str) and len(token) > MAX_TOKEN:  # before NFC, whose time grows with the square of the marks
+        raise DataError(
+            f"{role} is one character with its marks, at most {MAX_TOKEN} of them together; "
+            f"got {len(token):,}, {quoted(token)}. Take it out of the names"
+        )
     parts = graphemes(token) if isinstance(token, str) else []
     if len(parts) != 1:
         raise DataError(f"{role} is one character with its marks; got {quoted(token)}")
