@@ -80,6 +80,19 @@ def test_functions_without_slope_have_zeros():
     assert jacobian(lambda v: Value(3.0), Value(1.0)) == 0.0
 
 
+@pytest.mark.parametrize("leaf", [Value, lambda x: Tensor(x, requires_grad=True)], ids=["Value", "Tensor"])
+def test_a_constant_slope_can_be_differentiated_again(leaf):
+    """Of a function that is linear, be it piece by piece; and of an input that the graph does not reach."""
+    for function in (lambda x: x * 3.0, lambda x: x + x, lambda x: x.relu(), lambda x: np.maximum(x, 0.0) - x):
+        x, unused = leaf(2.0), leaf(5.0)
+        slope, nothing = grad(function(x), [x, unused], create_graph=True)
+        assert float(slope.data) == float(grad(function(x), x).data)
+        bend = grad(slope, x, create_graph=True)
+        assert [float(g.data) for g in (bend, grad(bend, x), nothing, grad(nothing, unused))] == [0.0] * 4
+        mixed = grad(slope * x + nothing, [x, unused])
+        assert [float(g.data) for g in mixed] == [float(slope.data), 0.0]
+
+
 def test_complex_weights_are_refused():
     x = learns(1.0, 2.0)
     for call in ((x * x).backward, lambda g: grad(x * x, x, g)):

@@ -5,6 +5,7 @@ import pytest
 
 from tinygrad_lm import Tensor, nn
 from tinygrad_lm.autograd import custom
+from tinygrad_lm.autograd.graph import Operation
 from tinygrad_lm.testing import GradientError, check_gradients
 
 RNG = np.random.default_rng(1)
@@ -77,7 +78,16 @@ class TestPreconditions:
             x *= 2
             return g * np.cos(x)
 
-        assert "changed the input x" in str(failing(custom.operation("f", np.sin, vjp), X))
+        assert "the vjp of 'f' for operand 0 ('x') writes into" in str(failing(custom.operation("f", np.sin, vjp), X))
+
+        class Careless(Operation):
+            def forward(self, x):
+                return np.sin(x)
+
+            def pull(self, gradient, out, inputs, needed, attributes, saved):
+                return [vjp(gradient, out, *inputs)]
+
+        assert "changed the input x" in str(failing(Careless("careless"), X))
 
     def test_cotangent_may_be_written_into_by_a_custom_operation(self):
         def vjp(g, out, x):

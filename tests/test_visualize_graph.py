@@ -152,6 +152,7 @@ OPERATORS = {
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
     ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
 }
 
 
@@ -199,7 +200,7 @@ def test_the_printed_formula_computes_what_the_rule_computes(rule):
     for position, expected in enumerate(locals_):
         text = local_formula(rule, position, names)
         assert text
-        python = text.replace("·", "*").replace("≥", ">=").replace("≤", "<=").replace(" = ", " == ")
+        python = text.replace("·", "*").replace("≥", ">=").replace("≤", "<=").replace("≠", "!=").replace(" = ", " == ")
         assert float(computed(ast.parse(python, mode="eval").body, words)) == pytest.approx(expected, rel=1e-4)
 
 

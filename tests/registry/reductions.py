@@ -15,6 +15,7 @@ from tests.registry.row import (
     anywhere,
     axes,
     distinct,
+    elementwise_cases,
     generator,
     largest,
     nonzero,
@@ -24,7 +25,7 @@ from tests.registry.row import (
 from tinygrad_lm import Tensor
 from tinygrad_lm.autograd import kernels, reductions, rules
 
-INF = math.inf
+INF, NAN = math.inf, math.nan
 
 
 def count(x, axis):
@@ -200,6 +201,14 @@ ROWS = (
             Refusal(lambda: np.linalg.norm(Tensor(np.ones((2, 2))), 2, (0, 1)), TypeError, "Frobenius"),
         ),
         numpy=(np.linalg.norm,),
+    ),
+    Row(
+        name="mul_div",
+        spellings={"reductions.mul_div": reductions.mul_div},
+        reference=lambda g, x, d: g * x / d,
+        cases=elementwise_cases(anywhere, anywhere, nonzero),
+        operations=(reductions.mul_div,),
+        kinks=(Kink((3.0, 0.0, 0.0), 0.0, (NAN, NAN, NAN)), Kink((0.0, 0.0, 0.0), 0.0, (NAN, 0.0, 0.0))),
     ),
     Row(
         name="norm of order 1",

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm.autograd.graph import Node, constant
-from tinygrad_lm.autograd.rules import Elementwise, Formula, real, unbroadcast
+from tinygrad_lm.autograd.rules import Elementwise, Formula, is_complex, real, unbroadcast
 from tinygrad_lm.autograd.structured import Structured, Vjp
 
 __all__ = ["CustomElementwise", "CustomOperation", "elementwise", "operation", "unbroadcast"]
@@ -231,12 +231,13 @@ def _careful(function: Callable[..., Any], what: str, names: Sequence[str], own:
         except ValueError as error:
             if "read-only" not in str(error):
                 raise
-            which = f"its operand {names[0]!r}" if len(names) == 1 else "what it was given"
+            single = names[0] if len(names) == 1 else ""
+            which = f"its operand {single!r}" if single else f"what it was given ({', '.join(names)})"
             raise ValueError(
                 f"{what} writes into {which}, which others hold too: compute a new array, or copy it first: "
-                f"{names[0] if names else 'x'} = {names[0] if names else 'x'}.copy()"
+                f"{single or 'x'} = {single or 'x'}.copy()"
             ) from error
-        return result if any(np.iscomplexobj(constant(x)) for x in arguments) else real(result, what)
+        return result if any(map(is_complex, arguments)) else real(result, what)
 
     return careful
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm.autograd import graph, shaping
-from tinygrad_lm.autograd.graph import Node
+from tinygrad_lm.autograd.graph import Node, Operation
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.value import Value
 
@@ -60,20 +60,56 @@ def grad(
 def gradients_or_zeros(
     outputs: Sequence[Any], inputs: Sequence[Any], weights: Sequence[Any], create_graph: bool = False
 ) -> tuple[Any, ...]:
-    """As ``grad``, but an output without a graph adds nothing, as the slope of a linear function has none."""
+    """As ``grad``, but an output without a graph adds nothing: a function need not depend on its inputs."""
     with graph.enable_grad() if create_graph else graph.no_grad():
         pairs = [(root, _weight(root, weight, create_graph)) for root, weight in zip(outputs, weights, strict=True)]
         pairs = [(root, seed) for root, seed in pairs if root.requires_grad]
         found = graph.gradients_of(
             [root for root, _ in pairs], inputs, [seed for _, seed in pairs], create_graph=create_graph
         )
-    # Each result is an array of its own: not the caller's weights, not a view, not another result.
-    shared = {id(seed) for _, seed in pairs}
-    for i, total in enumerate(found):
-        if isinstance(total, Tensor) and (id(total) in shared or total.data.base is not None):
-            found[i] = shaping.getitem(total, index=...)
-        shared.add(id(total))
-    return tuple(_as_node(total, leaf) for total, leaf in zip(found, inputs, strict=True))
+        # Each result is an array of its own: not the caller's weights, not a view, not another result.
+        shared = {id(seed) for _, seed in pairs}
+        for i, total in enumerate(found):
+            if isinstance(total, Tensor) and (id(total) in shared or total.data.base is not None):
+                found[i] = shaping.getitem(total, index=...)
+            shared.add(id(total))
+        results = tuple(_as_node(total, leaf) for total, leaf in zip(found, inputs, strict=True))
+        if not create_graph:
+            return results
+        return tuple(
+            result if result.requires_grad else leaf.apply(_Constant(result.data), (leaf,), {})
+            for result, leaf in zip(results, inputs, strict=True)
+        )
+
+
+class _Constant(Operation):
+    """A slope that is the same everywhere, as of a linear function: it can be differentiated again, to zero."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        super().__init__("constant", "c")
+        self.value = value
+
+    def forward(self, *inputs: Any, **attributes: Any) -> Any:
+        return self.value
+
+    def on_floats(self, inputs: Sequence[float]) -> float:
+        return self.value
+
+    def local_derivatives(self, out: Any, inputs: Sequence[Any], needed: Sequence[bool]) -> list[Any]:
+        return [None]
+
+    def pull(
+        self,
+        gradient: Any,
+        out: Any,
+        inputs: Sequence[Any],
+        needed: Sequence[bool],
+        attributes: dict[str, Any],
+        saved: Any,
+    ) -> list[Any]:
+        return [None]
 
 
 def _weight(root: Any, weight: Any, create_graph: bool) -> Any:

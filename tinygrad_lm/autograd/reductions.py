@@ -50,8 +50,8 @@ def nonzero(x: Any) -> Any:
 
 
 @structured("mul_div")
-def _mul_div(g: Any, x: Any, d: Any) -> Any:
-    """g * x / d, and 0 where d is 0: a slope that is set by convention.
+def mul_div(g: Any, x: Any, d: Any) -> Any:
+    """g * x / d, and 0 where x and d are both 0: a slope that is set by convention.
 
     Its own derivatives are those of the formula, nan where d is 0: the convention says nothing about them.
     """
@@ -62,21 +62,21 @@ def _nan_for_zero(d: Any) -> Any:
     return np.where(np.equal(constant(d), 0), math.nan, d)
 
 
-@_mul_div.vjp(0)
+@mul_div.vjp(0)
 def _(c: Any, out: Any, g: Any, x: Any, d: Any) -> Any:
     return unbroadcast(annihilate(c * x / _nan_for_zero(d), c), g.shape)
 
 
-@_mul_div.vjp(1)
+@mul_div.vjp(1)
 def _(c: Any, out: Any, g: Any, x: Any, d: Any) -> Any:
     # No slope came in where g is 0, as behind a mask: nothing is undefined there.
-    return annihilate(c * g / _nan_for_zero(d), c * g)
+    return unbroadcast(annihilate(c * g / _nan_for_zero(d), c * g), x.shape)
 
 
-@_mul_div.vjp(2)
+@mul_div.vjp(2)
 def _(c: Any, out: Any, g: Any, x: Any, d: Any) -> Any:
-    d = _nan_for_zero(d)
-    return unbroadcast(annihilate(-c * g * x / d / d, c * g), g.shape)
+    shape, d = d.shape, _nan_for_zero(d)
+    return unbroadcast(annihilate(-c * g * x / d / d, c * g), shape)
 
 
 @structured("sum", "Σ")
@@ -132,7 +132,7 @@ def _(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False, ddof:
     centred = x - np.mean(x, axis=axis, keepdims=True)
     # One element alone never deviates: there the result is smooth.
     deviation = nonzero(out) if count(x, axis) == 1 else out
-    return _mul_div(restore(g, x, axis), centred, restore(deviation, x, axis)) * _inverse(count(x, axis) - ddof)
+    return mul_div(restore(g, x, axis), centred, restore(deviation, x, axis)) * _inverse(count(x, axis) - ddof)
 
 
 @structured("norm", "‖x‖")
@@ -143,7 +143,7 @@ def norm(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 @norm.vjp(0)
 def _(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return _mul_div(restore(g, x, axis), x, restore(out, x, axis))
+    return mul_div(restore(g, x, axis), x, restore(out, x, axis))
 
 
 def _shared_among_ties(g: Any, out: Any, x: Any, axis: Axis) -> Any:
@@ -205,7 +205,7 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 def _(g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     # Not exp(x - out), which loses the digits that out has lost beside a large x.
     e = np.exp(x - _finite(np.max(constant(x), axis=axis, keepdims=True)))
-    return _mul_div(restore(g, x, axis), e, np.sum(e, axis=axis, keepdims=True))
+    return mul_div(restore(g, x, axis), e, np.sum(e, axis=axis, keepdims=True))
 
 
 @structured("softmax")

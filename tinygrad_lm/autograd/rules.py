@@ -145,10 +145,14 @@ def annihilate(pulled: Any, gradient: Any) -> Any:
 
 def real(x: Any, what: str) -> Any:
     """``x`` itself; complex numbers are refused, since a cast would drop their imaginary part with a warning alone."""
-    plain = constant(x)
-    if isinstance(plain, (complex, np.complexfloating)) or getattr(getattr(plain, "dtype", None), "kind", "") == "c":
-        raise TypeError(f"{what} gave {np.asarray(plain).dtype}: only real numbers have gradients here")
+    if is_complex(x):
+        raise TypeError(f"{what} gave {np.asarray(x).dtype}: only real numbers have gradients here")
     return x
+
+
+def is_complex(x: Any) -> bool:
+    """Whether a number or an array is complex; a node never is."""
+    return not isinstance(x, Node) and np.iscomplexobj(x)
 
 
 def _share(x: Any, y: Any, out: Any, wins: Any) -> Any:
@@ -183,7 +187,7 @@ def _power_in_exponent(x: Any, y: Any, out: Any) -> Any:
 
 def _unsettled(slope: Any, x: Any, where: Any) -> Any:
     """The slope itself, with the derivative nan to ``x`` where convention alone set it."""
-    if not (isinstance(x, Node) and x.requires_grad and np.any(constant(where))):
+    if not getattr(x, "requires_grad", False) or not np.any(constant(where)):
         return slope
     # 0, whose derivative is 0 times infinity.
     return slope + np.sqrt(x * 0) * where

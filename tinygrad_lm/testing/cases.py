@@ -149,6 +149,7 @@ def _reductions(rng: np.random.Generator) -> dict[str, list[tuple[Any, ...]]]:
     found = {name: over_axes(name) for name in ("sum", "mean", "var", "std", "norm", "max", "min", "logsumexp")}
     found |= {name: along_axis(name) for name in ("softmax", "log_softmax", "cumsum")}
     found["sum"].append((lambda a, b, c: Value.sum([a, b, c, a]), Value(0.5), Value(-1.0), Value(2.0)))
+    found["mul_div"] = [(reductions.mul_div, _apart(rng, 3, 1), _apart(rng, 3, 4), _positive(rng, 3, 1))]
     return found
 
 
