@@ -207,6 +207,15 @@ class TestKinks:
         assert measured(lambda x: np.sign(x) * abs(x) ** 0.2, 0.0).verdict == "jump"
         assert measured(lambda x: np.sign(x) * abs(x) ** 0.5, 0.0).verdict == "kink"
 
+    @pytest.mark.parametrize("at", [0.0, 2.0, -3.0, 1e4])
+    def test_the_slopes_on_either_side(self, at):
+        s = measured(lambda x: 3 * max(x - at, 0) - max(at - x, 0), at)
+        assert (s.left, s.right) == (pytest.approx(1), pytest.approx(3))
+        assert (s.low, s.high, s.central) == (pytest.approx(1), pytest.approx(3), pytest.approx(2))
+        far = measured(lambda x: 3 * max(x - at - s.step / 2, 0), at)
+        assert (far.left, far.right, far.low) == (0, 0, 0)
+        assert far.high == pytest.approx(1.5)
+
     def test_round_off_is_no_kink(self):
         rng = np.random.default_rng(0)
         for x in rng.uniform(-3, 3, 300):

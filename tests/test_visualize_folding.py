@@ -177,7 +177,17 @@ def test_uses_add_up(drawn):
         }
 
 
-def test_uses_add_up_when_modules_are_collapsed_and_then_folded():
+def test_uses_add_up_when_what_was_put_together_is_put_together_again():
+    nodes = tuple(GraphNode(f"v{i}", "operation" if i else "input") for i in range(6))
+    edges = tuple(GraphEdge("v0", f"v{i}") for i in range(1, 6))
+    once = contract(Reduced(Graph(nodes, edges, (), ("v5",), 6)), [Group(["v1", "v2", "v3"], "three")])
+    assert [edge.uses for edge in once.graph.edges] == [3, 1, 1]
+    (group,) = once.members
+    twice = contract(once, [Group([group, "v4"], "four")])
+    assert [edge.uses for edge in twice.graph.edges] == [4, 1]
+
+
+def test_uses_into_a_folded_recurrence():
     graph = visualize.draw(recurrence(60)).graph
     (group,) = [node for node in graph.nodes if node.kind == "group"]
     into = {edge.source: edge.uses for edge in graph.edges if edge.target == group.id}

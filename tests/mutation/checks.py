@@ -132,7 +132,7 @@ def named(name, _):
 def machine(name, most):
     """The state machine on an engine."""
     found = {"Tensor": test_state_machine.Machine, "Value": test_state_machine.ValueMachine}[name]
-    run_state_machine_as_test(found, settings=settings(drawn(min(100, most)), stateful_step_count=30))
+    run_state_machine_as_test(found, settings=settings(drawn(min(400, most)), stateful_step_count=30))
 
 
 CHECKS = {

@@ -6,6 +6,7 @@ from visualize import contract, folding, steps, text
 
 WIRING = "test TestWiring.test_without_repetition"
 PARTLY = "test TestSharedWeights.test_one_is_shared_and_one_is_not"
+AGAIN = "test test_uses_add_up_when_what_was_put_together_is_put_together_again"
 
 PICTURE_MUTANTS = (
     Mutant(
@@ -46,12 +47,12 @@ PICTURE_MUTANTS = (
     Mutant(
         "uses are not added up",
         edited(contract, "_edges", "edge.uses + (earlier.uses if earlier else 0)", "edge.uses"),
-        ("test test_uses_add_up",),
+        (AGAIN,),
     ),
     Mutant(
         "an edge counts once when it is put together again",
         edited(contract, "_edges", "edge.uses + (", "1 + ("),
-        ("test test_uses_add_up",),
+        (AGAIN,),
     ),
     Mutant("marks take a column", edited(text, "columns", '("Mn", "Me")', "()"), ("test test_columns",)),
     Mutant("wide letters take one column", edited(text, "columns", '"WF"', '"F"'), ("test test_columns",)),
