@@ -130,7 +130,7 @@ ROWS = (
         {
             "Tensor.reshape": lambda x, shape: x.reshape(shape),
             "Tensor.reshape(*shape)": lambda x, shape: x.reshape(*shape),
-            "Tensor.view": lambda x, shape: x.view(*shape),
+            "Tensor.view": lambda x, shape: x.view(*shape) if shape else x.view(shape),
             "Tensor.view_as": lambda x, shape: x.view_as(x.data.reshape(shape)),
             "shaping.reshape": shaping.reshape,
             # By position: NumPy 2.0 knows the shape as newshape alone.
