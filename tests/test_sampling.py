@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tinygrad_lm import manual_seed
 from tinygrad_lm.models import MLP, LanguageModel, NGram
 from tinygrad_lm.sampling import (
     MAX_LENGTH,
@@ -249,6 +250,17 @@ def test_a_roll_falls_on_the_options_in_their_order():
             assert step.choice == step.options[int((ends <= step.roll).sum())][0]
             found.append(step.choice)
     assert set(found) == {"a", "b", "-"}
+
+
+def test_without_a_generator_the_default_one_draws():
+    model, settings = Fixed(0.0, 0.0, 0.0), Settings(max_length=8)
+    manual_seed(7)
+    texts = [sample.text for sample in samples(model, settings)]
+    manual_seed(7)
+    assert texts == [sample.text for sample in samples(model, settings)]
+    assert texts == [sample.text for sample in samples(model, settings, generator(7))]
+    assert texts == [sample.text for sample in samples(model, settings, 7)]
+    assert texts[0] == generate(model, settings, 7).text
 
 
 class TestGenerate:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = ["checking_gradients.md", "custom_operations.md", "coming_from_pytorch.md"]
+PAGES = ["checking_gradients.md", "custom_operations.md", "coming_from_pytorch.md", "name_lab.md"]
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
 
 

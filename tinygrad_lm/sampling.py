@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_lm.models.interface import LanguageModel
 from tinygrad_lm.nn import evaluating
+from tinygrad_lm.random import as_generator
 from tinygrad_lm.text import DataError
 
 Array = np.ndarray[Any, Any]
@@ -156,11 +157,15 @@ def check_prefix(model: LanguageModel, prefix: str, max_length: int) -> list[int
     return ids
 
 
-def generate(model: LanguageModel, settings: Settings, rng: np.random.Generator, prefix: str = "") -> Sample:
+def generate(
+    model: LanguageModel, settings: Settings, rng: np.random.Generator | int | None = None, prefix: str = ""
+) -> Sample:
     """One text: sample a token, append it, repeat until the model draws the end or the text is full.
 
-    The model is in evaluation mode meanwhile.
+    Without ``rng`` the default generator draws, which ``tinygrad_lm.manual_seed`` seeds. The model is in evaluation
+    mode meanwhile.
     """
+    generator = as_generator(rng)
     vocabulary = model.vocabulary
     ids = check_prefix(model, prefix, settings.max_length)
     steps: list[Step] = []
@@ -169,7 +174,7 @@ def generate(model: LanguageModel, settings: Settings, rng: np.random.Generator,
             with np.errstate(over="ignore", invalid="ignore"):  # the next line looks
                 logits = model.next_logits([ids])[0]
             chances = settings.distribution(logits)
-            roll = float(rng.random())
+            roll = float(generator.random())
             # The likeliest first, so that a trace shows where the roll fell.
             order = np.argsort(-chances, kind="stable")
             token = int(order[choose(chances[order], roll)])
@@ -182,8 +187,13 @@ def generate(model: LanguageModel, settings: Settings, rng: np.random.Generator,
 
 
 def samples(
-    model: LanguageModel, settings: Settings, rng: np.random.Generator, prefix: str = "", count: int = 20
+    model: LanguageModel,
+    settings: Settings,
+    rng: np.random.Generator | int | None = None,
+    prefix: str = "",
+    count: int = 20,
 ) -> Iterator[Sample]:
-    """That many texts, one after the other from the same generator."""
+    """That many texts, one after the other from the same generator; see ``generate``."""
     check_prefix(model, prefix, settings.max_length)
-    return (generate(model, settings, rng, prefix) for _ in range(count))
+    generator = as_generator(rng)
+    return (generate(model, settings, generator, prefix) for _ in range(count))
