@@ -7,9 +7,11 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any, TextIO
 
 from tinygrad_lm import __version__
+from tinygrad_lm.interrupts import Later
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, by the convention of shells."""
@@ -20,6 +22,15 @@ NEURAL_OPTIONS = (
     *("optimizer", "schedule", "weight_decay"),
 )
 NGRAM_OPTIONS = ("smoothing",)
+
+IMPORTS = {
+    "train": ("safetensors.numpy", "threadpoolctl", "tqdm"),
+    "sample": ("safetensors.numpy",),
+    "evaluate": ("safetensors.numpy",),
+    "gradcheck": ("tinygrad_lm.testing.command",),
+    "doctor": ("visualize",),
+}
+"""What a command imports in its course: all of it is imported at its start, where Ctrl-C can wait."""
 
 
 class UsageError(Exception):
@@ -169,10 +180,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from tinygrad_lm import commands
-    from tinygrad_lm.models import ModelFileError
-    from tinygrad_lm.text import DataError
-    from tinygrad_lm.training import TrainingError
+    with Later():
+        from tinygrad_lm import commands
+        from tinygrad_lm.models import ModelFileError
+        from tinygrad_lm.text import DataError
+        from tinygrad_lm.training import TrainingError
+
+        for name in IMPORTS[options.command]:
+            import_module(name)
 
     try:
         return getattr(commands, options.command)(options)
