@@ -178,6 +178,54 @@ class TestUsage:
         assert found == both | set(cli.NEURAL_OPTIONS) | set(cli.NGRAM_OPTIONS)
 
 
+class TestDashes:
+    """``--`` as a value, which argparse before Python 3.13 drops."""
+
+    @staticmethod
+    def options_with_values():
+        (commands,) = [action for action in cli.parser()._actions if action.dest == "command"]
+        for command, parser in commands.choices.items():
+            for action in parser._actions:
+                if action.option_strings and action.nargs != 0:
+                    yield from ((command, option, action) for option in action.option_strings)
+
+    def test_two_dashes_are_no_value_of_any_option(self, refused):
+        found = list(self.options_with_values())
+        assert len(found) > 30
+        for command, option, _ in found:
+            run = {"sample": ("r",), "evaluate": ("r", "names.txt")}.get(command, ())
+            for joined in (f"{option}=--", f"{option}--" if len(option) == 2 else f"{option[:-1]}=--"):
+                message = refused(command, *run, joined, code=2)
+                assert f"argument {option[:3]}" in message and "'--' is no value" in message, joined
+
+    @pytest.mark.parametrize("value", ["-", "---", "--=", "--x", "-n", "-1", "--steps", "-- ", "=--", "--=--"])
+    def test_a_value_that_begins_with_dashes_is_taken_as_it_stands_or_refused(self, here, capsys, monkeypatch, value):
+        from tinygrad_lm import commands
+
+        seen = []
+        for name in ("train", "sample", "evaluate", "gradcheck"):
+            monkeypatch.setattr(commands, name, lambda options: seen.append(options) or 0)
+        for command, option, action in self.options_with_values():
+            run = {"sample": ("r",), "evaluate": ("r", "names.txt"), "gradcheck": ("f.py:f",)}.get(command, ())
+            seen.clear()
+            capsys.readouterr()
+            code = cli.main([command, *run, f"{option}={value}"])
+            err = capsys.readouterr().err
+            assert (code, bool(err)) in ((0, False), (2, True)) and "Traceback" not in err, (option, err)
+            if code == 0:
+                taken = getattr(seen[0], action.dest)
+                assert taken == ([value] if action.dest == "input" else value), option
+            if option in ("--prefix", "--data", "--out", "--boundary", "--resume"):
+                assert code == 0, (option, err)
+
+    @pytest.mark.parametrize("command", [("sample",), ("evaluate", "r"), ("evaluate",), ("gradcheck",)])
+    def test_two_dashes_are_no_name(self, refused, command):
+        assert "'--' names no run and no file" in refused(*command, "--", "--", code=2)
+
+    def test_a_name_that_begins_with_dashes(self, refused):
+        assert "there is no run folder '--prefix=--'" in refused("sample", "--", "--prefix=--")
+
+
 class TestData:
     @pytest.mark.parametrize(
         ("name", "words"),

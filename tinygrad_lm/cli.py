@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -127,6 +128,21 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _check_dashes(arguments: Sequence[str]) -> None:
+    """Refuse ``--`` as a value, which argparse before Python 3.13 takes for no value at all."""
+    ended = False
+    for argument in arguments:
+        option = re.fullmatch(r"(--[^=]+|-\w)=?--", argument)
+        if ended and argument == "--":
+            raise UsageError("'--' names no run and no file here; write ./-- for one of that name")
+        if not ended and option is not None:
+            raise UsageError(
+                f"argument {option[1]:.60}: '--' is no value, since it ends the options; write ./-- for a file or "
+                "folder of that name"
+            )
+        ended = ended or argument == "--"
+
+
 def _check_gradcheck(options: argparse.Namespace) -> None:
     """Refuse options that a check of the whole package would ignore."""
     if options.target is None:
@@ -160,7 +176,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _never_fail_to_encode(stream)
     top = parser()
     try:
-        options = top.parse_args(arguments)
+        given = sys.argv[1:] if arguments is None else arguments
+        _check_dashes(given)
+        options = top.parse_args(given)
         if options.command == "train":
             _check_train(options)
         elif options.command == "gradcheck":
