@@ -108,6 +108,7 @@ def test_killed_after_a_first_report_it_leaves_a_run_that_goes_on(capsys):
 def test_killed_before_anything_was_saved_it_says_so(capsys):
     assert cli.main([*TRAIN, "--out", "r"]) == 0
     Path("r", runs.WEIGHTS).unlink()
+    Path("r", runs.CHECKPOINT).unlink()
     capsys.readouterr()
     for command in (["sample", "r"], ["train", "--resume", "r"]):
         assert cli.main(command) == 1

@@ -82,11 +82,13 @@ def parser() -> argparse.ArgumentParser:
     neural = train.add_argument_group("the neural model")
     neural.add_argument("--context", type=COUNT, help="how many characters it sees (default: 3)")
     neural.add_argument("--embedding", type=COUNT, help="numbers a character (default: 10)")
-    neural.add_argument("--hidden", type=_sizes, metavar="N[,N...]", help="hidden layer sizes (default: 200)")
+    neural.add_argument(
+        "--hidden", type=_sizes, nargs="+", metavar="N", help="hidden layer sizes: 300 100, or 300,100 (default: 200)"
+    )
     neural.add_argument("--activation", choices=["tanh", "relu"], help="after each hidden layer (default: tanh)")
     length = neural.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=COUNT, help="passes over the data")
-    length.add_argument("--steps", type=COUNT, help="batches to train on (default: 8000)")
+    length.add_argument("--steps", type=COUNT, help="batches to train on, in all if a run goes on (default: 8000)")
     neural.add_argument("--batch-size", type=COUNT, help="examples a step (default: 64)")
     neural.add_argument("--lr", type=RATE, help="learning rate (default: 0.003; 0.3 for sgd)")
     neural.add_argument("--optimizer", choices=["sgd", "adam", "adamw"], help="default: adamw")
@@ -97,7 +99,7 @@ def parser() -> argparse.ArgumentParser:
     run = train.add_argument_group("the run")
     run.add_argument("--seed", type=SEED, help="decides split, weights, batches and samples (default: 0)")
     run.add_argument("--out", metavar="DIR", help="the run folder (default: runs/MODEL-1, or the next free number)")
-    run.add_argument("--resume", metavar="RUN", help="go on with a stopped run; all its settings are kept")
+    run.add_argument("--resume", metavar="RUN", help="go on with a stopped run, or with --steps N a finished one")
 
     sample = commands.add_parser("sample", help="write names with a trained model")
     sample.add_argument("run", metavar="RUN", help="a run folder")
@@ -112,7 +114,9 @@ def parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", help="how well a model predicts the names of a file")
     evaluate.add_argument("run", metavar="RUN", help="a run folder")
-    evaluate.add_argument("file", metavar="FILE", help="one name a line, UTF-8")
+    evaluate.add_argument(
+        "file", nargs="?", metavar="FILE", help="one name a line, UTF-8 (default: the test split of the run)"
+    )
 
     check = commands.add_parser("gradcheck", help="check gradients: of your own function, or of every operation here")
     check.add_argument(
@@ -157,12 +161,14 @@ def _check_train(options: argparse.Namespace) -> None:
     """Refuse options that the chosen model would ignore."""
     given = {name for name, value in vars(options).items() if value is not None} - {"command"}
     if options.resume is not None:
-        beside = given - {"resume"}
+        beside = given - {"resume", "steps"}
         if beside:
             raise UsageError(
                 f"--resume keeps the settings of the run: leave out --{sorted(beside)[0].replace('_', '-')}"
             )
         return
+    if options.hidden is not None:
+        options.hidden = [size for sizes in options.hidden for size in sizes]
     options.model = options.model or "mlp"
     ignored = NGRAM_OPTIONS if options.model == "mlp" else NEURAL_OPTIONS
     for name in ignored:

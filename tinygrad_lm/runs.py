@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,8 +88,10 @@ def save_weights(folder: Path, model: LanguageModel) -> None:
 
 def save_checkpoint(folder: Path, trainer: Trainer) -> None:
     """Write all that a stopped run needs to go on, and the best weights so far as the model."""
-    arrays, data = trainer.state()
-    files.write_arrays(folder / CHECKPOINT, arrays, {"model": files.describe(trainer.model), "state": data})
+    arrays, state = trainer.state()
+    ended = trainer.step == trainer.plan.steps and not trainer.stop  # stopped in the last step, the rest is to come
+    metadata = {"model": files.describe(trainer.model), "state": state, "ended": ended}
+    files.write_arrays(folder / CHECKPOINT, arrays, metadata)
     files.save_weights(trainer.model, folder / WEIGHTS, trainer.best)
 
 
@@ -144,8 +147,11 @@ def load(folder: Path) -> Run:
     return Run(folder, model, config, frozenset(names.split("\n")) - {""})
 
 
-def open_stopped(folder: Path) -> tuple[dict[str, Any], TrainableModel, Plan]:
-    """The configuration, an untrained model and the plan of a run to go on with."""
+def open_stopped(folder: Path, steps: int | None = None) -> tuple[dict[str, Any], TrainableModel, Plan]:
+    """The configuration, an untrained model and the plan of a run to go on with.
+
+    ``steps`` replaces the number of all steps of the plan, those done included, so that a finished run too goes on.
+    """
     stopped = (folder / CHECKPOINT).exists()
     config, model = _open_config(folder, CHECKPOINT if stopped else WEIGHTS)
     if not isinstance(model, TrainableModel):
@@ -153,9 +159,22 @@ def open_stopped(folder: Path) -> tuple[dict[str, Any], TrainableModel, Plan]:
     if not stopped:
         raise ModelFileError(f"{folder} has no {CHECKPOINT}: its training has ended, so there is nothing to resume")
     try:
-        return config, model, Plan.from_json(config["training"])
+        plan = Plan.from_json(config["training"])
     except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"{folder / CONFIG} has no training plan to resume: {error}") from None
+    _, metadata = files.read_arrays(folder / CHECKPOINT)
+    done = metadata.get("state", {}).get("step", 0)
+    if steps is None and metadata.get("ended"):
+        raise ModelFileError(
+            f"{folder} has done all of its {plan.steps:,} steps, so its training has ended; to go on, give a larger "
+            f"number of steps in all: --resume {quoted(folder)} --steps N"
+        )
+    if steps is not None and steps <= done:
+        raise ModelFileError(
+            f"{folder} has done {done:,} steps already; --steps is how many there are in all, so give more"
+        )
+    plan = plan if steps is None else replace(plan, steps=steps)
+    return {**config, "training": plan.to_json()}, model, plan
 
 
 def restore(folder: Path, trainer: Trainer) -> None:
@@ -168,6 +187,23 @@ def restore(folder: Path, trainer: Trainer) -> None:
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelFileError(f"{path} does not fit its run: {error}") from None
     truncate_metrics(folder, trainer.step)
+    config = files.read_json(folder / CONFIG)
+    longer = {**config, "training": trainer.plan.to_json()}
+    if longer != config:
+        files.write_atomically(folder / CONFIG, files.json_bytes(longer))
     for name in (WEIGHTS, CONFIG, METRICS, CHECKPOINT, TRAINING_NAMES):
         for left in folder.glob(f".{name}.*.tmp"):  # by a process that was killed while it saved
             left.unlink(missing_ok=True)
+
+
+def known() -> list[str]:
+    """The run folders below ``runs``, as they are named on the command line, by family and number."""
+    home = Path("runs")
+    found = [path for path in home.iterdir() if (path / CONFIG).is_file()] if home.is_dir() else []
+    return [quoted(path) for path in sorted(found, key=_place)]
+
+
+def _place(folder: Path) -> tuple[str, int, str]:
+    family, _, number = folder.name.rpartition("-")
+    numbered = number.isdecimal() and len(number) < 18
+    return (family, int(number), folder.name) if numbered else (folder.name, 0, "")

@@ -52,7 +52,7 @@ def clean_names(
     check_integer(min_length, 1, "min_length")
     if max_length is not None:
         check_integer(max_length, min_length, "max_length")
-    lower = not any(token != token.lower() for token in vocabulary.tokens[:-1])
+    lower = in_lower_case(vocabulary)
     kept: dict[str, None] = {}
     dropped: dict[str, list[str]] = {}
     for line in lines:
@@ -67,6 +67,11 @@ def clean_names(
     if not kept:
         raise DataError(_nothing_left(dropped, vocabulary, lower))
     return CleanedNames(tuple(kept), {reason: tuple(group) for reason, group in dropped.items()})
+
+
+def in_lower_case(vocabulary: Vocabulary) -> bool:
+    """Whether the vocabulary holds no upper-case letter, so that names and prefixes are brought to lower case."""
+    return not any(token != token.lower() for token in vocabulary.tokens[:-1])
 
 
 def split_names(
