@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests import (
+    test_command_choices,
     test_faults,
     test_graph,
     test_memory,
@@ -33,7 +34,7 @@ class Mutant:
     checks: tuple[str, ...]
 
 
-FILES = (test_graph, test_memory, test_modes, test_faults, test_numpy_protocol)
+FILES = (test_graph, test_memory, test_modes, test_faults, test_numpy_protocol, test_command_choices)
 
 
 def drawn(count):
@@ -84,11 +85,17 @@ def of_programs(check, count):
 
 
 def named(name, _):
-    """A test by its name, with each of its parameters."""
-    (function,) = [vars(file)[name] for file in FILES if name in vars(file)]
-    arguments = [mark.args[1] for mark in getattr(function, "pytestmark", ()) if mark.name == "parametrize"]
-    for combination in itertools.product(*arguments):
-        function(*combination)
+    """A test by its name (``test_x`` or ``TestY.test_x``), with each of its parameters."""
+    group, _, method = name.rpartition(".")
+    (found,) = [vars(file)[group or name] for file in FILES if (group or name) in vars(file)]
+    function = getattr(found(), method) if group else found
+    choices = []
+    for mark in getattr(function, "pytestmark", ()):
+        if mark.name == "parametrize":
+            names, values = mark.args[0], mark.args[1]
+            choices.append([{names: x} if isinstance(names, str) else dict(zip(names, x, strict=True)) for x in values])
+    for combination in itertools.product(*choices):
+        function(**{key: value for part in combination for key, value in part.items()})
 
 
 def machine(name, most):
