@@ -89,6 +89,8 @@ class TestTrain:
             "4gram counts, add",
             "perplexity",
             "Twenty names from the model",
+            "Files of the run\n  model.safetensors       the weights\n",
+            "graph.html              its backward pass to step through",
             f"Saved in {Path('runs/mlp-1')}. More names:  tinygrad-lm sample {Path('runs/mlp-1')}",
         ):
             assert words in out, words
@@ -115,7 +117,8 @@ class TestTrain:
     def test_the_next_run_takes_the_next_number(self, run):
         for number in (1, 2):
             assert f"mlp-{number}" in run("train", *TINY)
-        assert "ngram-1" in run("train", "--model", "bigram")
+        for model in ("bigram", "unigram", "6gram"):
+            assert f"Saved in {Path(f'runs/{model}-1')}" in run("train", "--model", model)
 
     def test_the_same_seed_the_same_bytes_and_another_other_ones(self, run):
         outs = [run("train", *TINY, "--seed", seed, "--out", f"r{i}") for i, seed in enumerate((0, 0, 1))]

@@ -141,11 +141,12 @@ class TestLinksAndPipes:
 
     @pytest.mark.parametrize("name", ["pipe", "/dev/zero"])
     def test_names_that_come_from_a_pipe(self, refused, folder, tmp_path, name):
-        os.mkfifo(tmp_path / "pipe")
+        os.mkfifo(folder / "pipe")
         config = json.loads((folder / runs.CONFIG).read_text())
         config["data"]["file"] = name
         (folder / runs.CONFIG).write_text(json.dumps(config))
         assert "which is no file that is read again" in refused("train", "--resume", "r")
+        assert "which is no file that is read again" in refused("evaluate", "r")
 
     @pytest.mark.parametrize("name", [runs.LOG, runs.METRICS])
     def test_appending_does_not_follow(self, folder, tmp_path, name):

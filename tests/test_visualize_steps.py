@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import visualize
-from tests.visualize_tools import diamond, net_loss, neuron, recurrence, tensor
-from tinygrad_lm import Tensor, Value
+from tests.visualize_tools import Net, diamond, net_loss, neuron, recurrence, tensor
+from tinygrad_lm import Tensor, Value, nn
 from visualize.lines import place_of
 
 
@@ -195,3 +195,51 @@ def test_a_graph_released_since_it_was_drawn_still_gives_a_page():
 
 def test_a_notebook_shows_the_stepper():
     assert visualize.stepper(diamond(), engine="builtin")._repr_html_().startswith("<section")
+
+
+def work_of(steps):
+    """What the guard against long measuring looks at."""
+    return len(steps.gradients) * sum(np.size(node.data) for node in steps.nodes.values())
+
+
+class TestWhatIsTooLargeToNudge:
+    """A page and a text without finite differences, in every mode, on either side of the guard."""
+
+    @pytest.fixture(params=[-1, 0, 1, None], ids=["above", "at", "below", "nothing is nudged"])
+    def measured(self, request, monkeypatch):
+        """Puts the guard beside a program's work; says whether it is measured."""
+
+        def guard(steps):
+            limit = 0 if request.param is None else work_of(steps) + request.param
+            monkeypatch.setattr("visualize.steps.WORK", limit)
+            return work_of(steps) <= limit
+
+        return guard
+
+    @pytest.mark.parametrize("program", [neuron, diamond, lambda: recurrence(5), lambda: net_loss()[1]])
+    def test_the_stepper(self, measured, program, tmp_path):
+        root = program()
+        with_measures = measured(visualize.backward_steps(root))
+        steps = visualize.stepper(root, engine="builtin")
+        assert bool(steps.steps["correct"].finite_differences) == with_measures
+        page, text = steps.html(), "".join(steps.text(mode) for mode in steps.steps)
+        data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page, re.S)[1])
+        frames = [frame for mode in data["modes"] for frame in mode["frames"]]
+        assert all(bool(frame["nudge"]) == with_measures for frame in frames)
+        assert all(bool(row["nudged"]) == with_measures for row in data["last"])
+        assert ("by finite difference" in data["end"]) == ("(finite difference" in text) == with_measures
+        assert steps.save(tmp_path / "steps.html").exists()
+        assert "tglm-stepper" in visualize.draw(root, engine="builtin").save(tmp_path / "g.html").read_text("utf-8")
+
+    @pytest.mark.parametrize("width", [100, 1_250, 1_350, 1_700])
+    def test_models_of_every_size(self, width, tmp_path):
+        net = Net(hidden=width, tokens=width)
+        loss = nn.functional.cross_entropy(net(np.array([[0, 1], [2, 3]])), np.array([1, 4]))
+        steps = visualize.stepper(loss, names=net, engine="builtin")
+        assert bool(steps.steps["correct"].finite_differences) == (width < 1_300)
+        assert "tglm-stepper" in visualize.draw(loss, names=net, engine="builtin").save(tmp_path / "g.html").read_text()
+
+    def test_an_array_without_elements(self):
+        x, nothing = tensor(2, requires_grad=True), tensor(0, requires_grad=True)
+        steps = visualize.stepper((np.concatenate([x, nothing * 2]) ** 2).sum(), engine="builtin")
+        assert "tglm-stepper" in steps.html() and "(finite difference" in steps.text()

@@ -1,18 +1,9 @@
 """A scalar and a tensor autograd engine on one derivative table, and the language models built on them."""
 
-from importlib import import_module
-from types import ModuleType
-
-from tinygrad_lm.autograd import Tensor, Value, detect_anomaly, enable_grad, grad, hessian, hvp, jacobian, no_grad
-from tinygrad_lm.autograd.remedies import of_the_package
-from tinygrad_lm.random import manual_seed
-
-__version__ = "0.1.0"
-
-_ROOMS = frozenset({"autograd", "cli", "models", "nn", "optim", "runs", "sampling", "testing", "text", "training"})
-
-TYPE_CHECKING = False  # as type checkers understand it, without an import
+TYPE_CHECKING = False  # nothing is imported here: the command line starts with it, before it can hear Ctrl-C
 if TYPE_CHECKING:
+    from typing import Any
+
     from tinygrad_lm import autograd as autograd
     from tinygrad_lm import cli as cli
     from tinygrad_lm import models as models
@@ -23,6 +14,12 @@ if TYPE_CHECKING:
     from tinygrad_lm import testing as testing
     from tinygrad_lm import text as text
     from tinygrad_lm import training as training
+    from tinygrad_lm.autograd import Tensor, Value, detect_anomaly, enable_grad, grad, hessian, hvp, jacobian, no_grad
+    from tinygrad_lm.random import manual_seed
+
+__version__ = "0.1.0"
+
+_ROOMS = frozenset({"autograd", "cli", "models", "nn", "optim", "runs", "sampling", "testing", "text", "training"})
 
 __all__ = [
     "Tensor",
@@ -39,11 +36,19 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
-    """The rooms, imported when they are first asked for: ``tinygrad_lm.nn``."""
+def __getattr__(name: str) -> "Any":
+    """The engines' names and the rooms (``tinygrad_lm.nn``), imported when they are first asked for."""
+    from importlib import import_module
+
     if name in _ROOMS:
         return import_module(f"tinygrad_lm.{name}")
-    remedy = None if name.startswith("_") else of_the_package(name)
+    if name in __all__:
+        home = import_module("tinygrad_lm.random" if name == "manual_seed" else "tinygrad_lm.autograd")
+        found = globals()[name] = getattr(home, name)
+        return found
+    remedy = None
+    if not name.startswith("_"):
+        remedy = import_module("tinygrad_lm.autograd.remedies").of_the_package(name)
     raise AttributeError(f"module 'tinygrad_lm' has no attribute {name!r}" + (f": {remedy}" if remedy else ""))
 
 

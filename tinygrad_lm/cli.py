@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any, NoReturn, TextIO
 
 from tinygrad_lm import __version__
+from tinygrad_lm.interrupts import Later
 from tinygrad_lm.terminal import printable
 
 INTERRUPTED = 130
@@ -21,6 +24,15 @@ NEURAL_OPTIONS = (
     *("optimizer", "schedule", "weight_decay"),
 )
 NGRAM_OPTIONS = ("smoothing",)
+
+IMPORTS = {
+    "train": ("safetensors.numpy", "threadpoolctl", "tqdm"),
+    "sample": ("safetensors.numpy",),
+    "evaluate": ("safetensors.numpy",),
+    "gradcheck": ("tinygrad_lm.testing.command",),
+    "doctor": ("visualize",),
+}
+"""What a command imports in its course: all of it is imported at its start, where Ctrl-C can wait."""
 
 
 class UsageError(Exception):
@@ -78,11 +90,13 @@ def parser() -> argparse.ArgumentParser:
     neural = train.add_argument_group("the neural model")
     neural.add_argument("--context", type=COUNT, help="how many characters it sees (default: 3)")
     neural.add_argument("--embedding", type=COUNT, help="numbers a character (default: 10)")
-    neural.add_argument("--hidden", type=_sizes, metavar="N[,N...]", help="hidden layer sizes (default: 200)")
+    neural.add_argument(
+        "--hidden", type=_sizes, nargs="+", metavar="N", help="hidden layer sizes: 300 100, or 300,100 (default: 200)"
+    )
     neural.add_argument("--activation", choices=["tanh", "relu"], help="after each hidden layer (default: tanh)")
     length = neural.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=COUNT, help="passes over the data")
-    length.add_argument("--steps", type=COUNT, help="batches to train on (default: 8000)")
+    length.add_argument("--steps", type=COUNT, help="batches to train on, in all if a run goes on (default: 8000)")
     neural.add_argument("--batch-size", type=COUNT, help="examples a step (default: 64)")
     neural.add_argument("--lr", type=RATE, help="learning rate (default: 0.003; 0.3 for sgd)")
     neural.add_argument("--optimizer", choices=["sgd", "adam", "adamw"], help="default: adamw")
@@ -93,7 +107,7 @@ def parser() -> argparse.ArgumentParser:
     run = train.add_argument_group("the run")
     run.add_argument("--seed", type=SEED, help="decides split, weights, batches and samples (default: 0)")
     run.add_argument("--out", metavar="DIR", help="the run folder (default: runs/MODEL-1, or the next free number)")
-    run.add_argument("--resume", metavar="RUN", help="go on with a stopped run; all its settings are kept")
+    run.add_argument("--resume", metavar="RUN", help="go on with a stopped run, or with --steps N a finished one")
 
     sample = commands.add_parser("sample", help="write names with a trained model")
     sample.add_argument("run", metavar="RUN", help="a run folder")
@@ -108,7 +122,9 @@ def parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", help="how well a model predicts the names of a file")
     evaluate.add_argument("run", metavar="RUN", help="a run folder")
-    evaluate.add_argument("file", metavar="FILE", help="one name a line, UTF-8")
+    evaluate.add_argument(
+        "file", nargs="?", metavar="FILE", help="one name a line, UTF-8 (default: the test split of the run)"
+    )
 
     check = commands.add_parser("gradcheck", help="check gradients: of your own function, or of every operation here")
     check.add_argument(
@@ -122,6 +138,21 @@ def parser() -> argparse.ArgumentParser:
 
     commands.add_parser("doctor", help="what draws pictures here, and how to get the rest")
     return top
+
+
+def _check_dashes(arguments: Sequence[str]) -> None:
+    """Refuse ``--`` as a value, which argparse before Python 3.13 takes for no value at all."""
+    ended = False
+    for argument in arguments:
+        option = re.fullmatch(r"(--[^=]+|-\w)=?--", argument)
+        if ended and argument == "--":
+            raise UsageError("'--' names no run and no file here; write ./-- for one of that name")
+        if not ended and option is not None:
+            raise UsageError(
+                f"argument {option[1]:.60}: '--' is no value, since it ends the options; write ./-- for a file or "
+                "folder of that name"
+            )
+        ended = ended or argument == "--"
 
 
 def _check_gradcheck(options: argparse.Namespace) -> None:
@@ -138,12 +169,14 @@ def _check_train(options: argparse.Namespace) -> None:
     """Refuse options that the chosen model would ignore."""
     given = {name for name, value in vars(options).items() if value is not None} - {"command"}
     if options.resume is not None:
-        beside = given - {"resume"}
+        beside = given - {"resume", "steps"}
         if beside:
             raise UsageError(
                 f"--resume keeps the settings of the run: leave out --{sorted(beside)[0].replace('_', '-')}"
             )
         return
+    if options.hidden is not None:
+        options.hidden = [size for sizes in options.hidden for size in sizes]
     options.model = options.model or "mlp"
     ignored = NGRAM_OPTIONS if options.model == "mlp" else NEURAL_OPTIONS
     for name in ignored:
@@ -157,7 +190,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _never_fail_to_encode(stream)
     top = parser()
     try:
-        options = top.parse_args(arguments)
+        given = sys.argv[1:] if arguments is None else arguments
+        _check_dashes(given)
+        options = top.parse_args(given)
         if options.command == "train":
             _check_train(options)
         elif options.command == "gradcheck":
@@ -177,10 +212,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from tinygrad_lm import commands
-    from tinygrad_lm.models import ModelFileError
-    from tinygrad_lm.text import DataError
-    from tinygrad_lm.training import TrainingError
+    with Later():
+        from tinygrad_lm import commands
+        from tinygrad_lm.models import ModelFileError
+        from tinygrad_lm.text import DataError
+        from tinygrad_lm.training import TrainingError
+
+        for name in IMPORTS[options.command]:
+            import_module(name)
 
     try:
         return getattr(commands, options.command)(options)

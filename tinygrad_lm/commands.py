@@ -7,86 +7,48 @@ import math
 import sys
 import traceback
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lm import runs, sampling
+from tinygrad_lm import runs, sampling, source
 from tinygrad_lm.cli import INTERRUPTED, NGRAMS, UsageError
 from tinygrad_lm.console import Console
 from tinygrad_lm.models import MLP, LanguageModel, NGram, TrainableModel, files
-from tinygrad_lm.text import (
-    CleanedNames,
-    DataError,
-    Split,
-    Vocabulary,
-    bundled_names,
-    clean_names,
-    read_names,
-    split_names,
-)
+from tinygrad_lm.source import Source
+from tinygrad_lm.text import DataError, Split, Vocabulary, clean_names, in_lower_case, read_names
+from tinygrad_lm.text.errors import quoted
 from tinygrad_lm.training import Plan, Report, Trainer, TrainingError, stopping_on_signals
 
 SECONDS_BETWEEN_CHECKPOINTS = 2.0
+MOST_WINDOWS = 20
+"""How many windows of the first name are shown."""
 
-
-@dataclass(frozen=True)
-class Source:
-    """Which names a run is about, as its configuration says it."""
-
-    file: str | None = None
-    alphabet: str = "latin"
-    boundary: str = "-"
-    min_length: int = 1
-    max_length: int | None = None
-    seed: int = 0
-
-    def read(self) -> tuple[CleanedNames, Split, Vocabulary]:
-        """The names, cleaned and split, and the vocabulary they are written in."""
-        lines = bundled_names() if self.file is None else read_names(self.file)
-        if self.alphabet == "data":
-            vocabulary = Vocabulary.from_names((line.lower() for line in lines), self.boundary)
-        else:
-            vocabulary = Vocabulary(boundary=self.boundary)
-        try:
-            cleaned = clean_names(lines, vocabulary, self.min_length, self.max_length)
-        except DataError as error:
-            hint = "" if self.alphabet == "data" else " On the command line: --alphabet data"
-            raise DataError(f"{error}{hint}" if "alphabet" in str(error) else str(error)) from None
-        return cleaned, split_names(cleaned.kept, seed=self.seed), vocabulary
-
-
-def _show_data(say: Console, source: Source, cleaned: CleanedNames, split: Split, vocabulary: Vocabulary) -> None:
-    dropped = sum(map(len, cleaned.dropped.values()))
-    origin = "the bundled Indian names" if source.file is None else source.file
-    say(f"Data: {origin}")
-    say(f"  {len(cleaned.kept) + dropped:,} lines, {len(cleaned.kept):,} names kept, {dropped:,} dropped")
-    for reason, names in cleaned.dropped.items():
-        shown = ", ".join(repr(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")
-        say(f"    {len(names):,} {reason}: {shown}")
-    parts = (
-        f"{len(split.train):,} for training, {len(split.validation):,} for validation, {len(split.test):,} for testing"
-    )
-    say(f"  split by name, seed {source.seed}: {parts}")
-    say()
-    tokens = vocabulary.tokens
-    shown = " ".join(tokens) if len(tokens) <= 60 else " ".join(tokens[:50]) + " ... " + tokens[-1]
-    say(f"Vocabulary: {len(tokens)} tokens, numbered from 0: {shown}")
-    say(
-        f"  {vocabulary.boundary} (number {vocabulary.boundary_id}) stands before the start and after the end of a name"
-    )
-    say()
+FILES = {
+    runs.WEIGHTS: "the weights",
+    runs.CONFIG: "the settings and the vocabulary",
+    runs.METRICS: "the losses in the course of it",
+    runs.LOG: "what was printed",
+    runs.TRAINING_NAMES: "the names it learned from",
+    source.OWN_COPY: "all lines that came in",
+    runs.CHECKPOINT: "to go on: --resume RUN --steps N",
+    "graph.svg": "the graph of one small batch",
+    "graph.html": "its backward pass to step through",
+    "graph.dot": "the same graph for Graphviz",
+}
+"""What a run folder holds, in the order of telling."""
 
 
 def _show_windows(say: Console, model: TrainableModel, names: Sequence[str]) -> None:
     windows = getattr(model.examples(names[:1]), "windows", None)
     if windows is not None:
-        say(f"Sliding window: {names[0]!r} gives these examples, context -> next character")
-        for context, target in windows(names[0]):
+        say(f"Sliding window: {quoted(names[0])} gives these examples, context -> next character")
+        for context, target in (examples := windows(names[0]))[:MOST_WINDOWS]:
             say(f"  {context} -> {target}")
+        if len(examples) > MOST_WINDOWS:
+            say(f"  ... and {len(examples) - MOST_WINDOWS:,} more")
         say()
 
 
@@ -133,27 +95,36 @@ def train(options: argparse.Namespace) -> int:
     """Train a model, or go on with a stopped run."""
     say = Console()
     if options.resume is not None:
-        return _resume(say, Path(options.resume))
-    chosen: dict[str, Any] = {
-        "file": None if options.data is None else str(Path(options.data).resolve()),
-        **{name: getattr(options, name) for name in ("alphabet", "boundary", "min_length", "max_length", "seed")},
-    }
-    source = Source(**{name: value for name, value in chosen.items() if value is not None})
-    cleaned, split, vocabulary = source.read()
-    _show_data(say, source, cleaned, split, vocabulary)
+        return _resume(say, _run_folder(options.resume), options.steps)
+    file, lines = source.read(options.data)
+    names = ("alphabet", "boundary", "min_length", "max_length", "seed")
+    chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    data = Source(file, **chosen)
+    cleaned, split, vocabulary = data.split(lines)
+    source.show(say, data, cleaned, split, vocabulary)
+    lines = lines if file == source.OWN_COPY else []
     if options.model in NGRAMS:
-        return _count(say, options, source, split, vocabulary)
+        return _count(say, options, data, lines, split, vocabulary)
     sizes = {name: getattr(options, name) for name in ("context", "embedding", "hidden", "activation")}
     try:
-        model = MLP(vocabulary, **{name: value for name, value in sizes.items() if value is not None}, rng=source.seed)
+        model = MLP(vocabulary, **{name: value for name, value in sizes.items() if value is not None}, rng=data.seed)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    plan = _plan(options, len(model.examples(split.train)), source.seed)
+    plan = _plan(options, len(model.examples(split.train)), data.seed)
     trainer = Trainer(model, split.train, split.validation, plan)
     _show_windows(say, model, split.train)
     _show_parameters(say, model)
-    with _new_run(say, options.out, model, source, split, plan) as (folder, config):
-        return _fit(say, trainer, folder, config, split, source)
+    with _new_run(say, options.out, model, data, lines, split, plan) as (folder, config):
+        return _fit(say, trainer, folder, config, split, data)
+
+
+def _run_folder(text: str) -> Path:
+    """The folder of a run. Where there is none, ``ModelFileError`` names those that there are."""
+    folder = Path(text)
+    if not folder.exists() and (known := runs.known()):
+        shown = ", ".join(known[:10]) + (f" and {len(known) - 10:,} more" if len(known) > 10 else "")
+        raise runs.ModelFileError(f"there is no run folder {text!r}; there are {shown}")
+    return folder
 
 
 def _plan(options: argparse.Namespace, examples: int, seed: int) -> Plan:
@@ -174,19 +145,39 @@ def _plan(options: argparse.Namespace, examples: int, seed: int) -> Plan:
 
 @contextmanager
 def _new_run(
-    say: Console, out: str | None, model: LanguageModel, source: Source, split: Split, plan: Plan | None
+    say: Console,
+    out: str | None,
+    model: LanguageModel,
+    data: Source,
+    lines: Sequence[str],
+    split: Split,
+    plan: Plan | None,
 ) -> Generator[tuple[Path, dict[str, Any]]]:
     """The folder of a new run, locked within, and its configuration."""
     files.check_limits(model)
-    folder = runs.new_folder(out, model.kind)
+    folder = runs.new_folder(out, _family(model))
     with runs.locked(folder):
         say.log_to(folder)
         runs.save_names(folder, split.train)
-        data = {**vars(source), "fingerprint": runs.fingerprint((*split.train, *split.validation))}
-        yield folder, runs.save_config(folder, model, data, plan)
+        source.keep(folder, data, lines)
+        told = {**vars(data), "fingerprint": runs.fingerprint((*split.train, *split.validation))}
+        yield folder, runs.save_config(folder, model, told, plan)
 
 
-def _count(say: Console, options: argparse.Namespace, source: Source, split: Split, vocabulary: Vocabulary) -> int:
+def _family(model: LanguageModel) -> str:
+    """What ``--model`` calls the model."""
+    orders = {order: name for name, order in NGRAMS.items()}
+    return orders.get(model.order, model.kind) if isinstance(model, NGram) else model.kind
+
+
+def _count(
+    say: Console,
+    options: argparse.Namespace,
+    data: Source,
+    lines: Sequence[str],
+    split: Split,
+    vocabulary: Vocabulary,
+) -> int:
     order = NGRAMS[options.model]
     try:
         if options.smoothing is None:
@@ -200,38 +191,26 @@ def _count(say: Console, options: argparse.Namespace, source: Source, split: Spl
         f"{len(vocabulary) ** (order - 1):,} contexts occur; {model.smoothing:g} is added to every count"
     )
     say()
-    with _new_run(say, options.out, model, source, split, None) as (folder, config):
+    with _new_run(say, options.out, model, data, lines, split, None) as (folder, config):
         runs.save_weights(folder, model, config)
-        _finish(say, model, folder, split, source, f"this run: {options.model}, add {model.smoothing:g}")
+        _finish(say, model, split, data, f"this run: {options.model}, add {model.smoothing:g}")
+        _show_files(say, folder)
     return 0
 
 
-def _resume(say: Console, folder: Path) -> int:
+def _resume(say: Console, folder: Path, steps: int | None) -> int:
     with runs.locked(folder):
-        config, model, plan = runs.open_stopped(folder)
-        source = _source_of(config, folder)
-        _, split, vocabulary = source.read()
-        seen = runs.fingerprint((*split.train, *split.validation))
-        if config["data"].get("fingerprint") != seen or model.vocabulary != vocabulary:
-            origin = source.file or "the package"
-            raise DataError(f"the names in {origin} have changed since {folder} was started; train anew")
+        config, model, plan = runs.open_stopped(folder, steps=steps)
+        data, split = source.read_again(config, model, folder, "train anew")
         trainer = Trainer(model, split.train, split.validation, plan)
         runs.restore(folder, trainer)
         say.log_to(folder)
         say(f"Going on with {folder} after step {trainer.step:,} of {plan.steps:,}")
         say()
-        return _fit(say, trainer, folder, config, split, source)
+        return _fit(say, trainer, folder, config, split, data)
 
 
-def _source_of(config: Mapping[str, Any], folder: Path) -> Source:
-    with suppress(KeyError, TypeError, AttributeError):
-        known = {name: value for name, value in config["data"].items() if name != "fingerprint"}
-        if isinstance(known["file"], str | None) and known["alphabet"] in ("latin", "data"):
-            return Source(**known)
-    raise runs.ModelFileError(f"{folder / runs.CONFIG} does not say which data the run is about")
-
-
-def _fit(say: Console, trainer: Trainer, folder: Path, config: Mapping[str, Any], split: Split, source: Source) -> int:
+def _fit(say: Console, trainer: Trainer, folder: Path, config: Mapping[str, Any], split: Split, data: Source) -> int:
     """Train to the end of the plan or until stopped, then save and show what came of it."""
     with stopping_on_signals(trainer):
         try:
@@ -250,8 +229,9 @@ def _fit(say: Console, trainer: Trainer, folder: Path, config: Mapping[str, Any]
         f"{trainer.best_step:,} (validation {trainer.best_loss:.3f})"
     )
     say()
+    _finish(say, trainer.model, split, data, f"this run: {trainer.model.kind}")
     _draw(say, trainer, folder)
-    _finish(say, trainer.model, folder, split, source, f"this run: {trainer.model.kind}")
+    _show_files(say, folder)
     return 0
 
 
@@ -261,10 +241,19 @@ def _progress(say: Console, trainer: Trainer, folder: Path, config: Mapping[str,
     say("Training")
     saved = [-SECONDS_BETWEEN_CHECKPOINTS]
     hidden = True if sys.stderr is None else None  # None: hidden unless it goes to a terminal
-    with tqdm(total=trainer.plan.steps, initial=trainer.step, unit="step", disable=hidden, leave=False) as bar:
+    # The losses first: where the terminal is narrow the bar is cut, not they.
+    form = "{desc}{percentage:3.0f}% |{bar}| {remaining}"
+    with tqdm(
+        total=trainer.plan.steps,
+        initial=trainer.step,
+        disable=hidden,
+        leave=False,
+        dynamic_ncols=True,
+        bar_format=form,
+    ) as bar:
 
         def on_report(report: Report) -> None:
-            bar.set_postfix_str(f"train {report.train_loss:.3f}, validation {report.validation_loss:.3f}")
+            bar.set_description_str(f"validation {report.validation_loss:.3f}, train {report.train_loss:.3f}, ")
             line = (
                 f"  step {report.step:>7,}  train {report.train_loss:.3f}  validation {report.validation_loss:.3f}"
                 f"  {report.seconds:5.1f} s"
@@ -285,36 +274,45 @@ def _progress(say: Console, trainer: Trainer, folder: Path, config: Mapping[str,
 
 
 def _draw(say: Console, trainer: Trainer, folder: Path) -> None:
-    """Leave the picture of one small batch's graph in the run folder."""
-    import visualize
-
-    inputs, targets = trainer.examples.sample(min(4, len(trainer.examples)), np.random.Generator(np.random.PCG64(0)))
-    loss = trainer.model.loss(inputs, targets)
-    loss.backward()
+    """Leave the picture of one small batch's graph in the run folder; whatever fails there is one line."""
     try:
+        import visualize
+
+        rng = np.random.Generator(np.random.PCG64(0))
+        inputs, targets = trainer.examples.sample(min(4, len(trainer.examples)), rng)
+        loss = trainer.model.loss(inputs, targets)
+        loss.backward()
         view = visualize.draw(loss, names=trainer.model)
         for suffix in ("dot", "svg", "html"):
             view.save(folder / f"graph.{suffix}")
-    except visualize.DrawingError as error:
-        say(f"No picture of the graph: {error}")
+    except Exception as error:  # the run is whole without it
+        reason = " ".join(str(error).split()) or "no reason given"
+        say(f"No picture of the graph: {type(error).__name__}: {reason:.300}")
         say()
-    for _, parameter in trainer.model.named_parameters():
-        parameter.zero_grad()
 
 
-def _finish(say: Console, model: LanguageModel, folder: Path, split: Split, source: Source, title: str) -> None:
+def _finish(say: Console, model: LanguageModel, split: Split, data: Source, title: str) -> None:
     _show_comparison(say, model, split, title)
-    _show_samples(say, model, frozenset(split.train), source.seed)
+    _show_samples(say, model, frozenset(split.train), data.seed)
+
+
+def _show_files(say: Console, folder: Path) -> None:
+    say("Files of the run")
+    for name, what in FILES.items():
+        if (folder / name).exists():
+            say(f"  {name:<22}  {what}")
+    say()
     say(f"Saved in {folder}. More names:  tinygrad-lm sample {runs.quoted(folder)}")
 
 
 def sample(options: argparse.Namespace) -> int:
     """Write names with a trained model."""
     say = Console()
-    run = runs.load(Path(options.run))
+    run = runs.load(_run_folder(options.run))
+    prefix = options.prefix.lower() if in_lower_case(run.model.vocabulary) else options.prefix
     settings = sampling.Settings(options.temperature, options.top_k, options.top_p, options.max_length)
     rng = np.random.Generator(np.random.PCG64(options.seed))
-    for found in sampling.samples(run.model, settings, rng, options.prefix, options.count):
+    for found in sampling.samples(run.model, settings, rng, prefix, options.count):
         if options.trace:
             _show_trace(say, run.model.vocabulary, found)
         say(_marked(found, run.training_names))
@@ -332,20 +330,31 @@ def _show_trace(say: Console, vocabulary: Vocabulary, found: sampling.Sample) ->
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Print how well a model predicts the names of a file."""
+    """Print how well a model predicts the names of a file, or those of its own test split."""
     say = Console()
-    run = runs.load(Path(options.run))
-    cleaned = clean_names(read_names(options.file), run.model.vocabulary)
-    found = run.model.evaluate(cleaned.kept)
-    known = sum(name in run.training_names for name in cleaned.kept)
-    say(f"{options.file}: {len(cleaned.kept):,} names, {known:,} of them in the training data")
-    for reason, names in cleaned.dropped.items():
-        say(f"  {len(names):,} more dropped, {reason}")
+    run = runs.load(_run_folder(options.run))
+    if options.file is None:
+        remedy = f"give a file of names: tinygrad-lm evaluate {runs.quoted(run.folder)} FILE"
+        data, split = source.read_again(run.config, run.model, run.folder, remedy)
+        names = split.test
+        say(f"The test split of the run (seed {data.seed}; {data.origin}): {_told(names, run)}")
+    else:
+        cleaned = clean_names(read_names(options.file), run.model.vocabulary)
+        names = cleaned.kept
+        say(f"{options.file}: {_told(names, run)}")
+        for reason, dropped in cleaned.dropped.items():
+            say(f"  {len(dropped):,} more dropped, {reason}: {source.some(dropped)}")
+    found = run.model.evaluate(names)
     say(
         f"loss {found.loss:.4f} nats a character, perplexity {found.perplexity:.2f}, "
         f"over {found.characters:,} characters"
     )
     return 0
+
+
+def _told(names: Sequence[str], run: runs.Run) -> str:
+    known = sum(name in run.training_names for name in names)
+    return f"{len(names):,} names, {known:,} of them in the training data"
 
 
 def gradcheck(options: argparse.Namespace) -> int:

@@ -324,16 +324,7 @@ def open_stopped(folder: Folder, steps: int | None = None) -> tuple[dict[str, An
         plan = replace(plan, steps=steps)
         config = {**config, "training": plan.to_json()}
     _check_left(folder, metadata, plan, steps)
-    _check_readable_again(config["data"])
     return config, model, plan
-
-
-def _check_readable_again(data: Any) -> None:
-    """Raise ``ModelFileError`` for names from a pipe or device, which would be waited for."""
-    file = cast(dict[str, Any], data).get("file") if isinstance(data, dict) else None
-    with suppress(OSError):
-        if isinstance(file, str) and Path(file).exists() and not (Path(file).is_file() or Path(file).is_dir()):
-            raise ModelFileError(f"the names came from {file}, which is no file that is read again; train anew")
 
 
 def _check_left(folder: Path, metadata: Mapping[str, Any], plan: Plan, steps: int | None) -> None:
@@ -373,3 +364,16 @@ def restore(folder: Folder, trainer: Trainer) -> None:
     if longer != config:
         save_checkpoint(folder, trainer, longer)
         _write_config(folder, longer)
+
+
+def known() -> list[str]:
+    """The run folders below ``runs``, as they are named on the command line, by family and number."""
+    home = Path("runs")
+    found = [path for path in home.iterdir() if (path / CONFIG).is_file()] if home.is_dir() else []
+    return [quoted(path) for path in sorted(found, key=_place)]
+
+
+def _place(folder: Path) -> tuple[str, int, str]:
+    family, _, number = folder.name.rpartition("-")
+    numbered = number.isdecimal() and len(number) < 18
+    return (family, int(number), folder.name) if numbered else (folder.name, 0, "")

@@ -364,7 +364,10 @@ def _interrupted_between_steps() -> Generator[Callable[[], bool]]:
 
 @contextmanager
 def stopping_on_signals(trainer: Trainer) -> Generator[None]:
-    """Within, Ctrl-C (SIGTERM, SIGHUP) lets the step under way finish, then stops; a second one interrupts at once."""
+    """Within, Ctrl-C (SIGTERM, SIGHUP) lets the step under way finish, then stops; a second one interrupts at once.
+
+    A signal that is ignored, as nohup and a shell's background jobs do, stays ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -376,9 +379,13 @@ def stopping_on_signals(trainer: Trainer) -> Generator[None]:
 
     # Windows has no SIGHUP, which a terminal sends when it closes.
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    earlier = {number: signal.signal(number, handle) for number in numbers}
+    earlier = {number: signal.getsignal(number) for number in numbers}
+    # None is a handler of another language, which could not be put back.
+    heard = [number for number, handler in earlier.items() if handler not in (signal.SIG_IGN, None)]
+    for number in heard:
+        signal.signal(number, handle)
     try:
         yield
     finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
+        for number in heard:
+            signal.signal(number, earlier[number])

@@ -178,8 +178,7 @@ class Stepper:
             "edges": sorted(edges),
             "modes": [self._mode(steps) for steps in self.steps.values()],
             "last": self._last,
-            "end": "The pass is done. "
-            + ", ".join(f"{row['name']}: {row['right']}, by finite difference {row['nudged']}" for row in self._last),
+            "end": "The pass is done. " + ", ".join(_ending(row) for row in self._last),
         }
 
     def _mode(self, steps: BackwardSteps) -> dict[str, Any]:
@@ -200,11 +199,12 @@ class Stepper:
             f"To {names[row['source']]}: {row['text']}; its gradient is {row['after']}." for row in rows
         )
         right = self._right[frame.node]
+        nudge = self._nudges.get(frame.node)
         return {
             "node": frame.node,
             "gradient": self._number(frame.gradient),
             "right": self._number(frame.gradient) == right,
-            "nudge": f"finite difference of {names[frame.node]}: {self._nudges[frame.node]}",
+            "nudge": f"finite difference of {names[frame.node]}: {nudge}" if nudge else "",
             "line": frame.line,
             "rows": rows,
             "speech": speech,
@@ -260,6 +260,7 @@ class Stepper:
 
     @cached_property
     def _nudges(self) -> dict[str, str]:
+        """The finite differences as text, of the nodes that were nudged."""
         found: dict[str, str] = {}
         for key, (index, value) in self.steps["correct"].finite_differences.items():
             place = f" at [{', '.join(map(str, index))}]" if np.size(self.steps["correct"].gradients[key]) > 1 else ""
@@ -318,6 +319,12 @@ def stepper_of(correct: BackwardSteps, theme: Theme, fmt: str, direction: str, e
 def _name(node: GraphNode) -> str:
     size = node.data if not node.shape else "×".join(map(str, node.shape))
     return cut(clean(node.label)) or f"{node.symbol or node.op or node.kind} {size}".strip()
+
+
+def _ending(row: Mapping[str, str]) -> str:
+    """Where a leaf's gradient ends, in words."""
+    measured = f", by finite difference {row['nudged']}" if row["nudged"] else ""
+    return f"{row['name']}: {row['right']}{measured}"
 
 
 def _bracketed(text: str) -> str:

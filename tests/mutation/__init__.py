@@ -2,6 +2,7 @@
 
 from tests.mutation.checker_mutants import CHECKER_MUTANTS
 from tests.mutation.checks import findings
+from tests.mutation.command_mutants import COMMAND_MUTANTS
 from tests.mutation.files_mutants import FILES_MUTANTS
 from tests.mutation.graph_mutants import GRAPH_MUTANTS
 from tests.mutation.operation_mutants import OPERATION_MUTANTS
@@ -15,6 +16,7 @@ MUTANTS = (
     *PICTURE_MUTANTS,
     *TRAINING_MUTANTS,
     *FILES_MUTANTS,
+    *COMMAND_MUTANTS,
 )
 
 __all__ = ["MUTANTS", "findings"]

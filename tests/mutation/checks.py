@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests import (
+    test_command_choices,
     test_faults,
     test_graph,
     test_memory,
@@ -60,6 +61,7 @@ FILES = (
     test_models,
     test_model_file_checks,
     test_run_record,
+    test_command_choices,
     test_testing_numbers,
     test_testing_scalars,
     test_visualize_folding,

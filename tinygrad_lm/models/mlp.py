@@ -92,9 +92,9 @@ class MLP(nn.Module, TrainableModel):
         chunk = max(1, min(CHUNK, CHUNK_NUMBERS // widest))
         with nn.evaluating(self), no_grad():
             for start in range(0, len(windows), chunk):
-                part = slice(start, start + chunk)
-                rows = F.log_softmax(self(windows.contexts[part])).data
-                found.append(rows[np.arange(len(rows)), windows.targets[part]])
+                contexts, targets = windows.take(np.arange(start, min(start + chunk, len(windows))))
+                rows = F.log_softmax(self(contexts)).data
+                found.append(rows[np.arange(len(rows)), targets])
         return np.concatenate(found)
 
     def config(self) -> dict[str, Any]:

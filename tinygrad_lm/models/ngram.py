@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,7 +12,11 @@ from tinygrad_lm.text import NameDataset, Vocabulary
 
 MAX_ORDER = 12
 MAX_SMOOTHING = 1e9
+CHUNK = 1 << 17
+"""How many windows are looked at in one go."""
 SMOOTHINGS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
+
+_Counted = tuple[Array, Array, Array]
 
 
 class NGram(LanguageModel):
@@ -53,9 +57,16 @@ class NGram(LanguageModel):
 
     def fit(self, names: Sequence[str]) -> Self:
         """Count the names, forgetting what was counted before."""
-        codes, targets = self._windows(names)
+        size = len(self.vocabulary)
+        counted: list[_Counted] = []
+        for codes, targets in self._windows(names):
+            counted.append(_added_up([(codes, targets, np.ones(len(codes), np.int64))], size))
+            # Put together when as much is new as there was: each window is sorted a few times only.
+            if sum(len(counts) for _, _, counts in counted[1:]) > len(counted[0][2]):
+                counted = [_added_up(counted, size)]
+        codes, targets, counts = _added_up(counted, size)
         contexts, rows = np.unique(codes, return_inverse=True)
-        self._take(contexts, *np.unique(rows * len(self.vocabulary) + targets, return_counts=True))
+        self._take(contexts, rows * size + targets, counts)
         return self
 
     @classmethod
@@ -76,9 +87,12 @@ class NGram(LanguageModel):
             codes = codes * len(self.vocabulary) + column
         return codes
 
-    def _windows(self, names: Sequence[str]) -> tuple[Array, Array]:
+    def _windows(self, names: Sequence[str]) -> Iterator[tuple[Array, Array]]:
+        """The contexts, as codes, and the targets of all windows, a chunk at a time."""
         windows = NameDataset(names, self.vocabulary, max(self.order - 1, 1))
-        return self._code(windows.contexts[:, : self.order - 1]), windows.targets
+        for start in range(0, len(windows), CHUNK):
+            contexts, targets = windows.take(np.arange(start, min(start + CHUNK, len(windows))))
+            yield self._code(contexts[:, : self.order - 1]), targets
 
     def _probabilities(self, codes: Array, tokens: Array) -> Array:
         """P(token | context) of contexts as codes and tokens of matching shapes."""
@@ -107,9 +121,9 @@ class NGram(LanguageModel):
 
     def log_likelihoods(self, names: Sequence[str]) -> Array:
         """The log-probability of every token of every name and of its end."""
-        codes, targets = self._windows(names)
         with np.errstate(divide="ignore"):
-            return np.log(self._probabilities(codes, targets))
+            found = [np.log(self._probabilities(codes, targets)) for codes, targets in self._windows(names)]
+        return np.concatenate(found)
 
     def table(self) -> Array:
         """The bigram table P(next | current): (len(vocabulary), len(vocabulary)); for order 2 it *is* the model."""
@@ -179,6 +193,16 @@ class NGram(LanguageModel):
         if (counts < 1).any() or counts.sum(dtype=np.float64) > 1 << 53:
             raise ValueError("the counts are damaged: each is at least 1, and their sum at most 2**53")
         self._take(contexts, pairs, counts)
+
+
+def _added_up(parts: Sequence[_Counted], size: int) -> _Counted:
+    """Counts of several parts as one: contexts as codes, what followed, how often; each pair once, rising."""
+    codes, targets, counts = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    contexts, rows = np.unique(codes, return_inverse=True)
+    pairs, places = np.unique(rows * size + targets, return_inverse=True)
+    totals = np.zeros(len(pairs), np.int64)
+    np.add.at(totals, places, counts)
+    return contexts[pairs // size], pairs % size, totals
 
 
 def _find(rising: Array, wanted: Array) -> tuple[Array, Array]:

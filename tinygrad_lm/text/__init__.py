@@ -4,7 +4,7 @@ from tinygrad_lm.text.dataset import NameDataset
 from tinygrad_lm.text.errors import DataError
 from tinygrad_lm.text.files import bundled_names, read_names
 from tinygrad_lm.text.graphemes import graphemes
-from tinygrad_lm.text.names import CleanedNames, Split, clean_names, split_names
+from tinygrad_lm.text.names import CleanedNames, Split, clean_names, in_lower_case, split_names
 from tinygrad_lm.text.vocabulary import Vocabulary
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "read_names",
     "bundled_names",
     "clean_names",
+    "in_lower_case",
     "CleanedNames",
     "split_names",
     "Split",

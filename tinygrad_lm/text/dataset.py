@@ -1,6 +1,8 @@
 """The sliding window: names cut into contexts of fixed length, each with the token that follows it."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +24,10 @@ class NameDataset:
         names: the names, in the order given.
         vocabulary: what the ids mean.
         context: the length of the window.
-        contexts: int64 array of shape `(len(self), context)`, read-only.
-        targets: int64 array of shape `(len(self),)`, read-only.
+        contexts: int64 array of shape `(len(self), context)`, read-only, made when it is first asked for.
+        targets: int64 array of shape `(len(self),)`, read-only, likewise.
+
+    It holds two small integers an example, whatever the context; windows are cut out when they are drawn.
 
     Raises:
         DataError: no name, an empty name, a character outside the vocabulary, or a context that is not an
@@ -41,14 +45,25 @@ class NameDataset:
         self.names = tuple(names)
         self.vocabulary = vocabulary
         self.context = int(context)
-        encoded = [vocabulary.encode(name) for name in names]
-        self.contexts, self.targets = _slide(encoded, self.context, vocabulary.boundary_id)
-        self.contexts.flags.writeable = False
-        self.targets.flags.writeable = False
+        self._ids, self._places = _in_a_row(self.names, vocabulary)
+
+    @cached_property
+    def contexts(self) -> NDArray[np.int64]:
+        """The contexts of all examples: for a long list of names much larger than the dataset itself."""
+        contexts, _ = self.take(np.arange(len(self)))
+        contexts.flags.writeable = False
+        return contexts
+
+    @cached_property
+    def targets(self) -> NDArray[np.int64]:
+        """The targets of all examples."""
+        targets = self._ids.astype(np.int64)
+        targets.flags.writeable = False
+        return targets
 
     def __len__(self) -> int:
         """The number of examples (windows), not of names."""
-        return len(self.targets)
+        return len(self._ids)
 
     def __repr__(self) -> str:
         return f"NameDataset({len(self.names)} names, {len(self)} windows, context {self.context})"
@@ -60,7 +75,8 @@ class NameDataset:
             DataError: a character of the name is outside the vocabulary.
         """
         decode = self.vocabulary.decode
-        contexts, targets = _slide([self.vocabulary.encode(name)], self.context, self.vocabulary.boundary_id)
+        ids, places = _in_a_row([name], self.vocabulary)
+        contexts, targets = _windows(ids, places, np.arange(len(ids)), self.context, self.vocabulary.boundary_id)
         return [(decode(row), decode([target])) for row, target in zip(contexts, targets.tolist(), strict=True)]
 
     def batches(self, batch_size: int, rng: np.random.Generator, shuffle: bool = True) -> Iterator[Pair]:
@@ -80,7 +96,7 @@ class NameDataset:
         self._check_batch_size(batch_size)
         order = rng.permutation(len(self)) if shuffle else np.arange(len(self))
         return (
-            (self.contexts.take(chosen, axis=0), self.targets.take(chosen))
+            self.take(chosen)
             for chosen in (order[start : start + batch_size] for start in range(0, len(self), batch_size))
         )
 
@@ -91,29 +107,47 @@ class NameDataset:
             DataError: the batch size is not an integer from 1 to `len(self)`.
         """
         self._check_batch_size(batch_size)
-        chosen = rng.integers(len(self.targets), size=batch_size)
-        return self.contexts.take(chosen, axis=0), self.targets.take(chosen)
+        return self.take(rng.integers(len(self), size=batch_size))
+
+    def take(self, chosen: NDArray[np.int64]) -> Pair:
+        """The examples of these numbers: contexts `(len(chosen), context)`, targets `(len(chosen),)`, int64."""
+        return _windows(self._ids, self._places, chosen, self.context, self.vocabulary.boundary_id)
 
     def _check_batch_size(self, batch_size: int) -> None:
         check_integer(batch_size, 1, "the batch size")
-        if batch_size > len(self.targets):
+        if batch_size > len(self):
             raise DataError(
-                f"a batch of {batch_size} is larger than the data, which has {len(self.targets)} windows. "
-                f"Choose a batch size of at most {len(self.targets)}, or give more names."
+                f"a batch of {batch_size} is larger than the data, which has {len(self)} windows. "
+                f"Choose a batch size of at most {len(self)}, or give more names."
             )
 
 
-def _slide(encoded: Sequence[Sequence[int]], context: int, boundary: int) -> Pair:
-    """The windows of several encoded names, without a Python loop over the characters.
+def _in_a_row(names: Sequence[str], vocabulary: Vocabulary) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The ids of all names, each closed by the boundary, and the place of each id in its name.
 
-    The names stand in one row, each closed by the boundary: that row is the targets. A column of the contexts
-    is the same row shifted by 1 ... `context` places, and the boundary where it would show the name before.
+    Both in the smallest unsigned dtype that holds them.
     """
-    sizes = np.array([len(ids) + 1 for ids in encoded])
-    targets = np.array([index for ids in encoded for index in (*ids, boundary)], dtype=np.int64)
-    position_in_name = np.arange(len(targets)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    contexts = np.full((len(targets), context), boundary, dtype=np.int64)
-    for back in range(1, min(context, int(sizes.max())) + 1):
-        inside = np.flatnonzero(position_in_name >= back)
-        contexts[inside, context - back] = targets[inside - back]
-    return contexts, targets
+    ids = np.fromiter(_stream(names, vocabulary), np.min_scalar_type(vocabulary.boundary_id))
+    ends = np.flatnonzero(ids == vocabulary.boundary_id)
+    # One step up each time, and back to 0 behind a boundary.
+    steps = np.ones(len(ids), np.int32)
+    steps[0] = 0
+    steps[ends[:-1] + 1] = -np.diff(ends, prepend=-1)[:-1] + 1
+    places = np.cumsum(steps, out=steps)
+    return ids, places.astype(np.min_scalar_type(int(places.max())))
+
+
+def _windows(ids: NDArray[Any], places: NDArray[Any], chosen: NDArray[np.int64], context: int, boundary: int) -> Pair:
+    """The windows that end at the chosen ids of a row, column by column: `back` places before, within the name."""
+    contexts = np.full((len(chosen), context), boundary, np.int64)
+    own = places[chosen]
+    for back in range(1, min(context, int(own.max(initial=0))) + 1):
+        inside = np.flatnonzero(own >= back)
+        contexts[inside, context - back] = ids[chosen[inside] - back]
+    return contexts, ids[chosen].astype(np.int64)
+
+
+def _stream(names: Sequence[str], vocabulary: Vocabulary) -> Iterator[int]:
+    for name in names:
+        yield from vocabulary.encode(name)
+        yield vocabulary.boundary_id

@@ -9,13 +9,13 @@ class DataError(ValueError):
 
 def quoted(value: object, limit: int = 60) -> str:
     """The `repr` of `value`, cut to `limit` characters so that a message stays one sentence."""
-    shown = repr(value)
+    shown = repr(value[:limit] if isinstance(value, str) else value)
     return shown if len(shown) <= limit else shown[:limit] + "..."
 
 
 def code_points(text: str) -> str:
-    """The code points of `text` as Unicode writes them: `code_points("é") == "U+00E9"`."""
-    return " ".join(f"U+{ord(character):04X}" for character in text)
+    """The code points of `text` as Unicode writes them, at most eight: `code_points("é") == "U+00E9"`."""
+    return " ".join(f"U+{ord(character):04X}" for character in text[:8]) + (" ..." if len(text) > 8 else "")
 
 
 def is_integer(value: object) -> bool:

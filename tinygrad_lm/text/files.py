@@ -67,7 +67,7 @@ def _lines(raw: bytes, shown: str) -> list[str]:
             f"{shown} is not UTF-8: byte {offset}, on line {line}, is {raw[offset]:#04x}. "
             "Save it as UTF-8, one name a line."
         ) from None
-    if not text.strip():
+    if not text or text.isspace():
         raise DataError(f"{shown} is empty: it holds no name. {REMEDY}.")
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return lines[:-1] if lines[-1] == "" else lines

@@ -1,8 +1,33 @@
 """Cutting a text into graphemes: a base character together with the marks that are written onto it."""
 
 import unicodedata
+from itertools import groupby, pairwise
 
 ZERO_WIDTH_JOINERS = frozenset("\u200c\u200d")
+SHORT = 256
+"""Up to this many characters `unicodedata` may order marks in its own way, which takes quadratic time."""
+
+
+def composed(text: str) -> str:
+    """The composed form NFC of `text`, in time about linear in its length, however many marks a letter has."""
+    if text.isascii():
+        return text
+    if len(text) > SHORT:
+        text = _ordered("".join([unicodedata.normalize("NFD", character) for character in text]))
+    return unicodedata.normalize("NFC", text)
+
+
+def _ordered(decomposed: str) -> str:
+    """A decomposed text with the marks of each letter in canonical order, which then costs `unicodedata` nothing."""
+    classes = [unicodedata.combining(character) for character in decomposed]
+    parts: list[str] = []
+    start = 0
+    for is_mark, group in groupby(classes, bool):
+        end = start + len(list(group))
+        run = decomposed[start:end]
+        parts.append("".join(sorted(run, key=unicodedata.combining)) if is_mark else run)
+        start = end
+    return "".join(parts)
 
 
 def graphemes(text: str) -> list[str]:
@@ -20,10 +45,10 @@ def graphemes(text: str) -> list[str]:
     """
     if text.isascii():
         return list(text)
-    found: list[str] = []
-    for character in unicodedata.normalize("NFC", text):
-        if found and (character in ZERO_WIDTH_JOINERS or unicodedata.category(character)[0] == "M"):
-            found[-1] += character
-        else:
-            found.append(character)
-    return found
+    text = composed(text)
+    starts = [
+        index
+        for index, character in enumerate(text)
+        if index == 0 or not (character in ZERO_WIDTH_JOINERS or unicodedata.category(character)[0] == "M")
+    ]
+    return [text[start:end] for start, end in pairwise([*starts, len(text)])]

@@ -1,7 +1,6 @@
 """From raw lines to names to learn from: cleaning, with a reason for each line dropped, and splitting."""
 
 import math
-import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -10,12 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygrad_lm.text.errors import DataError, check_integer, quoted
-from tinygrad_lm.text.graphemes import graphemes
+from tinygrad_lm.text.graphemes import composed, graphemes
 from tinygrad_lm.text.vocabulary import Vocabulary
 
 EMPTY = "empty"
 OUTSIDE = "characters outside the vocabulary"
 DUPLICATE = "duplicate"
+LONGEST = 10_000
+"""A line of more code points is no name: it is dropped before anything looks into it."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ def clean_names(
 
     A line loses its surrounding white space, is brought to Unicode's composed form NFC, and to lower case
     where the vocabulary holds no upper-case letter. Lengths count graphemes. The reasons, in the order in
-    which they are looked for: "empty", "characters outside the vocabulary", "shorter than N",
-    "longer than N", "duplicate".
+    which they are looked for: "longer than 10,000 code points", "empty", "characters outside the vocabulary",
+    "shorter than N", "longer than N", "duplicate".
 
     Raises:
         DataError: no name is left (with the count of each reason and the remedy), or the lengths make no
@@ -64,21 +65,26 @@ def clean_names(
     check_integer(min_length, 1, "min_length")
     if max_length is not None:
         check_integer(max_length, min_length, "max_length")
-    lower = not any(token != token.lower() for token in vocabulary.tokens[:-1])
+    lower = in_lower_case(vocabulary)
     kept: dict[str, None] = {}
     dropped: dict[str, list[str]] = {}
     for line in lines:
-        name = _tidy(line, lower)
-        reason = _reason_to_drop(name, vocabulary, min_length, max_length)
+        name = "" if len(line) > LONGEST else _tidy(line, lower)
+        reason = _reason_to_drop(line, name, vocabulary, min_length, max_length)
         if reason is None and name in kept:
             reason = DUPLICATE
         if reason is None:
-            kept[name] = None
+            kept[line if name == line else name] = None  # not a second copy of it
         else:
             dropped.setdefault(reason, []).append(line)
     if not kept:
         raise DataError(_nothing_left(dropped, vocabulary, lower))
     return CleanedNames(tuple(kept), {reason: tuple(group) for reason, group in dropped.items()})
+
+
+def in_lower_case(vocabulary: Vocabulary) -> bool:
+    """Whether the vocabulary holds no upper-case letter, so that names and prefixes are brought to lower case."""
+    return not any(token != token.lower() for token in vocabulary.tokens[:-1])
 
 
 def split_names(
@@ -110,16 +116,19 @@ def split_names(
 
 
 def _tidy(line: str, lower: bool) -> str:
-    name = line.strip().lower() if lower else line.strip()
-    return unicodedata.normalize("NFC", name)
+    return composed(line.strip().lower() if lower else line.strip())
 
 
-def _reason_to_drop(name: str, vocabulary: Vocabulary, min_length: int, max_length: int | None) -> str | None:
+def _reason_to_drop(
+    line: str, name: str, vocabulary: Vocabulary, min_length: int, max_length: int | None
+) -> str | None:
+    if len(line) > LONGEST:
+        return f"longer than {LONGEST:,} code points"
     if not name:
         return EMPTY
     if vocabulary.unknown(name):
         return OUTSIDE
-    length = len(graphemes(name))
+    length = len(name if name.isascii() else graphemes(name))
     if length < min_length:
         return f"shorter than {min_length}"
     if max_length is not None and length > max_length:

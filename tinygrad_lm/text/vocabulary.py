@@ -58,7 +58,9 @@ class Vocabulary:
             DataError: nothing but white space, which is stripped from both ends of a name; a control
                 character or lone surrogate; the boundary itself.
         """
-        found = {token for name in _listed(names) for token in graphemes(name.strip())}
+        found: set[str] = set()
+        for name in (names,) if isinstance(names, str) else names:
+            found.update(_cut(name.strip()))
         if not found:
             raise DataError("there is no character to build a vocabulary from. Give at least one name")
         return cls(sorted(found), boundary)
@@ -128,7 +130,7 @@ class Vocabulary:
 
     def unknown(self, text: str) -> list[str]:
         """The graphemes of `text` that `encode` would refuse, in order; the boundary is one of them."""
-        return [token for token in graphemes(text) if token not in self._ids]
+        return [token for token in _cut(text) if token not in self._ids]
 
     def encode(self, text: str) -> list[int]:
         """The ids of the graphemes of `text`, no boundary added: `Vocabulary().encode("ab") == [0, 1]`.
@@ -139,7 +141,7 @@ class Vocabulary:
         """
         ids = self._ids
         try:
-            return [ids[token] for token in graphemes(text)]
+            return [ids[token] for token in _cut(text)]
         except KeyError:
             raise DataError(self._refusal(text)) from None
 
@@ -201,6 +203,11 @@ class Vocabulary:
                 remedy = f"Write it in lower case, {quoted(token.lower())}"
         where = f"at position {position} of {quoted(text)}"
         return f"{quoted(token)} ({code_points(token)}) {where} {problem}. {remedy}."
+
+
+def _cut(text: str) -> Iterable[str]:
+    """The graphemes of `text`; of plain ASCII without a list of them."""
+    return text if text.isascii() else graphemes(text)
 
 
 def _listed(tokens: Iterable[str]) -> list[str]:
