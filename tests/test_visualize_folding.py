@@ -1,6 +1,7 @@
 """Tests of what may be drawn as one: repeats that are wired alike, weights that are really shared, uses that add up."""
 
 from collections import Counter
+from graphlib import CycleError, TopologicalSorter
 
 import numpy as np
 import pytest
@@ -148,6 +149,17 @@ def contractions(draw):
     return graph, [draw(st.lists(st.integers(0, 3), min_size=count, max_size=count)) for _ in range(2)]
 
 
+def is_cyclic(edges):
+    order = TopologicalSorter()
+    for source, target in edges:
+        order.add(target, source)
+    try:
+        order.prepare()
+    except CycleError:
+        return True
+    return False
+
+
 @given(contractions())
 def test_uses_add_up(drawn):
     """Each edge that is left counts the program's edges between what its two ends stand for, twice in a row too."""
@@ -171,6 +183,7 @@ def test_uses_add_up(drawn):
             if edge.target in reduced.members:
                 assert found[edge.source, edge.target] == edge.uses, "an edge into a group is drawn once"
         assert found == wanted
+        assert has_cycle(reduced.graph) == is_cyclic(wanted)
         assert sum(node.size for node in reduced.graph.nodes) == graph.total
         assert {key: len(ids) for key, ids in reduced.members.items()} == {
             node.id: node.size for node in reduced.graph.nodes if node.kind == "group"
@@ -185,6 +198,34 @@ def test_uses_add_up_when_what_was_put_together_is_put_together_again():
     (group,) = once.members
     twice = contract(once, [Group([group, "v4"], "four")])
     assert [edge.uses for edge in twice.graph.edges] == [4, 1]
+
+
+def test_the_order_stays_topological():
+    """v1 and v4 become one, of which v2 uses v1: v2 must now come after it."""
+    nodes = tuple(GraphNode(f"v{i}", "operation" if i else "input") for i in range(6))
+    pairs = [(0, 1), (1, 2), (0, 3), (0, 4), (2, 5), (3, 5), (4, 5)]
+    graph = Graph(nodes, tuple(GraphEdge(f"v{a}", f"v{b}") for a, b in pairs), (), ("v5",), 6)
+    smaller = contract(Reduced(graph), [Group(["v1", "v4"], "some")]).graph
+    assert [node.id for node in smaller.nodes] == ["v0", "v3", "g0", "v2", "v5"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "left"),
+    [
+        ([(("v3",), True)], {"v1", "v2", "v4", "v5", "g0"}),
+        ([(("v3",), False)], {"v0", "v1", "v2", "v4", "v5", "g0"}),
+        ([(("v3",), True), (("v4",), True)], {"v1", "v2", "v5", "g0", "g1"}),
+        ([(("v3", "v4"), True)], {"v2", "v5", "g0"}),
+        ([(("v0", "v3"), True), (("v4", "v5"), True)], {"v1", "g0", "g1"}),
+    ],
+)
+def test_leaves_that_nothing_else_uses_go_along(groups, left):
+    """v3 uses v0 and v1, v4 uses v1 and v2, v5 uses v2 and both results."""
+    nodes = tuple(GraphNode(f"v{i}", "operation" if i > 2 else "input") for i in range(6))
+    pairs = [(0, 3), (1, 3), (1, 4), (2, 4), (2, 5), (3, 5), (4, 5)]
+    graph = Graph(nodes, tuple(GraphEdge(f"v{a}", f"v{b}") for a, b in pairs), (), ("v5",), 6)
+    groups = [Group(ids, "some", with_leaves=with_leaves) for ids, with_leaves in groups]
+    assert {node.id for node in contract(Reduced(graph), groups).graph.nodes} == left
 
 
 def test_uses_into_a_folded_recurrence():

@@ -7,6 +7,8 @@ from visualize import contract, folding, steps, text
 WIRING = "test TestWiring.test_without_repetition"
 PARTLY = "test TestSharedWeights.test_one_is_shared_and_one_is_not"
 AGAIN = "test test_uses_add_up_when_what_was_put_together_is_put_together_again"
+LEAVES = "test test_leaves_that_nothing_else_uses_go_along"
+SORTED = "test test_the_order_stays_topological"
 
 PICTURE_MUTANTS = (
     Mutant(
@@ -54,6 +56,17 @@ PICTURE_MUTANTS = (
         edited(contract, "_edges", "edge.uses + (", "1 + ("),
         (AGAIN,),
     ),
+    Mutant(
+        "a leaf that others use goes along",
+        edited(contract, "_absorb_leaves", "len(keys) == 1 and key", "key"),
+        (LEAVES,),
+    ),
+    Mutant(
+        "leaves go along unasked",
+        edited(contract, "_absorb_leaves", " and made[key].with_leaves", ""),
+        (LEAVES,),
+    ),
+    Mutant("what is left is not sorted", edited(contract, "_sorted", "waiting[edge.target] += 1", "pass"), (SORTED,)),
     Mutant("marks take a column", edited(text, "columns", '("Mn", "Me")', "()"), ("test test_columns",)),
     Mutant("wide letters take one column", edited(text, "columns", '"WF"', '"F"'), ("test test_columns",)),
 )
