@@ -69,7 +69,9 @@ def test_kills_at_random_moments(tmp_path, monkeypatch, capsys):
         number, code, out, err = interrupted(rng, arguments)
         done += 1
         assert "Traceback" not in err, err
-        assert code in (0, 130, -signal.SIGKILL) and (code >= 0 or number == signal.SIGKILL), (code, err)
+        # SIGTERM ends at once what is no training: the moments before it, and the pictures after it.
+        assert code in (0, 1, 130) or (code == -number != -signal.SIGINT), (code, err)
+        assert code != 1 or "has ended" in err, err
         if stopped := re.search(r"Stopped after step ([\d,]+)", out):
             assert code == 130
             reached = int(stopped[1].replace(",", ""))
@@ -78,7 +80,7 @@ def test_kills_at_random_moments(tmp_path, monkeypatch, capsys):
             assert cli.main(["sample", "r", "-n", "1"]) == 0
             arguments = ("train", "--resume", "r")
         assert "Traceback" not in capsys.readouterr().err
-        if ended or code == 0:
+        if ended or code in (0, 1):
             finished += 1
             check_and_clear()
             arguments, reached = TRAIN, 0
