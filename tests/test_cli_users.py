@@ -230,6 +230,11 @@ class TestWhatIsShown:
         assert max(map(len, out.splitlines())) < 200 and len(out.splitlines()) < 100
         assert "1 longer than 10,000 code points: 'bbbbb" in out
 
+    def test_a_line_too_long_for_a_name_gives_no_letters(self, run):
+        Path("long.txt").write_text("\n".join([*NAMES, "é\x07" * 6_000]), encoding="utf-8")
+        out = run("train", "--data", "long.txt", "--alphabet", "data", "--model", "bigram", "--out", "r")
+        assert "12 names kept" in out and "é" not in out.partition("Vocabulary")[2]
+
     def test_the_windows_of_a_long_name_are_not_all_printed(self, run):
         Path("long.txt").write_text("\n".join("abcdefghijklmnopqrstuvwxyz"[n:] * 10 for n in range(9)))
         out = run("train", "--data", "long.txt", "--steps", "2", *TINY, "--out", "r")

@@ -15,9 +15,7 @@ from tinygrad_lm.models import NGram
 from tinygrad_lm.text import Vocabulary, split_names
 
 WORDS = "abid aabid zeel nipun meera zara anya ravi kiran sunita vikash priya rajesh deepa mohan sita gopal lata rohan"
-NAMES = (
-    f"{WORDS} uma arjun nisha kavya dev isha tarun meena anil bina chitra dinesh esha farhan gita hari indira".split()
-)
+NAMES = f"{WORDS} arjun nisha kavya dev isha tarun meena anil bina chitra dinesh esha farhan gita hari indira".split()
 SMALL = ("--hidden", "4", "--batch-size", "8")
 
 

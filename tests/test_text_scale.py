@@ -194,7 +194,8 @@ sys.exit(code)
         ("million", ("--steps", "8"), 0, 450),
         ("ascii", ("--model", "bigram"), 0, 250),
         ("ascii", ("--model", "bigram", "--alphabet", "data"), 0, 250),
-        ("marks", ("--model", "bigram"), 0, 300),
+        ("marks", ("--model", "bigram"), 0, 250),
+        ("marks", ("--model", "bigram", "--alphabet", "data"), 0, 250),
         ("alone", ("--model", "bigram"), 1, 250),
     ],
 )

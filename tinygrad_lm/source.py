@@ -23,7 +23,7 @@ from tinygrad_lm.text import (
     split_names,
 )
 from tinygrad_lm.text.errors import quoted
-from tinygrad_lm.text.names import OUTSIDE
+from tinygrad_lm.text.names import LONGEST, OUTSIDE
 
 OWN_COPY = "names.txt"
 """Where a run keeps the lines that it cannot read again."""
@@ -52,7 +52,8 @@ class Source:
         """The names among the lines, cleaned and split, and the vocabulary they are written in."""
         try:
             if self.alphabet == "data":
-                vocabulary = Vocabulary.from_names((line.lower() for line in lines), self.boundary)
+                possible = (line.lower() for line in lines if len(line) <= LONGEST)
+                vocabulary = Vocabulary.from_names(possible, self.boundary)
             else:
                 vocabulary = Vocabulary(boundary=self.boundary)
             cleaned = clean_names(lines, vocabulary, self.min_length, self.max_length)

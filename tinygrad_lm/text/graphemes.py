@@ -19,15 +19,10 @@ def composed(text: str) -> str:
 
 def _ordered(decomposed: str) -> str:
     """A decomposed text with the marks of each letter in canonical order, which then costs `unicodedata` nothing."""
-    classes = [unicodedata.combining(character) for character in decomposed]
-    parts: list[str] = []
-    start = 0
-    for is_mark, group in groupby(classes, bool):
-        end = start + len(list(group))
-        run = decomposed[start:end]
-        parts.append("".join(sorted(run, key=unicodedata.combining)) if is_mark else run)
-        start = end
-    return "".join(parts)
+    return "".join(
+        "".join(sorted(run, key=unicodedata.combining) if are_marks else run)
+        for are_marks, run in groupby(decomposed, lambda character: unicodedata.combining(character) > 0)
+    )
 
 
 def graphemes(text: str) -> list[str]:
