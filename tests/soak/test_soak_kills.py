@@ -25,11 +25,12 @@ TRAIN = ("train", "--data", "names.txt", "--steps", "900", "--hidden", "40", "--
 # Saved at each evaluation, so that there is much to be cut short; the steps take long enough to be hit.
 SCRIPT = """
 import sys, time
-from tinygrad_lm import cli, commands, training
+from tinygrad_lm import commands, training
+from tinygrad_lm.__main__ import main
 commands.SECONDS_BETWEEN_CHECKPOINTS = 0.0
 whole = training.Trainer._train_step
 training.Trainer._train_step = lambda trainer: (time.sleep(0.001), whole(trainer))[1]
-sys.exit(cli.main(sys.argv[1:]))
+sys.exit(main())
 """
 
 
@@ -47,6 +48,7 @@ def metrics(folder):
 def interrupted(rng, arguments):
     """Start, send a signal after a while; what the process said, and how it ended."""
     number = rng.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+    line = ""
     with start(*arguments) as process:
         for line in process.stdout:
             if line.startswith(("Training", "tinygrad-lm:")):
