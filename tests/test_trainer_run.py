@@ -55,6 +55,16 @@ class TestBar:
         shown = screen.getvalue()
         assert "24/24" in shown and f"validation {subject.history[-1].validation_loss:.3f}" in shown
 
+    def test_a_narrow_terminal_keeps_the_losses_in_view(self, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "60")
+        monkeypatch.setenv("LINES", "30")
+        subject, screen = trainer(), terminal(monkeypatch)
+        subject.run()
+        last = subject.history[-1]
+        shown = screen.getvalue().rstrip().split("\r")[-1]
+        assert len(shown) <= 60 and "100%" in shown and "24/24" in shown
+        assert f"validation {last.validation_loss:.3f}, train {last.train_loss:.3f}" in shown
+
     def test_it_begins_where_the_training_stands(self, monkeypatch):
         subject = trainer(200)
         run(subject, 150)

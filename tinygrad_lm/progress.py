@@ -7,6 +7,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+FORM = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {remaining}"
+"""The description, which is the losses, first: where the terminal is narrow the bar is cut, not they."""
+
 
 def bar(total: int, done: int, show: bool | None) -> Any:
     """A tqdm bar of steps, some of which are done; ``show=None``: where somebody is looking.
@@ -16,7 +19,7 @@ def bar(total: int, done: int, show: bool | None) -> Any:
     from tqdm.auto import tqdm
 
     shown = _is_watched() if show is None else show and sys.stderr is not None
-    return tqdm(total=total, initial=done, unit="step", disable=not shown)
+    return tqdm(total=total, initial=done, disable=not shown, bar_format=FORM)
 
 
 def _is_watched() -> bool:
