@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Any
 
 FORM = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {remaining}"
@@ -16,7 +17,11 @@ def bar(total: int, done: int, show: bool | None) -> Any:
 
     Where it is hidden, all that it is told has no effect.
     """
-    from tqdm.auto import tqdm
+    from tqdm import TqdmWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TqdmWarning)  # in a notebook without ipywidgets the bar is of text
+        from tqdm.auto import tqdm
 
     shown = _is_watched() if show is None else show and sys.stderr is not None
     return tqdm(total=total, initial=done, disable=not shown, bar_format=FORM)
