@@ -91,11 +91,19 @@ class TestTrain:
             "Twenty names from the model",
             "Files of the run\n  model.safetensors       the weights\n",
             "graph.html              its backward pass to step through",
-            f"Saved in {Path('runs/mlp-1')}. More names:  tinygrad-lm sample {Path('runs/mlp-1')}",
+            f"Saved in {Path('runs/mlp-1')}. More names:  tinygrad-lm sample {Path('runs/mlp-1')} --seed 1",
         ):
             assert words in out, words
         names = out.partition("Twenty names from the model\n")[2].partition("\n\n")[0].splitlines()
         assert len(names) == 20 and all(line.endswith((" new", " in training data")) for line in names)
+
+    def test_the_command_for_more_names_writes_others(self, run):
+        out = run("train", *TINY, "--seed", "5")
+        shown = out.partition("Twenty names from the model\n")[2].partition("\n\n")[0]
+        command = out.rpartition("More names:  tinygrad-lm ")[2].split()
+        more = run(*command)
+        assert command[-2:] == ["--seed", "6"] and more.count("\n") == 20
+        assert {*more.splitlines()} != {line.strip() for line in shown.splitlines()}
 
     def test_the_run_is_a_folder_and_its_log_what_was_printed(self, run):
         out = run("train", *TINY)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tinygrad_lm import Value
+
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "coming_from_micrograd.md"
 pytestmark = pytest.mark.skipif(not PAGE.is_file(), reason="the guide is not part of this distribution")
 TEXT = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else ""
@@ -46,6 +48,21 @@ def test_every_row(theirs, here, gives, tmp_path, monkeypatch):
         assert (tmp_path / "c.svg").is_file()
     else:
         assert result is not None
+
+
+@pytest.mark.parametrize(("word", "written"), [("_prev", "parents"), ("_op", "op"), ("_backward", "local_derivatives")])
+def test_micrograds_private_words_say_what_to_write(word, written):
+    v = Value(2.0) * 3
+    assert hasattr(v, written) and not hasattr(v, word) and word not in dir(v)
+    with pytest.raises(AttributeError, match=f"'{word}': .*{written}"):
+        getattr(v, word)
+
+
+@pytest.mark.parametrize("second", [(), (Value(1.0),), True, False, None, 1])
+def test_children_are_no_label(second):
+    """micrograd's Value(data, _children, _op), and the second argument of a Tensor."""
+    with pytest.raises(TypeError, match=r"label is text.*operators"):
+        Value(2.0, second)
 
 
 def test_no_row_is_passed_over():

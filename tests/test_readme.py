@@ -64,10 +64,22 @@ def test_there_are_examples_and_each_has_its_output():
     assert text.count("```python") == len(EXAMPLES)
 
 
+def rooms():
+    rows = re.findall(r"^\| (`[^|]*`) \|", README.read_text(encoding="utf-8"), re.MULTILINE)
+    return [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
+
+
+def test_every_part_of_the_package_and_every_guide_is_named():
+    package, docs = README.parent / "tinygrad_lm", README.parent / "docs"
+    parts = {path.name for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    named = {name.rstrip("/").removeprefix("tinygrad_lm/") for name in rooms()}
+    assert parts - named - {"__init__.py", "__main__.py"} == set()
+    text = README.read_text(encoding="utf-8")
+    assert [page.name for page in docs.glob("*.md") if f"](docs/{page.name})" not in text] == []
+
+
 def test_every_room_of_the_map_exists():
-    rooms = re.findall(r"^\| (`[^|]*`) \|", README.read_text(encoding="utf-8"), re.MULTILINE)
-    names = [name for row in rooms for name in re.findall(r"`([^`]+)`", row)]
-    root = README.parent
+    names, root = rooms(), README.parent
     assert len(names) >= 8
     for name in names:
         assert (root / name).exists() or (root / "tinygrad_lm" / name).exists(), name

@@ -263,6 +263,12 @@ def test_without_a_generator_the_default_one_draws():
     assert texts[0] == generate(model, settings, 7).text
 
 
+def test_without_settings_as_the_model_learned():
+    model = Fixed(0.0, 0.0, 0.0)
+    assert list(samples(model, rng=7, count=2)) == list(samples(model, Settings(), 7, count=2))
+    assert generate(model, rng=7) == generate(model, Settings(), 7)
+
+
 class TestGenerate:
     MODEL = NGram(3, 0.01).fit(["abid", "zeel", "nipun", "meera", "zara"])
 

@@ -169,6 +169,12 @@ class TestFamilies:
             Own(hidden=(4,), rng=0).save(path)
         assert not path.exists()
 
+    def test_a_model_without_a_kind_is_told_to_have_one(self, path, monkeypatch):
+        monkeypatch.delattr(Dropping, "kind")
+        with pytest.raises(TypeError, match=r"Dropping has no kind.*kind = .*models\.FAMILIES\[Dropping\.kind\]"):
+            Dropping().save(path)
+        assert not path.exists()
+
     def test_a_model_around_a_network(self, path, monkeypatch):
         class Around(Dropping):
             kind = "around"

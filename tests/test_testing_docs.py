@@ -36,7 +36,7 @@ def same(printed, expected):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_examples(page, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)  # one saves a model
     names = {"__name__": "docs"}
     for i, (code, expected) in enumerate(blocks(page)):
         file = f"{page} block {i}"

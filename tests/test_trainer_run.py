@@ -3,6 +3,7 @@
 import io
 import math
 import signal
+import subprocess
 import sys
 import threading
 import types
@@ -55,6 +56,16 @@ class TestBar:
         shown = screen.getvalue()
         assert "24/24" in shown and f"validation {subject.history[-1].validation_loss:.3f}" in shown
 
+    def test_a_narrow_terminal_keeps_the_losses_in_view(self, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "60")
+        monkeypatch.setenv("LINES", "30")
+        subject, screen = trainer(), terminal(monkeypatch)
+        subject.run()
+        last = subject.history[-1]
+        shown = screen.getvalue().rstrip().split("\r")[-1]
+        assert len(shown) <= 60 and "100%" in shown and "24/24" in shown
+        assert f"validation {last.validation_loss:.3f}, train {last.train_loss:.3f}" in shown
+
     def test_it_begins_where_the_training_stands(self, monkeypatch):
         subject = trainer(200)
         run(subject, 150)
@@ -71,6 +82,23 @@ class TestBar:
         monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
         trainer().run()
         assert "24/24" in capsys.readouterr().err
+
+    def test_a_notebook_without_widgets_shows_it_as_text(self):
+        """Nothing of the package's needs ipywidgets, and a warning of tqdm's says nothing of the training."""
+        code = """
+import sys, types
+shell = types.SimpleNamespace(config={"IPKernelApp": {}})
+sys.modules["IPython"] = types.SimpleNamespace(get_ipython=lambda: shell)
+sys.modules["ipykernel.zmqshell"] = types.ModuleType("zmqshell")
+sys.modules["ipywidgets"] = None
+from tinygrad_lm import progress
+with progress.bar(24, 0, None) as bar:
+    bar.update(24)
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=True
+        )
+        assert "24/24" in done.stderr and "Warning" not in done.stderr
 
     @pytest.mark.parametrize("shell", [None, types.SimpleNamespace(config={"TerminalIPythonApp": {}})])
     def test_an_ipython_that_writes_to_a_file_shows_nothing(self, monkeypatch, capsys, shell):

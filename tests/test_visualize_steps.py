@@ -58,6 +58,12 @@ def test_a_program_that_takes_long_to_nudge_is_left_alone(size, nudged):
     assert set(visualize.backward_steps((x * x).sum()).finite_differences) == nudged
 
 
+def test_one_is_not_called_several():
+    stepper = visualize.stepper(lambda: Value(2.0) * 3)
+    assert "1 node waits in the queue." in stepper.html() and "1 step, " in repr(stepper)
+    assert "2 nodes wait in the queue." in visualize.stepper(lambda: (Value(2.0) * 3).tanh()).html()
+
+
 def test_each_frame_adds_up():
     steps = visualize.backward_steps(neuron())
     for frame in steps:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lm
-from tinygrad_lm import Tensor, nn
+from tinygrad_lm import Tensor, Value, nn, optim
 from tinygrad_lm.autograd import remedies
 from tinygrad_lm.nn import functional as F
 
@@ -59,7 +59,7 @@ def numpys():
 def pytorchs():
     torch = pytest.importorskip("torch", reason="the comparison with PyTorch needs PyTorch")
     names = {k: torch.tensor(t.data) for k, t in ours().items() if isinstance(t, Tensor)}
-    return names | {"torch": torch, "F": torch.nn.functional, "np": np, "Tensor": torch.tensor}
+    return names | {"torch": torch, "nn": torch.nn, "F": torch.nn.functional, "np": np, "Tensor": torch.tensor}
 
 
 def plain(x):
@@ -144,13 +144,16 @@ def test_words_that_are_not_here(pytorch, written):
     with pytest.raises(AttributeError) as caught:
         eval(pytorch, ours())
     remedy = str(caught.value).partition(": ")[2]
-    word = re.search(r"Tensor|(?:np|x|F)(?:\.\w+)+|x @ y|x \*\* -0.5|x\[", written)
+    word = re.search(r"Tensor|(?:np|x|F|nn)(?:\.\w+)+|x @ y|x \*\* -0.5|x\[", written)
     assert (word.group(0) if word else "leave it out") in remedy, remedy
     eval(written, ours())
 
 
-UNLIKE = ("torch.rand", "torch.Generator", "torch.float32", "x.zero_()", "x.to(", "x.retain_grad()", "x.outer(v)")
-"""Words whose remedy is another thing: other draws, another dtype object, no result; PyTorch's outer is for vectors."""
+UNLIKE = (
+    *("torch.rand", "torch.multinomial", "torch.Generator", "torch.float32", "nn.ModuleList"),
+    *("x.zero_()", "x.to(", "x.retain_grad()", "x.outer(v)"),
+)
+"""Words whose remedy is another thing: other draws, another object, no result; PyTorch's outer is for vectors."""
 
 
 @by_code(("pytorch", "written"), [row for row in ABSENT if not row[0].startswith(UNLIKE)])
@@ -195,6 +198,74 @@ def test_no_remedy_is_for_a_function_that_is_here(name):
     assert not hasattr(F, name)
     with pytest.raises(AttributeError, match=f"'{name}': "):
         getattr(F, name)
+
+
+@by_code(
+    ("owner", "words"),
+    [(nn, remedies.NN), (optim, remedies.OPTIM), (nn.Linear(2, 3), remedies.MODULE)],
+)
+def test_no_remedy_is_for_a_word_of_the_layers_and_optimizers(owner, words):
+    assert len(words) > 4
+    for name, remedy in words.items():
+        assert not hasattr(owner, name) and name not in dir(owner)
+        with pytest.raises(AttributeError, match=f"'{name}': ") as caught:
+            getattr(owner, name)
+        assert str(caught.value).endswith(remedy)
+
+
+def test_what_is_written_for_layers_is_there():
+    """Every name of the package's that a remedy tells to write."""
+    rooms = {"nn": nn, "optim": optim, "F": F, "np": np}
+    words = {**remedies.NN, **remedies.OPTIM, **remedies.MODULE}
+    told = re.findall(r"\b(nn|optim|F|np)((?:\.[A-Za-z_]\w*)+)", " ".join(words.values()))
+    assert len(told) > 8
+    for room, path in told:
+        found = rooms[room]
+        for part in path[1:].split("."):
+            found = getattr(found, part)
+
+
+def test_a_module_may_have_such_a_word_of_its_own():
+    class Own(nn.Module):
+        def __init__(self):
+            self.device = "cpu"
+            self.buffers = [1, 2]
+
+    own = Own()
+    assert (own.device, own.buffers) == ("cpu", [1, 2]) and "buffers" in dir(own)
+
+
+@by_code("name", ["zeros_like", "allclose", "bincount", "inf", "matmul"])
+def test_numpys_other_words_are_named(name):
+    with pytest.raises(AttributeError, match=rf"np\.{name}\b"):
+        getattr(tinygrad_lm, name)
+
+
+@by_code("use", [lambda x: x - x.max(dim=1, keepdim=True), lambda x: x.topk(2) * x, lambda x: Tensor(x.sort())])
+def test_a_pair_is_no_operand(use):
+    with pytest.raises(TypeError, match=r"pair of values and indices.*\.values"):
+        use(Tensor(np.eye(3)))
+
+
+def test_one_hot_is_of_the_kind_of_its_ids():
+    assert F.one_hot(Tensor([2, 0])).float().tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert type(F.one_hot(np.array([2, 0]))) is np.ndarray and type(F.one_hot([1])) is np.ndarray
+
+
+def test_what_the_engine_needs_is_not_listed():
+    assert {"add", "backward", "is_leaf", "label"} < set(dir(Tensor(1.0)))
+    assert {"dot", "backward", "is_leaf", "label"} < set(dir(Value(1.0)))
+    for node in (Tensor(np.eye(2)), Value(1.0)):
+        assert not {"apply", "in_place", "plain", "pull", "release", "store", "wrap", "seed"} & set(dir(node))
+        assert [name for name in dir(node) if not hasattr(node, name)] == []
+    assert "TYPE_CHECKING" not in dir(tinygrad_lm)
+
+    class Own(Tensor):
+        pass
+
+    own = Own(1.0)
+    own.note = 1
+    assert "note" in dir(own)
 
 
 def test_what_is_absent_is_not_listed():

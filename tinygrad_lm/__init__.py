@@ -54,4 +54,4 @@ def __getattr__(name: str) -> "Any":
 
 def __dir__() -> list[str]:
     """What the package has: its names, and its rooms, imported or not."""
-    return sorted({*globals(), *__all__, *_ROOMS})
+    return sorted({*globals(), *__all__, *_ROOMS} - {"TYPE_CHECKING"})

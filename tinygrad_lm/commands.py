@@ -194,7 +194,7 @@ def _count(
     with _new_run(say, options.out, model, data, lines, split, None) as (folder, config):
         runs.save_weights(folder, model, config)
         _finish(say, model, split, data, f"this run: {options.model}, add {model.smoothing:g}")
-        _show_files(say, folder)
+        _show_files(say, folder, data.seed)
     return 0
 
 
@@ -231,7 +231,7 @@ def _fit(say: Console, trainer: Trainer, folder: Path, config: Mapping[str, Any]
     say()
     _finish(say, trainer.model, split, data, f"this run: {trainer.model.kind}")
     _draw(say, trainer, folder)
-    _show_files(say, folder)
+    _show_files(say, folder, data.seed)
     return 0
 
 
@@ -296,13 +296,13 @@ def _finish(say: Console, model: LanguageModel, split: Split, data: Source, titl
     _show_samples(say, model, frozenset(split.train), data.seed)
 
 
-def _show_files(say: Console, folder: Path) -> None:
+def _show_files(say: Console, folder: Path, seed: int) -> None:
     say("Files of the run")
     for name, what in FILES.items():
         if (folder / name).exists():
             say(f"  {name:<22}  {what}")
     say()
-    say(f"Saved in {folder}. More names:  tinygrad-lm sample {runs.quoted(folder)}")
+    say(f"Saved in {folder}. More names:  tinygrad-lm sample {runs.quoted(folder)} --seed {(seed + 1) % 10**18}")
 
 
 def sample(options: argparse.Namespace) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_lm.autograd import remedies
 from tinygrad_lm.autograd.graph import Node
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.value import Value
@@ -362,3 +363,9 @@ SCHEDULES: dict[str, Callable[[int], Schedule]] = {
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
 """Optimizers by name."""
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """An error that says what to write for an optimizer of PyTorch's that is not here."""
+        raise remedies.unknown(__name__, name, remedies.OPTIM)

@@ -5,7 +5,11 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Any
+
+FORM = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {remaining}"
+"""The description, which is the losses, first: where the terminal is narrow the bar is cut, not they."""
 
 
 def bar(total: int, done: int, show: bool | None) -> Any:
@@ -13,10 +17,14 @@ def bar(total: int, done: int, show: bool | None) -> Any:
 
     Where it is hidden, all that it is told has no effect.
     """
-    from tqdm.auto import tqdm
+    from tqdm import TqdmWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TqdmWarning)  # in a notebook without ipywidgets the bar is of text
+        from tqdm.auto import tqdm
 
     shown = _is_watched() if show is None else show and sys.stderr is not None
-    return tqdm(total=total, initial=done, unit="step", disable=not shown)
+    return tqdm(total=total, initial=done, disable=not shown, bar_format=FORM)
 
 
 def _is_watched() -> bool:

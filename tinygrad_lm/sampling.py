@@ -147,6 +147,10 @@ class Settings:
         return probabilities(scores)
 
 
+AS_LEARNED = Settings()
+"""Temperature 1, and no token left out."""
+
+
 def check_prefix(model: LanguageModel, prefix: str, max_length: int) -> list[int]:
     """The ids of a prefix; raises ``DataError`` where it is too long or has characters the model does not know."""
     ids = model.vocabulary.encode(prefix)
@@ -158,7 +162,10 @@ def check_prefix(model: LanguageModel, prefix: str, max_length: int) -> list[int
 
 
 def generate(
-    model: LanguageModel, settings: Settings, rng: np.random.Generator | int | None = None, prefix: str = ""
+    model: LanguageModel,
+    settings: Settings = AS_LEARNED,
+    rng: np.random.Generator | int | None = None,
+    prefix: str = "",
 ) -> Sample:
     """One text: sample a token, append it, repeat until the model draws the end or the text is full.
 
@@ -188,7 +195,7 @@ def generate(
 
 def samples(
     model: LanguageModel,
-    settings: Settings,
+    settings: Settings = AS_LEARNED,
     rng: np.random.Generator | int | None = None,
     prefix: str = "",
     count: int = 20,

@@ -48,7 +48,8 @@ class Stepper:
         return self.steps["correct"].graph
 
     def __repr__(self) -> str:
-        size = f"{len(self.graph.nodes)} nodes, {len(self.steps['correct'])} steps"
+        nodes, steps = len(self.graph.nodes), len(self.steps["correct"])
+        size = f"{nodes} node{'s'[: nodes != 1]}, {steps} step{'s'[: steps != 1]}"
         return f"Stepper({size}, modes {', '.join(self.steps)}: print(it.text()), or it.save('steps.html'))"
 
     def text(self, mode: Mode = "correct") -> str:
@@ -186,7 +187,7 @@ class Stepper:
         return {
             "note": MODES[steps.mode][1],
             "first": f"The gradient of {self._names[root]} to itself is {self._number(steps.start[root])}. "
-            f"{len(steps)} nodes wait in the queue.",
+            f"{len(steps)} {'node waits' if len(steps) == 1 else 'nodes wait'} in the queue.",
             "start": {key: self._number(value) for key, value in steps.start.items()},
             "final": {key: self._number(value) for key, value in steps.gradients.items()},
             "frames": [self._frame(steps, frame) for frame in steps],

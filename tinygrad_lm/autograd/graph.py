@@ -99,6 +99,9 @@ enter_scope = _scope.set
 leave_scope = _scope.reset
 
 
+_ENGINE = frozenset({"apply", "attributes", "in_place", "plain", "pull", "release", "scope", "seed", "store", "wrap"})
+
+
 class Node:
     """What a graph is made of: ``Value`` and ``Tensor`` are nodes.
 
@@ -145,6 +148,16 @@ class Node:
     def store(self, gradient: Any, owned: bool) -> None:
         """Keep the gradient of a finished pass: a leaf adds it up, an inner node shows the last pass."""
         raise NotImplementedError
+
+    def __dir__(self) -> list[str]:
+        """What a user may ask for: not what the engine needs, nor the words that only say what to write."""
+        return [name for name in offered(self, super().__dir__()) if name not in _ENGINE]
+
+
+def offered(thing: object, names: Iterable[str]) -> list[str]:
+    """Those of the names that an object or its class really has."""
+    own = getattr(thing, "__dict__", {})
+    return [name for name in names if name in own or hasattr(type(thing), name)]
 
 
 def constant(x: Any) -> Any:

@@ -1,8 +1,11 @@
-"""PyTorch's and NumPy's words that are not here, and what to write: the ends of ``AttributeError``s."""
+"""PyTorch's, NumPy's and micrograd's words that are not here, and what to write: the ends of ``AttributeError``s."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from tinygrad_lm.autograd.numpy_functions import HANDLERS
 from tinygrad_lm.autograd.operators import UFUNCS, WITHOUT_GRADIENT
@@ -17,6 +20,7 @@ _IN_PLACE = (
     "no_grad() (w -= lr * w.grad, w[...] = 0)"
 )
 _GENERATOR = "randomness is NumPy's: rng = np.random.default_rng(0), then"
+_DRAW = f"{_GENERATOR} rng.choice(len(p), p=p.data)"
 _DTYPE = "dtypes are NumPy's: np."
 
 TENSOR: dict[str, str] = {
@@ -61,6 +65,9 @@ TENSOR: dict[str, str] = {
     "is_contiguous": "the memory's layout makes no difference here: leave it out",
     "stride": "the memory's layout makes no difference here: x.data.strides has it",
     "fill": "write x[...] = value within no_grad()",
+    "multinomial": _DRAW,
+    "count_nonzero": "write np.count_nonzero(x.data)",
+    "ndimension": "write x.ndim",
 }
 """What stands in an error where one of a tensor's attributes is asked for that it has not."""
 
@@ -82,8 +89,11 @@ PACKAGE: dict[str, str] = {
     "rand": f"{_GENERATOR} Tensor(rng.random((2, 3)))",
     "randint": f"{_GENERATOR} rng.integers(0, 10, (2, 3))",
     "randperm": f"{_GENERATOR} rng.permutation(10)",
-    "multinomial": f"{_GENERATOR} rng.choice(len(p), p=p)",
+    "multinomial": _DRAW,
     "normal": f"{_GENERATOR} Tensor(rng.normal(0, 1, (2, 3)))",
+    "bernoulli": f"{_GENERATOR} rng.random(p.shape) < p.data",
+    "numel": "write x.numel()",
+    "histc": "write np.histogram(x.data, bins)",
     "Generator": "write np.random.default_rng(seed)",
     "cat": "write np.concatenate([x, y], axis=1)",
     "concat": "write np.concatenate([x, y], axis=1)",
@@ -105,9 +115,11 @@ PACKAGE: dict[str, str] = {
     "set_grad_enabled": "write with no_grad(): or with enable_grad():",
     "inference_mode": "write with no_grad():",
     "is_grad_enabled": "write tinygrad_lm.autograd.is_grad_enabled()",
-    **dict.fromkeys(("device", "cuda", "set_default_device", "mps"), _DEVICE),
+    **dict.fromkeys(("device", "cuda", "set_default_device", "mps", "backends"), _DEVICE),
     **dict.fromkeys(("compile", "jit", "fx", "onnx"), "NumPy runs each line as it comes: leave it out"),
-    "set_default_dtype": "give each Tensor its dtype: Tensor(data, dtype=np.float32)",
+    **dict.fromkeys(
+        ("set_default_dtype", "get_default_dtype"), "give each Tensor its dtype: Tensor(data, dtype=np.float32)"
+    ),
     "set_printoptions": "write np.set_printoptions(...)",
     "set_num_threads": "write threadpoolctl.threadpool_limits(1)",
     "utils": "batches come from the text room, gradients are clipped by the optim room",
@@ -155,6 +167,62 @@ FUNCTIONAL: dict[str, str] = {
 }
 """What stands in an error where ``nn.functional`` is asked for a function that it has not."""
 
+_WRITTEN_BY_HAND = "write it as an nn.Module of nn.Linear layers, with a loop over the steps in forward"
+_FROM_LOGITS = "write nn.CrossEntropyLoss() of the logits"
+
+NN: dict[str, str] = {
+    "ModuleList": "write nn.Sequential(*modules), which can be indexed and looped over like a list",
+    "ModuleDict": "assign each module as an attribute of its own",
+    "ParameterList": "assign each nn.Parameter as an attribute of its own",
+    "Softmax": "write x.softmax(dim=-1), or nn.functional.softmax(x, dim=-1), in forward",
+    "LogSoftmax": "write x.log_softmax(dim=-1) in forward",
+    "Identity": "write nn.Sequential(), which gives back what it is given",
+    "LeakyReLU": "write np.where(x > 0, x, 0.01 * x) in forward",
+    "MSELoss": "write nn.functional.mse_loss(x, y)",
+    "L1Loss": "write (x - y).abs().mean()",
+    "NLLLoss": _FROM_LOGITS,
+    "BCELoss": "write (nn.functional.softplus(x) - x * y).mean() of the logits x",
+    "BCEWithLogitsLoss": "write (nn.functional.softplus(x) - x * y).mean() of the logits x",
+    **dict.fromkeys(("BatchNorm1d", "BatchNorm2d", "GroupNorm", "RMSNorm"), "nn.LayerNorm is here"),
+    **dict.fromkeys(("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"), _WRITTEN_BY_HAND),
+    "MultiheadAttention": "write (q @ k.mT / k.shape[-1] ** 0.5).softmax(dim=-1) @ v with three nn.Linear layers",
+    **dict.fromkeys(("Transformer", "TransformerEncoderLayer", "TransformerEncoder"), "write it of nn.Linear layers"),
+    "utils": "gradients are clipped by optim.clip_grad_norm_(model.parameters(), 1.0)",
+    "DataParallel": _DEVICE,
+}
+"""What stands in an error where ``nn`` is asked for a layer that it has not."""
+
+OPTIM: dict[str, str] = {
+    "lr_scheduler": "set optimizer.scale = schedule(step) before each step, with schedule = optim.cosine(steps), say",
+    **dict.fromkeys(("RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam"), "write optim.Adam(...)"),
+    "LBFGS": "write optim.Adam(...)",
+}
+"""What stands in an error where ``optim`` is asked for an optimizer that it has not."""
+
+_NOT_LEARNED = "a plain array as an attribute is left alone by the optimizer: self.mask = np.tril(np.ones((3, 3)))"
+
+MODULE: dict[str, str] = {
+    **dict.fromkeys(("cuda", "cpu", "device", "share_memory"), _DEVICE),
+    "float": "write model.to(np.float32)",
+    "double": "write model.to(np.float64)",
+    "half": "write model.to(np.float32): half precision is slower on the processor",
+    "type": "write model.to(np.float32)",
+    **dict.fromkeys(("register_buffer", "buffers", "named_buffers"), _NOT_LEARNED),
+    "register_parameter": "assign it: self.weight = nn.Parameter(data)",
+    "add_module": "assign it, self.layer = module, or give a list of them to nn.Sequential(*modules)",
+    "register_module": "assign it, self.layer = module, or give a list of them to nn.Sequential(*modules)",
+    "register_forward_hook": "every node knows its module: visualize.draw(model, x) shows what each computed",
+    "compile": "NumPy runs each line as it comes: leave it out",
+}
+"""What stands in an error where one of a module's attributes is asked for that it has not."""
+
+VALUE: dict[str, str] = {
+    "_prev": "write v.parents, a tuple in the order of the operands",
+    "_op": "write v.op, its name, or v.operation.symbol",
+    "_backward": "v.backward() goes through the whole graph; v.local_derivatives() are those of this one operation",
+}
+"""What stands in an error where a ``Value`` is asked for one of micrograd's attributes."""
+
 _STEPPED = (
     *(
         "add",
@@ -198,6 +266,19 @@ class Absent:
         raise AttributeError(f"{kind.__name__!r} object has no attribute {self.name!r}: {self.remedy}")
 
 
+def refuse(kind: type, words: Mapping[str, str]) -> None:
+    """Let a class answer for these words, those that it has apart."""
+    for name, remedy in words.items():
+        if not hasattr(kind, name):
+            setattr(kind, name, Absent(name, remedy))
+
+
+def unknown(module: str, name: str, words: Mapping[str, str]) -> AttributeError:
+    """The error of a module that has no such name, with what to write where that is known."""
+    remedy = words.get(name)
+    return AttributeError(f"module {module!r} has no attribute {name!r}" + (f": {remedy}" if remedy else ""))
+
+
 def of_a_tensor() -> dict[str, str]:
     """Every word known here with what to write where a tensor has not got it."""
     return {
@@ -211,4 +292,8 @@ def of_the_package(name: str) -> str | None:
     """What to write where the package has no such name."""
     if name in PACKAGE:
         return PACKAGE[name]
-    return f"NumPy's functions take tensors: np.{name}" if name in _NUMPY else None
+    if name in _NUMPY:
+        return f"NumPy's functions take tensors: np.{name}"
+    if not hasattr(np, name):
+        return None
+    return f"NumPy has it: np.{name}" + ("; what refuses a tensor takes x.data" if callable(getattr(np, name)) else "")

@@ -16,6 +16,7 @@ from tinygrad_lm.autograd.graph import Node, Operation, constant
 from tinygrad_lm.autograd.recorded import plain_index
 from tinygrad_lm.autograd.rules import real
 from tinygrad_lm.autograd.torch_words import TorchWords
+from tinygrad_lm.autograd.two_readings import ValuesAndIndices
 from tinygrad_lm.autograd.value import Value
 
 Array = np.ndarray[Any, Any]
@@ -399,6 +400,8 @@ class Tensor(TorchWords):
 
 def _array(data: Any, dtype: Any) -> Array:
     """A copy of the data as an array of numbers in the machine's byte order."""
+    if isinstance(data, ValuesAndIndices):
+        raise TypeError("this is PyTorch's pair of values and indices, not a Tensor: write x.max(dim=1).values, say")
     if isinstance(data, (list, tuple)) and any(isinstance(part, Node) for part in data):
         raise TypeError(
             "Tensor(...) of a list of Tensors would lose their graph: join them with np.stack or np.concatenate"

@@ -15,7 +15,6 @@ from tinygrad_lm.autograd import reductions, remedies
 from tinygrad_lm.autograd.graph import constant
 from tinygrad_lm.autograd.kernels import check_ids
 from tinygrad_lm.autograd.methods import Axes, as_shape, reduction
-from tinygrad_lm.autograd.remedies import Absent
 from tinygrad_lm.autograd.two_readings import TwoReadings, ValuesAndIndices
 
 
@@ -241,10 +240,5 @@ class TorchWords(Casts):
         """Whether each element is at least the other's; no gradient."""
         return self.plain(np.greater_equal, (self, other))
 
-    def __dir__(self) -> list[str]:
-        return [name for name in super().__dir__() if name not in _ABSENT]
 
-
-_ABSENT = {name: remedy for name, remedy in remedies.of_a_tensor().items() if not hasattr(TorchWords, name)}
-for _name, _remedy in _ABSENT.items():
-    setattr(TorchWords, _name, Absent(_name, _remedy))
+remedies.refuse(TorchWords, remedies.of_a_tensor())

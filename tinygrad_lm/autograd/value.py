@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any, Self
 
-from tinygrad_lm.autograd import graph
+from tinygrad_lm.autograd import graph, remedies
 from tinygrad_lm.autograd.graph import Node, Operation, constant
 from tinygrad_lm.autograd.operators import Operators
 
@@ -44,6 +44,11 @@ class Value(Operators):
 
     def __init__(self, data: Any, label: str = "", requires_grad: bool = True) -> None:
         self.data = data if type(data) is float else _number(data)
+        if not isinstance(label, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(
+                f"a Value's label is text, not {label!r:.60}: Value(data, label, requires_grad). What it is computed "
+                "from is noted by the operators, as in a * b + 1"
+            )
         self.grad = None
         self.label = label
         self.scope = None
@@ -249,6 +254,8 @@ class _Dot(Operation):
         partners = (*inputs[half:], *inputs[:half])
         return [partner if need else None for partner, need in zip(partners, needed, strict=True)]
 
+
+remedies.refuse(Value, remedies.VALUE)
 
 _SUM = _Sum("sum", "Σ")
 _DOT = _Dot("dot", "w·x")

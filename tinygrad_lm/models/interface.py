@@ -110,7 +110,12 @@ class LanguageModel(ABC):
 
 
 class TrainableModel(LanguageModel):
-    """A model that learns by gradient descent on batches."""
+    """A model that learns by gradient descent on batches.
+
+    The quickest of one's own is a subclass of ``models.MLP`` with another ``forward``. One that shares nothing with it
+    derives from ``nn.Module`` and this class, in this order, and writes what is abstract here and in
+    ``LanguageModel``.
+    """
 
     @abstractmethod
     def examples(self, names: Sequence[str]) -> Examples:

@@ -18,12 +18,14 @@ WEIGHTS = "model.safetensors"
 
 def save(model: LanguageModel, path: str | os.PathLike[str]) -> Path:
     """What ``LanguageModel.save`` does; see there."""
-    family = files.FAMILIES.get(model.kind, type(model))
-    if family is not type(model):
+    kind = getattr(model, "kind", None)
+    family = type(model) if kind is None else files.FAMILIES.get(kind, type(model))
+    if kind is None or family is not type(model):
         name = type(model).__name__
+        is_now = "no kind" if kind is None else f"the kind {kind!r} and would come back as {family.__name__}"
         raise TypeError(
-            f"{name} has the kind {model.kind!r} and would come back as {family.__name__}: give the class a "
-            f"kind = ... of its own, and models.load the class: models.FAMILIES[{name}.kind] = {name}"
+            f"{name} has {is_now}: give the class a kind = ... of its own, and models.load the class: "
+            f"models.FAMILIES[{name}.kind] = {name}"
         )
     file = Path(path)
     _check_free(file)

@@ -1,5 +1,8 @@
 """Layers with parameters, the functions behind them, and their initialisation."""
 
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_lm.autograd import remedies
 from tinygrad_lm.nn import functional, init, scalar
 from tinygrad_lm.nn.layers import (
     GELU,
@@ -42,3 +45,13 @@ __all__ = [
     "learning",
     "scalar",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """An error that says what to write for a layer of PyTorch's that is not here."""
+        raise remedies.unknown(__name__, name, remedies.NN)
+
+    def __dir__() -> list[str]:
+        """What there is to use."""
+        return __all__

@@ -113,17 +113,18 @@ def log_softmax(x: Any, axis: int = -1, *, dim: int | None = None) -> Any:
     return reductions.log_softmax(_array(x, "log_softmax"), axis=one_axis(axis, dim, -1))
 
 
-def one_hot(ids: Any, num_classes: int | None = None, dtype: Any = np.float32) -> np.ndarray[Any, Any]:
-    """A plain array (..., num_classes) with 1 at each id; without a number, the largest id is the last class.
+def one_hot(ids: Any, num_classes: int | None = None, dtype: Any = np.float32) -> Any:
+    """Rows (..., num_classes) with 1 at each id: a Tensor of a Tensor's ids, else a plain array.
 
-    PyTorch gives int64; here the floats that a layer takes.
+    Without a number, the largest id is the last class. PyTorch gives int64; here the floats that a layer takes.
     """
     if num_classes is None or num_classes == -1:
         array = np.asarray(constant(ids))
         if not array.size:
             raise ValueError("one_hot: of no ids the number of classes is not known; give num_classes")
         num_classes = int(array.max()) + 1
-    return np.eye(num_classes, dtype=dtype)[check_ids(ids, num_classes, "ids")]
+    rows = np.eye(num_classes, dtype=dtype)[check_ids(ids, num_classes, "ids")]
+    return Tensor.wrap(rows) if isinstance(ids, Tensor) else rows
 
 
 def relu(x: Any) -> Any:
@@ -162,5 +163,4 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
         """An error that says what to write for a function of PyTorch's that is not here."""
-        remedy = remedies.FUNCTIONAL.get(name)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}" + (f": {remedy}" if remedy else ""))
+        raise remedies.unknown(__name__, name, remedies.FUNCTIONAL)

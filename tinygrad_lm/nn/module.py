@@ -7,7 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from tinygrad_lm.autograd.graph import Scope, constant, current_scope, enter_scope, leave_scope
+from tinygrad_lm.autograd import remedies
+from tinygrad_lm.autograd.graph import Scope, constant, current_scope, enter_scope, leave_scope, offered
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.value import Value
 from tinygrad_lm.nn.attributes import found
@@ -259,6 +260,9 @@ class Module:
         visit(self)
         return self
 
+    def __dir__(self) -> list[str]:
+        return offered(self, super().__dir__())
+
     def extra_repr(self) -> str:
         """What the module's line in a printed tree says in brackets."""
         return ""
@@ -270,6 +274,8 @@ class Module:
             lines += [f"  {name}: {head}", *(f"  {line}" for line in rest)]
         return "\n".join(lines)
 
+
+remedies.refuse(Module, remedies.MODULE)
 
 _KINDS = (Module, Tensor, Value)
 
