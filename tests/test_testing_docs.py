@@ -35,7 +35,8 @@ def same(printed, expected):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_examples(page):
+def test_examples(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # some save what they have made
     names = {"__name__": "docs"}
     for i, (code, expected) in enumerate(blocks(page)):
         file = f"{page} block {i}"
