@@ -96,6 +96,14 @@ def test_scalar_engine():
     assert "gave -inf" in raised(lambda: np.log(to_values([1.0, 0.0])))
 
 
+@pytest.mark.parametrize("number", [np.array(3.0), np.float32(3), np.int64(3), 3])
+def test_scalar_engine_with_numbers_of_numpy(number):
+    x = Value(2.0)
+    with detect_anomaly():
+        (x * number).backward()
+    assert x.grad == 3.0
+
+
 def test_a_nan_in_an_operand_is_named_there():
     message = raised(lambda: Tensor([np.nan, 1.0]) + 1)
     assert "operand 0: shape (2,), from 1 to 1, and 1 nan" in message

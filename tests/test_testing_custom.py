@@ -290,3 +290,26 @@ class TestWhatBelongsToOthers:
 
         with pytest.raises(TypeError, match="the backward pass of 'odd' gave complex128"):
             Odd("odd")(Tensor([1.0], requires_grad=True)).sum().backward()
+
+
+def test_a_buffer_that_a_custom_operation_uses_again_is_copied():
+    buffer = np.empty(2)
+
+    def forward(x):
+        return np.exp(x, out=buffer) if np.shape(x) else np.exp(x)
+
+    def vjp(g, out, x):
+        return np.multiply(g, out, out=buffer)
+
+    x = Tensor([0.0, 1.0], requires_grad=True)
+    for used in (
+        custom.operation("exp_in_buffer", forward, vjp),
+        custom.elementwise("exp_in_buffer", forward, lambda x, out: np.multiply(out, 1, out=buffer)),
+    ):
+        x.zero_grad()
+        first, second = used(x), used(2 * x)
+        np.testing.assert_allclose(first.data, np.exp(x.data))
+        np.testing.assert_allclose(second.data, np.exp(2 * x.data))
+        first.sum().backward()
+        (3 * first).sum().backward()
+        np.testing.assert_allclose(x.grad, 4 * np.exp(x.data))

@@ -37,8 +37,8 @@ VIEWS = {
     "iteration": lambda x: next(iter(x.reshape(2, 3))),
     "view of a view": lambda x: x.reshape(2, 3).T[1:].flip(0),
 }
-COPIES = ("diagonal", "atleast_1d")
-"""Those that NumPy computes by copying after a view, so that a change further up does not reach them."""
+COPIES = ("atleast_1d",)
+"""Those that NumPy computes by copying before a view, so that a change further up does not reach them."""
 
 
 def leaf():
@@ -120,3 +120,34 @@ def test_parts_of_one_base_are_apart():
     left.data *= 10
     loss.backward()
     np.testing.assert_array_equal(x.grad, [0, 0, *(2 * DATA[2:])])
+
+
+@pytest.mark.parametrize("name", [name for name in VIEWS if name not in (*COPIES, "diagonal", "copy")])
+def test_a_base_that_changed_is_noticed_where_only_another_operand_is_asked_for(name):
+    x = leaf()
+    y = VIEWS[name](x)
+    w = Tensor(np.ones(y.shape), requires_grad=True)
+    z = (y * w).sum()
+    x.data -= 1
+    with pytest.raises(RuntimeError, match="modified"):
+        grad(z, w)
+
+
+def test_a_view_of_a_view_that_has_its_own_memory_notices_a_change_of_it():
+    x, w = leaf(), Tensor(np.ones(6), requires_grad=True)
+    y = x.reshape(6, 1)
+    y.data  # noqa: B018 (reading gives y memory of its own)
+    v = y.reshape(1, 6)[0]
+    z = (v * w).sum()
+    y.data -= 1
+    with pytest.raises(RuntimeError, match="modified"):
+        grad(z, w)
+
+
+def test_a_released_view_is_said_to_be_released():
+    x, w = leaf(), Tensor(np.full(6, 3.0), requires_grad=True)
+    y = x.reshape(6)
+    z, other = (y * w).sum(), y.sum()
+    other.backward(retain_graph=False)
+    with pytest.raises(RuntimeError, match="released"):
+        z.backward()

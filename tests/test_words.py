@@ -335,3 +335,10 @@ def test_a_shape_is_no_flag():
         with pytest.raises(TypeError, match=r"Tensor\(np\.zeros\(\(2, 3\)\)\)"):
             Tensor(2, second)
     assert Tensor(2.0, np.True_).requires_grad
+
+
+@pytest.mark.parametrize("word", ["max", "min"])
+@pytest.mark.parametrize("name", ["keepdims", "keepdim"])
+def test_keepdims_given_twice_is_refused(word, name):
+    with pytest.raises(TypeError, match=f"{word}: give keepdims once"):
+        getattr(Tensor([[1.0, 2.0]]), word)(1, True, **{name: False})

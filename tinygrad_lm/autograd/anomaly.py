@@ -22,6 +22,7 @@ import numpy as np
 
 from tinygrad_lm.autograd import observers, refilled
 from tinygrad_lm.autograd.graph import Node, Operation, Scope, constant
+from tinygrad_lm.autograd.tensor import Tensor
 
 _OWN = (os.path.dirname(os.path.dirname(__file__)), os.path.dirname(np.__file__))  # noqa: PTH120 (pathlib is slow to import)
 
@@ -73,7 +74,8 @@ class _Watch(observers.Observer):
         """Remember the line, and check the result."""
         line = _users_line()
         key, lines = id(out), self._lines
-        kept = refilled.copies(operands, getattr(out, "attributes", {})) if out.operation else {}
+        # Of a Value the numbers themselves are recorded.
+        kept = refilled.copies(operands, out.attributes) if isinstance(out, Tensor) and out.operation else {}
         lines[key] = (weakref.ref(out, lambda _: lines.pop(key, None)), line, kept)
         _check(
             constant(out),

@@ -30,11 +30,11 @@ class CustomElementwise(Elementwise):
     __slots__ = ()
 
     def forward(self, *inputs: Any, **attributes: Any) -> Any:
-        """The user's function, which must give one number for each element and must not hand an input back."""
+        """A copy of what the user's function gives, which must be one number for each element."""
         _no_attributes(self.name, attributes)
         if len(inputs) != len(self.derivatives):
             raise TypeError(f"{self.name!r} takes {_count(len(self.derivatives), 'operand')}, not {len(inputs)}")
-        out = np.asanyarray(self.numpy(*inputs))
+        out = np.array(self.numpy(*inputs))
         shape = np.broadcast_shapes(*map(np.shape, inputs))
         if out.shape != shape:
             raise ValueError(
@@ -42,7 +42,7 @@ class CustomElementwise(Elementwise):
                 f"{', '.join(str(np.shape(x)) for x in inputs)}; an elementwise operation gives {shape}. "
                 "For a function of whole arrays use custom.operation"
             )
-        return _own(out, inputs)
+        return out
 
     def evaluate(self, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
         """The result on plain operands; on an array of ``Value``s the operation is called on each element."""
@@ -80,8 +80,8 @@ class CustomOperation(Structured):
         self.operands = operands
 
     def forward(self, *inputs: Any, **attributes: Any) -> Any:
-        """The user's function; a result that shares memory with an input is copied."""
-        return _own(np.asanyarray(self.function(*inputs, **attributes)), inputs)
+        """A copy of what the user's function gives: an input, say, or a buffer that it fills again."""
+        return np.array(self.function(*inputs, **attributes))
 
     def evaluate(self, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
         """The result on plain operands, none of them an array of ``Value``s."""
@@ -107,20 +107,11 @@ class CustomOperation(Structured):
     ) -> list[Any]:
         """The user's gradients: each of its operand's shape, none sharing memory with anything else."""
         contributions: list[Any] = []
-        if isinstance(out, Node):
-            held: list[Any] = []
-        else:
+        if not isinstance(out, Node):
             # A gradient of the caller's own, so that writing into it harms nobody.
             gradient = gradient.copy()
-            held = [gradient, out, *inputs]
         for position, need in enumerate(needed):
-            if not need:
-                contributions.append(None)
-                continue
-            contribution = self._contribution(position, gradient, out, inputs, attributes)
-            if not isinstance(out, Node):
-                contribution = _own(contribution, held)
-                held.append(contribution)
+            contribution = self._contribution(position, gradient, out, inputs, attributes) if need else None
             contributions.append(contribution)
         return contributions
 
@@ -143,7 +134,7 @@ class CustomOperation(Structured):
                 f"the vjp of {self.name!r} for {operand} gave shape {given}, but the operand has shape {shape}. "
                 f"{_shape_hint(given, shape)}"
             )
-        return contribution if isinstance(contribution, Node) else np.asarray(contribution)
+        return contribution if isinstance(contribution, Node) else np.array(contribution)
 
     def operand(self, position: int) -> str:
         """An operand by its position and, where it is known, its name."""
@@ -200,8 +191,8 @@ def operation(name: str, forward: Callable[..., Any], *vjps: Vjp | None, symbol:
     ...     return x @ y
     >>> product = operation("product", forward, lambda g, out, x, y: g @ y.T, lambda g, out, x, y: x.T @ g)
 
-    A result or a gradient that shares memory with something else is copied; operands are given read-only. Written in
-    operators and NumPy's functions, a vjp also serves higher derivatives.
+    Results and gradients are copied, so that they may share memory with anything; operands are given read-only. Written
+    in operators and NumPy's functions, a vjp also serves higher derivatives.
     """
     if not vjps:
         raise TypeError(f"operation {name!r} needs a vjp for each operand: operation(name, forward, vjp, ...)")
@@ -248,14 +239,6 @@ def _read_only(x: Any) -> Any:
     view: Any = x.view()
     view.flags.writeable = False
     return view
-
-
-def _own(array: Any, others: Sequence[Any]) -> Any:
-    """The array, or a copy where writing to it could change one of the others."""
-    if isinstance(array, Node):
-        return array
-    shared = any(isinstance(other, np.ndarray) and np.may_share_memory(array, other) for other in others)
-    return array.copy() if shared else array
 
 
 def _no_attributes(name: str, attributes: dict[str, Any]) -> None:

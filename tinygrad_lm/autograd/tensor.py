@@ -135,6 +135,9 @@ class Tensor(TorchWords):
             for parent in parents:
                 parent._used = True
                 stamp += parent._version
+                # A change of the memory that an operand looks at must be noticed too.
+                if parent._owner is not None:
+                    stamp += parent._owner._version
             out.requires_grad = True
             out.scope = graph.current_scope()
             out.operation = operation
@@ -143,8 +146,10 @@ class Tensor(TorchWords):
             out._inputs = tuple(inputs)
             out._saved = saved
             if data.base is not None:
-                # A change of the memory that a view of a view looks at must be noticed too.
-                owner = parents[0] if parents[0]._owner is None else parents[0]._owner
+                owner = parents[0]
+                # A view of a view looks at the first one's memory, unless that was given memory of its own.
+                if owner._owner is not None and owner._data.base is not None:
+                    owner = owner._owner
                 out._owner = owner
                 stamp += owner._version
             out._stamp = stamp
@@ -208,6 +213,8 @@ class Tensor(TorchWords):
         needed: list[bool] = []
         for parent in parents:
             stamp += parent._version
+            if parent._owner is not None:
+                stamp += parent._owner._version
             needed.append(parent.requires_grad and (wanted is None or parent in wanted))
         if stamp != self._stamp:
             raise RuntimeError(
@@ -231,7 +238,7 @@ class Tensor(TorchWords):
     def release(self) -> None:
         """Drop the links to the parents; a later backward pass through this node is an error."""
         self.operation, self.parents, self.attributes = _RELEASED, (), _NOTHING
-        self._inputs, self._saved, self._owner = (), None, None
+        self._inputs, self._saved = (), None
 
     def store(self, gradient: Array, owned: bool) -> None:
         """Add to the gradient of a leaf; an inner node shows the last pass. What is kept is never shared."""

@@ -115,6 +115,8 @@ class TwoReadings(ArrayMethods):
         if positional and isinstance(positional[0], (Node, np.ndarray)):
             raise TypeError(f"{word} of two tensors, element by element, is np.{word}imum(x, y) or x.{word}imum(y)")
         axis, torch = _words(word, positional, words, 2)
+        if len(positional) > 1 and words:
+            raise TypeError(f"{word}: give keepdims once, behind the axis or by name")
         if not torch:
             keepdims = positional[1] if len(positional) > 1 else words.get("keepdims", False)
             return getattr(ArrayMethods, word)(self, axis, keepdims)
