@@ -47,6 +47,7 @@ def metrics(folder):
 def interrupted(rng, arguments):
     """Start, send a signal after a while; what the process said, and how it ended."""
     number = rng.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+    line = ""  # one that refuses says nothing there
     with start(*arguments) as process:
         for line in process.stdout:
             if line.startswith(("Training", "tinygrad-lm:")):
