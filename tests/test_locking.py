@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import soak
 from tests.test_runs import NAMES, save, stop_at, trainer
 from tinygrad_lm import cli, locking, runs
 from tinygrad_lm.models import ModelFileError
@@ -214,7 +215,7 @@ def test_of_two_that_resume_one_trains_and_nothing_is_lost(tmp_path, monkeypatch
 
         patch.setattr(Trainer, "_train_step", stopping)
         assert cli.main([*options, "--out", "stopped"]) == cli.INTERRUPTED
-    for number in range(100):
+    for number in range(soak.trials(100)):
         folder = shutil.copytree("stopped", f"r{number}")
         command = [sys.executable, "-c", RESUMING, folder]
         both = [subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) for _ in range(2)]

@@ -85,7 +85,22 @@ class TestAnotherPlan:
     def test_each_setting_of_the_data_is_named(self, folder, name, value):
         change(folder, "data", **{name: value})
         for read in (runs.open_stopped, runs.load):
-            with pytest.raises(ModelFileError, match=f"says {name} {value!r}, but .* was written under {name} "):
+            with pytest.raises(ModelFileError, match=f"says {name} {value!r}, but .* was written under (no )?{name}"):
+                read(folder)
+
+    @pytest.mark.parametrize("name", ["max_length", "seed"])
+    def test_a_setting_that_is_missing_is_none_too(self, folder, name):
+        config = json.loads((folder / runs.CONFIG).read_text(encoding="utf-8"))
+        before = config["data"].pop(name)
+        (folder / runs.CONFIG).write_text(json.dumps(config), encoding="utf-8")
+        for read in (runs.open_stopped, runs.load):
+            with pytest.raises(ModelFileError, match=f"says no {name}, but .* was written under {name} {before}"):
+                read(folder)
+
+    def test_true_is_no_1_and_false_no_0(self, folder):
+        change(folder, "data", seed=False)
+        for read in (runs.open_stopped, runs.load):
+            with pytest.raises(ModelFileError, match=r"says seed False, but .* was written under seed 0"):
                 read(folder)
 
     def test_the_place_of_the_data_may_change(self, folder):

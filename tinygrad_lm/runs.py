@@ -220,13 +220,14 @@ def _check_same_run(
         record = {section: metadata["run"][section] for section in own}
     except (KeyError, TypeError):
         raise ModelFileError(f"{folder / name} is damaged: it does not say which run it is of") from None
-    mine, theirs = _flat(own), _flat(record)
-    for section, key in sorted({*mine, *theirs}):
-        one, other = mine.get((section, key)), theirs.get((section, key))
+    both = _flat(own), _flat(record)
+    for section, key in sorted({*both[0], *both[1]}):
+        # As text: None is not the same as nothing at all, nor True as 1.
+        one, other = (f"{key} {flat[section, key]!r}" if (section, key) in flat else f"no {key}" for flat in both)
         if one != other and not (other_steps and (section, key) == ("training", "steps")):
             remedy = f"--resume {quoted(folder)} --steps N gives it a new number, " if key == "steps" else ""
             raise ModelFileError(
-                f"{folder / CONFIG} says {key} {one!r:.80}, but {name} was written under {key} {other!r:.80}: one of "
+                f"{folder / CONFIG} says {one:.80}, but {name} was written under {other:.80}: one of "
                 f"them was changed, or is another run's; {remedy}set it back, or train anew"
             )
 

@@ -1,25 +1,19 @@
-"""Runs with a damaged file: refused with one sentence, or read as if nothing had happened; never anything else.
+"""Runs with a damaged file: refused with one sentence, or read as if nothing had happened; never anything else."""
 
-``SOAK`` says how many files are damaged (5,000 by default), ``SOAK_SEED`` which.
-"""
-
-import os
 import random
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
+from tests import soak
 from tests.soak import mutations
-from tinygrad_lm.cli import main
+from tinygrad_lm import commands
+from tinygrad_lm.cli import INTERRUPTED, main
 from tinygrad_lm.text import bundled_names
+from tinygrad_lm.training import Trainer
 
-COUNT = int(os.environ.get("SOAK", "5000"))
-SEED = int(os.environ.get("SOAK_SEED", "0"))
 PARTS = 10
 FILES = ("config.json", "model.safetensors", "checkpoint.safetensors", "training_names.txt", "metrics.csv", "log.txt")
 WAYS = {
@@ -34,25 +28,32 @@ FOREVER = 60
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module", autouse=True)
+def without_the_show():
+    """No pictures and no samples at the end of a training: nine tenths of its time, and nothing reads them again."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_draw", "_show_samples"):
+            patch.setattr(commands, name, lambda *arguments: None)
+        yield
+
+
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory):
     """A small run that was stopped on the way, and the bytes of the weights that it ends with."""
     folder = tmp_path_factory.mktemp("stopped")
     data = folder / "names.txt"
-    data.write_text("\n".join(bundled_names()[::20]), encoding="utf-8")
+    data.write_text("\n".join(bundled_names()[::40]), encoding="utf-8")
     run = folder / "run"
-    command = [sys.executable, "-m", "tinygrad_lm", "train", "--data", str(data), "--out", str(run)]
-    command += ["--steps", "4000", "--hidden", "4", "--context", "2", "--embedding", "2", "--batch-size", "4"]
-    for _ in range(20):
-        shutil.rmtree(run, ignore_errors=True)
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while not (run / "metrics.csv").exists() and process.poll() is None:
-            time.sleep(0.002)
-        process.send_signal(signal.SIGINT)
-        if process.wait(60) == 130:
-            break
-    else:
-        pytest.fail("the run could not be stopped before it ended")
+    step = Trainer._train_step
+
+    def stopping(trainer):
+        trainer.stop = trainer.step == 29
+        return step(trainer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "_train_step", stopping)
+        options = ["--steps", "40", "--hidden", "4", "--context", "2", "--embedding", "2", "--batch-size", "4"]
+        assert main(["train", "--data", str(data), "--out", str(run), *options]) == INTERRUPTED
     whole = folder / "whole"
     shutil.copytree(run, whole)
     assert main(["train", "--resume", str(whole)]) == 0
@@ -83,9 +84,9 @@ def contents(folder):
 def test_a_damaged_file_is_refused_or_harmless(part, stopped, tmp_path, capsys):
     """``sample``, ``evaluate`` and ``train --resume`` on runs of which one file was changed."""
     original, final = stopped
-    rng = random.Random(SEED * PARTS + part)
+    rng = random.Random(soak.seed() * PARTS + part)
     outcomes = {}
-    for number in range(COUNT // PARTS):
+    for number in range(soak.trials(5_000) // PARTS):
         run = tmp_path / "run"
         shutil.rmtree(run, ignore_errors=True)
         shutil.copytree(original, run)

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 import random
 import signal
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import soak
 from tinygrad_lm import cli
 from tinygrad_lm.training import Trainer
 
@@ -18,7 +18,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="what hangs is ended by a POSIX alarm"),
 ]
 
-LINES = int(os.environ.get("TINYGRAD_LM_LINES", "500"))
 SECONDS = 60
 HOSTILE = [
     *("", " ", "-", "--", "---", "\t", "\n", "\x1b[31mred\x1b[0m", "\u202eevil", "\udcff", "a" * 5_000, "\u0301" * 300),
@@ -94,9 +93,9 @@ def test_random_command_lines(tmp_path, monkeypatch):
         for model, folder in (("bigram", "counts"), ("mlp", "stopped")):
             assert cli.main(["train", "--data", "names.txt", "--model", model, "--out", folder]) in (0, 130)
         assert cli.main(["train", "--data", "names.txt", "--steps", "2", "--out", "r"]) == 0
-    rng, options = random.Random(int(os.environ.get("TINYGRAD_LM_SEED", "0"))), options_of()
+    rng, options = random.Random(soak.seed()), options_of()
     codes = {}
-    for _ in range(LINES):
+    for _ in range(soak.trials(500)):
         words = command_line(rng, options)
         with (
             contextlib.redirect_stdout(io.StringIO()) as out,
@@ -111,4 +110,4 @@ def test_random_command_lines(tmp_path, monkeypatch):
         assert len(said) < 10_000, words
         codes[code] = codes.get(code, 0) + 1
     print(codes)
-    assert {0, 1, 2} <= set(codes) or LINES < 100
+    assert {0, 1, 2} <= set(codes) or soak.trials(500) < 100
