@@ -139,14 +139,6 @@ class TestLinksAndPipes:
         os.mkfifo(folder / name)
         assert f"{name} is not a regular file" in refused("sample", "r")
 
-    def test_a_setting_of_the_data_that_was_taken_out(self, refused, folder):
-        config = json.loads((folder / runs.CONFIG).read_text())
-        for name in config["data"]:
-            data = {key: value for key, value in config["data"].items() if key != name}
-            (folder / runs.CONFIG).write_text(json.dumps({**config, "data": data}))
-            said = refused("train", "--resume", "r")
-            assert "does not say which data the run is about" in said or f"says {name} None" in said, (name, said)
-
     @pytest.mark.parametrize("name", ["pipe", "/dev/zero"])
     def test_names_that_come_from_a_pipe(self, refused, folder, tmp_path, name):
         os.mkfifo(folder / "pipe")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +86,7 @@ def of_run(config: Mapping[str, Any], folder: Path) -> Source:
     """The source that a run's configuration names. Raises ``ModelFileError`` where it names none."""
     with suppress(KeyError, TypeError, AttributeError):
         known = {name: value for name, value in config["data"].items() if name != "fingerprint"}
-        whole = known.keys() == {field.name for field in fields(Source)}
-        if whole and isinstance(known["file"], str | None) and known["alphabet"] in ("latin", "data"):
+        if isinstance(known["file"], str | None) and known["alphabet"] in ("latin", "data"):
             return Source(**known)
     raise ModelFileError(f"{folder / runs.CONFIG} does not say which data the run is about")
 
