@@ -69,6 +69,10 @@ def written(folder, name=runs.WEIGHTS):
     return Path(folder, name).read_bytes()
 
 
+def test_the_help_says_what_evaluate_evaluates(run):
+    assert "predicts its own test names, or those of a file" in " ".join(run("--help").split())
+
+
 class TestTrain:
     def test_a_newcomer_sees_everything(self, run):
         out = run("train", *TINY)

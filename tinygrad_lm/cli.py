@@ -120,7 +120,7 @@ def parser() -> argparse.ArgumentParser:
     sample.add_argument("--seed", type=SEED, default=0, help="same seed, same names (default: 0)")
     sample.add_argument("--trace", action="store_true", help="show each step: context, options, roll, choice")
 
-    evaluate = commands.add_parser("evaluate", help="how well a model predicts the names of a file")
+    evaluate = commands.add_parser("evaluate", help="how well a model predicts its own test names, or those of a file")
     evaluate.add_argument("run", metavar="RUN", help="a run folder")
     evaluate.add_argument(
         "file", nargs="?", metavar="FILE", help="one name a line, UTF-8 (default: the test split of the run)"
