@@ -16,6 +16,7 @@ import pytest
 
 from tinygrad_lm.models import MLP, NGram, ngram
 from tinygrad_lm.text import DataError, NameDataset, Vocabulary, clean_names, graphemes
+from tinygrad_lm.text import dataset as text_dataset
 from tinygrad_lm.text import names as names_room
 from tinygrad_lm.text.errors import code_points, quoted
 from tinygrad_lm.text.names import LONGEST
@@ -133,6 +134,20 @@ class TestWindows:
         assert dataset.targets[:4].tolist() == [letters - 1, letters - 1, letters, 0]
         assert dataset.contexts[303].tolist() == [0, 0] and dataset.contexts[3].tolist() == [letters] * 2
         assert dataset._places.max() == 300
+
+    def test_few_windows_are_cut_out_once(self, monkeypatch):
+        cut, plain = [], text_dataset._windows
+        monkeypatch.setattr(text_dataset, "_windows", lambda *given: cut.append(len(given[2])) or plain(*given))
+        names, drawn = random_names(50), []
+        for table in (text_dataset.TABLE, 0):
+            monkeypatch.setattr(text_dataset, "TABLE", table)
+            dataset, rng = NameDataset(names, LETTERS, 4), np.random.default_rng(0)
+            drawn.append([dataset.sample(8, rng) for _ in range(5)])
+            assert cut == ([len(dataset)] if table else [8] * 5)
+            cut.clear()
+        for (contexts, targets), (others, same) in zip(*drawn, strict=True):
+            assert np.array_equal(contexts, others) and np.array_equal(targets, same)
+            assert contexts.dtype == others.dtype == np.int64
 
     def test_evaluation_does_not_cut_out_all_windows(self):
         model = MLP(LETTERS, context=200, embedding=1, hidden=(2,), rng=0)

@@ -12,6 +12,9 @@ from tinygrad_lm.text.vocabulary import Vocabulary
 
 Pair = tuple[NDArray[np.int64], NDArray[np.int64]]
 
+TABLE = 1 << 20
+"""Up to so many ids (8 MiB) the contexts are cut out once, since training draws from them thousands of times."""
+
 
 class NameDataset:
     """The training examples of a list of names: `context` ids, and the id that comes next.
@@ -27,7 +30,7 @@ class NameDataset:
         contexts: int64 array of shape `(len(self), context)`, read-only, made when it is first asked for.
         targets: int64 array of shape `(len(self),)`, read-only, likewise.
 
-    It holds two small integers an example, whatever the context; windows are cut out when they are drawn.
+    Beyond 8 MiB of contexts it holds two small integers an example, and windows are cut out when they are drawn.
 
     Raises:
         DataError: no name, an empty name, a character outside the vocabulary, or a context that is not an
@@ -50,7 +53,7 @@ class NameDataset:
     @cached_property
     def contexts(self) -> NDArray[np.int64]:
         """The contexts of all examples: for a long list of names much larger than the dataset itself."""
-        contexts, _ = self.take(np.arange(len(self)))
+        contexts, _ = _windows(self._ids, self._places, np.arange(len(self)), self.context)
         contexts.flags.writeable = False
         return contexts
 
@@ -76,7 +79,7 @@ class NameDataset:
         """
         decode = self.vocabulary.decode
         ids, places = _in_a_row([name], self.vocabulary)
-        contexts, targets = _windows(ids, places, np.arange(len(ids)), self.context, self.vocabulary.boundary_id)
+        contexts, targets = _windows(ids, places, np.arange(len(ids)), self.context)
         return [(decode(row), decode([target])) for row, target in zip(contexts, targets.tolist(), strict=True)]
 
     def batches(self, batch_size: int, rng: np.random.Generator, shuffle: bool = True) -> Iterator[Pair]:
@@ -111,7 +114,9 @@ class NameDataset:
 
     def take(self, chosen: NDArray[np.int64]) -> Pair:
         """The examples of these numbers: contexts `(len(chosen), context)`, targets `(len(chosen),)`, int64."""
-        return _windows(self._ids, self._places, chosen, self.context, self.vocabulary.boundary_id)
+        if len(self) * self.context <= TABLE:
+            return self.contexts.take(chosen, axis=0), self.targets.take(chosen)
+        return _windows(self._ids, self._places, chosen, self.context)
 
     def _check_batch_size(self, batch_size: int) -> None:
         check_integer(batch_size, 1, "the batch size")
@@ -137,14 +142,15 @@ def _in_a_row(names: Sequence[str], vocabulary: Vocabulary) -> tuple[NDArray[Any
     return ids, places.astype(np.min_scalar_type(int(places.max())))
 
 
-def _windows(ids: NDArray[Any], places: NDArray[Any], chosen: NDArray[np.int64], context: int, boundary: int) -> Pair:
-    """The windows that end at the chosen ids of a row, column by column: `back` places before, within the name."""
-    contexts = np.full((len(chosen), context), boundary, np.int64)
-    own = places[chosen]
-    for back in range(1, min(context, int(own.max(initial=0))) + 1):
-        inside = np.flatnonzero(own >= back)
-        contexts[inside, context - back] = ids[chosen[inside] - back]
-    return contexts, ids[chosen].astype(np.int64)
+def _windows(ids: NDArray[Any], places: NDArray[Any], chosen: NDArray[np.int64], context: int) -> Pair:
+    """The windows that end at the chosen ids of a row: what stands before each, and the boundary before its name.
+
+    A name follows the boundary that closes the one before it, and the first name the last boundary, at -1.
+    """
+    first = chosen - places.take(chosen)
+    before = chosen[:, None] - np.arange(context, 0, -1)
+    np.maximum(before, first[:, None] - 1, out=before)
+    return ids.take(before).astype(np.int64), ids.take(chosen).astype(np.int64)
 
 
 def _stream(names: Sequence[str], vocabulary: Vocabulary) -> Iterator[int]:
