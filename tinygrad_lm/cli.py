@@ -184,24 +184,29 @@ def _check_train(options: argparse.Namespace) -> None:
             raise UsageError(f"--{name.replace('_', '-')} means nothing to the model {options.model!r}; leave it out")
 
 
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options, once they are known to go together. Raises ``UsageError``, or ``SystemExit`` after a message."""
+    _check_dashes(arguments)
+    options = parser().parse_args(arguments)
+    if options.command == "train":
+        _check_train(options)
+    elif options.command == "gradcheck":
+        _check_gradcheck(options)
+    return options
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns 0 when done, 1 after a failure, 2 for wrong usage, 130 after Ctrl-C."""
     for stream in (sys.stdout, sys.stderr):
         _never_fail_to_encode(stream)
-    top = parser()
     try:
-        given = sys.argv[1:] if arguments is None else arguments
-        _check_dashes(given)
-        options = top.parse_args(given)
-        if options.command == "train":
-            _check_train(options)
-        elif options.command == "gradcheck":
-            _check_gradcheck(options)
+        with Later():  # argparse imports as it goes
+            options = _parsed(sys.argv[1:] if arguments is None else arguments)
         return _run(options)
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else 1
     except UsageError as error:
-        top.print_usage(sys.stderr)
+        parser().print_usage(sys.stderr)
         return _say(error, 2)
     except KeyboardInterrupt:
         return _say("interrupted", INTERRUPTED)
