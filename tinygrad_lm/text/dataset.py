@@ -99,7 +99,7 @@ class NameDataset:
         self._check_batch_size(batch_size)
         order = rng.permutation(len(self)) if shuffle else np.arange(len(self))
         return (
-            self.take(chosen)
+            self._drawn(chosen)
             for chosen in (order[start : start + batch_size] for start in range(0, len(self), batch_size))
         )
 
@@ -110,13 +110,16 @@ class NameDataset:
             DataError: the batch size is not an integer from 1 to `len(self)`.
         """
         self._check_batch_size(batch_size)
-        return self.take(rng.integers(len(self), size=batch_size))
+        return self._drawn(rng.integers(len(self), size=batch_size))
 
     def take(self, chosen: NDArray[np.int64]) -> Pair:
         """The examples of these numbers: contexts `(len(chosen), context)`, targets `(len(chosen),)`, int64."""
+        return _windows(self._ids, self._places, chosen, self.context)
+
+    def _drawn(self, chosen: NDArray[np.int64]) -> Pair:
         if len(self) * self.context <= TABLE:
             return self.contexts.take(chosen, axis=0), self.targets.take(chosen)
-        return _windows(self._ids, self._places, chosen, self.context)
+        return self.take(chosen)
 
     def _check_batch_size(self, batch_size: int) -> None:
         check_integer(batch_size, 1, "the batch size")
