@@ -89,6 +89,7 @@ def softmax_of_zeros_when_recorded():
         (lambda g, out, x: np.sign(g) * np.cos(x), "is not linear"),
         (lambda g, out, x: np.sqrt(np.abs(g)) * np.cos(x), "is not linear"),
         (lambda g, out, x: g**3 * np.cos(x), "is not linear"),
+        (lambda g, out, x: np.round(g) * np.cos(x), "is not linear"),
     ],
 )
 def test_a_cotangent_of_one_hides_no_misuse_of_it(vjp, words):

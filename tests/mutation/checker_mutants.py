@@ -63,13 +63,13 @@ CHECKER_MUTANTS = (
         (CANCELS,),
     ),
     Mutant(
-        "2v + w in place of w - 3v",
+        "2v + w in place of w - 2.5v",
         edited(
             preconditions,
             "consistent_backward",
-            "others - 3 * weights",
+            "others - 2.5 * weights",
             "others + 2 * weights",
-            "w - 3 * v\n",
+            "w - 2.5 * v\n",
             "w + 2 * v\n",
         ),
         ("test test_a_cotangent_of_one_hides_no_misuse_of_it",),

@@ -322,6 +322,38 @@ class ArrayMethods(Operators):
         """Whether some element is true (not zero); no gradient."""
         return self.plain(np.any, (self,), **reduction(axis, keepdims, dim, keepdim))
 
+    def __lt__(self, other: Any) -> Self:
+        return self.plain(np.less, (self, other))
+
+    def __le__(self, other: Any) -> Self:
+        return self.plain(np.less_equal, (self, other))
+
+    def __gt__(self, other: Any) -> Self:
+        return self.plain(np.greater, (self, other))
+
+    def __ge__(self, other: Any) -> Self:
+        return self.plain(np.greater_equal, (self, other))
+
+    def __eq__(self, other: Any) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self.plain(np.equal, (self, other))
+
+    def __ne__(self, other: Any) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self.plain(np.not_equal, (self, other))
+
+    __hash__ = object.__hash__
+
+    def __and__(self, other: Any) -> Self:
+        return self.plain(np.bitwise_and, (self, other))
+
+    def __or__(self, other: Any) -> Self:
+        return self.plain(np.bitwise_or, (self, other))
+
+    def __invert__(self) -> Self:
+        return self.plain(np.invert, (self,))
+
+    __rand__ = __and__
+    __ror__ = __or__
+
     @classmethod
     def plain(cls, function: Any, inputs: tuple[Any, ...], **options: Any) -> Any:
         """The result of a function without gradient, on the operands' data."""

@@ -13,11 +13,10 @@ import numpy as np
 
 from tinygrad_lm.autograd import graph, numpy_functions
 from tinygrad_lm.autograd.graph import Node, Operation, constant
+from tinygrad_lm.autograd.operands import as_array, plain_operand
 from tinygrad_lm.autograd.recorded import plain_index
 from tinygrad_lm.autograd.rules import real
 from tinygrad_lm.autograd.torch_words import TorchWords
-from tinygrad_lm.autograd.two_readings import ValuesAndIndices
-from tinygrad_lm.autograd.value import Value
 
 Array = np.ndarray[Any, Any]
 
@@ -57,7 +56,7 @@ class Tensor(TorchWords):
                 f"Tensor(data, requires_grad): {requires_grad!r:.60} is not True or False; a shape, as in PyTorch's "
                 "Tensor(2, 3), is written Tensor(np.zeros((2, 3)))"
             )
-        self._set(_array(data, dtype), label)
+        self._set(as_array(data, dtype), label)
         if requires_grad:
             self.requires_grad_()
 
@@ -119,7 +118,7 @@ class Tensor(TorchWords):
                 if operand.requires_grad:
                     needed = True
             else:
-                inputs.append(_operand(operand, operation))
+                inputs.append(plain_operand(operand, operation))
                 mixed = True
         data = operation.forward(*inputs, **attributes)
         saved = None
@@ -306,38 +305,6 @@ class Tensor(TorchWords):
                 return operation(*inputs, **given)
         return super().__array_ufunc__(ufunc, method, *inputs, **options)
 
-    def __lt__(self, other: Any) -> Tensor:
-        return self.plain(np.less, (self, other))
-
-    def __le__(self, other: Any) -> Tensor:
-        return self.plain(np.less_equal, (self, other))
-
-    def __gt__(self, other: Any) -> Tensor:
-        return self.plain(np.greater, (self, other))
-
-    def __ge__(self, other: Any) -> Tensor:
-        return self.plain(np.greater_equal, (self, other))
-
-    def __eq__(self, other: Any) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return self.plain(np.equal, (self, other))
-
-    def __ne__(self, other: Any) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return self.plain(np.not_equal, (self, other))
-
-    __hash__ = object.__hash__
-
-    def __and__(self, other: Any) -> Tensor:
-        return self.plain(np.bitwise_and, (self, other))
-
-    def __or__(self, other: Any) -> Tensor:
-        return self.plain(np.bitwise_or, (self, other))
-
-    def __invert__(self) -> Tensor:
-        return self.plain(np.invert, (self,))
-
-    __rand__ = __and__
-    __ror__ = __or__
-
     def __setitem__(self, index: Any, value: Any) -> None:
         if not self.is_leaf or (graph.is_grad_enabled() and (self._used or self.requires_grad)):
             raise RuntimeError(
@@ -405,25 +372,6 @@ class Tensor(TorchWords):
         )
 
 
-def _array(data: Any, dtype: Any) -> Array:
-    """A copy of the data as an array of numbers in the machine's byte order."""
-    if isinstance(data, ValuesAndIndices):
-        raise TypeError("this is PyTorch's pair of values and indices, not a Tensor: write x.max(dim=1).values, say")
-    if isinstance(data, (list, tuple)) and any(isinstance(part, Node) for part in data):
-        raise TypeError(
-            "Tensor(...) of a list of Tensors would lose their graph: join them with np.stack or np.concatenate"
-        )
-    if isinstance(data, Value):
-        raise TypeError("a Value is of the scalar engine; make a Tensor of its number: Tensor(v.data)")
-    array = np.array(constant(data), dtype=dtype)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(
-            f"a Tensor holds real numbers or booleans, not {array.dtype} ({data!r:.60}); "
-            "ragged lists and text have no gradient"
-        )
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-
-
 def _real(contribution: Any, operation: Operation) -> Any:
     return real(contribution, f"the backward pass of {operation.name!r}")
 
@@ -436,20 +384,3 @@ def _as_tensors(operands: tuple[Any, ...], arrays: list[Any], dtype: Any) -> tup
         else Tensor.wrap(np.asarray(array, None if hasattr(array, "dtype") else dtype))
         for operand, array in zip(operands, arrays, strict=True)
     )
-
-
-def _operand(x: Any, operation: Operation) -> Any:
-    """A plain operand, ready for NumPy: Python numbers stay as they are, so that they adapt to the dtype."""
-    if isinstance(x, (float, int)) and not isinstance(x, np.generic):
-        return x
-    if isinstance(x, Value):
-        raise TypeError(
-            f"{operation.name!r} joins a Tensor and a Value: they are two engines; use one of them, or x.data"
-        )
-    if not isinstance(x, (np.ndarray, np.generic)):
-        return _array(x, None)
-    if x.dtype.kind not in "biuf":
-        raise TypeError(
-            f"{operation.name!r} joins a Tensor and an array of {x.dtype}; only real numbers have gradients"
-        )
-    return x

@@ -66,7 +66,7 @@ def consistent_backward(
     """The backward pass gives the same twice, nothing for nothing, and is linear in the cotangent."""
     others = np.random.default_rng((seed, 4)).uniform(-1.5, 1.5, weights.size)
     first, again, nothing, one, both = _pull(
-        problem, points, [weights, weights, 0 * weights, others, others - 3 * weights]
+        problem, points, [weights, weights, 0 * weights, others, others - 2.5 * weights]
     )
     for i, name in enumerate(problem.names):
         v, v_again, zero, w, mixed, given = (
@@ -89,8 +89,9 @@ def consistent_backward(
                 index=index,
                 analytic=float(zero[index]),
             )
-        # Of a single number v is 1 and w between -1.5 and 1.5: this also tells |v|, its sign or its powers from v.
-        wanted = w - 3 * v
+        # Of a single number v is 1 and w between -1.5 and 1.5: this also tells |v|, its sign or its powers from v, and
+        # (2.5 being none) whole numbers.
+        wanted = w - 2.5 * v
         # The last term is round-off where a gradient is zero but for what cancels.
         slack = 1e-10 * (np.abs(v).max(initial=0.0) + np.abs(w).max(initial=0.0)) + 1e-13 * np.abs(weights).max(
             initial=0.0
@@ -98,8 +99,8 @@ def consistent_backward(
         if (np.abs(mixed - wanted) > slack).any():
             index = tuple(int(k) for k in np.argwhere(np.abs(mixed - wanted) > slack)[0])
             raise GradientError(
-                f"{what} is not linear: for w - 3v it gave {mixed[index]} at index {index}, but the gradient for w "
-                f"less three times that for v is {wanted[index]}. A vjp multiplies the gradient of the result and "
+                f"{what} is not linear: for w - 2.5v it gave {mixed[index]} at index {index}, but the gradient for w "
+                f"less 2.5 times that for v is {wanted[index]}. A vjp multiplies the gradient of the result and "
                 "nothing else",
                 name=name,
                 index=index,
