@@ -171,6 +171,14 @@ class TestTraining:
         assert seen == [f"another process (pid {os.getpid()})"] * 4
         assert not (folder / locking.LOCK).exists()
 
+    def test_a_run_that_another_wrote_before_the_lock_is_kept(self, folder, monkeypatch, capsys):
+        """Both found the folder empty; one had it, trained and left before the other came to lock it."""
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        monkeypatch.setattr(runs, "new_folder", lambda out, kind: Path(out))
+        assert cli.main(["train", "--data", "names.txt", "--model", "bigram", "--out", "r"]) == 1
+        assert capsys.readouterr().err.startswith("tinygrad-lm: r exists and is not empty; give another --out")
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
     @pytest.mark.parametrize("command", ["none", "names.txt"])
     def test_no_folder_no_lock(self, folder, capsys, command):
         with pytest.raises(ModelFileError, match="there is no run folder"):

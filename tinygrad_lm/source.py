@@ -95,7 +95,7 @@ def read_again(config: Mapping[str, Any], model: LanguageModel, folder: Path, re
     """The source of a run and its names, split as they were. Raises ``DataError`` where they have changed since."""
     source = of_run(config, folder)
     file = None if source.file is None else folder / source.file
-    if source.file == OWN_COPY and not (folder / OWN_COPY).exists():
+    if source.file == OWN_COPY and not (folder / OWN_COPY).is_file():
         raise DataError(f"{folder} has no {OWN_COPY}, the copy of its names; {remedy}")
     if file is not None and file.exists() and not (file.is_file() or file.is_dir()):
         raise DataError(f"the names came from {file}, which is no file that is read again; {remedy}")
