@@ -231,7 +231,8 @@ def test_of_two_that_resume_one_trains_and_nothing_is_lost(tmp_path, monkeypatch
         codes = sorted(process.returncode for process in both)
         assert codes == [0, 1] and all("Traceback" not in error for error in errors), errors
         refusal = "".join(errors)
-        assert "is being trained by another process (pid " in refusal or "its training has ended" in refusal
+        # Without a number in the moment between its locking and its writing of it.
+        assert "is being trained by another process" in refusal or "its training has ended" in refusal
         for name in (runs.WEIGHTS, runs.CONFIG, runs.TRAINING_NAMES):
             assert Path(folder, name).read_bytes() == Path("whole", name).read_bytes()
         rows = [Path(place, runs.METRICS).read_text().splitlines() for place in (folder, "whole")]

@@ -275,6 +275,10 @@ def _open_config(folder: Path, weights: str) -> tuple[dict[str, Any], LanguageMo
         raise ModelFileError(
             f"{folder} has no {WEIGHTS}: it was stopped before anything was saved; delete it, or give another --out"
         )
+    if not (folder / weights).exists():
+        raise ModelFileError(
+            f"{folder} has no {weights}: it was killed while it saved; --resume {typed(folder)} writes it again"
+        )
     config = files.read_json(path)
     version = config.get("format")
     if type(version) is int and version > files.FORMAT_VERSION:
@@ -347,7 +351,7 @@ def _check_left(folder: Path, metadata: Mapping[str, Any], plan: Plan, steps: in
         raise ModelFileError(
             f"{folder} has done {done:,} steps already; --steps is how many there are in all, so give more"
         )
-    if metadata.get("ended"):
+    if metadata.get("ended") and (folder / WEIGHTS).exists():  # else it was killed before it saved them
         raise ModelFileError(
             f"{folder} has done all of its {plan.steps:,} steps, so its training has ended; to go on, give a larger "
             f"number of steps in all: --resume {typed(folder)} --steps N"

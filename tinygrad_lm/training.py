@@ -268,7 +268,9 @@ class Trainer:
         for name, array in arrays.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = array
-        step = whole_number(data, "step", 0, self.plan.steps)
+        step = whole_number(data, "step", 0, MOST)
+        if step > self.plan.steps:
+            raise ValueError(f"step {step} is not one of the plan's {self.plan.steps}")
         best_step, loss_count = (whole_number(data, name, 0, step) for name in ("best_step", "loss_count"))
         seconds, loss_sum = _number(data, "seconds", 0), _number(data, "loss_sum")
         best_loss = math.inf if data["best_loss"] is None else _number(data, "best_loss")
