@@ -4,6 +4,7 @@ import ast
 import csv
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -232,7 +233,16 @@ class TestTrain:
         assert "-" in config("r")["model"]["vocabulary"]["tokens"]
 
     def test_a_folder_with_a_space_can_be_pasted(self, run):
-        assert 'tinygrad-lm sample "my run"' in run("train", *TINY, "--out", "my run")
+        assert f"tinygrad-lm sample {runs.typed('my run')}\n" in run("train", *TINY, "--out", "my run")
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="the rules of a POSIX shell")
+    @pytest.mark.parametrize(
+        "name", ["my run", "it's", "$(id)", "a;b", "`id`", '"', "*", "-x", "--", "a/-b", "plain-1"]
+    )
+    def test_what_is_pasted_is_the_folder_and_nothing_else(self, name):
+        (word,) = shlex.split(runs.typed(name))
+        assert Path(word) == Path(name) and not word.startswith("-")
+        assert runs.typed("plain-1") == "plain-1"
 
     @pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux alone")
     def test_paths_that_are_not_text(self, run):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import visualize
 from tests import soak
 from tinygrad_lm import cli, runs
 from tinygrad_lm.interrupts import Later
@@ -134,6 +135,33 @@ def test_the_imports_of_a_command_are_not_cut_short(monkeypatch, capsys):
     assert imported == ["safetensors.numpy"] and capsys.readouterr().err == "tinygrad-lm: interrupted\n"
 
 
+def test_the_picture_is_not_cut_short(monkeypatch, capsys):
+    """It imports much, and what is raised in an import is swallowed."""
+    drawn = []
+
+    def draw(*arguments, **options):
+        signal.raise_signal(signal.SIGINT)
+        drawn.append(True)
+        raise ValueError("no picture")
+
+    monkeypatch.setattr(visualize, "draw", draw)
+    assert cli.main([*TRAIN, "--out", "picture"]) == cli.INTERRUPTED
+    assert drawn and capsys.readouterr().err == "tinygrad-lm: interrupted\n" and Path("picture", runs.WEIGHTS).exists()
+
+
+def test_the_look_for_engines_is_not_cut_short(monkeypatch, capsys):
+    looked = []
+
+    def doctor():
+        signal.raise_signal(signal.SIGINT)
+        looked.append(True)
+        return "all is well"
+
+    monkeypatch.setattr(visualize, "doctor", doctor)
+    assert cli.main(["doctor"]) == cli.INTERRUPTED and looked
+    assert capsys.readouterr().err == "tinygrad-lm: interrupted\n"
+
+
 def test_help_needs_no_numpy():
     code = "import sys; from tinygrad_lm.__main__ import main; assert main() == 0; assert 'numpy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code, "train", "--help"], capture_output=True, check=True)
@@ -193,6 +221,21 @@ def test_handlers_are_as_they_were_afterwards(name):
 
 
 class TestLater:
+    @pytest.mark.parametrize("waits", [True, False])
+    def test_a_second(self, waits):
+        counted = []
+        with pytest.raises(KeyboardInterrupt), Later(second_at_once=not waits) as later:
+            for _ in range(3):
+                signal.raise_signal(signal.SIGINT)
+                counted.append(later.heard)
+        assert counted == [True] * (3 if waits else 1)
+
+    def test_another_exception_is_not_replaced(self):
+        with pytest.raises(ImportError), Later():
+            signal.raise_signal(signal.SIGINT)
+            raise ImportError
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
     def test_it_waits_and_then_raises(self):
         reached = False
         with pytest.raises(KeyboardInterrupt), Later():

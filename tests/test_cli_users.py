@@ -265,7 +265,7 @@ class TestWhatIsShown:
         Path("runs/empty").mkdir()
         there = [Path("runs/bigram-1"), Path("runs/bigram-2"), Path("runs/bigram-10")]
         message = run(*command, "bigram-1", code=1)
-        assert f"there are {', '.join(map(str, there))}" in message and f'"{Path("runs/my own")}"' in message
+        assert f"there are {', '.join(map(str, there))}" in message and runs.typed("runs/my own") in message
         assert "empty" not in message
         for number in range(20, 40):
             Path(f"runs/bigram-{number}").symlink_to("bigram-1")

@@ -334,3 +334,22 @@ def test_the_record_leaves_equal_runs_equal(tmp_path):
         runs.save_weights(tmp_path / name, subject.model, config)
     assert (tmp_path / "one" / runs.WEIGHTS).read_bytes() == (tmp_path / "two" / runs.WEIGHTS).read_bytes()
     assert np.isfinite(files.read_arrays(tmp_path / "one" / runs.WEIGHTS)[0]["output.bias"]).all()
+
+
+class TestKilledBetweenTwoFiles:
+    """The checkpoint is written first, then the weights that are used."""
+
+    @pytest.mark.parametrize("steps", [7, None], ids=["on the way", "at the end"])
+    def test_the_weights_are_made_from_the_checkpoint(self, folder, steps):
+        subject = trainer()
+        stop_at(subject, steps)
+        save(folder, subject)
+        whole = (folder / runs.WEIGHTS).read_bytes()
+        (folder / runs.WEIGHTS).unlink()
+        with pytest.raises(ModelFileError, match=r"has no model\.safetensors.*killed.*--resume"):
+            runs.load(folder)
+        _, model, plan = runs.open_stopped(folder)
+        subject = Trainer(model, NAMES[2:], NAMES[:2], plan)
+        runs.restore(folder, subject)
+        runs.save_checkpoint(folder, subject, json.loads((folder / runs.CONFIG).read_text(encoding="utf-8")))
+        assert (folder / runs.WEIGHTS).read_bytes() == whole

@@ -165,7 +165,7 @@ class TestPaths:
         assert subject.step == 7
         runs.truncate_metrics(kind(folder), 5)
         assert runs.metrics(kind(folder)) == []
-        assert runs.quoted(kind(folder)) == runs.quoted(folder)
+        assert runs.typed(kind(folder)) == runs.typed(folder)
 
     def test_writing(self, tmp_path, kind):
         subject, where = trainer(), kind(tmp_path / "new")

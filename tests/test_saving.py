@@ -219,6 +219,15 @@ class TestSuspicion:
         with pytest.raises(ModelFileError, match=r"has no model\.safetensors"):
             models.load(tmp_path)
 
+    def test_the_weights_of_a_run_are_not_overwritten(self, tmp_path):
+        """Without the settings of the run, or under others, its folder could not be used any more."""
+        subject = trainer()
+        stop_at(subject, 7)
+        save_run(tmp_path, subject)
+        with pytest.raises(FileExistsError, match="belongs to a run"):
+            subject.model.save(tmp_path / runs.WEIGHTS)
+        assert runs.load(tmp_path).model.state_dict().keys() == subject.model.state_dict().keys()
+
     @pytest.mark.skipif(sys.platform == "win32", reason="pipes in folders are POSIX")
     def test_a_pipe_is_not_waited_for(self, path):
         os.mkfifo(path)

@@ -1,5 +1,7 @@
 """Tests that nothing printed acts on a terminal, whatever file names and files hold."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -49,3 +51,35 @@ class TestTerminals:
         cli.main(list(arguments))
         out, err = capsys.readouterr()
         assert "red" in out + err and "\x1b" not in out + err
+
+
+CLOSED = """
+import sys
+from tinygrad_lm.__main__ import main
+code = main()
+print(code, file=open("code", "w"))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="how a POSIX shell closes a stream")
+@pytest.mark.parametrize(
+    "arguments", [("sample", "none"), ("train", "--none"), ("train", "--model", "bigram", "--lr", "1")]
+)
+def test_an_error_does_not_go_where_the_output_goes(tmp_path, arguments):
+    """With standard error closed, as ``2>&-`` does, nobody is told."""
+    shell = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", CLOSED, *arguments]
+    root = Path(__file__).resolve().parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(shell, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, check=False)
+    assert done.stdout == b"" and int((tmp_path / "code").read_text()) in (1, 2)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux'")
+def test_output_that_cannot_be_written_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with open("/dev/full", "w", encoding="utf-8") as full:  # noqa: PTH123
+        monkeypatch.setattr(sys, "stdout", full)
+        assert cli.main(["doctor"]) == 1
+        assert capsys.readouterr().err == "tinygrad-lm: standard output: No space left on device\n"
+        with pytest.raises(OSError):
+            full.close()

@@ -9,7 +9,8 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any, NoReturn, TextIO
+from pathlib import Path
+from typing import Any, NoReturn
 
 from tinygrad_lm import __version__
 from tinygrad_lm.interrupts import Later
@@ -197,8 +198,7 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns 0 when done, 1 after a failure, 2 for wrong usage, 130 after Ctrl-C."""
-    for stream in (sys.stdout, sys.stderr):
-        _never_fail_to_encode(stream)
+    _prepare_streams()
     try:
         with Later():  # argparse imports as it goes
             options = _parsed(sys.argv[1:] if arguments is None else arguments)
@@ -244,7 +244,11 @@ def _say(what: Any, code: int) -> int:
     return code
 
 
-def _never_fail_to_encode(stream: TextIO) -> None:
-    reconfigure = getattr(stream, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(errors="replace")
+def _prepare_streams() -> None:
+    """What is printed never fails to be encoded, and goes nowhere where the stream is closed (``2>&-``)."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # print would take the other one
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+        reconfigure = getattr(getattr(sys, name), "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 import traceback
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import numpy as np
 from tinygrad_lm import runs, sampling, source
 from tinygrad_lm.cli import INTERRUPTED, NGRAMS, UsageError
 from tinygrad_lm.console import Console
+from tinygrad_lm.interrupts import Later
 from tinygrad_lm.models import MLP, LanguageModel, NGram, TrainableModel, files
 from tinygrad_lm.source import Source
 from tinygrad_lm.text import DataError, Split, Vocabulary, clean_names, in_lower_case, read_names
@@ -157,6 +157,7 @@ def _new_run(
     files.check_limits(model)
     folder = runs.new_folder(out, _family(model))
     with runs.locked(folder):
+        runs.check_free(folder)  # until it was locked, another could have trained there
         say.log_to(folder)
         runs.save_names(folder, split.train)
         source.keep(folder, data, lines)
@@ -221,7 +222,7 @@ def _fit(say: Console, trainer: Trainer, folder: Path, config: Mapping[str, Any]
     runs.save_checkpoint(folder, trainer, config)
     if trainer.stop:
         say(f"Stopped after step {trainer.step:,} of {trainer.plan.steps:,}; all is saved in {folder}.")
-        say(f"Go on with:  tinygrad-lm train --resume {runs.quoted(folder)}")
+        say(f"Go on with:  tinygrad-lm train --resume {runs.typed(folder)}")
         return INTERRUPTED
     trainer.restore_best()
     say(
@@ -240,13 +241,12 @@ def _progress(say: Console, trainer: Trainer, folder: Path, config: Mapping[str,
 
     say("Training")
     saved = [-SECONDS_BETWEEN_CHECKPOINTS]
-    hidden = True if sys.stderr is None else None  # None: hidden unless it goes to a terminal
     # The losses first: where the terminal is narrow the bar is cut, not they.
     form = "{desc}{percentage:3.0f}% |{bar}| {remaining}"
     with tqdm(
         total=trainer.plan.steps,
         initial=trainer.step,
-        disable=hidden,
+        disable=None,  # hidden unless it goes to a terminal
         leave=False,
         dynamic_ncols=True,
         bar_format=form,
@@ -275,20 +275,21 @@ def _progress(say: Console, trainer: Trainer, folder: Path, config: Mapping[str,
 
 def _draw(say: Console, trainer: Trainer, folder: Path) -> None:
     """Leave the picture of one small batch's graph in the run folder; whatever fails there is one line."""
-    try:
-        import visualize
+    with Later(second_at_once=True):  # what is raised in an import of the drawing is swallowed
+        try:
+            import visualize
 
-        rng = np.random.Generator(np.random.PCG64(0))
-        inputs, targets = trainer.examples.sample(min(4, len(trainer.examples)), rng)
-        loss = trainer.model.loss(inputs, targets)
-        loss.backward()
-        view = visualize.draw(loss, names=trainer.model)
-        for suffix in ("dot", "svg", "html"):
-            view.save(folder / f"graph.{suffix}")
-    except Exception as error:  # the run is whole without it
-        reason = " ".join(str(error).split()) or "no reason given"
-        say(f"No picture of the graph: {type(error).__name__}: {reason:.300}")
-        say()
+            rng = np.random.Generator(np.random.PCG64(0))
+            inputs, targets = trainer.examples.sample(min(4, len(trainer.examples)), rng)
+            loss = trainer.model.loss(inputs, targets)
+            loss.backward()
+            view = visualize.draw(loss, names=trainer.model)
+            for suffix in ("dot", "svg", "html"):
+                view.save(folder / f"graph.{suffix}")
+        except Exception as error:  # the run is whole without it
+            reason = " ".join(str(error).split()) or "no reason given"
+            say(f"No picture of the graph: {type(error).__name__}: {reason:.300}")
+            say()
 
 
 def _finish(say: Console, model: LanguageModel, split: Split, data: Source, title: str) -> None:
@@ -302,7 +303,7 @@ def _show_files(say: Console, folder: Path, seed: int) -> None:
         if (folder / name).exists():
             say(f"  {name:<22}  {what}")
     say()
-    say(f"Saved in {folder}. More names:  tinygrad-lm sample {runs.quoted(folder)} --seed {(seed + 1) % 10**18}")
+    say(f"Saved in {folder}. More names:  tinygrad-lm sample {runs.typed(folder)} --seed {(seed + 1) % 10**18}")
 
 
 def sample(options: argparse.Namespace) -> int:
@@ -334,7 +335,7 @@ def evaluate(options: argparse.Namespace) -> int:
     say = Console()
     run = runs.load(_run_folder(options.run))
     if options.file is None:
-        remedy = f"give a file of names: tinygrad-lm evaluate {runs.quoted(run.folder)} FILE"
+        remedy = f"give a file of names: tinygrad-lm evaluate {runs.typed(run.folder)} FILE"
         data, split = source.read_again(run.config, run.model, run.folder, remedy)
         names = split.test
         say(f"The test split of the run (seed {data.seed}; {data.origin}): {_told(names, run)}")
@@ -386,5 +387,7 @@ def doctor(options: argparse.Namespace) -> int:
     """Say which engines draw pictures here."""
     import visualize
 
-    Console()(visualize.doctor().rstrip())
+    with Later(second_at_once=True):  # it imports what it looks for
+        found = visualize.doctor()
+    Console()(found.rstrip())
     return 0

@@ -19,7 +19,10 @@ class Console:
     def __call__(self, text: str = "") -> None:
         """Print a line, with its control characters as escapes."""
         text = printable(text)
-        print(text, flush=True)
+        try:
+            print(text, flush=True)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, "standard output") from None
         self._lines.append(text)
         self._write()
 

@@ -1,35 +1,42 @@
-"""Ctrl-C while a command starts: it waits for an import, which would answer with a traceback or not at all."""
+"""Ctrl-C at a moment that must not be cut short: it waits for the end of an import, of a step, of a picture."""
 
 import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
+    from typing import Self
 
 
 class Later:
-    """Within, Ctrl-C is noted and raises ``KeyboardInterrupt`` at the end.
+    """Within, Ctrl-C is noted (``heard``) and raises ``KeyboardInterrupt`` at the end, unless something else does.
 
     Raised in the middle of an import it is swallowed by a callback (with a traceback on the terminal), or turned
     into an ``ImportError`` by NumPy. Where Ctrl-C does not raise anyway (it is ignored, another handler has it, this
-    is not the main thread), nothing is changed.
+    is not the main thread), nothing is changed. ``second_at_once``: a second one does not wait.
     """
 
-    def __enter__(self) -> None:
-        self._heard = False
+    def __init__(self, second_at_once: bool = False) -> None:
+        self.heard = False
+        self._second_at_once = second_at_once
         self._held = False
+
+    def __enter__(self) -> "Self":
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             try:
                 signal.signal(signal.SIGINT, self._hear)
                 self._held = True
             except ValueError:  # another thread than the main one, which no signal interrupts
                 pass
+        return self
 
-    def __exit__(self, *raised: object) -> None:
+    def __exit__(self, kind: object, *raised: object) -> None:
         if self._held:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        if self._heard:
+        if self.heard and kind is None:
             raise KeyboardInterrupt
 
     def _hear(self, number: int, frame: "FrameType | None") -> None:
-        self._heard = True
+        if self.heard and self._second_at_once:
+            raise KeyboardInterrupt
+        self.heard = True

@@ -11,6 +11,11 @@ from pathlib import Path
 
 from tinygrad_lm.models.disk import check_writable
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 LOCK = "training.lock"
 BUSY = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
 FAR = 1 << 30
@@ -75,14 +80,10 @@ def _lock(handle: int) -> bool:
     """Lock an open file; False where another has."""
     try:
         if sys.platform == "win32":
-            import msvcrt
-
             os.lseek(handle, FAR, os.SEEK_SET)
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
             os.lseek(handle, 0, os.SEEK_SET)
         else:
-            import fcntl
-
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         return error.errno not in BUSY

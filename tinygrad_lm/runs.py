@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
@@ -52,8 +53,9 @@ def new_folder(out: Folder | None, kind: str) -> Path:
     """
     if out is not None:
         folder = Path(out)
-        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-            raise FileExistsError(f"{folder} {_taken(folder)}")
+        if folder.is_dir() and (who := locking.holder(folder)) is not None:
+            raise FileExistsError(f"{folder} is the run that {who} is training; give another --out")
+        check_free(folder)
         _make(folder, "give another --out")
         return folder
     home = Path("runs")
@@ -70,6 +72,12 @@ def new_folder(out: Folder | None, kind: str) -> Path:
     raise AssertionError("there is no last number")
 
 
+def check_free(folder: Path) -> None:
+    """Raise ``FileExistsError`` where the folder of a new run holds something (but a lock), or is a file."""
+    if folder.is_file() or (folder.is_dir() and any(path.name != locking.LOCK for path in folder.iterdir())):
+        raise FileExistsError(f"{folder} {_taken(folder)}")
+
+
 def _make(folder: Path, remedy: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -80,21 +88,22 @@ def _make(folder: Path, remedy: str) -> None:
 
 def _taken(folder: Path) -> str:
     """Why a folder that holds something cannot be that of a new run, and what can be done."""
-    if (who := locking.holder(folder)) is not None:
-        return f"is the run that {who} is training; give another --out"
     try:
         ended = files.read_metadata(folder / CHECKPOINT)["ended"]
     except (ModelFileError, KeyError):
         return "exists and is not empty; give another --out"
     which, steps = ("finished", " --steps N") if ended else ("stopped", "")
     return (
-        f"exists and is not empty; give another --out, or go on with this {which} run: --resume {quoted(folder)}{steps}"
+        f"exists and is not empty; give another --out, or go on with this {which} run: --resume {typed(folder)}{steps}"
     )
 
 
-def quoted(folder: Folder) -> str:
-    """A folder as a shell takes it."""
+def typed(folder: Folder) -> str:
+    """A folder as it is typed into a shell, which takes it for that folder and nothing else."""
     path = str(Path(folder))
+    path = f".{os.sep}{path}" if path.startswith("-") else path
+    if os.name == "posix":
+        return shlex.quote(path)
     return f'"{path}"' if " " in path else path
 
 
@@ -225,7 +234,7 @@ def _check_same_run(
         # As text: None is not the same as nothing at all, nor True as 1.
         one, other = (f"{key} {flat[section, key]!r}" if (section, key) in flat else f"no {key}" for flat in both)
         if one != other and not (other_steps and (section, key) == ("training", "steps")):
-            remedy = f"--resume {quoted(folder)} --steps N gives it a new number, " if key == "steps" else ""
+            remedy = f"--resume {typed(folder)} --steps N gives it a new number, " if key == "steps" else ""
             raise ModelFileError(
                 f"{folder / CONFIG} says {one:.80}, but {name} was written under {other:.80}: one of "
                 f"them was changed, or is another run's; {remedy}set it back, or train anew"
@@ -253,7 +262,7 @@ def _check_folder(folder: Path) -> None:
         raise ModelFileError(f"there is no run folder {str(folder)!r}: it is a file; the run comes first")
     if not folder.is_dir():
         raise ModelFileError(
-            f"there is no run folder {str(folder)!r}; train one with: tinygrad-lm train --out {quoted(folder)}"
+            f"there is no run folder {str(folder)!r}; train one with: tinygrad-lm train --out {typed(folder)}"
         )
 
 
@@ -265,6 +274,10 @@ def _open_config(folder: Path, weights: str) -> tuple[dict[str, Any], LanguageMo
     if not (folder / WEIGHTS).exists() and not (folder / CHECKPOINT).exists():
         raise ModelFileError(
             f"{folder} has no {WEIGHTS}: it was stopped before anything was saved; delete it, or give another --out"
+        )
+    if not (folder / weights).exists():
+        raise ModelFileError(
+            f"{folder} has no {weights}: it was killed while it saved; --resume {typed(folder)} writes it again"
         )
     config = files.read_json(path)
     version = config.get("format")
@@ -338,10 +351,10 @@ def _check_left(folder: Path, metadata: Mapping[str, Any], plan: Plan, steps: in
         raise ModelFileError(
             f"{folder} has done {done:,} steps already; --steps is how many there are in all, so give more"
         )
-    if metadata.get("ended"):
+    if metadata.get("ended") and (folder / WEIGHTS).exists():  # else it was killed before it saved them
         raise ModelFileError(
             f"{folder} has done all of its {plan.steps:,} steps, so its training has ended; to go on, give a larger "
-            f"number of steps in all: --resume {quoted(folder)} --steps N"
+            f"number of steps in all: --resume {typed(folder)} --steps N"
         )
 
 
@@ -371,7 +384,7 @@ def known() -> list[str]:
     """The run folders below ``runs``, as they are named on the command line, by family and number."""
     home = Path("runs")
     found = [path for path in home.iterdir() if (path / CONFIG).is_file()] if home.is_dir() else []
-    return [quoted(path) for path in sorted(found, key=_place)]
+    return [typed(path) for path in sorted(found, key=_place)]
 
 
 def _place(folder: Path) -> tuple[str, int, str]:

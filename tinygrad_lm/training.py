@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm import optim, progress
-from tinygrad_lm.models.interface import Array, TrainableModel
+from tinygrad_lm.interrupts import Later
+from tinygrad_lm.models.interface import Array, TrainableModel, whole_number
 from tinygrad_lm.nn import evaluating, learning
 from tinygrad_lm.text import DataError
 
@@ -154,8 +155,8 @@ class Trainer:
             return
         started = time.perf_counter() - self.seconds
         try:
-            with learning(self.model), _on_one_thread(), _interrupted_between_steps() as interrupted:
-                self._run(started, on_step, on_report, progress, interrupted)
+            with learning(self.model), _on_one_thread(), Later(second_at_once=True) as interrupt:
+                self._run(started, on_step, on_report, progress, interrupt)
         finally:
             self.seconds = time.perf_counter() - started
 
@@ -165,7 +166,7 @@ class Trainer:
         on_step: Callable[[int, float], None] | None,
         on_report: Callable[[Report], None] | None,
         show: bool | None,
-        interrupted: Callable[[], bool],
+        interrupt: Later,
     ) -> None:
         with progress.bar(self.plan.steps, self.step, show) as bar:
             while True:
@@ -174,7 +175,7 @@ class Trainer:
                     bar.set_description_str(f"validation {report.validation_loss:.3f}, train {report.train_loss:.3f}, ")
                     if on_report is not None:
                         on_report(report)
-                if self.step == self.plan.steps or self.stop or interrupted():
+                if self.step == self.plan.steps or self.stop or interrupt.heard:
                     return
                 with np.errstate(over="ignore", invalid="ignore"):  # the loss says it
                     loss = self._train_step()
@@ -267,10 +268,10 @@ class Trainer:
         for name, array in arrays.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = array
-        step = data["step"]
-        if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step <= self.plan.steps:
-            raise ValueError(f"step {step!r:.60} is not one of the plan's {self.plan.steps}")
-        best_step, loss_count = _count(data, "best_step", step), _count(data, "loss_count", step)
+        step = whole_number(data, "step", 0, MOST)
+        if step > self.plan.steps:
+            raise ValueError(f"step {step} is not one of the plan's {self.plan.steps}")
+        best_step, loss_count = (whole_number(data, name, 0, step) for name in ("best_step", "loss_count"))
         seconds, loss_sum = _number(data, "seconds", 0), _number(data, "loss_sum")
         best_loss = math.inf if data["best_loss"] is None else _number(data, "best_loss")
         stepped = {name.partition(".")[0] for name in parts["optimizer"]}
@@ -304,13 +305,6 @@ def fingerprint(names: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(names).encode("utf-8")).hexdigest()
 
 
-def _count(data: Mapping[str, Any], name: str, high: int) -> int:
-    value = data[name]
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= high:
-        raise ValueError(f"{name} is a whole number from 0 to {high}, not {value!r:.60}")
-    return value
-
-
 def _number(data: Mapping[str, Any], name: str, low: float = -sys.float_info.max) -> float:
     value = data[name]
     # An integer beyond the largest float is below inf all the same.
@@ -333,33 +327,6 @@ def _on_one_thread() -> Any:
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1, user_api="blas")
-
-
-@contextmanager
-def _interrupted_between_steps() -> Generator[Callable[[], bool]]:
-    """Within, a first Ctrl-C is only noted, and raises at the end; the function given says whether there was one.
-
-    Elsewhere than in the main thread, and where somebody handles it already, it is left alone.
-    """
-    waiting = False
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal waiting
-        if waiting:
-            raise KeyboardInterrupt
-        waiting = True
-
-    alone = threading.current_thread() is threading.main_thread()
-    if not alone or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield lambda: False
-        return
-    earlier = signal.signal(signal.SIGINT, handle)
-    try:
-        yield lambda: waiting
-    finally:
-        signal.signal(signal.SIGINT, earlier)
-    if waiting:
-        raise KeyboardInterrupt
 
 
 @contextmanager

@@ -80,6 +80,7 @@ def test_kills_at_random_moments(tmp_path, monkeypatch, capsys):
         ended = Path("r", runs.CONFIG).exists() and "Saved in" in out
         if Path("r", runs.WEIGHTS).exists():
             assert cli.main(["sample", "r", "-n", "1"]) == 0
+        if Path("r", runs.CHECKPOINT).exists():
             arguments = ("train", "--resume", "r")
         assert "Traceback" not in capsys.readouterr().err
         if ended or code in (0, 1):
@@ -88,7 +89,7 @@ def test_kills_at_random_moments(tmp_path, monkeypatch, capsys):
             arguments, reached = TRAIN, 0
             continue
         reached = going_on(arguments, reached)
-        if not Path("r", runs.WEIGHTS).exists():
+        if not Path("r", runs.CHECKPOINT).exists():
             clear()
             arguments, reached = TRAIN, 0
     while Path("r").exists():

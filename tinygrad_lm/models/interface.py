@@ -102,9 +102,9 @@ class LanguageModel(ABC):
 
         The file has just the name given, and holds the family, the configuration, the vocabulary and the weights, as
         safetensors. It is written whole or not at all; equal models give equal bytes. An older model is overwritten,
-        anything else is not: ``FileExistsError``. Raises ``IsADirectoryError``, ``FileNotFoundError`` where there is
-        no folder to write in, ``ModelFileError`` for weights that are not finite, and ``TypeError`` for a class that
-        did not give itself a ``kind`` of its own.
+        anything else, that of a run included, is not: ``FileExistsError``. Raises ``IsADirectoryError``,
+        ``FileNotFoundError`` where there is no folder to write in, ``ModelFileError`` for weights that are not
+        finite, and ``TypeError`` for a class that did not give itself a ``kind`` of its own.
         """
         return saving.save(self, path)
 
@@ -134,5 +134,5 @@ def whole_number(config: Mapping[str, Any], key: str, low: int, high: int) -> in
     """An integer of a configuration in its range. Raises ``ValueError`` naming the key."""
     value = config.get(key)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{key} must be a whole number from {low} to {high}, not {value!r}")
+        raise ValueError(f"{key} must be a whole number from {low} to {high}, not {value!r:.60}")
     return value

@@ -47,16 +47,19 @@ def _check_free(file: Path) -> None:
         raise IsADirectoryError(f"{str(file)!r} is a folder; give the path of a file, such as {str(file / 'names')!r}")
     if not file.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {str(file.parent)!r} to save {file.name!r} in; make it first")
-    if os.path.lexists(file) and not _is_model(file):
-        raise FileExistsError(f"{str(file)!r} is no model, so it is not overwritten; give another path, or delete it")
-
-
-def _is_model(file: Path) -> bool:
-    try:
-        metadata = files.read_metadata(file)
-    except files.ModelFileError:
-        return False
-    return "model" in metadata and "state" not in metadata
+    if os.path.lexists(file):
+        try:
+            metadata = files.read_metadata(file)
+        except files.ModelFileError:
+            metadata = {}
+        if "model" not in metadata or "state" in metadata:
+            raise FileExistsError(
+                f"{str(file)!r} is no model, so it is not overwritten; give another path, or delete it"
+            )
+        if "run" in metadata:
+            raise FileExistsError(
+                f"{str(file)!r} belongs to a run, which would be of no use with another model; give another path"
+            )
 
 
 def load(path: str | os.PathLike[str]) -> LanguageModel:
