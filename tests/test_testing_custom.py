@@ -313,3 +313,23 @@ def test_a_buffer_that_a_custom_operation_uses_again_is_copied():
         first.sum().backward()
         (3 * first).sum().backward()
         np.testing.assert_allclose(x.grad, 4 * np.exp(x.data))
+
+
+@pytest.mark.parametrize("engine", [Tensor, Value])
+@pytest.mark.parametrize("lacking", ["forward", "derivative"])
+def test_what_lacks_a_return_is_named(engine, lacking):
+    given = {"forward": lambda x: 2 * x, "derivative": lambda x, out: 2 + 0 * x, lacking: lambda *_: None}
+    x = Tensor([1.0, 2.0], requires_grad=True) if engine is Tensor else Value(1.0)
+    what = "the forward of 'f'" if lacking == "forward" else "derivative 0 of 'f'"
+    with pytest.raises(TypeError, match=f"{what} returned None; does it lack a return"):
+        custom.elementwise("f", given["forward"], given["derivative"])(x).backward(1.0 if engine is Value else [1, 1])
+    if engine is Tensor and lacking == "forward":
+        with pytest.raises(TypeError, match=f"{what} returned None; does it lack a return"):
+            custom.operation("f", given["forward"], lambda g, out, x: g)(x)
+
+
+@pytest.mark.parametrize("result", ["ab", np.array([None, 1.0])])
+def test_a_forward_that_gives_no_numbers_is_refused(result):
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(TypeError, match=r"the forward of 'f' gave .*, not real numbers"):
+        custom.operation("f", lambda x: result, lambda g, out, x: g)(x)

@@ -91,6 +91,12 @@ class TestTolerance:
             wrong = custom.elementwise("f", lambda x: 1 + 0 * x, lambda x, out, extra=extra: extra * unit)
             failing(real(wrong), ONE, **exactly)
 
+    def test_a_result_too_large_to_move_is_allowed_its_round_off(self):
+        """The last digit of 1e12 is 1.2e-4: over a step of 7.6e-6 a slope of 0.05 is lost in it, one of 50 is not."""
+        check_gradients(real(lambda x: 0.05 * x + 1e12), np.array(1.0))
+        failing(real(lambda x: off(50.0, 0.0)(x) + 1e12), np.array(1.0))
+        check_gradients(real(lambda x: 0 * x + 1e12), np.array(1.0))
+
     @pytest.mark.parametrize(("error", "right"), [(0.5e-6, True), (3e-6, False)])
     def test_along_a_direction_it_grows_as_the_direction_does(self, error, right):
         """Of 100 elements a direction is ten times as long as one of them; a weight in it is between 0.5 and 1.5."""

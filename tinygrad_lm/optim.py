@@ -103,8 +103,9 @@ class Optimizer:
             for parameter in members:
                 if parameter.grad is None:
                     continue
-                gradient: Array = np.asarray(parameter.grad)
-                data: Array = np.asarray(parameter.data)
+                single = isinstance(parameter, Value)
+                gradient: Array = np.asarray(parameter.grad) if single else parameter.grad
+                data: Array = np.asarray(parameter.data) if single else parameter.data
                 if not data.flags.writeable or data.base is not None:
                     data = data.copy()
                 scratch = self._scratch.get(id(parameter))
@@ -112,7 +113,7 @@ class Optimizer:
                     scratch = self._prepare(id(parameter), data)
                 count = self.counts[id(parameter)] = self.counts.get(id(parameter), 0) + 1
                 self.update(data, gradient, self.state[id(parameter)], scratch, count, options)
-                stepped: Any = data.item() if isinstance(parameter, Value) else data
+                stepped: Any = data.item() if single else data
                 parameter.data = stepped
 
     def _prepare(self, key: int, data: Array) -> Array:

@@ -34,7 +34,7 @@ class CustomElementwise(Elementwise):
         _no_attributes(self.name, attributes)
         if len(inputs) != len(self.derivatives):
             raise TypeError(f"{self.name!r} takes {_count(len(self.derivatives), 'operand')}, not {len(inputs)}")
-        out = np.array(self.numpy(*inputs))
+        out = _numbers(self.numpy(*inputs), self.name)
         shape = np.broadcast_shapes(*map(np.shape, inputs))
         if out.shape != shape:
             raise ValueError(
@@ -81,7 +81,7 @@ class CustomOperation(Structured):
 
     def forward(self, *inputs: Any, **attributes: Any) -> Any:
         """A copy of what the user's function gives: an input, say, or a buffer that it fills again."""
-        return np.array(self.function(*inputs, **attributes))
+        return _numbers(self.function(*inputs, **attributes), self.name)
 
     def evaluate(self, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
         """The result on plain operands, none of them an array of ``Value``s."""
@@ -125,8 +125,6 @@ class CustomOperation(Structured):
             )
         before = (position,) if self.every is not None else ()
         contribution = vjp(*before, gradient, out, *inputs, **attributes)
-        if contribution is None:
-            raise TypeError(f"the vjp of {self.name!r} for {operand} returned None; does it lack a return?")
         shape = np.shape(constant(inputs[position]))
         given = np.shape(constant(contribution))
         if given != shape:
@@ -212,7 +210,7 @@ def operation(name: str, forward: Callable[..., Any], *vjps: Vjp | None, symbol:
 
 
 def _careful(function: Callable[..., Any], what: str, names: Sequence[str], own: int = 0) -> Callable[..., Any]:
-    """The function on read-only views of the arrays it is given, the first ``own`` aside; real numbers stay real."""
+    """The function on read-only views of the arrays it is given, the first ``own`` aside; it must give real numbers."""
 
     @functools.wraps(function)
     def careful(*arguments: Any, **attributes: Any) -> Any:
@@ -228,6 +226,8 @@ def _careful(function: Callable[..., Any], what: str, names: Sequence[str], own:
                 f"{what} writes into {which}, which others hold too: compute a new array, or copy it first: "
                 f"{single or 'x'} = {single or 'x'}.copy()"
             ) from error
+        if result is None:
+            raise TypeError(f"{what} returned None; does it lack a return?")
         return result if any(map(is_complex, arguments)) else real(result, what)
 
     return careful
@@ -239,6 +239,14 @@ def _read_only(x: Any) -> Any:
     view: Any = x.view()
     view.flags.writeable = False
     return view
+
+
+def _numbers(result: Any, name: str) -> np.ndarray[Any, Any]:
+    """A copy of what a forward gives, which is numbers."""
+    array = np.array(result)
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"the forward of {name!r} gave {array.dtype}, not real numbers: {result!r:.60}")
+    return array
 
 
 def _no_attributes(name: str, attributes: dict[str, Any]) -> None:

@@ -227,12 +227,15 @@ class Tensor(TorchWords):
                 for c, parent in zip(recorded, parents, strict=True)
             ]
         pulled = operation.pull(gradient, self._data, self._inputs, needed, self.attributes, self._saved)
-        contributions: list[Any] = []
         for c, parent in zip(pulled, parents, strict=True):
             if c is not None and (type(c) is not np.ndarray or c.dtype != parent._data.dtype):
-                c = np.asarray(_real(c, operation), parent._data.dtype)
-            contributions.append(c)
-        return contributions
+                break
+        else:
+            return pulled
+        return [
+            None if c is None else np.asarray(_real(c, operation), parent._data.dtype)
+            for c, parent in zip(pulled, parents, strict=True)
+        ]
 
     def release(self) -> None:
         """Drop the links to the parents; a later backward pass through this node is an error."""

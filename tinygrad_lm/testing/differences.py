@@ -66,6 +66,9 @@ def slope(along: Callable[[float], Array], at: float, step: float, weights: Arra
     # Only outputs that moved contribute to a difference, and so to its round-off.
     moved = (ahead != base) | (behind != base)
     noise = 16 * _EPS * float(np.abs(weights[moved]) @ np.abs(base[moved])) / step
+    if not moved.any():
+        # Less than the last digit of a large result is lost in it.
+        noise = _EPS * float(np.abs(weights) @ np.abs(base)) / step
     drift = abs(central - near_central)
     scale = 1.0 + abs(central)
     gap, near_gap = abs(right - left), abs(near_right - near_left)
