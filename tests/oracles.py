@@ -16,7 +16,15 @@ def agree(actual, expected, what, *, rtol, atol):
     assert actual.shape == expected.shape, f"{what}: shape {actual.shape}, expected {expected.shape}"
     assert np.isfinite(expected).all(), f"{what}: the oracle itself gives {expected}"
     assert np.isfinite(actual).all(), f"{what}: {actual}, expected {expected}"
-    np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol, err_msg=what)
+    close(actual, expected, what, rtol=rtol, atol=atol)
+
+
+def close(actual, expected, what="", *, rtol, atol):
+    """``np.testing.assert_allclose``, which is asked where the numbers differ alone: it takes ten times as long."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        same = np.abs(np.subtract(actual, expected, dtype=float)) <= atol + rtol * np.abs(expected)
+    if not (same.all() and np.isfinite(expected).all()):
+        np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol, err_msg=what)
 
 
 def probe(shape, seed):

@@ -9,6 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.oracles import close
 from tests.registry import examples
 from tinygrad_lm import Tensor, Value, no_grad
 from tinygrad_lm.autograd import is_grad_enabled
@@ -185,10 +186,10 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def gradients_agree(self):
         for node, twin in self.pairs:
-            np.testing.assert_allclose(node.data, twin.data, rtol=1e-12, atol=1e-12)
+            close(node.data, twin.data, rtol=1e-12, atol=1e-12)
             assert (node.grad is None) == (twin.grad is None)
             if twin.grad is not None:
-                np.testing.assert_allclose(node.grad, twin.grad, rtol=1e-9, atol=1e-9)
+                close(node.grad, twin.grad, rtol=1e-9, atol=1e-9)
 
     @invariant()
     def only_what_is_needed_lives(self):

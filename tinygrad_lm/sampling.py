@@ -173,8 +173,9 @@ def generate(
     mode meanwhile.
     """
     generator = as_generator(rng)
-    vocabulary = model.vocabulary
+    vocabulary, tokens = model.vocabulary, model.vocabulary.tokens
     ids = check_prefix(model, prefix, settings.max_length)
+    text = vocabulary.decode(ids)
     steps: list[Step] = []
     with evaluating(model):
         while len(ids) < settings.max_length:
@@ -184,13 +185,15 @@ def generate(
             roll = float(generator.random())
             # The likeliest first, so that a trace shows where the roll fell.
             order = np.argsort(-chances, kind="stable")
-            token = int(order[choose(chances[order], roll)])
-            options = tuple((vocabulary.tokens[i], float(chances[i])) for i in order.tolist() if chances[i] > 0)
-            steps.append(Step(vocabulary.decode(ids), options, roll, vocabulary.tokens[token]))
+            ranked = chances[order]
+            token = int(order[choose(ranked, roll)])
+            options = tuple((tokens[i], p) for i, p in zip(order.tolist(), ranked.tolist(), strict=True) if p > 0)
+            steps.append(Step(text, options, roll, tokens[token]))
             if token == vocabulary.boundary_id:
-                return Sample(vocabulary.decode(ids), True, tuple(steps))
+                return Sample(text, True, tuple(steps))
             ids.append(token)
-    return Sample(vocabulary.decode(ids), False, tuple(steps))
+            text += tokens[token]
+    return Sample(text, False, tuple(steps))
 
 
 def samples(
