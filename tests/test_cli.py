@@ -1,6 +1,6 @@
 """Tests of the command line that does its job: training, sampling, evaluating, resuming, every option heard."""
 
-import ast
+import contextlib
 import csv
 import json
 import os
@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-import tinygrad_lm
 from tinygrad_lm import __version__, cli, commands, locking, runs
 from tinygrad_lm.training import Trainer
 
@@ -37,8 +36,9 @@ DEVANAGARI = ["राम", "सीता", "कृष्ण", "गीता", "�
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
-    """Runs are saved below the current directory: make that a temporary one."""
+    """Runs are saved below the current directory: make that a temporary one. Graphviz has tests of its own."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TINYGRAD_LM_DOT", "builtin")
     Path("names.txt").write_text("\n".join(NAMES) + "\n", encoding="utf-8")
     Path("deva.txt").write_text("\n".join(DEVANAGARI) + "\n", encoding="utf-8")
 
@@ -54,6 +54,16 @@ def run(capsys):
         return out
 
     return succeed
+
+
+@pytest.fixture(scope="class")
+def trained_once(request, tmp_path_factory):
+    """A folder with names.txt and a run that the tests of a class read: the one that its ``ONCE`` trains."""
+    folder = tmp_path_factory.mktemp("shared")
+    with contextlib.chdir(folder):
+        Path("names.txt").write_text("\n".join(NAMES) + "\n", encoding="utf-8")
+        assert cli.main(["train", "--data", "names.txt", *request.cls.ONCE]) == 0
+    return folder
 
 
 def config(folder):
@@ -160,7 +170,7 @@ class TestTrain:
         ],
     )
     def test_every_option_is_heard(self, run, options, where, value):
-        run("train", "--data", "names.txt", "--out", "r", "--steps", "2", *options)
+        run("train", "--data", "names.txt", "--out", "r", "--steps", "2", "--hidden", "6", *options)
         found = config("r")
         for key in where:
             found = found[key]
@@ -254,9 +264,11 @@ class TestTrain:
 
 
 class TestSample:
+    ONCE = ("--model", "trigram", "--out", "r", "--smoothing", "0.01")
+
     @pytest.fixture(autouse=True)
-    def trained(self, run):
-        run("train", "--model", "trigram", "--data", "names.txt", "--out", "r", "--smoothing", "0.01")
+    def beside_the_run(self, elsewhere, trained_once, monkeypatch):
+        monkeypatch.chdir(trained_once)
 
     def test_seeds_and_counts(self, run):
         first = run("sample", "r")
@@ -311,11 +323,16 @@ class TestEvaluate:
 
 class TestStoppingAndGoingOn:
     LONG = ("--data", "names.txt", "--hidden", "5", "--batch-size", "8", "--steps", "40")
+    ONCE = (*LONG, "--out", "whole")
+
+    @pytest.fixture(autouse=True)
+    def beside_the_whole_run(self, elsewhere, trained_once, monkeypatch):
+        monkeypatch.chdir(trained_once)
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     @pytest.mark.parametrize("step", [1, 12, 15, 40])
     def test_with_the_same_bytes_at_the_end(self, run, monkeypatch, number, step):
-        run("train", *self.LONG, "--out", "whole")
+        folder = f"r-{step}-{number}"
         with monkeypatch.context() as patch:
             original = Trainer._train_step
 
@@ -326,19 +343,18 @@ class TestStoppingAndGoingOn:
                 return loss
 
             patch.setattr(Trainer, "_train_step", stopping)
-            out = run("train", *self.LONG, "--out", "r", code=cli.INTERRUPTED)
-        assert f"Stopped after step {step} of 40; all is saved in r." in out
-        assert out.endswith("Go on with:  tinygrad-lm train --resume r\n")
-        run("sample", "r", "-n", "2")
-        out = run("train", "--resume", "r")
-        assert f"Going on with r after step {step} of 40" in out and "Saved in r" in out
+            out = run("train", *self.LONG, "--out", folder, code=cli.INTERRUPTED)
+        assert f"Stopped after step {step} of 40; all is saved in {folder}." in out
+        assert out.endswith(f"Go on with:  tinygrad-lm train --resume {folder}\n")
+        run("sample", folder, "-n", "2")
+        out = run("train", "--resume", folder)
+        assert f"Going on with {folder} after step {step} of 40" in out and f"Saved in {folder}" in out
         for name in (runs.WEIGHTS, runs.CONFIG, runs.TRAINING_NAMES):
-            assert written("r", name) == written("whole", name), name
-        assert metrics("r") == metrics("whole")
-        assert not Path("r", locking.LOCK).exists()
+            assert written(folder, name) == written("whole", name), name
+        assert metrics(folder) == metrics("whole")
+        assert not Path(folder, locking.LOCK).exists()
 
-    def test_a_crash_after_a_checkpoint(self, run, monkeypatch):
-        run("train", *self.LONG, "--out", "whole")
+    def test_a_crash_after_a_checkpoint(self, monkeypatch):
         monkeypatch.setattr(commands, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
         original = Trainer._train_step
 
@@ -384,21 +400,3 @@ class TestProgram:
         ]
         done = subprocess.run([*command, *TINY], env=environment, capture_output=True, check=False, timeout=60)
         assert (done.returncode, done.stderr) == (0, b"") and b"Saved in runs" in done.stdout
-
-    def test_nothing_in_the_package_runs_code_from_a_file(self):
-        forbidden = {"eval", "exec", "compile", "__import__", "pickle", "marshal", "shelve", "yaml", "dill", "joblib"}
-        sources = sorted(Path(tinygrad_lm.__file__).parent.rglob("*.py"))
-        assert len(sources) > 20
-        for path in sources:
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Import):
-                    used = {alias.name.partition(".")[0] for alias in node.names}
-                elif isinstance(node, ast.ImportFrom):
-                    used = {(node.module or "").partition(".")[0]}
-                elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                    used = {node.func.id}
-                elif isinstance(node, ast.keyword):
-                    used = {"pickle"} if node.arg == "allow_pickle" else set()
-                else:
-                    continue
-                assert not used & forbidden, f"{path}: {used & forbidden}"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import tinygrad_lm
 from tests import versions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,6 +91,25 @@ def test_the_wheel_carries_types_data_and_pictures(installed):
     package = next(installed.parent.rglob("tinygrad_lm/__init__.py")).parent
     for name in ("py.typed", "data/names.txt", "data/README.md", "../visualize/__init__.py", "../visualize/py.typed"):
         assert (package / name).exists(), name
+
+
+def test_nothing_in_the_package_runs_code_from_a_file():
+    forbidden = {"eval", "exec", "compile", "__import__", "pickle", "marshal", "shelve", "yaml", "dill", "joblib"}
+    sources = sorted(Path(tinygrad_lm.__file__).parent.rglob("*.py"))
+    assert len(sources) > 20
+    for path in sources:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                used = {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                used = {(node.module or "").partition(".")[0]}
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                used = {node.func.id}
+            elif isinstance(node, ast.keyword):
+                used = {"pickle"} if node.arg == "allow_pickle" else set()
+            else:
+                continue
+            assert not used & forbidden, f"{path}: {used & forbidden}"
 
 
 class TestMinimumVersions:

@@ -109,7 +109,7 @@ TRAINING_MUTANTS = (
     Mutant("temperature after top-p", in_order("top_k", "top_p", "temperature"), (TEMPERATURE_FIRST,)),
     Mutant(
         "the roll falls in the order of the vocabulary",
-        edited(sampling, "generate", "order[choose(chances[order], roll)]", "choose(chances, roll)"),
+        edited(sampling, "generate", "order[choose(ranked, roll)]", "choose(chances, roll)"),
         (ROLL,),
     ),
     Mutant("a step writes into views", edited(optim.Optimizer, "step", " or data.base is not None", ""), (VIEWS,)),
