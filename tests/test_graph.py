@@ -41,23 +41,19 @@ def diamonds(x, n):
     return x
 
 
-@pytest.mark.parametrize("length", [100_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
-def test_a_chain_of_additions(length):
+@pytest.mark.slow
+def test_a_chain_of_a_million_additions():
     a = Value(1.0)
     x = a
-    for _ in range(length):
+    for _ in range(1_000_000):
         x = x + 1.0
     x.backward()
-    assert (x.data, a.grad) == (length + 1.0, 1.0)
+    assert (x.data, a.grad) == (1_000_001.0, 1.0)
     del x
 
 
 @ENGINES
 def test_a_ladder_of_ten_thousand_diamonds(leaf):
-    a = leaf(3.0)
-    y = diamonds(a, 10_000)
-    y.backward()
-    assert float(a.grad) == 0.5**10_000
     b = leaf(1.0)
     z = b
     for _ in range(10_000):

@@ -237,7 +237,7 @@ class TestWhatIsTooLargeToNudge:
         assert steps.save(tmp_path / "steps.html").exists()
         assert "tglm-stepper" in visualize.draw(root, engine="builtin").save(tmp_path / "g.html").read_text("utf-8")
 
-    @pytest.mark.parametrize("width", [100, 1_250, 1_350, 1_700])
+    @pytest.mark.parametrize("width", [100, 1_250, 1_350, pytest.param(1_700, marks=pytest.mark.slow)])
     def test_models_of_every_size(self, width, tmp_path):
         net = Net(hidden=width, tokens=width)
         loss = nn.functional.cross_entropy(net(np.array([[0, 1], [2, 3]])), np.array([1, 4]))
