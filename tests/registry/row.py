@@ -1,5 +1,6 @@
 """What a registry row holds, and the strategies that rows share: shapes, axes, and values away from every kink."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -122,12 +123,14 @@ def on_grid(offset):
     return lambda rng, shape: np.asarray(0.3 * rng.integers(-6, 6, shape) + offset)
 
 
+@functools.cache
 def shapes(min_dims=0, max_dims=3, sizes=(1, 2, 3, 0)):
     """Shapes small enough for a full Jacobian; an empty axis now and then."""
     size = st.sampled_from(sizes) if 0 not in sizes else st.sampled_from([*sizes[:3], *sizes[:3], 0])
     return st.lists(size, min_size=min_dims, max_size=max_dims).map(tuple)
 
 
+@functools.cache
 @st.composite
 def broadcastable(draw, count, sizes=(1, 2, 3, 0), max_dims=3):
     """Shapes that broadcast together: each drops leading axes of a common shape and shrinks others to 1."""
@@ -139,6 +142,7 @@ def broadcastable(draw, count, sizes=(1, 2, 3, 0), max_dims=3):
     return tuple(found)
 
 
+@functools.cache
 @st.composite
 def axes(draw, ndim, several=True, none=True):
     """An axis, several in any order, negative or not, or None."""
