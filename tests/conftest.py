@@ -1,5 +1,6 @@
 """Hypothesis profiles: ``dev`` by default, ``ci`` where CI=true, ``explore`` by HYPOTHESIS_PROFILE=explore."""
 
+import gc
 import os
 import random
 import signal
@@ -38,3 +39,9 @@ def pytest_report_header(config):
     if PROFILE == "explore":
         return f"hypothesis profile explore; repeat with --hypothesis-seed={config.option.hypothesis_seed}"
     return f"hypothesis profile {PROFILE}"
+
+
+def pytest_collection_finish():
+    """What six thousand tests consist of stays to the end: the garbage collector need not look at it again."""
+    gc.collect()
+    gc.freeze()

@@ -16,6 +16,7 @@ from tinygrad_lm import __version__, cli, commands, locking, runs
 from tinygrad_lm.training import Trainer
 
 TINY = ("--steps", "16", "--hidden", "6", "--embedding", "2", "--batch-size", "8")
+FEW = ("--data", "names.txt", *TINY)
 NAMES = [
     "abid",
     "aabid",
@@ -113,7 +114,7 @@ class TestTrain:
         assert len(names) == 20 and all(line.endswith((" new", " in training data")) for line in names)
 
     def test_the_command_for_more_names_writes_others(self, run):
-        out = run("train", *TINY, "--seed", "5")
+        out = run("train", *FEW, "--seed", "5")
         shown = out.partition("Twenty names from the model\n")[2].partition("\n\n")[0]
         command = out.rpartition("More names:  tinygrad-lm ")[2].split()
         more = run(*command)
@@ -121,7 +122,7 @@ class TestTrain:
         assert {*more.splitlines()} != {line.strip() for line in shown.splitlines()}
 
     def test_the_run_is_a_folder_and_its_log_what_was_printed(self, run):
-        out = run("train", *TINY)
+        out = run("train", *FEW)
         folder = Path("runs/mlp-1")
         files = {path.name for path in folder.iterdir()}
         assert {
@@ -139,12 +140,12 @@ class TestTrain:
 
     def test_the_next_run_takes_the_next_number(self, run):
         for number in (1, 2):
-            assert f"mlp-{number}" in run("train", *TINY)
+            assert f"mlp-{number}" in run("train", *FEW)
         for model in ("bigram", "unigram", "6gram"):
-            assert f"Saved in {Path(f'runs/{model}-1')}" in run("train", "--model", model)
+            assert f"Saved in {Path(f'runs/{model}-1')}" in run("train", "--data", "names.txt", "--model", model)
 
     def test_the_same_seed_the_same_bytes_and_another_other_ones(self, run):
-        outs = [run("train", *TINY, "--seed", seed, "--out", f"r{i}") for i, seed in enumerate((0, 0, 1))]
+        outs = [run("train", *FEW, "--seed", seed, "--out", f"r{i}") for i, seed in enumerate((0, 0, 1))]
         assert written("r0") == written("r1") != written("r2")
         assert metrics("r0") == metrics("r1") != metrics("r2")
         names = [out.partition("Twenty names")[2].partition("Saved")[0] for out in outs]
@@ -169,15 +170,16 @@ class TestTrain:
             (("--max-length", "5"), ("data", "max_length"), 5),
         ],
     )
-    def test_every_option_is_heard(self, run, options, where, value):
-        run("train", "--data", "names.txt", "--out", "r", "--steps", "2", "--hidden", "6", *options)
+    def test_every_option_is_heard(self, run, monkeypatch, options, where, value):
+        monkeypatch.setattr(commands, "_fit", lambda *arguments: 0)  # the plan is saved before the training
+        run("train", "--data", "names.txt", "--out", "r", *options)
         found = config("r")
         for key in where:
             found = found[key]
         assert found == value
 
     def test_every_option_changes_the_weights(self, run):
-        base = ("train", "--data", "names.txt", *TINY)
+        base = ("train", *FEW)
         run(*base, "--out", "base")
         for i, options in enumerate(
             (
@@ -233,7 +235,7 @@ class TestTrain:
         assert "in training data" in run("sample", "t")
 
     def test_another_boundary(self, run):
-        out = run("train", "--boundary", ".", *TINY, "--out", "r")
+        out = run("train", "--boundary", ".", *FEW, "--out", "r")
         assert "  ... -> " in out and ". (number 26) stands before the start" in out
         assert ".\n" not in run("sample", "r") and run("sample", "r", "--trace").count("choice") == 20
 
@@ -243,7 +245,7 @@ class TestTrain:
         assert "-" in config("r")["model"]["vocabulary"]["tokens"]
 
     def test_a_folder_with_a_space_can_be_pasted(self, run):
-        assert f"tinygrad-lm sample {runs.typed('my run')} --seed 1\n" in run("train", *TINY, "--out", "my run")
+        assert f"tinygrad-lm sample {runs.typed('my run')} --seed 1\n" in run("train", *FEW, "--out", "my run")
 
     @pytest.mark.skipif(sys.platform == "win32", reason="the rules of a POSIX shell")
     @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ class TestDashes:
                 message = refused(command, *run, joined, code=2)
                 assert f"argument {option[:3]}" in message and "'--' is no value" in message, joined
 
-    @pytest.mark.parametrize("value", ["-", "---", "--=", "--x", "-n", "-1", "--steps", "-- ", "=--", "--=--"])
+    @pytest.mark.parametrize("value", ["-", "---", "--=", "-1", "--steps", "=--"])
     def test_a_value_that_begins_with_dashes_is_taken_as_it_stands_or_refused(self, here, capsys, monkeypatch, value):
         from tinygrad_lm import commands
 
