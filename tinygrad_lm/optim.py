@@ -101,20 +101,22 @@ class Optimizer:
         """Change each parameter in place by the rule of this optimizer."""
         for members, options in self.groups:
             for parameter in members:
-                if parameter.grad is None:
+                gradient: Any = parameter.grad
+                if gradient is None:
                     continue
+                data: Any = parameter.data
                 single = isinstance(parameter, Value)
-                gradient: Array = np.asarray(parameter.grad) if single else parameter.grad
-                data: Array = np.asarray(parameter.data) if single else parameter.data
+                if single:
+                    gradient, data = np.asarray(gradient), np.asarray(data)
                 if not data.flags.writeable or data.base is not None:
                     data = data.copy()
-                scratch = self._scratch.get(id(parameter))
+                key = id(parameter)
+                scratch = self._scratch.get(key)
                 if scratch is None or scratch.dtype != data.dtype:
-                    scratch = self._prepare(id(parameter), data)
-                count = self.counts[id(parameter)] = self.counts.get(id(parameter), 0) + 1
-                self.update(data, gradient, self.state[id(parameter)], scratch, count, options)
-                stepped: Any = data.item() if single else data
-                parameter.data = stepped
+                    scratch = self._prepare(key, data)
+                count = self.counts[key] = self.counts.get(key, 0) + 1
+                self.update(data, gradient, self.state[key], scratch, count, options)
+                parameter.data = data.item() if single else data
 
     def _prepare(self, key: int, data: Array) -> Array:
         """Make the arrays of a parameter, those it has already in the data's dtype; returns the scratch array."""

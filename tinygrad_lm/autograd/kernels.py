@@ -109,14 +109,17 @@ def _linear_reference(x: Any, weight: Any, *bias: Any) -> Any:
 
 def check_linear(x: Any, weight: Any, *bias: Any) -> None:
     """Raise ``ValueError`` naming the shapes that do not fit together."""
-    # A number has no shape.
-    rows, table = getattr(x, "shape", ()), getattr(weight, "shape", ())
+    try:
+        rows, table, ends = x.shape, weight.shape, bias[0].shape if bias else None
+    except AttributeError:  # a number has no shape
+        rows, table, *others = (getattr(operand, "shape", ()) for operand in (x, weight, *bias))
+        ends = others[0] if bias else None
     if len(table) != 2 or rows[-1:] != table[1:]:
         raise ValueError(
             f"linear: the input (..., in) has shape {rows} and the weight (out, in) {table}; their last axes must agree"
         )
-    if bias and getattr(bias[0], "shape", ()) != table[:1]:
-        raise ValueError(f"linear: the bias must have shape {table[:1]}, not {getattr(bias[0], 'shape', ())}")
+    if ends is not None and ends != table[:1]:
+        raise ValueError(f"linear: the bias must have shape {table[:1]}, not {ends}")
 
 
 def _linear_forward(x: Any, weight: Any, *bias: Any) -> tuple[Any, Any]:

@@ -110,20 +110,20 @@ class NameDataset:
             DataError: the batch size is not an integer from 1 to `len(self)`.
         """
         self._check_batch_size(batch_size)
-        return self._drawn(rng.integers(len(self), size=batch_size))
+        return self._drawn(rng.integers(len(self._ids), size=batch_size))
 
     def take(self, chosen: NDArray[np.int64]) -> Pair:
         """The examples of these numbers: contexts `(len(chosen), context)`, targets `(len(chosen),)`, int64."""
         return _windows(self._ids, self._places, chosen, self.context)
 
     def _drawn(self, chosen: NDArray[np.int64]) -> Pair:
-        if len(self) * self.context <= TABLE:
+        if len(self._ids) * self.context <= TABLE:
             return self.contexts.take(chosen, axis=0), self.targets.take(chosen)
         return self.take(chosen)
 
     def _check_batch_size(self, batch_size: int) -> None:
         check_integer(batch_size, 1, "the batch size")
-        if batch_size > len(self):
+        if batch_size > len(self._ids):
             raise DataError(
                 f"a batch of {batch_size} is larger than the data, which has {len(self)} windows. "
                 f"Choose a batch size of at most {len(self)}, or give more names."
