@@ -207,6 +207,14 @@ PLAIN = {
     "np.roll": (lambda x, n: np.roll(x, n, (0, 1)), np.array([1, 1]), np.array([0, 0])),
     "sum over axes": (lambda x, axis: x.sum(axis) * x.sum(axis), np.array(0), np.array(1)),
     "softmax": (lambda x, axis: x.softmax(axis), np.array(0), np.array(1)),
+    "np.std": (lambda x, n: np.std(x, axis=1, ddof=n), np.array(1), np.array(0)),
+    "x.var": (lambda x, n: x.var(dim=1, correction=n), np.array(1), np.array(0)),
+    "diagonal": (lambda x, k: np.diagonal(x, k) ** 2, np.array(1), np.array(0)),
+    "triu": (lambda x, k: np.triu(x, k) ** 2, np.array(1), np.array(0)),
+    "cumsum": (lambda x, axis: np.cumsum(x, axis) ** 2, np.array(1), np.array(0)),
+    "concatenate": (lambda x, axis: np.concatenate([x, 2 * x], axis) ** 2, np.array(1), np.array(0)),
+    "stack": (lambda x, axis: np.stack([x, 2 * x], axis) ** 2, np.array(1), np.array(0)),
+    "tensordot": (lambda x, axes: np.tensordot(x, X, axes), np.array([[1], [1]]), np.array([[0], [0]])),
     "reshape": (lambda x, shape: np.reshape(x, shape) ** 2, np.array([3, 2]), np.array([6, 1])),
 }
 

@@ -40,7 +40,8 @@ class detect_anomaly:
     The message names the operation, your own file and line that called it, the first bad index, how many elements
     are bad, and the range of every operand. An infinity that an operand holds already (a mask of ``-inf``, say) may
     be passed on; a NaN may not. Operations made before the block are checked in the backward pass too, but their
-    line is not known. Inside, everything takes about twice as long; outside nothing is paid.
+    line is not known. Inside, a step of a small model takes up to three times as long, one of a large model a fifth
+    longer; outside nothing is paid.
     """
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from tinygrad_lm.autograd import kernels, products, reductions, shaping
 from tinygrad_lm.autograd.graph import constant
 from tinygrad_lm.autograd.operators import Operators
-from tinygrad_lm.autograd.recorded import plain_index, snapshot, whole
+from tinygrad_lm.autograd.recorded import number, plain_index, snapshot, whole
 from tinygrad_lm.autograd.reductions import Axis
 
 Axes = Axis | list[int]
@@ -95,11 +95,11 @@ class ArrayMethods(Operators):
 
     def var(self, axis: Axes = None, keepdims: bool = False, ddof: float = 0) -> Self:
         """The variance; divided by n - ddof (NumPy's ddof is 0)."""
-        return self.apply(reductions.var, (self,), {**reduction(axis, keepdims, None, False), "ddof": ddof})
+        return self.apply(reductions.var, (self,), {**reduction(axis, keepdims, None, False), "ddof": number(ddof)})
 
     def std(self, axis: Axes = None, keepdims: bool = False, ddof: float = 0) -> Self:
         """The standard deviation; gradient 0 where all elements are equal."""
-        return self.apply(reductions.std, (self,), {**reduction(axis, keepdims, None, False), "ddof": ddof})
+        return self.apply(reductions.std, (self,), {**reduction(axis, keepdims, None, False), "ddof": number(ddof)})
 
     def max(self, axis: Axes = None, keepdims: bool = False) -> Self:
         """The largest element; k tied ones get 1/k of the gradient each."""

@@ -62,3 +62,9 @@ def whole(x: Any) -> Any:
     if isinstance(x, Sequence) or getattr(x, "ndim", 0):
         return tuple(map(operator.index, constant(x)))
     return operator.index(x)
+
+
+def number(x: Any) -> Any:
+    """A number that need not be whole (``ddof``): a Python one where an array or a node of one element is given."""
+    plain = constant(x)
+    return plain.item() if isinstance(plain, np.ndarray) else plain

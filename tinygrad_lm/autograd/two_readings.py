@@ -19,6 +19,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from tinygrad_lm.autograd import reductions
 from tinygrad_lm.autograd.graph import Node
 from tinygrad_lm.autograd.methods import ArrayMethods, Axes, one_axis, reduction
+from tinygrad_lm.autograd.recorded import number
 
 T = TypeVar("T")
 
@@ -77,7 +78,7 @@ def _spread(word: str, positional: tuple[Any, ...], words: dict[str, Any]) -> di
     ddof = words[given[0]] if given else int(torch)
     kept = bool(words.get("keepdims", words.get("keepdim", False)))
     arguments = reduction(None, kept, axis, False) if torch else reduction(axis, kept, None, False)
-    return {**arguments, "ddof": int(ddof) if isinstance(ddof, bool) else ddof}
+    return {**arguments, "ddof": int(ddof) if isinstance(ddof, bool) else number(ddof)}
 
 
 def _sizes(length: int, sections: Any) -> list[int]:
