@@ -10,6 +10,7 @@ Needs hypothesis (``pip install hypothesis``). Importing this module also regist
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
@@ -34,6 +35,7 @@ _LARGEST = 1e3
 _MOST_ELEMENTS = 64
 
 
+@functools.cache
 def shapes(max_dims: int = 3, max_side: int = 3, min_dims: int = 0, min_side: int = 1) -> st.SearchStrategy[Shape]:
     """Shapes of arrays, ``()`` among them; ``min_side=0`` for empty ones too."""
     return st.lists(st.integers(min_side, max_side), min_size=min_dims, max_size=max_dims).map(tuple)
@@ -68,14 +70,21 @@ def arrays(
     wanted: Shape = draw(
         shapes() if shape is None else shape if isinstance(shape, st.SearchStrategy) else st.just(shape)
     )
+    count, numbers = _numbers(float(low), float(high), tuple(map(float, avoid)))
+    size = prod(wanted)
+    if count < (size if distinct else 1):
+        raise ValueError(f"arrays: there are not {size} distinct numbers from {low} to {high} on a grid of 1/{_GRID}")
+    elements = draw(st.lists(numbers, min_size=size, max_size=size, unique=distinct))
+    return np.array(elements, dtype=np.float64).reshape(wanted)
+
+
+@functools.lru_cache(maxsize=64)
+def _numbers(low: float, high: float, avoid: tuple[float, ...]) -> tuple[int, st.SearchStrategy[float]]:
+    """How many numbers an array may hold, and the strategy that draws one: making it takes longer than drawing."""
     steps = sorted(range(int(np.ceil(low * _GRID)), int(np.floor(high * _GRID - 0.25)) + 1), key=abs)
     allowed = [n / _GRID + _OFFSET for n in steps]
     allowed = [x for x in allowed if all(abs(x - p) > MARGIN for p in avoid)]
-    size = prod(wanted)
-    if len(allowed) < (size if distinct else 1):
-        raise ValueError(f"arrays: there are not {size} distinct numbers from {low} to {high} on a grid of 1/{_GRID}")
-    elements = draw(st.lists(st.sampled_from(allowed), min_size=size, max_size=size, unique=distinct))
-    return np.array(elements, dtype=np.float64).reshape(wanted)
+    return len(allowed), st.sampled_from(allowed) if allowed else st.nothing()
 
 
 def axes(ndim: int, several: bool = True) -> st.SearchStrategy[Any]:
@@ -146,7 +155,7 @@ def programs(
     unknown = set(allowed) - set(OPERATIONS)
     if unknown:
         raise ValueError(f"programs: there is no operation {sorted(unknown)[0]!r}; there are {', '.join(OPERATIONS)}")
-    leaves = tuple(draw(st.lists(arrays(shapes(max_dims, max_side)), min_size=1, max_size=max_leaves)))
+    leaves = draw(_leaves(max_leaves, max_dims, max_side))
     results: list[Array] = list(leaves)
     steps: list[Step] = []
     for name in draw(st.lists(st.sampled_from(allowed), max_size=max_steps)):
@@ -158,6 +167,11 @@ def programs(
             steps.append(step)
             results.append(result)
     return Program(leaves, tuple(steps), draw(st.integers(0, len(results) - 1).map(lambda k: len(results) - 1 - k)))
+
+
+@functools.cache
+def _leaves(count: int, max_dims: int, max_side: int) -> st.SearchStrategy[tuple[Array, ...]]:
+    return st.lists(arrays(shapes(max_dims, max_side)), min_size=1, max_size=count).map(tuple)
 
 
 _ONE = frozenset({"neg", "sin", "tanh", "exp_tanh", "log_square", "sqrt_square", "cube_tanh", "relu", "abs"})
