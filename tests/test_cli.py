@@ -331,8 +331,9 @@ class TestStoppingAndGoingOn:
     def beside_the_whole_run(self, elsewhere, trained_once, monkeypatch):
         monkeypatch.chdir(trained_once)
 
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-    @pytest.mark.parametrize("step", [1, 12, 15, 40])
+    @pytest.mark.parametrize(
+        ("step", "number"), [(1, signal.SIGTERM), (12, signal.SIGINT), (15, signal.SIGTERM), (40, signal.SIGINT)]
+    )
     def test_with_the_same_bytes_at_the_end(self, run, monkeypatch, number, step):
         folder = f"r-{step}-{number}"
         with monkeypatch.context() as patch:

@@ -64,7 +64,7 @@ def interrupted_at_import(number, *arguments):
 COUNT = ("train", "--data", "names.txt", "--model", "bigram", "--out", "r")
 
 
-@pytest.mark.parametrize("number", [1, 5, 60, 150])
+@pytest.mark.parametrize("number", [1, 60])
 def test_interrupted_while_it_imports(number):
     assert interrupted_at_import(number, *COUNT) == (130, "tinygrad-lm: interrupted\n")
     assert not Path("r").exists()
@@ -98,7 +98,7 @@ def interrupted_after(seconds, *arguments):
     return f"{process.returncode}: {err.decode()}"
 
 
-@pytest.mark.parametrize("seconds", [0.02, 0.05, 0.1, 0.2])
+@pytest.mark.parametrize("seconds", [0.05, 0.2])
 def test_interrupted_early(seconds):
     assert interrupted_after(seconds, *COUNT) in ("interrupted", "done", "not ours")
 

@@ -79,6 +79,7 @@ class TestPictures:
         assert run("sample", "r", "-n", "2").count("\n") == 2
         monkeypatch.undo()
 
+    @pytest.mark.slow
     def test_a_model_too_large_to_nudge(self, run):
         out = run("train", "--data", "names.txt", "--hidden", "1200,1200", "--steps", "1", "--out", "r")
         assert "No picture" not in out

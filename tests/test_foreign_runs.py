@@ -305,6 +305,7 @@ class TestLimitsOfTheWriter:
             assert "60,001 characters is too large for the files of a run" in said and "drop the names" in said
             assert not Path("r").exists()
 
+    @pytest.mark.slow
     def test_the_largest_vocabulary_comes_back(self, tmp_path):
         low, high = 30_000, 40_000
         while high - low > 100:

@@ -152,6 +152,7 @@ def test_random_programs_become_small_pictures_that_account_for_every_node():
         assert not has_cycle(graph)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_nodes_become_a_small_picture():
     h = recurrence(20_000)
     start = time.perf_counter()
