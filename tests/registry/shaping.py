@@ -96,7 +96,8 @@ def to_roll(draw, shape):
 
 def to_pad(draw, shape):
     width = st.integers(0, 2)
-    widths = draw(st.one_of(width, st.tuples(width, width), st.just([(draw(width), draw(width)) for _ in shape])))
+    by_axis = [st.just([(draw(width), draw(width)) for _ in shape])] if shape else []
+    widths = draw(st.one_of(width, st.tuples(width, width), *by_axis))
     return {"widths": widths, "value": draw(st.sampled_from([0, -1.5, 2]))}
 
 
@@ -317,7 +318,7 @@ ROWS = (
     moving(
         "pad",
         lambda x, widths, value: np.pad(x, widths, constant_values=value),
-        case_of(shapes(min_dims=1, max_dims=2), to_pad),
+        case_of(shapes(max_dims=2), to_pad),
         {
             "Tensor.pad": lambda x, widths, value: x.pad(widths, value),
             "shaping.pad": lambda x, widths, value: shaping.pad(x, widths=pairs(widths, x.ndim), value=value),

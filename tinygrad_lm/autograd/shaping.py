@@ -126,7 +126,8 @@ def _(g: Any, out: Any, x: Any, shift: Any, axis: Any = None) -> Any:
 @structured("pad")
 def pad(x: Any, widths: tuple[tuple[int, int], ...], value: Any = 0) -> Any:
     """A border of a constant around the elements."""
-    return np.pad(x, widths, constant_values=value)
+    # Shape () has no pairs, and no pairs at all are an array of floats to NumPy.
+    return np.pad(x, widths or 0, constant_values=value)
 
 
 @pad.vjp(0)
