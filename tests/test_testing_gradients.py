@@ -31,6 +31,18 @@ class TestRightGradients:
         assert "12 of 12 elements" in text
         assert "seed 0" in text
 
+    def test_the_worst_element_is_named(self):
+        """Errors of slopes above 1 are relative."""
+        factors, off = np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 1e3]]), np.array([[0, 1e-6, 0], [3e-6, 0, 2e-6]])
+        f = custom.operation("f", lambda x: factors * x, lambda g, out, x: g * factors * (1 + off))
+        report = check_gradients(f, np.ones((2, 3)), cotangent=np.ones((2, 3)), rtol=1e-5)
+        (row,) = report.inputs
+        assert row.worst_error == report.worst_error == pytest.approx(3e-6, rel=1e-4)
+        assert row.worst_index == (1, 0)
+        assert str(report).endswith("3.0e-06 at [1, 0]")
+        (row,) = check_gradients(f, np.ones((2, 3)), rtol=1e-5, mode="sample").inputs
+        assert row.worst_index is None
+
     def test_values(self):
         report = check_gradients(lambda a, b: (a * b + a**2).tanh(), Value(2.0), -0.5, order=2)
         assert [row.name for row in report.inputs] == ["a", "b", "a", "b"]

@@ -143,6 +143,22 @@ class TestPlantedMistakes:
         two = custom.elementwise("f", np.sin, lambda x, out: np.cos(x) if isinstance(x, np.ndarray) else 2 * np.cos(x))
         check_gradients(two, X)
         assert "one thing on arrays and another on tensors" in str(failing(two, X, order=2))
+        off = np.zeros_like(X)
+        off[1, 2] = 1
+        one = custom.operation(
+            "f", np.sin, lambda g, out, x: g * np.cos(x) + (0 if isinstance(x, np.ndarray) else g * off)
+        )
+        error = failing(one, X, order=2)
+        assert "one thing on arrays and another on tensors" in str(error)
+        assert "with respect to x" in str(error)
+        assert "at index (1, 2), without it" in str(error)
+
+    @pytest.mark.parametrize(("results", "inputs", "told"), [(400, 2, True), (401, 2, False), (300, 134, False)])
+    def test_the_jacobian_is_looked_at_where_it_is_small(self, results, inputs, told):
+        x = RNG.normal(size=inputs)
+        matrix = RNG.normal(size=(results, inputs))
+        f = custom.operation("f", lambda x: matrix @ x, lambda g, out, x: (g * 1.5) @ matrix)
+        assert ("d result" in str(failing(f, x))) == told
 
     def test_scalar_engine(self):
         error = failing(custom.elementwise("f", np.sin, lambda x, out: -np.cos(x)), Value(0.5))

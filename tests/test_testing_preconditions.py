@@ -1,5 +1,7 @@
 """What ``check_gradients`` refuses, and how it says why."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -123,13 +125,38 @@ class TestPreconditions:
         f = custom.operation("f", np.sin, lambda g, out, x: g * rng.normal(size=x.shape))
         assert "two different gradients for the same cotangent" in str(failing(f, X))
 
+    @pytest.mark.parametrize("odd", [0, 1, 2])
+    def test_backward_that_differs_once(self, odd):
+        """Which of the first passes it is does not matter."""
+        calls = itertools.count()
+        f = custom.operation("f", np.sin, lambda g, out, x: g * np.cos(x) * (2 if next(calls) == odd else 1))
+        assert "two different gradients for the same cotangent" in str(failing(f, X))
+
+    def test_backward_that_does_not_sum(self):
+        class Spread(Operation):
+            def forward(self, x):
+                return np.sin(x) + np.zeros((2, *x.shape))
+
+            def pull(self, gradient, out, inputs, needed, attributes, saved):
+                return [gradient * np.cos(inputs[0])]
+
+        error = failing(Spread("spread"), X)
+        assert "with respect to x has shape (2, 3, 4), but x has shape (3, 4)" in str(error)
+        assert error.name == "x"
+
     def test_backward_that_adds(self):
         f = custom.operation("f", np.sin, lambda g, out, x: g * np.cos(x) + 1)
-        assert "for a cotangent of zeros" in str(failing(f, X))
+        error = failing(f, X)
+        assert "gave 1.0 at index (0, 0) for a cotangent of zeros" in str(error)
+        assert (error.name, error.index, error.analytic) == ("x", (0, 0), 1.0)
 
     def test_backward_that_is_not_linear(self):
         f = custom.operation("f", np.sin, lambda g, out, x: g * np.abs(g) * np.cos(x))
-        assert "is not linear" in str(failing(f, X))
+        error = failing(f, X)
+        assert "is not linear" in str(error)
+        assert (error.name, error.index) == ("x", (0, 0))
+        assert f"it gave {error.analytic} at index (0, 0)" in str(error)
+        assert abs(error.analytic - error.numeric) > 0.1
 
     def test_forward_errors_come_through(self):
         with pytest.raises(ValueError, match="matmul"):
@@ -145,6 +172,7 @@ class TestPreconditions:
             ({"seed": True}, "seed is a whole number"),
             ({"rtol": -1.0}, "rtol is a number from 0"),
             ({"atol": np.nan}, "atol is a number from 0"),
+            ({"cotangent": np.where(np.eye(3, 4), np.nan, 1.0)}, "the cotangent holds numbers that are not finite"),
             ({"cotangent": np.ones(3)}, r"the cotangent has shapes \[\(3,\)\], but sin returns \[\(3, 4\)\]"),
             ({"cotangent": np.zeros((3, 4))}, "all zero"),
             ({"cotangent": np.full((3, 4), np.inf)}, "not finite"),
@@ -153,6 +181,9 @@ class TestPreconditions:
     def test_options(self, options, message):
         with pytest.raises(ValueError, match=message):
             check_gradients(np.sin, X, **options)
+
+    def test_cotangent_of_some_results(self):
+        assert check_gradients(np.sin, X, cotangent=np.eye(3, 4)).worst_error < 1e-9
 
     def test_dropout(self):
         class Random(nn.Module):
