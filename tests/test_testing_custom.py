@@ -1,11 +1,13 @@
 """Operations that a user defines: both engines, higher derivatives, gradients that never alias, and what is refused."""
 
+import functools
+
 import numpy as np
 import pytest
 
 from tinygrad_lm import Tensor, Value, grad, hessian
 from tinygrad_lm.autograd import custom, to_values
-from tinygrad_lm.testing import check_gradients
+from tinygrad_lm.testing import GradientError, check_gradients
 
 softsign = custom.elementwise("softsign", lambda x: x / (1 + np.abs(x)), lambda x, out: 1 / (1 + np.abs(x)) ** 2)
 hypot = custom.elementwise(
@@ -333,3 +335,13 @@ def test_a_forward_that_gives_no_numbers_is_refused(result):
     x = Tensor([1.0, 2.0], requires_grad=True)
     with pytest.raises(TypeError, match=r"the forward of 'f' gave .*, not real numbers"):
         custom.operation("f", lambda x: result, lambda g, out, x: g)(x)
+
+
+def test_the_operands_of_a_wrapped_ufunc_have_names():
+    """NumPy's ufuncs say nothing of them before 2.4, and since then count their output in."""
+    wrapped = functools.wraps(np.maximum)(lambda *operands: np.maximum(*operands))
+    assert [str(custom.signature_of(f)) for f in (np.sin, np.maximum, wrapped)] == ["(x, /)", *["(x1, x2, /)"] * 2]
+    wrong = custom.operation("f", np.sin, lambda g, out, x: g * x)
+    with pytest.raises(GradientError) as caught:
+        check_gradients(wrong, np.ones(2))
+    assert caught.value.name == "x"

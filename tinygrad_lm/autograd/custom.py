@@ -259,9 +259,10 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature:
 
     NumPy's own signature of a ufunc, which it has since 2.4, would take its output for one more operand.
     """
-    if not isinstance(function, np.ufunc):
+    ufunc: Any = inspect.unwrap(function)
+    if not isinstance(ufunc, np.ufunc):
         return inspect.signature(function)
-    names = ["x"] if function.nin == 1 else [f"x{i + 1}" for i in range(function.nin)]
+    names = ["x"] if ufunc.nin == 1 else [f"x{i + 1}" for i in range(ufunc.nin)]
     return inspect.Signature([inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in names])
 
 

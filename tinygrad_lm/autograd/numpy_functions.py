@@ -173,8 +173,9 @@ def _take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
 
 
 @_handles(np.reshape, names="a shape order", order="C", copy=None)
-def _reshape(a: Any, shape: Any) -> Any:
-    return _tensor(a).reshape(whole(shape))
+def _reshape(a: Any, shape: Any = None, newshape: Any = None) -> Any:
+    # NumPy's word before 2.1 was newshape.
+    return _tensor(a).reshape(whole(newshape if shape is None else shape))
 
 
 @_handles(np.transpose, names="a axes")
