@@ -22,12 +22,13 @@ def same(word, plain, *shapes):
     arrays = [probe(shape, i) for i, shape in enumerate(shapes)] if shapes else [X, Y]
     found, wanted = ([leaf(a) for a in arrays] for _ in range(2))
     out, expected = word(*found), plain(*wanted)
-    np.testing.assert_array_equal(out.data, expected.data)
+    # Not to the last bit: a sum of products may be added up in another order than a product of matrices.
+    np.testing.assert_allclose(out.data, expected.data, rtol=1e-12, atol=1e-15)
     v = probe(out.shape, 9)
     out.backward(v)
     expected.backward(v)
     for a, b in zip(found, wanted, strict=True):
-        np.testing.assert_array_equal(a.grad, b.grad)
+        np.testing.assert_allclose(a.grad, b.grad, rtol=1e-12, atol=1e-15)
 
 
 def check(word, plain, *shapes):
