@@ -259,7 +259,7 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature:
 
     NumPy's own signature of a ufunc, which it has since 2.4, would take its output for one more operand.
     """
-    ufunc: Any = inspect.unwrap(function)
+    ufunc = inspect.unwrap(function)
     if not isinstance(ufunc, np.ufunc):
         return inspect.signature(function)
     names = ["x"] if ufunc.nin == 1 else [f"x{i + 1}" for i in range(ufunc.nin)]
