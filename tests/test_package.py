@@ -12,8 +12,7 @@ import pytest
 
 import tinygrad_lm
 from tests import versions
-
-ROOT = Path(__file__).resolve().parents[1]
+from tests.helpers import ROOT
 
 
 def run(*command, **options):

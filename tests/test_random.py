@@ -10,12 +10,12 @@ import re
 import sys
 import threading
 from contextvars import Context, copy_context
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tinygrad_lm
+from tests.helpers import ROOT
 from tinygrad_lm import Tensor, nn, random, sampling
 from tinygrad_lm.cli import main
 from tinygrad_lm.models import MLP, files
@@ -24,7 +24,6 @@ from tinygrad_lm.nn import init
 from tinygrad_lm.text import Vocabulary
 from tinygrad_lm.training import Plan, Trainer
 
-ROOT = Path(__file__).resolve().parents[1]
 ONES = np.ones((4, 5))
 
 

@@ -10,33 +10,27 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests import (
-    test_command_choices,
+from tests import test_sampling
+from tests.autograd import (
     test_faults,
     test_graph,
     test_memory,
-    test_model_file_checks,
-    test_models,
     test_modes,
     test_numpy_protocol,
     test_operations,
-    test_optim,
     test_programs,
-    test_run_record,
-    test_sampling,
-    test_schedules,
     test_state_machine,
-    test_testing_numbers,
-    test_testing_scalars,
-    test_training,
-    test_training_mode,
-    test_visualize_folding,
-    test_visualize_steps,
-    test_visualize_text,
 )
-from tests.programs import programs
-from tests.registry import BY_NAME
-from tests.registry.row import SEEDS
+from tests.cli import test_choices
+from tests.helpers.programs import programs
+from tests.helpers.registry import BY_NAME
+from tests.helpers.registry.row import SEEDS
+from tests.models import test_model_file_checks, test_models
+from tests.nn import test_training_mode
+from tests.runs import test_run_record
+from tests.testing import test_numbers, test_scalars
+from tests.training import test_optim, test_schedules, test_training
+from tests.visualize import test_folding, test_steps, test_text
 
 
 @dataclass(frozen=True)
@@ -62,12 +56,12 @@ FILES = (
     test_models,
     test_model_file_checks,
     test_run_record,
-    test_command_choices,
-    test_testing_numbers,
-    test_testing_scalars,
-    test_visualize_folding,
-    test_visualize_steps,
-    test_visualize_text,
+    test_choices,
+    test_numbers,
+    test_scalars,
+    test_folding,
+    test_steps,
+    test_text,
 )
 
 

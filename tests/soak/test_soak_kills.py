@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import soak
+from tests.helpers import ROOT
 from tinygrad_lm import cli, runs
 
 pytestmark = [
@@ -19,7 +20,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="signals to a process are POSIX"),
 ]
 
-ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["abid", "zeel", "nipun", "meera", "zara", "anya", "ravi", "kiran", "sunita", "vikash"]
 TRAIN = ("train", "--data", "names.txt", "--steps", "900", "--hidden", "40", "--batch-size", "16", "--out", "r")
 # Saved at each evaluation, so that there is much to be cut short; the steps take long enough to be hit.

@@ -1,0 +1,57 @@
+"""The documentation's examples run as pasted and print what the pages say."""
+
+import contextlib
+import doctest
+import importlib
+import io
+import linecache
+import re
+
+import pytest
+
+from tests.helpers import ROOT
+
+DOCS = ROOT / "docs"
+PAGES = ["checking_gradients.md", "custom_operations.md", "coming_from_pytorch.md", "name_lab.md"]
+NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
+
+
+def blocks(page):
+    """The Python blocks of a page, each with the output that follows it, if one does."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    found = re.findall(r"^```(\w+)\n(.*?)^```$", text, re.M | re.S)
+    for i, (kind, body) in enumerate(found):
+        if kind == "python":
+            following = found[i + 1] if i + 1 < len(found) else ("", "")
+            yield body, following[1] if following[0] == "output" else None
+
+
+def same(printed, expected):
+    """The same text, with numbers equal to the digits that differ between machines, and without a worst index."""
+    printed, expected = (re.sub(r"(e-\d\d) at \[[\d, ]*\]", r"\1", text) for text in (printed, expected))
+    printed, expected = (re.sub(r"[- ]{2,}", "  ", text) for text in (printed, expected))
+    texts = [NUMBER.sub("#", text).split() for text in (printed, expected)]
+    numbers = [list(map(float, NUMBER.findall(text))) for text in (printed, expected)]
+    return texts[0] == texts[1] and numbers[0] == pytest.approx(numbers[1], rel=1e-6, abs=1e-8)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_examples(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # one saves a model
+    names = {"__name__": "docs"}
+    for i, (code, expected) in enumerate(blocks(page)):
+        file = f"{page} block {i}"
+        linecache.cache[file] = (len(code), None, code.splitlines(keepends=True), file)
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            exec(compile(code, file, "exec"), names)
+        printed = output.getvalue()
+        if expected is not None or printed:
+            assert same(printed, expected or ""), f"{page}, block {i} printed:\n{printed}"
+
+
+@pytest.mark.parametrize("name", ["tinygrad_lm.autograd.custom", "tinygrad_lm.autograd.anomaly"])
+def test_docstrings(name):
+    outcome = doctest.testmod(importlib.import_module(name))
+    assert outcome.attempted
+    assert not outcome.failed

@@ -1,0 +1,6 @@
+"""What tests share: oracles, random programs, the registry of operations, small models and runs."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout."""

@@ -1,0 +1,87 @@
+"""Registry rows of the fused kernels, each against formulas written a second time in plain NumPy."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tests.helpers.registry.row import SEEDS, Case, Kink, Row, anywhere, distinct, generator, shapes
+from tinygrad_lm.autograd import kernels
+
+SIZE = st.sampled_from([1, 2, 3])
+
+
+@st.composite
+def linears(draw):
+    """An input of any number of leading axes, a weight, and a bias as often as not."""
+    rng, features, outputs = generator(draw(SEEDS)), draw(SIZE), draw(SIZE)
+    lead = draw(shapes(max_dims=2, sizes=(1, 2, 3, 0)))
+    bias = (anywhere(rng, (outputs,)),) if draw(st.booleans()) else ()
+    return Case((anywhere(rng, (*lead, features)), anywhere(rng, (outputs, features)), *bias))
+
+
+@st.composite
+def embeddings(draw):
+    """A table, small or large, and ids of any whole type, the same ones again and again."""
+    rng, rows = generator(draw(SEEDS)), draw(st.sampled_from([1, 2, 3, 4, 2, 3, 4, 150]))
+    ids = np.asarray(rng.integers(0, rows, draw(shapes(max_dims=2))))
+    kind = draw(st.sampled_from([np.int64, np.uint8, np.int16]))
+    return Case((anywhere(rng, (rows, draw(SIZE))),), {"ids": ids.astype(kind)})
+
+
+@st.composite
+def classifications(draw):
+    """Logits and targets; a single class too."""
+    rng, n, classes = generator(draw(SEEDS)), draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    return Case((anywhere(rng, (n, classes)),), {"targets": rng.integers(0, classes, n)})
+
+
+@st.composite
+def normalisations(draw):
+    """Rows that differ enough, a weight and a bias."""
+    rng, n = generator(draw(SEEDS)), draw(st.integers(2, 4))
+    lead = draw(shapes(max_dims=2, sizes=(1, 2, 3, 0)))
+    inputs = (distinct(rng, (*lead, n)) * 3, anywhere(rng, (n,)), anywhere(rng, (n,)))
+    return Case(inputs, {"eps": draw(st.sampled_from([1e-5, 0.1]))})
+
+
+def cross_entropy_reference(z, targets):
+    e = np.exp(z)
+    return -np.mean(np.log(e[np.arange(len(targets)), targets] / e.sum(axis=-1)))
+
+
+def layer_norm_reference(x, weight, bias, eps):
+    mean = np.mean(x, axis=-1, keepdims=True)
+    variance = np.mean((x - mean) ** 2, axis=-1, keepdims=True)
+    return (x - mean) / np.sqrt(variance + eps) * weight + bias
+
+
+def row(name, reference, cases, kinks=()):
+    """The row of a kernel; its reference in primitives is a second spelling."""
+    kernel = getattr(kernels, name)
+    spellings = {f"kernels.{name}": kernel, f"kernels.{name}.reference": kernel.reference}
+    return Row(name, spellings, reference, cases, (kernel,), kinks=kinks)
+
+
+INF = np.inf
+
+ROWS = (
+    row("linear", lambda x, w, *b: np.einsum("...i,oi->...o", x, w) + (b[0] if b else 0), linears()),
+    row(
+        "embedding",
+        lambda w, ids: w[ids],
+        embeddings(),
+        kinks=(Kink(([[1.0], [2.0]],), [[1.0], [1.0]], ([[2.0], [0.0]],), {"ids": np.array([0, 0])}),),
+    ),
+    row(
+        "cross_entropy",
+        cross_entropy_reference,
+        classifications(),
+        kinks=(
+            Kink(([[1e3, -1e3]],), 0.0, ([[0.0, 0.0]],), {"targets": np.array([0])}),
+            Kink(([[1e3, -1e3]],), 2e3, ([[1.0, -1.0]],), {"targets": np.array([1])}),
+            Kink(([[5.0]],), 0.0, ([[0.0]],), {"targets": np.array([0])}),
+            Kink(([[-INF, 0.0]],), 0.0, ([[0.0, 0.0]],), {"targets": np.array([1])}),
+            Kink(([[-INF, 0.0]],), INF, ([[-1.0, 1.0]],), {"targets": np.array([0])}),
+        ),
+    ),
+    row("layer_norm", layer_norm_reference, normalisations()),
+)

@@ -1,0 +1,1 @@
+"""Tests of the gradient checker and of what is written with it."""

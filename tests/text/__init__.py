@@ -1,0 +1,1 @@
+"""Tests of vocabularies, lists of names and windows."""
