@@ -3,8 +3,8 @@
 Without it each makes its own number, and ``SOAK_SEED`` (0) says which they are. One by one::
 
     python -m pytest -m slow tests/soak/test_soak_kills.py                        # 200 kills of trainings that go on
-    python -m pytest -m slow tests/runs/test_locking.py                                # 100 pairs that resume one run
-    python -m pytest -m slow tests/cli/test_start.py -k early                     # 100 early Ctrl-C, for each command
+    python -m pytest -m slow tests/runs/test_locking.py                           # 100 pairs that resume one run
+    python -m pytest -m slow tests/cli/test_start.py -k early                    # 100 early Ctrl-C, for each command
     python -m pytest -m slow tests/soak/test_file_mutations.py -n 2               # 5,000 damaged files
     python -m pytest -m slow tests/soak/test_soak_words.py                        # 500 random command lines
 
