@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.autograd.graph import Node, Operation
+from tinygrad_lm.autograd.graph import Call, Node, Operation
 
 _ADD, _MUL, _POWER, _ATOM = 1, 2, 4, 5
 
@@ -54,7 +54,7 @@ class Symbol(Node):
         return self
 
     @classmethod
-    def apply(cls, operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+    def _record(cls, operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
         """An engine's operation, by its name."""
         return _call(operation.name, operands)
 
@@ -213,8 +213,8 @@ def local_formula(operation: Any, position: int, names: tuple[str | float, ...],
 
     A number in place of a name is a constant argument: its formula is simpler (``2 · x``, say).
     """
-    derivatives: tuple[Any, ...] | None = getattr(operation, "derivatives", None)
-    if derivatives is None:
+    derivatives: tuple[Any, ...] = operation.derivatives
+    if not derivatives:
         return _of_scalars(operation, position, names)
     formula = derivatives[position] if position < len(derivatives) else None
     if isinstance(formula, int):
@@ -228,11 +228,9 @@ def _operand(name: str | float) -> Any:
 
 def _of_scalars(operation: Any, position: int, names: tuple[str | float, ...]) -> str:
     """The formula of an operation that gives local derivatives on scalars without a table of them."""
-    rule: Callable[..., Any] | None = getattr(operation, "local_derivatives", None)
-    if rule is None:
-        return ""
+    call = Call(Symbol("out"), [*map(_operand, names)], [True] * len(names), {}, None)
     try:
-        found = rule(Symbol("out"), [*map(_operand, names)], [True] * len(names))[position]
+        found = operation.local_derivatives(call)[position]
     except (TypeError, ValueError, AttributeError, IndexError):
         return ""
     return _text(found)[0]

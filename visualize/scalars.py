@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm.autograd import Value
-from tinygrad_lm.autograd.graph import Node, enter_scope, leave_scope, topological_order
+from tinygrad_lm.autograd.context import enter_scope, leave_scope
+from tinygrad_lm.autograd.graph import Node, topological_order
 from visualize.trace import is_parameter, names_of
 
 MOST = 20_000

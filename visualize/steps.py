@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from tinygrad_lm.autograd import Value
-from tinygrad_lm.autograd.graph import Node
+from tinygrad_lm.autograd.graph import Node, contributions_of
 from visualize.differences import finite_difference
 from visualize.edges import formula_of, vjp_of
 from visualize.graph import Graph
@@ -205,7 +205,7 @@ def _run(graph: Graph, nodes: Mapping[str, Node], mode: Mode) -> BackwardSteps:
     frames: list[Frame] = []
     for index, key in enumerate(order):
         node, upstream = nodes[key], gradients[key]
-        pulled = node.pull(upstream, False, None)
+        pulled = contributions_of(node, upstream)
         locals_ = _local_derivatives(node)
         handed: list[Contribution] = []
         for i in coming[key]:

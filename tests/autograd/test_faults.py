@@ -10,6 +10,7 @@ from tests.helpers.oracles import agree, complex_step, layouts, probe
 from tinygrad_lm import Tensor, Value, grad
 from tinygrad_lm.autograd import kernels
 from tinygrad_lm.autograd.rules import TABLE
+from tinygrad_lm.autograd.tensor import from_array
 
 INF, NAN = math.inf, math.nan
 SILENT = {"divide": "ignore", "invalid": "ignore", "over": "ignore", "under": "ignore"}
@@ -143,7 +144,7 @@ def test_layouts():
     row = np.broadcast_to(x[0], (3, 4))
     for got, exact in zip(slope(model, row, w), slope(model, row.copy(), w), strict=True):
         agree(got, exact, "broadcast", rtol=1e-12, atol=1e-14)
-    frozen = Tensor.wrap(row).requires_grad_()
+    frozen = from_array(row).requires_grad_()
     frozen.sum().backward()
     frozen.grad += 1.0
     assert frozen.grad.tolist() == np.full((3, 4), 2.0).tolist()

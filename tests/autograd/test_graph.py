@@ -9,7 +9,8 @@ import pytest
 
 from tinygrad_lm import Tensor, Value, enable_grad, grad, hessian, hvp, jacobian, no_grad
 from tinygrad_lm.autograd import graph
-from tinygrad_lm.autograd.graph import Operation, topological_order
+from tinygrad_lm.autograd.graph import Operation, contributions_of, topological_order
+from tinygrad_lm.autograd.tensor import from_array
 
 ENGINES = pytest.mark.parametrize("leaf", [Value, lambda x: Tensor(x, requires_grad=True)], ids=["Value", "Tensor"])
 
@@ -64,15 +65,15 @@ def test_a_ladder_of_ten_thousand_diamonds(leaf):
 
 def test_the_backward_pass_is_linear_in_nodes(monkeypatch):
     """Twice the nodes take twice the work, and each node is asked for its contributions once."""
-    pulls, pull = [], Value.pull
-    monkeypatch.setattr(Value, "pull", lambda self, *args: pulls.append(1) or pull(self, *args))
+    asked, hand_on = [], Value._hand_on
+    monkeypatch.setattr(Value, "_hand_on", lambda self, *args: asked.append(1) or hand_on(self, *args))
     work = []
     for n in (200, 400, 800):
         root = diamonds(Value(1.0), n)
         assert len(topological_order(root)) == 3 * n + 1
-        pulls.clear()
+        asked.clear()
         work.append(lines_run(root.backward))
-        assert len(pulls) == 3 * n
+        assert len(asked) == 3 * n
     assert work[1] < 2.05 * work[0]
     assert work[2] < 2.05 * work[1]
 
@@ -242,7 +243,7 @@ class Broken(Operation):
             raise OverflowError("forward failed")
         return x * 2.0
 
-    def pull(self, gradient, out, inputs, needed, attributes, saved):
+    def vjp(self, gradient, call):
         if self.fails_in == "backward":
             raise OverflowError("backward failed")
         return [gradient * 2.0]
@@ -380,3 +381,20 @@ def test_a_detached_tensor_keeps_its_numbers_when_the_original_is_stepped():
     p.data -= 1.0
     y.backward()
     assert w.grad.tolist() == [2.0]
+
+
+def test_what_a_node_hands_on():
+    x = Tensor([[1.0, 2.0]], requires_grad=True)
+    y = x * 2.0
+    (first, second) = contributions_of(y, np.ones((1, 2)))
+    np.testing.assert_array_equal(first, [[2.0, 2.0]])
+    assert second is None
+    assert contributions_of(y, np.ones((1, 2)), wanted=set()) == [None, None]
+    assert contributions_of(Value(1.0) * 2.0, 1.0) == [2.0, None]
+    assert list(contributions_of(x, np.ones((1, 2)))) == []
+
+
+def test_an_array_is_shared_by_its_tensor_where_it_is_asked_to_be():
+    array = np.arange(3.0)
+    assert from_array(array).data is array
+    assert not from_array(array).requires_grad

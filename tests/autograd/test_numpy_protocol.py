@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.helpers.oracles import ENGINES, agree, leaves, probe
 from tests.helpers.registry.row import SEEDS, generator
 from tinygrad_lm import Tensor, Value, no_grad
-from tinygrad_lm.autograd import kernels, operators
+from tinygrad_lm.autograd import kernels, rules
 from tinygrad_lm.autograd.rules import TABLE
 
 OPERATORS = (operator.add, operator.sub, operator.mul, operator.truediv, operator.pow)
@@ -256,7 +256,7 @@ def test_ufuncs_on_arrays_of_values(seed):
     """NumPy calls each element's own method; binary ufuncs and operators broadcast."""
     rng = generator(seed)
     x = rng.uniform(0.3, 2, (2, 3))
-    for ufunc, rule in operators.UFUNCS.items():
+    for ufunc, rule in rules.UFUNCS.items():
         if ufunc in (np.float_power, np.sign, np.logaddexp):
             continue
         arrays = [x, rng.uniform(0.3, 2, 3)][: ufunc.nin]

@@ -22,6 +22,7 @@ from tests.helpers.registry import ROWS, examples
 from tests.helpers.registry.row import SEEDS
 from tinygrad_lm import Tensor, Value, grad, no_grad
 from tinygrad_lm.autograd.graph import topological_order
+from tinygrad_lm.autograd.tensor import from_array
 
 QUIET = {"divide": "ignore", "invalid": "ignore", "over": "ignore"}
 every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -193,7 +194,7 @@ def any_layout(row, case, seed):
         if arrays is None:
             arrays = [list(layouts(x))[position - 1][1] for x in case.inputs]
             copied = leaves(arrays)
-            shared = [Tensor.wrap(x).requires_grad_() for x in arrays]
+            shared = [from_array(x).requires_grad_() for x in arrays]
             both = (copied, shared)
         else:
             both = (leaves(arrays),)

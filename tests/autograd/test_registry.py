@@ -10,6 +10,7 @@ from tests.helpers.registry.members import CHECKS
 from tests.helpers.registry.row import WIDE
 from tinygrad_lm import Tensor, Value
 from tinygrad_lm.autograd import kernels, numpy_functions, operators, products, reductions, rules, shaping
+from tinygrad_lm.autograd.elementwise import Elementwise
 from tinygrad_lm.autograd.graph import Operation
 from tinygrad_lm.autograd.remedies import Absent
 
@@ -73,14 +74,14 @@ def test_every_operation_has_a_row(name, operation):
 
 
 def test_every_rule_is_in_the_table():
-    rule_names = {name for name, found in vars(rules).items() if isinstance(found, rules.Elementwise)}
+    rule_names = {name for name, found in vars(rules).items() if isinstance(found, Elementwise)}
     assert rule_names == set(rules.TABLE)
     assert all(rules.TABLE[name] is getattr(rules, name) for name in rule_names)
 
 
 def test_every_numpy_function_has_a_row():
     handled = {numpy_name(f) for f in numpy_functions.HANDLERS if f not in WITHOUT_GRADIENT}
-    ufuncs = {f"np.{ufunc.__name__}" for ufunc in operators.UFUNCS}
+    ufuncs = {f"np.{ufunc.__name__}" for ufunc in rules.UFUNCS}
     methods = {
         f"np.{ufunc.__name__}" + (f".{method}" if method != "__call__" else "")
         for ufunc, method in numpy_functions.UFUNC_METHODS
@@ -99,7 +100,7 @@ def test_every_kernel_has_a_reference_that_is_spelled():
 
 def test_every_operation_has_each_derivative():
     for name, operation in operations():
-        if isinstance(operation, rules.Elementwise):
+        if isinstance(operation, Elementwise):
             formulas = [f for f in operation.derivatives if callable(f)]
             assert all(len(inspect.signature(f).parameters) == len(operation.derivatives) + 1 for f in formulas), name
         elif not isinstance(operation, kernels.Kernel):

@@ -6,7 +6,8 @@ import numpy as np
 
 from tests.mutation.checks import Mutant
 from tinygrad_lm import Tensor, Value
-from tinygrad_lm.autograd import derivatives, graph, rules, shaping
+from tinygrad_lm.autograd import context, grad_functions, graph, shaping, tensor
+from tinygrad_lm.autograd.elementwise import Elementwise
 
 
 def sweeping(patch, combine):
@@ -21,11 +22,11 @@ def sweeping(patch, combine):
             yield node, gradient, False
             if node.operation is None:
                 continue
-            for parent, part in zip(node.parents, node.pull(gradient, create_graph, wanted), strict=True):
+            for parent, part in zip(node.parents, node._hand_on(gradient, create_graph, wanted), strict=True):
                 if part is not None:
                     gradients[parent] = combine(gradients[parent], part) if parent in gradients else part
             if release:
-                node.release()
+                node._release()
 
     patch.setattr(graph, "sweep", sweep)
 
@@ -48,21 +49,21 @@ def hand_out_shared_arrays(patch):
     def store(self, gradient, owned):
         self.grad = self.grad + gradient if self.is_leaf and self.grad is not None else gradient
 
-    patch.setattr(Tensor, "store", store)
+    patch.setattr(Tensor, "_store", store)
 
 
 def forget_duplicate_parents(patch):
-    pull = Tensor.pull
+    hand_on = Tensor._hand_on
 
     def once(self, gradient, create_graph, wanted):
         seen = set()
         parts = []
-        for parent, part in zip(self.parents, pull(self, gradient, create_graph, wanted), strict=True):
+        for parent, part in zip(self.parents, hand_on(self, gradient, create_graph, wanted), strict=True):
             parts.append(None if parent in seen else part)
             seen.add(parent)
         return parts
 
-    patch.setattr(Tensor, "pull", once)
+    patch.setattr(Tensor, "_hand_on", once)
 
 
 def breadth_first(patch):
@@ -100,121 +101,115 @@ def accumulate_inner_nodes(patch):
     def store(self, gradient, owned):
         self.grad = gradient if self.grad is None else self.grad + gradient
 
-    patch.setattr(Value, "store", store)
+    patch.setattr(Value, "_store", store)
 
 
 def overwrite_leaves(patch):
     def store(self, gradient, owned):
         self.grad = gradient.copy()
 
-    patch.setattr(Tensor, "store", store)
+    patch.setattr(Tensor, "_store", store)
 
 
 def ignore_exceptions_in_modes(patch):
-    exit_ = graph._GradMode.__exit__
+    exit_ = context.GradMode.__exit__
 
     def leave(self, kind, error, trace):
         if kind is None:
             exit_(self, kind, error, trace)
 
-    patch.setattr(graph._GradMode, "__exit__", leave)
+    patch.setattr(context.GradMode, "__exit__", leave)
 
 
 def ignore_versions(patch):
-    pull = Tensor.pull
+    hand_on = Tensor._hand_on
 
     def unchecked(self, gradient, create_graph, wanted):
         self._stamp = self._version + sum(parent._version for parent in self.parents)
-        return pull(self, gradient, create_graph, wanted)
+        return hand_on(self, gradient, create_graph, wanted)
 
-    patch.setattr(Tensor, "pull", unchecked)
+    patch.setattr(Tensor, "_hand_on", unchecked)
 
 
 def ignore_release(patch):
-    patch.setattr(Tensor, "release", lambda self: None)
-    patch.setattr(Value, "release", lambda self: None)
+    patch.setattr(Tensor, "_release", lambda self: None)
+    patch.setattr(Value, "_release", lambda self: None)
 
 
 def keep_a_cycle(patch):
-    apply = Tensor.apply.__func__
+    record, hand_on = Tensor._record.__func__, Tensor._hand_on
 
     def cyclic(cls, operation, operands, attributes):
-        out = apply(cls, operation, operands, attributes)
+        out = record(cls, operation, operands, attributes)
         if out.parents:
             out.attributes = {**out.attributes, "unused": lambda: out}
         return out
 
-    def pull(self, gradient, create_graph, wanted):
-        self.attributes.pop("unused", None)
-        return original(self, gradient, create_graph, wanted)
+    def plainly(self, *rest):
+        """Without the attribute that closes the cycle, which stays on the node."""
+        attributes = self.attributes
+        self.attributes = {name: value for name, value in attributes.items() if name != "unused"}
+        try:
+            return hand_on(self, *rest)
+        finally:
+            self.attributes = attributes
 
-    original = Tensor.pull
-    patch.setattr(Tensor, "apply", classmethod(cyclic))
-    patch.setattr(Tensor, "pull", lambda self, *rest: plainly(self, pull, rest))
-
-
-def plainly(node, pull, rest):
-    """Pull without the attribute that closes the cycle, which stays on the node."""
-    attributes = node.attributes
-    node.attributes = dict(attributes)
-    try:
-        return pull(node, *rest)
-    finally:
-        node.attributes = attributes
+    patch.setattr(Tensor, "_record", classmethod(cyclic))
+    patch.setattr(Tensor, "_hand_on", plainly)
 
 
 def change_the_cotangent(patch):
-    seed = Tensor.seed
+    seed_of = tensor.seed_of
 
-    def scaled(self, gradient, what):
-        found = seed(self, gradient, what)
+    def scaled(node, gradient, what):
+        found = seed_of(node, gradient, what)
         if found is gradient:
             with contextlib.suppress(ValueError):
                 found *= 1.0000001
         return found
 
-    patch.setattr(Tensor, "seed", scaled)
+    patch.setattr(tensor, "seed_of", scaled)
 
 
 def accept_any_cotangent(patch):
     patch.setattr(
-        Tensor,
-        "seed",
-        lambda self, g, what: (
-            np.ones_like(self.data) if g is None else np.broadcast_to(np.asarray(g), self.shape) * 1.0
+        tensor,
+        "seed_of",
+        lambda node, g, what: (
+            np.ones_like(node.data) if g is None else np.broadcast_to(np.asarray(g), node.shape) * 1.0
         ),
     )
 
 
 def record_under_no_grad(patch):
-    patch.setattr(graph, "is_grad_enabled", lambda: True)
+    patch.setattr(context, "recording", lambda: True)
 
 
 def drop_the_second_graph(patch):
-    pull = Tensor.pull
+    hand_on = Tensor._hand_on
 
     def detached(self, gradient, create_graph, wanted):
-        parts = pull(self, gradient, create_graph, wanted)
+        parts = hand_on(self, gradient, create_graph, wanted)
         return [p.detach() if create_graph and isinstance(p, Tensor) and self.op == "tanh" else p for p in parts]
 
-    patch.setattr(Tensor, "pull", detached)
+    patch.setattr(Tensor, "_hand_on", detached)
 
 
 def formulas_on_constants(patch):
-    pull = rules.Elementwise.pull
+    vjp = Elementwise.vjp
 
-    def constant(self, gradient, out, inputs, needed, attributes, saved):
-        if isinstance(out, Tensor) and self.name == "mul":
-            inputs = [x.detach() for x in inputs]
-        return pull(self, gradient, out, inputs, needed, attributes, saved)
+    def constant(self, gradient, call):
+        if isinstance(call.out, Tensor) and self.name == "mul":
+            call = call._replace(inputs=[x.detach() for x in call.inputs])
+        return vjp(self, gradient, call)
 
-    patch.setattr(rules.Elementwise, "pull", constant)
+    patch.setattr(Elementwise, "vjp", constant)
 
 
 def first_of_several_outputs(patch):
     gradients = graph.gradients_of
     patch.setattr(
-        derivatives.graph,
+        grad_functions.graph,
         "gradients_of",
         lambda outputs, inputs, seeds, create_graph: gradients(
             outputs[:1], inputs, list(seeds)[:1], create_graph=create_graph
@@ -223,12 +218,12 @@ def first_of_several_outputs(patch):
 
 
 def pass_inf_of_the_branch_not_chosen(patch):
-    patch.setattr(rules, "annihilate", lambda pulled, gradient: pulled)
+    patch.setattr(graph, "annihilate", lambda pulled, gradient: pulled)
 
 
 def share_views(patch):
     patch.setitem(shaping.reshape.vjps, 0, lambda g, out, x, shape: g.reshape(x.shape))
-    patch.setattr(Tensor, "store", lambda self, gradient, owned: setattr(self, "grad", gradient))
+    patch.setattr(Tensor, "_store", lambda self, gradient, owned: setattr(self, "grad", gradient))
 
 
 GRAPH_MUTANTS = (

@@ -6,10 +6,11 @@ import numpy as np
 
 from tests.mutation.checks import Mutant
 from tinygrad_lm import Tensor, Value
-from tinygrad_lm.autograd import kernels, products, reductions, rules, shaping
-from tinygrad_lm.autograd.graph import constant
+from tinygrad_lm.autograd import elementwise, kernels, products, reductions, rules, shaping
+from tinygrad_lm.autograd.elementwise import unbroadcast
+from tinygrad_lm.autograd.graph import detach
 from tinygrad_lm.autograd.reductions import axes_of, restore
-from tinygrad_lm.autograd.rules import TABLE, unbroadcast
+from tinygrad_lm.autograd.rules import TABLE
 
 
 def derivative(name, operand, formula):
@@ -136,15 +137,15 @@ def ids_overflow(rows, ids, size):
 
 
 def reference_detached(patch):
-    pull = kernels.Kernel.pull
+    vjp = kernels.Kernel.vjp
 
-    def constants(self, gradient, out, inputs, needed, attributes, saved):
-        if not isinstance(out, Tensor):
-            return pull(self, gradient, out, inputs, needed, attributes, saved)
-        parts = self.backward(gradient.data, saved, needed, *map(constant, inputs), **attributes)
+    def constants(self, gradient, call):
+        if not isinstance(call.out, Tensor):
+            return vjp(self, gradient, call)
+        parts = self.backward(gradient.data, call.saved, call.needed, *map(detach, call.inputs), **call.attributes)
         return [None if part is None else Tensor(part) for part in parts]
 
-    patch.setattr(kernels.Kernel, "pull", constants)
+    patch.setattr(kernels.Kernel, "vjp", constants)
 
 
 def scalar_tanh(patch):
@@ -158,12 +159,16 @@ def float64_mean(patch):
 
 
 def value_without_seed(patch):
-    original = Value.pull
-    patch.setattr(Value, "pull", lambda self, g, *rest: original(self, abs(g) if self.op == "sin" else g, *rest))
+    original = Value._hand_on
+    patch.setattr(Value, "_hand_on", lambda self, g, *rest: original(self, abs(g) if self.op == "sin" else g, *rest))
 
 
 OPERATION_MUTANTS = (
-    Mutant("unbroadcast ignores axes of size 1", setting(rules, "unbroadcast", unbroadcast_leading_only), ("row add",)),
+    Mutant(
+        "unbroadcast ignores axes of size 1",
+        setting(elementwise, "unbroadcast", unbroadcast_leading_only),
+        ("row add",),
+    ),
     Mutant("sub has the sign of add", derivative("sub", 1, 1), ("row sub",)),
     Mutant("div lacks the square", derivative("div", 1, lambda x, y, out: -out), ("row div",)),
     Mutant("pow keeps its exponent", derivative("pow", 0, lambda x, y, out: y * x**y), ("row pow",)),
@@ -271,7 +276,7 @@ OPERATION_MUTANTS = (
     Mutant("mean turns float32 into float64", float64_mean, ("float32 mean",)),
     Mutant(
         "derivatives in the operand's own dtype",
-        setting(rules, "_promoted", lambda x, dtype: x),
+        setting(elementwise, "_promoted", lambda x, dtype: x),
         ("test test_gradients_are_exact_beside_a_coarser_dtype",),
     ),
 )

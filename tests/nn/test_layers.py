@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.helpers.oracles import agree, central_differences, complex_step, directional, probe
 from tinygrad_lm import Tensor, grad, nn, optim
 from tinygrad_lm.autograd import topological_order
+from tinygrad_lm.autograd.graph import Call
 from tinygrad_lm.nn import functional as F
 
 SEEDS = st.integers(0, 2**32)
@@ -163,7 +164,8 @@ def test_a_float32_training_step_holds_no_float64(rule):
                 for array in saved if isinstance(saved, tuple) else (saved,):
                     no_wider(0 if array is None else array, f"what {node.op} keeps")
             needed = [parent.requires_grad for parent in node.parents]
-            for part in node.operation.pull(node.grad, node.data, inputs, needed, node.attributes, saved):
+            call = Call(node.data, inputs, needed, node.attributes, saved)
+            for part in node.operation.vjp(node.grad, call):
                 no_wider(0 if part is None else part, f"a contribution of {node.op}")
             no_wider(node.grad, f"the gradient of {node.op}")
         assert isinstance(optim.clip_grad_norm_(net.parameters(), np.float64(0.5)), float)

@@ -287,7 +287,7 @@ class TestWhatBelongsToOthers:
             def forward(self, x):
                 return x * 2.0
 
-            def pull(self, gradient, out, inputs, needed, attributes, saved):
+            def vjp(self, gradient, call):
                 return [gradient * 2j]
 
         with pytest.raises(TypeError, match="the backward pass of 'odd' gave complex128"):

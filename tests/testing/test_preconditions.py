@@ -86,8 +86,8 @@ class TestPreconditions:
             def forward(self, x):
                 return np.sin(x)
 
-            def pull(self, gradient, out, inputs, needed, attributes, saved):
-                return [vjp(gradient, out, *inputs)]
+            def vjp(self, gradient, call):
+                return [vjp(gradient, call.out, *call.inputs)]
 
         assert "changed the input x" in str(failing(Careless("careless"), X))
 
@@ -137,8 +137,8 @@ class TestPreconditions:
             def forward(self, x):
                 return np.sin(x) + np.zeros((2, *x.shape))
 
-            def pull(self, gradient, out, inputs, needed, attributes, saved):
-                return [gradient * np.cos(inputs[0])]
+            def vjp(self, gradient, call):
+                return [gradient * np.cos(call.inputs[0])]
 
         error = failing(Spread("spread"), X)
         assert "with respect to x has shape (2, 3, 4), but x has shape (3, 4)" in str(error)

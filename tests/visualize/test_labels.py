@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import visualize
 from tests.helpers.graphs import ENGINES, every_engine, net_loss, neuron, read_svg, texts_by_id
 from tinygrad_lm import Value
-from tinygrad_lm.autograd.graph import Scope, enter_scope, leave_scope
+from tinygrad_lm.autograd.context import Scope, enter_scope, leave_scope
 from visualize.labels import LONGEST, clean, cut
 from visualize.mermaid import escaped
 from visualize.themes import THEMES

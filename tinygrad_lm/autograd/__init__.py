@@ -3,8 +3,9 @@
 from tinygrad_lm.autograd import custom
 from tinygrad_lm.autograd.anomaly import detect_anomaly
 from tinygrad_lm.autograd.arrays import data_of, grad_of, to_values
-from tinygrad_lm.autograd.derivatives import grad, hessian, hvp, jacobian
-from tinygrad_lm.autograd.graph import enable_grad, is_grad_enabled, no_grad, topological_order
+from tinygrad_lm.autograd.context import enable_grad, is_grad_enabled, no_grad
+from tinygrad_lm.autograd.grad_functions import grad, hessian, hvp, jacobian
+from tinygrad_lm.autograd.graph import topological_order
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.value import Value
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm.autograd import observers, refilled
-from tinygrad_lm.autograd.graph import Node, Operation, Scope, constant
+from tinygrad_lm.autograd.graph import Node, Operation, Scope, detach
 from tinygrad_lm.autograd.tensor import Tensor
 
 _OWN = (os.path.dirname(os.path.dirname(__file__)), os.path.dirname(np.__file__))  # noqa: PTH120 (pathlib is slow to import)
@@ -79,8 +79,8 @@ class _Watch(observers.Observer):
         kept = refilled.copies(operands, out.attributes) if isinstance(out, Tensor) and out.operation else {}
         lines[key] = (weakref.ref(out, lambda _: lines.pop(key, None)), line, kept)
         _check(
-            constant(out),
-            [constant(operand) for operand in operands],
+            detach(out),
+            [detach(operand) for operand in operands],
             lambda bad: f"{operation.name!r} gave {bad}\n{line}{_scope(out)}",
             _operand_rows(operation, operands),
         )
@@ -91,15 +91,15 @@ class _Watch(observers.Observer):
         name = operation.name if operation else "?"
         unknown = (None, "  made outside detect_anomaly(): its line is not known\n", {})
         _, line, kept = self._lines.get(id(node), unknown)
-        if kept:
+        if kept and isinstance(node, Tensor):
             refilled.check(node, gradient, kept, line)
-        rows = [("its own gradient", constant(gradient)), *_operand_rows(operation, node.parents)]
+        rows = [("its own gradient", detach(gradient)), *_operand_rows(operation, node.parents)]
         for position, contribution in enumerate(contributions):
             if contribution is None:
                 continue
             _check(
-                constant(contribution),
-                [constant(gradient)],
+                detach(contribution),
+                [detach(gradient)],
                 lambda bad, position=position: (
                     f"the backward pass of {name!r} gave {bad} of the gradient to operand {position}\n"
                     f"{line}{_scope(node)}"
@@ -131,7 +131,7 @@ def _holds_infinity(x: Any) -> bool:
 
 def _operand_rows(operation: Operation | None, operands: Sequence[Any]) -> list[tuple[str, Any]]:
     names = [f" {operand.label!r}" if isinstance(operand, Node) and operand.label else "" for operand in operands]
-    return [(f"operand {i}{name}", constant(x)) for i, (name, x) in enumerate(zip(names, operands, strict=True))]
+    return [(f"operand {i}{name}", detach(x)) for i, (name, x) in enumerate(zip(names, operands, strict=True))]
 
 
 def _range(x: Any) -> str:

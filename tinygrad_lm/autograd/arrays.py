@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.autograd.graph import constant
+from tinygrad_lm.autograd.graph import detach
 from tinygrad_lm.autograd.value import Value
 
 Array = np.ndarray[Any, Any]
@@ -20,7 +20,7 @@ def to_values(array: Any, label: str = "", requires_grad: bool = True) -> Array:
 
     NumPy calls an element's own methods on such an array, so code written in NumPy's words runs on it.
     """
-    numbers = np.asarray(constant(array))
+    numbers = np.asarray(detach(array))
     values = np.empty(numbers.shape, dtype=object)
     for index in np.ndindex(numbers.shape):
         name = f"{label}[{', '.join(map(str, index))}]" if label and index else label
@@ -30,7 +30,7 @@ def to_values(array: Any, label: str = "", requires_grad: bool = True) -> Array:
 
 def data_of(values: Any) -> Array:
     """The numbers of an array of ``Value``s."""
-    return np.vectorize(lambda value: float(constant(value)), otypes=[np.float64])(values)
+    return np.vectorize(lambda value: float(detach(value)), otypes=[np.float64])(values)
 
 
 def grad_of(values: Any) -> Array:

@@ -5,21 +5,19 @@ arrays, for tensors. Either is a plain function afterwards: call it on nodes to 
 Derivatives are written in operators and NumPy's functions, so that they can be differentiated again.
 """
 
-# Operands may be floats, arrays or nodes: their types are not inferred here.
-# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 
-from tinygrad_lm.autograd.graph import Node, constant
-from tinygrad_lm.autograd.rules import Elementwise, Formula, is_complex, real, unbroadcast
+from tinygrad_lm.autograd.elementwise import Elementwise, Formula, has_objects, is_complex, real, unbroadcast
+from tinygrad_lm.autograd.graph import Call, Node, detach
 from tinygrad_lm.autograd.structured import Structured, Vjp
+from tinygrad_lm.autograd.types import Array
 
 __all__ = ["CustomElementwise", "CustomOperation", "elementwise", "operation", "unbroadcast"]
 
@@ -44,9 +42,9 @@ class CustomElementwise(Elementwise):
             )
         return out
 
-    def evaluate(self, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+    def evaluate(self, operands: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
         """The result on plain operands; on an array of ``Value``s the operation is called on each element."""
-        if any(isinstance(operand, np.ndarray) and operand.dtype == object for operand in operands):
+        if has_objects(operands):
             return self.on_elements(operands)
         out = self.forward(*operands, **attributes)
         return out if any(isinstance(operand, np.ndarray) for operand in operands) else out.item()
@@ -55,19 +53,11 @@ class CustomElementwise(Elementwise):
         """The same function on single numbers: NumPy's answer where Python would raise."""
         return float(self.forward(*map(np.float64, inputs)))
 
-    def local_derivatives(self, out: Any, inputs: Sequence[Any], needed: Sequence[bool]) -> list[Any]:
+    def local_derivatives(self, call: Call) -> list[Any]:
         """The user's formulas on NumPy's floats, or on nodes to be differentiated again."""
-        if isinstance(out, Node):
-            return super().local_derivatives(out, inputs, needed)
-        numbers = [np.float64(x) for x in inputs]
-        return [
-            None
-            if not need
-            else derivative
-            if isinstance(derivative, int)
-            else float(derivative(*numbers, np.float64(out)))
-            for derivative, need in zip(self.derivatives, needed, strict=True)
-        ]
+        if not isinstance(call.out, Node):
+            call = call._replace(out=np.float64(call.out), inputs=[np.float64(x) for x in call.inputs])
+        return super().local_derivatives(call)
 
 
 class CustomOperation(Structured):
@@ -83,9 +73,9 @@ class CustomOperation(Structured):
         """A copy of what the user's function gives: an input, say, or a buffer that it fills again."""
         return _numbers(self.function(*inputs, **attributes), self.name)
 
-    def evaluate(self, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+    def evaluate(self, operands: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
         """The result on plain operands, none of them an array of ``Value``s."""
-        if any(isinstance(operand, np.ndarray) and operand.dtype == object for operand in operands):
+        if has_objects(operands):
             raise TypeError(
                 f"{self.name!r} is an operation on whole tensors and cannot run on an array of Values; "
                 "write an operation of one element at a time with custom.elementwise"
@@ -96,26 +86,14 @@ class CustomOperation(Structured):
         """Single numbers are not what this operation is for."""
         raise TypeError(f"{self.name!r} takes Tensors, not Values; for both engines use custom.elementwise")
 
-    def pull(
-        self,
-        gradient: Any,
-        out: Any,
-        inputs: Sequence[Any],
-        needed: Sequence[bool],
-        attributes: dict[str, Any],
-        saved: Any,
-    ) -> list[Any]:
+    def vjp(self, gradient: Any, call: Call) -> list[Any]:
         """The user's gradients: each of its operand's shape, none sharing memory with anything else."""
-        contributions: list[Any] = []
-        if not isinstance(out, Node):
+        if not isinstance(call.out, Node):
             # A gradient of the caller's own, so that writing into it harms nobody.
             gradient = gradient.copy()
-        for position, need in enumerate(needed):
-            contribution = self._contribution(position, gradient, out, inputs, attributes) if need else None
-            contributions.append(contribution)
-        return contributions
+        return [self._contribution(i, gradient, call) if need else None for i, need in enumerate(call.needed)]
 
-    def _contribution(self, position: int, gradient: Any, out: Any, inputs: Sequence[Any], attributes: Any) -> Any:
+    def _contribution(self, position: int, gradient: Any, call: Call) -> Any:
         vjp = self.every or self.vjps.get(position)
         operand = self.operand(position)
         if vjp is None:
@@ -124,9 +102,9 @@ class CustomOperation(Structured):
                 "give its vjp to custom.operation, or pass the operand detached"
             )
         before = (position,) if self.every is not None else ()
-        contribution = vjp(*before, gradient, out, *inputs, **attributes)
-        shape = np.shape(constant(inputs[position]))
-        given = np.shape(constant(contribution))
+        contribution = vjp(*before, gradient, call.out, *call.inputs, **call.attributes)
+        shape = np.shape(detach(call.inputs[position]))
+        given = np.shape(detach(contribution))
         if given != shape:
             raise ValueError(
                 f"the vjp of {self.name!r} for {operand} gave shape {given}, but the operand has shape {shape}. "
@@ -160,7 +138,8 @@ def elementwise(
 
     Raises ``TypeError`` where the formulas do not take what they will be given.
     """
-    formulas: tuple[Any, ...] = tuple(derivatives) if isinstance(derivatives, (tuple, list)) else (derivatives,)
+    several = isinstance(derivatives, (tuple, list))
+    formulas = cast("Sequence[Formula | int]", derivatives if several else (derivatives,))
     _accepts(forward, len(formulas), f"{name!r} has {_count(len(formulas), 'derivative')}, one an operand: its forward")
     for position, formula in enumerate(formulas):
         if isinstance(formula, int):
@@ -174,7 +153,7 @@ def elementwise(
         for i, formula in enumerate(formulas)
     )
     careful = _careful(forward, f"the forward of {name!r}", operands)
-    return CustomElementwise(name, careful, careful, guarded, symbol)
+    return CustomElementwise(name, careful, guarded, symbol, scalar=careful)
 
 
 def operation(name: str, forward: Callable[..., Any], *vjps: Vjp | None, symbol: str = "") -> CustomOperation:
@@ -205,7 +184,7 @@ def operation(name: str, forward: Callable[..., Any], *vjps: Vjp | None, symbol:
                 vjp, len(vjps) + 2, f"vjp {position} of {name!r}, called with gradient, result and operands,", True
             )
             what = f"the vjp of {name!r} for {made.operand(position)}"
-            made.vjp(position)(_careful(vjp, what, ("out", *operands), own=1))
+            made.vjps[position] = _careful(vjp, what, ("out", *operands), own=1)
     return made
 
 
@@ -233,10 +212,10 @@ def _careful(function: Callable[..., Any], what: str, names: Sequence[str], own:
     return careful
 
 
-def _read_only(x: Any) -> Any:
+def _read_only(x: object) -> object:
     if not isinstance(x, np.ndarray):
         return x
-    view: Any = x.view()
+    view = cast(Array, x.view())
     view.flags.writeable = False
     return view
 
@@ -249,7 +228,7 @@ def _numbers(result: Any, name: str) -> np.ndarray[Any, Any]:
     return array
 
 
-def _no_attributes(name: str, attributes: dict[str, Any]) -> None:
+def _no_attributes(name: str, attributes: Mapping[str, Any]) -> None:
     if attributes:
         raise TypeError(f"{name!r} is elementwise and takes no keyword arguments, such as {next(iter(attributes))!r}")
 

@@ -1,14 +1,10 @@
 """The error function on arrays, which NumPy lacks and the exact GELU needs."""
 
-# Operands may be floats, arrays or nodes: their types are not inferred here.
-# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownLambdaType=false, reportUnusedFunction=false
-
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+
+from tinygrad_lm.autograd.types import Array
 
 # Chebyshev coefficients of log(erfc(z) * exp(z**2) / t) in 2t - 1, where t = 2.5 / (2.5 + z) runs over
 # (0, 1] as z runs over all of [0, inf): a smooth function there, so 29 terms reach the last bit of a double.
@@ -46,7 +42,7 @@ _COEFFICIENTS = (
 )
 
 
-def erf_array(x: Any) -> Any:
+def erf(x: Array) -> Array:
     """The error function of each element, to 3e-16 absolute in float64; the dtype follows NumPy."""
     z = np.abs(x)
     t = 2.5 / (2.5 + z)

@@ -1,20 +1,37 @@
-"""The graph that both engines share: nodes, operations, the topological sort and the backward sweep."""
+"""The graph that both engines share: operations, nodes, the topological order and the backward sweep.
+
+An operation knows how to compute and how to differentiate itself; a node is one result and remembers what made it.
+``backward`` at the end is all there is to backpropagation: walk the nodes in reverse topological order, and let each
+hand its gradient on to its parents.
+"""
 
 from __future__ import annotations
 
-import copy
-import functools
-import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextvars import ContextVar
-from types import MemberDescriptorType, TracebackType
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-P = ParamSpec("P")
-R = TypeVar("R")
+import numpy as np
 
-_modes: ContextVar[tuple[_GradMode, ...]] = ContextVar("tinygrad_lm.modes", default=())
-"""The modes that this thread or task is in, the innermost last."""
+from tinygrad_lm.autograd.context import Scope
+from tinygrad_lm.autograd.observers import observing, tell_backward, watched
+from tinygrad_lm.autograd.types import Array
+
+
+class Call(NamedTuple):
+    """One call of an operation, as its derivatives see it.
+
+    ``inputs`` and ``out`` are numbers or arrays, or the nodes themselves where the backward pass is to be
+    differentiated again: formulas are written for the former and run on the latter all the same.
+    """
+
+    out: Any
+    inputs: Sequence[Any]
+    needed: Sequence[bool]
+    """Which of the inputs need a gradient."""
+    attributes: Mapping[str, Any]
+    """What else the operation was called with: axes, shapes, indices."""
+    saved: Any
+    """What ``forward`` kept for the backward pass, of an operation that ``saves``."""
 
 
 class Operation:
@@ -22,84 +39,88 @@ class Operation:
 
     Called on numbers or arrays it computes; called on nodes it also records itself in their graph. That is
     why a derivative written with operations and NumPy's functions can itself be differentiated.
+
+    ``scalar`` computes it on Python floats, and ``derivatives`` holds the formula of each local derivative, called as
+    ``derivative(*inputs, out)``, or the number where that is 0, 1 or -1 everywhere. An operation that has no such
+    formulas overrides ``on_floats`` and ``local_derivatives``, or is for arrays alone.
     """
 
-    __slots__ = ("__weakref__", "name", "symbol")
+    __slots__ = ("__weakref__", "derivatives", "name", "scalar", "symbol")
 
     saves = False
     """Whether ``forward`` returns ``(result, saved)``, ``saved`` being kept for the backward pass."""
 
-    def __init__(self, name: str, symbol: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        symbol: str = "",
+        scalar: Callable[..., float] | None = None,
+        derivatives: tuple[Callable[..., Any] | int, ...] = (),
+    ) -> None:
         self.name = name
         self.symbol = symbol or name
-
-    def forward(self, *inputs: Any, **attributes: Any) -> Any:
-        """The result for plain numbers or arrays."""
-        raise NotImplementedError(f"operation {self.name!r} has no forward")
-
-    def pull(
-        self,
-        gradient: Any,
-        out: Any,
-        inputs: Sequence[Any],
-        needed: Sequence[bool],
-        attributes: dict[str, Any],
-        saved: Any,
-    ) -> Sequence[Any]:
-        """Pull the gradient of the result back to the inputs: the vector-Jacobian product.
-
-        ``inputs`` and ``out`` are arrays, or the nodes themselves where the pass is to be differentiated
-        again. Returns one contribution an input, ``None`` where ``needed`` is false.
-        """
-        raise NotImplementedError(f"operation {self.name!r} has no derivative")
+        self.scalar = scalar
+        self.derivatives = derivatives
 
     def __call__(self, *operands: Any, **attributes: Any) -> Any:
         """Compute on plain operands; with a node among them, compute and record."""
         for operand in operands:
             if isinstance(operand, Node):
-                return operand.apply(self, operands, attributes)
+                return operand._record(self, operands, attributes)
         return self.evaluate(operands, attributes)
 
-    def on_floats(self, inputs: Sequence[float]) -> float:
-        """The result for single numbers, of an operation that has one."""
-        raise TypeError(f"{self.name!r} takes Tensors and arrays, not single Values")
+    def forward(self, *inputs: Any, **attributes: Any) -> Any:
+        """The result for arrays and numbers, by NumPy's rules of broadcasting and dtype."""
+        raise NotImplementedError(f"operation {self.name!r} has no forward")
 
-    def on_elements(self, operands: tuple[Any, ...]) -> Any:
-        """The operation on each element of arrays of ``Value``s, of one that works element by element."""
-        raise TypeError(f"{self.name!r} takes Tensors and arrays, not single Values")
-
-    def evaluate(self, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+    def evaluate(self, operands: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
         """The bare result on operands none of which is a node."""
         result = self.forward(*operands, **attributes)
         return result[0] if self.saves else result
+
+    def vjp(self, gradient: Any, call: Call) -> Sequence[Any]:
+        """The vector-Jacobian product: what the gradient of the result comes to for each input.
+
+        One contribution an input, of the input's shape; ``None`` where ``call.needed`` is false.
+        """
+        raise NotImplementedError(f"operation {self.name!r} has no derivative")
+
+    def on_floats(self, inputs: Sequence[float]) -> float:
+        """The result for Python floats; where Python raises, NumPy's IEEE answer counts: log(0) is -inf."""
+        if self.scalar is None:
+            raise TypeError(f"{self.name!r} takes Tensors and arrays, not single Values")
+        try:
+            return self.scalar(*inputs)
+        except (ArithmeticError, ValueError):
+            return float(self.forward(*map(np.float64, inputs)))
+
+    def on_elements(self, operands: tuple[Any, ...]) -> Any:
+        """The result for arrays of ``Value``s, of an operation that works element by element."""
+        raise TypeError(f"{self.name!r} takes Tensors and arrays, not single Values")
+
+    def local_derivatives(self, call: Call) -> list[Any]:
+        """The derivative of a scalar result to each input, ``None`` where it is not needed."""
+        return [
+            (derivative if isinstance(derivative, int) else _at(derivative, call)) if need else None
+            for derivative, need in zip(self.derivatives, call.needed, strict=True)
+        ]
 
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
 
 
-class Scope:
-    """One call of a module: nodes made in it belong together in a picture."""
-
-    __slots__ = ("kind", "module", "name", "parent")
-
-    def __init__(self, name: str, kind: str, module: int, parent: Scope | None) -> None:
-        self.name = name
-        """The module's attribute name in the module that holds it; its class name at the top."""
-        self.kind = kind
-        """The module's class name."""
-        self.module = module
-        """The module's identity: two calls of one module share it."""
-        self.parent = parent
-        """The call that this call was made in."""
+def _at(formula: Callable[..., Any], call: Call) -> Any:
+    if isinstance(call.out, Node):
+        return formula(*call.inputs, call.out)
+    try:
+        return float(formula(*call.inputs, call.out))
+    except (ArithmeticError, ValueError, TypeError):
+        # Python raises, or turns complex, where IEEE arithmetic has an answer.
+        return float(formula(*map(np.float64, call.inputs), np.float64(call.out)))
 
 
-_scope: ContextVar[Scope | None] = ContextVar("tinygrad_lm.scope", default=None)
-current_scope = _scope.get
-enter_scope = _scope.set
-leave_scope = _scope.reset
-
-
-_ENGINE = frozenset({"apply", "attributes", "in_place", "plain", "pull", "release", "scope", "seed", "store", "wrap"})
+RELEASED = Operation("released")
+"""What a node says that it was made by once ``backward(retain_graph=False)`` has passed through it."""
 
 
 class Node:
@@ -133,25 +154,25 @@ class Node:
         return self.operation is None
 
     @classmethod
-    def apply(cls, operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+    def _record(cls, operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
         """Run an operation on operands of which at least one is a node, and record it."""
         raise NotImplementedError
 
-    def pull(self, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
+    def _hand_on(self, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
         """One contribution a parent, ``None`` where no gradient is asked for."""
         raise NotImplementedError
 
-    def release(self) -> None:
-        """Drop the links to the parents, and with them what the backward pass needs."""
-        raise NotImplementedError
-
-    def store(self, gradient: Any, owned: bool) -> None:
+    def _store(self, gradient: Any, owned: bool) -> None:
         """Keep the gradient of a finished pass: a leaf adds it up, an inner node shows the last pass."""
         raise NotImplementedError
 
+    def _release(self) -> None:
+        """Drop the links to the parents, and with them what the backward pass needs."""
+        self.operation, self.parents = RELEASED, ()
+
     def __dir__(self) -> list[str]:
-        """What a user may ask for: not what the engine needs, nor the words that only say what to write."""
-        return [name for name in offered(self, super().__dir__()) if name not in _ENGINE]
+        """What a user may ask for: not the words that only say what to write."""
+        return offered(self, super().__dir__())
 
 
 def offered(thing: object, names: Iterable[str]) -> list[str]:
@@ -160,77 +181,32 @@ def offered(thing: object, names: Iterable[str]) -> list[str]:
     return [name for name in names if name in own or hasattr(type(thing), name)]
 
 
-def constant(x: Any) -> Any:
+def detach(x: Any) -> Any:
     """The plain data of a node; anything else as it is."""
     return x.data if isinstance(x, Node) else x
 
 
-def copy_attributes(node: Node, twin: Node, engine: type[Node], memo: dict[int, Any]) -> None:
-    """Copy what a subclass of an engine adds to its nodes, in slots or in an instance dictionary."""
-    for kind in type(node).__mro__:
-        if issubclass(engine, kind):
-            continue
-        for name, slot in vars(kind).items():
-            if isinstance(slot, MemberDescriptorType) and hasattr(node, name):
-                slot.__set__(twin, copy.deepcopy(slot.__get__(node), memo))
-    if hasattr(node, "__dict__"):
-        vars(twin).update(copy.deepcopy(vars(node), memo))
+def chain(gradient: Any, derivative: Any) -> Any:
+    """The chain rule for one operand: the gradient of the result times the local derivative."""
+    if type(derivative) is int:  # exactly 0, 1 or -1
+        return gradient if derivative == 1 else gradient * derivative
+    return annihilate(gradient * derivative, gradient)
 
 
-def is_grad_enabled() -> bool:
-    """Whether operations are recorded here and now (per thread and per task)."""
-    modes = _modes.get()
-    return not modes or modes[-1].enabled
+def annihilate(product: Any, gradient: Any) -> Any:
+    """Make 0 times inf or nan zero: what did not reach the output has no gradient.
 
-
-class _GradMode:
-    """A context manager and decorator that switches recording, restored whatever happens."""
-
-    enabled = True
-
-    def __enter__(self) -> None:
-        _modes.set((*_modes.get(), self))
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        modes = _modes.get()
-        for i in reversed(range(len(modes))):
-            if modes[i] is self:
-                _modes.set((*modes[:i], *modes[i + 1 :]))
-                return
-        # An asynchronous generator that another task closes: this task never was in the mode.
-
-    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise TypeError(
-                f"{type(self).__name__} cannot decorate the generator function {function.__qualname__!r}: its body "
-                f"would run outside; write 'with {type(self).__name__}():' inside the function"
-            )
-        if inspect.iscoroutinefunction(function):
-            raise TypeError(
-                f"{type(self).__name__} cannot decorate the coroutine {function.__qualname__!r}; "
-                f"write 'with {type(self).__name__}():' inside it"
-            )
-
-        @functools.wraps(function)
-        def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-            with type(self)():
-                return function(*args, **kwargs)
-
-        return wrapped
-
-
-class no_grad(_GradMode):
-    """Inside, operations compute without recording a graph: ``with no_grad():`` or ``@no_grad()``."""
-
-    enabled = False
-
-
-class enable_grad(_GradMode):
-    """Inside, operations are recorded again, also within ``no_grad``."""
-
-    enabled = True
+    So ``where(c, f(x), g(x))`` is right also where the branch not chosen is inf or nan.
+    """
+    plain = detach(product)
+    if type(plain) is float:
+        return product if plain == plain or detach(gradient) != 0 else 0.0
+    flat: Array = plain.reshape(-1)
+    # The sum of squares is nan just where an element is, and cheaper to look at than a mask of them all.
+    total = flat.dot(flat)
+    if total == total:
+        return product
+    return np.where(np.not_equal(detach(gradient), 0), product, 0)
 
 
 def topological_order(*roots: Node, constants: bool = False) -> list[Node]:
@@ -277,6 +253,7 @@ def sweep(
     Consumes both arguments, so that what is done with can be freed on the way.
     """
     borrowed = set(gradients)
+    observed = bool(observing())
     while order:
         node = order.pop()
         gradient = gradients.pop(node, None)
@@ -285,7 +262,8 @@ def sweep(
         yield node, gradient, node not in borrowed
         if node.operation is None:
             continue
-        for parent, contribution in zip(node.parents, node.pull(gradient, create_graph, wanted), strict=True):
+        contributions = contributions_of(node, gradient, create_graph, wanted, observed)
+        for parent, contribution in zip(node.parents, contributions, strict=True):
             if contribution is None:
                 continue
             if parent in gradients:
@@ -297,7 +275,27 @@ def sweep(
                 if contribution is gradient:
                     borrowed.add(parent)
         if release:
-            node.release()
+            node._release()
+
+
+def contributions_of(
+    node: Node,
+    gradient: Any,
+    create_graph: bool = False,
+    wanted: set[Node] | None = None,
+    observed: bool = False,
+) -> Sequence[Any]:
+    """What a node's gradient comes to for each of its parents; ``None`` where none is asked for."""
+    if node.operation is RELEASED:
+        raise RuntimeError(
+            "backward: this part of the graph was released by backward(retain_graph=False); "
+            "run the forward computation again, or keep the graph with retain_graph=True"
+        )
+    if not observed:
+        return node._hand_on(gradient, create_graph, wanted)
+    contributions = watched(node._hand_on, gradient, create_graph, wanted)
+    tell_backward(node, gradient, contributions)
+    return contributions
 
 
 def backward(root: Node, gradient: Any, *, retain_graph: bool) -> None:
@@ -310,7 +308,7 @@ def backward(root: Node, gradient: Any, *, retain_graph: bool) -> None:
         if retain_graph or found[0].operation is None:
             finished.append(found)
     for node, total, owned in finished:
-        node.store(total, owned)
+        node._store(total, owned)
 
 
 def gradients_of(
@@ -321,9 +319,8 @@ def gradients_of(
     targets = set(inputs)
     wanted: set[Node] = set()
     for node in order:
-        # A node with an operation but no parents was released: pulling it says so, skipping it would give zero.
-        released = node.operation is not None and not node.parents
-        if released or node in targets or any(parent in wanted for parent in node.parents):
+        # A released node raises when it is come to; skipping it would give zero.
+        if node.operation is RELEASED or node in targets or any(parent in wanted for parent in node.parents):
             wanted.add(node)
     pending: dict[Node, Any] = {}
     for output, seed in zip(outputs, seeds, strict=True):

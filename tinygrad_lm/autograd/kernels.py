@@ -4,24 +4,21 @@ The reference says what the kernel computes: it is the documentation, what the t
 arrays of ``Value``s, and what is differentiated where the backward pass itself must have a gradient.
 """
 
-# Operands may be floats, arrays or nodes: their types are not inferred here.
-# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownLambdaType=false, reportUnusedFunction=false
-
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lm.autograd import graph, shaping
-from tinygrad_lm.autograd.graph import Node, Operation, constant
-from tinygrad_lm.autograd.reductions import Axis, axes_of, count, restore
+from tinygrad_lm.autograd.graph import Call, Node, Operation, detach
+from tinygrad_lm.autograd.reductions import axes_of, count, restore
+from tinygrad_lm.autograd.types import Array, Axis
 
-Backward = Callable[..., Sequence[Any]]
+Backward = Callable[..., Sequence[Array | None]]
 
 
 class Kernel(Operation):
@@ -51,36 +48,28 @@ class Kernel(Operation):
         """The fused result and what the backward pass reuses."""
         return self.fused(*inputs, **attributes)
 
-    def evaluate(self, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+    def evaluate(self, operands: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
         """On plain arrays the fused forward; on arrays of objects (of ``Value``s, say) the reference."""
         arrays = [np.asarray(operand) for operand in operands]
         if any(array.dtype == object for array in arrays):
             return self.reference(*arrays, **attributes)
         return self.fused(*arrays, **attributes)[0]
 
-    def pull(
-        self,
-        gradient: Any,
-        out: Any,
-        inputs: Sequence[Any],
-        needed: Sequence[bool],
-        attributes: dict[str, Any],
-        saved: Any,
-    ) -> Sequence[Any]:
+    def vjp(self, gradient: Array, call: Call) -> Sequence[Array | None]:
         """The fused backward on arrays; the reference's, differentiable, on nodes."""
-        if not isinstance(out, Node):
-            return self.backward(gradient, saved, needed, *inputs, **attributes)
+        if not isinstance(call.out, Node):
+            return self.backward(gradient, call.saved, call.needed, *call.inputs, **call.attributes)
         # Aliases keep the partial derivatives apart where one input depends on another.
-        copies: list[Any] = [shaping.alias(x) if need else constant(x) for x, need in zip(inputs, needed, strict=True)]
-        wanted = [x for x, need in zip(copies, needed, strict=True) if need]
-        result = self.reference(*copies, **attributes)
+        copies = [shaping.alias(x) if need else detach(x) for x, need in zip(call.inputs, call.needed, strict=True)]
+        wanted = [x for x, need in zip(copies, call.needed, strict=True) if need]
+        result = self.reference(*copies, **call.attributes)
         found = iter(graph.gradients_of([result], wanted, [gradient], create_graph=True))
-        return [next(found) if need else None for need in needed]
+        return [next(found) if need else None for need in call.needed]
 
 
-def check_ids(ids: Any, size: int, what: str) -> np.ndarray[Any, Any]:
+def check_ids(ids: Any, size: int, what: str) -> Array:
     """A copy of integer ids, in range and in the machine's own integers; NumPy would wrap negative ones."""
-    array = ids if type(ids) is np.ndarray else np.asarray(constant(ids))
+    array = ids if type(ids) is np.ndarray else np.asarray(detach(ids))
     if array.dtype != np.intp:
         if array.dtype.kind not in "iu":
             raise TypeError(
@@ -94,7 +83,7 @@ def check_ids(ids: Any, size: int, what: str) -> np.ndarray[Any, Any]:
     return array.copy()
 
 
-def _refuse_outside(array: np.ndarray[Any, Any], size: int, what: str) -> None:
+def _refuse_outside(array: Array, size: int, what: str) -> None:
     outside = np.argwhere((array < 0) | (array >= size))
     if len(outside):
         position = tuple(int(i) for i in outside[0])
@@ -167,13 +156,13 @@ def _identity(size: int, dtype: Any) -> Any:
     return identity
 
 
-def add_rows(rows: Any, ids: Any, size: int) -> Any:
+def add_rows(rows: Array, ids: Array, size: int) -> Array:
     """Sum rows (n, width) into a table (size, width) at their ids, the same id many times if need be."""
-    width = rows.shape[-1]
+    width: int = rows.shape[-1]
     table = np.zeros((size, width), rows.dtype)
     # np.add.at is several times faster on flat positions than on rows (numpy#23176).
-    positions = (ids.reshape(-1, 1).astype(np.intp) * width + np.arange(width)).reshape(-1)
-    np.add.at(table.reshape(-1), positions, rows.reshape(-1))
+    positions = np.add(ids.reshape(-1, 1).astype(np.intp) * width, np.arange(width))
+    np.add.at(table.reshape(-1), positions.reshape(-1), rows.reshape(-1))
     return table
 
 
@@ -193,7 +182,7 @@ embedding = Kernel("embedding", _embedding_reference, _embedding_forward, _embed
 
 def _shift(z: Any) -> Any:
     """The largest logit of each row as a constant (0 where it is not finite): it cancels out."""
-    plain = constant(z)
+    plain = detach(z)
     if plain.dtype.kind == "O":
         plain = np.vectorize(float, otypes=[float])(plain)
     largest = plain.max(axis=-1, keepdims=True)

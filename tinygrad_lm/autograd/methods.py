@@ -15,10 +15,10 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_lm.autograd import kernels, products, reductions, shaping
-from tinygrad_lm.autograd.graph import constant
+from tinygrad_lm.autograd.graph import detach
 from tinygrad_lm.autograd.operators import Operators
 from tinygrad_lm.autograd.recorded import number, plain_index, snapshot, whole
-from tinygrad_lm.autograd.reductions import Axis
+from tinygrad_lm.autograd.types import Axis
 
 Axes = Axis | list[int]
 
@@ -87,31 +87,31 @@ class ArrayMethods(Operators):
 
     def sum(self, axis: Axes = None, keepdims: bool = False, *, dim: Axes = None, keepdim: bool = False) -> Self:
         """The sum over one axis, several, or all."""
-        return self.apply(reductions.sum, (self,), reduction(axis, keepdims, dim, keepdim))
+        return self._record(reductions.sum, (self,), reduction(axis, keepdims, dim, keepdim))
 
     def mean(self, axis: Axes = None, keepdims: bool = False, *, dim: Axes = None, keepdim: bool = False) -> Self:
         """The mean over one axis, several, or all."""
-        return self.apply(reductions.mean, (self,), reduction(axis, keepdims, dim, keepdim))
+        return self._record(reductions.mean, (self,), reduction(axis, keepdims, dim, keepdim))
 
     def var(self, axis: Axes = None, keepdims: bool = False, ddof: float = 0) -> Self:
         """The variance; divided by n - ddof (NumPy's ddof is 0)."""
-        return self.apply(reductions.var, (self,), {**reduction(axis, keepdims, None, False), "ddof": number(ddof)})
+        return self._record(reductions.var, (self,), {**reduction(axis, keepdims, None, False), "ddof": number(ddof)})
 
     def std(self, axis: Axes = None, keepdims: bool = False, ddof: float = 0) -> Self:
         """The standard deviation; gradient 0 where all elements are equal."""
-        return self.apply(reductions.std, (self,), {**reduction(axis, keepdims, None, False), "ddof": number(ddof)})
+        return self._record(reductions.std, (self,), {**reduction(axis, keepdims, None, False), "ddof": number(ddof)})
 
     def max(self, axis: Axes = None, keepdims: bool = False) -> Self:
         """The largest element; k tied ones get 1/k of the gradient each."""
-        return self.apply(reductions.max, (self,), reduction(axis, keepdims, None, False))
+        return self._record(reductions.max, (self,), reduction(axis, keepdims, None, False))
 
     def min(self, axis: Axes = None, keepdims: bool = False) -> Self:
         """The smallest element; k tied ones get 1/k of the gradient each."""
-        return self.apply(reductions.min, (self,), reduction(axis, keepdims, None, False))
+        return self._record(reductions.min, (self,), reduction(axis, keepdims, None, False))
 
     def prod(self, axis: Axes = None, keepdims: bool = False, *, dim: Axes = None, keepdim: bool = False) -> Self:
         """The product; the gradient is right at zeros too."""
-        return self.apply(kernels.prod, (self,), reduction(axis, keepdims, dim, keepdim))
+        return self._record(kernels.prod, (self,), reduction(axis, keepdims, dim, keepdim))
 
     def norm(
         self,
@@ -130,11 +130,11 @@ class ArrayMethods(Operators):
         arguments = reduction(axis, keepdims, dim, keepdim)
         order = p if ord is None else ord
         if order in (2, "fro"):
-            return self.apply(reductions.norm, (self,), arguments)
+            return self._record(reductions.norm, (self,), arguments)
         if order == 1:
             return self.abs().sum(**arguments)
         if order == np.inf:
-            return self.apply(reductions.max, (self.abs(),), arguments)
+            return self._record(reductions.max, (self.abs(),), arguments)
         raise ValueError(
             f"norm: the order, which comes first, is 1, 2 or inf, not {order!r}; give the axis by name, as in "
             "x.norm(axis=0), and write (x.abs() ** p).sum() ** (1 / p) for another order"
@@ -142,39 +142,39 @@ class ArrayMethods(Operators):
 
     def logsumexp(self, axis: Axes = None, keepdims: bool = False, *, dim: Axes = None, keepdim: bool = False) -> Self:
         """log(sum(exp(x))) without overflow; -inf with gradient 0 where all elements are -inf."""
-        return self.apply(reductions.logsumexp, (self,), reduction(axis, keepdims, dim, keepdim))
+        return self._record(reductions.logsumexp, (self,), reduction(axis, keepdims, dim, keepdim))
 
     def softmax(self, axis: int = -1, *, dim: int | None = None) -> Self:
         """exp(x) / sum(exp(x)) along an axis."""
-        return self.apply(reductions.softmax, (self,), {"axis": one_axis(axis, dim, -1)})
+        return self._record(reductions.softmax, (self,), {"axis": one_axis(axis, dim, -1)})
 
     def log_softmax(self, axis: int = -1, *, dim: int | None = None) -> Self:
         """log(softmax(x)) along an axis, also where the softmax would underflow."""
-        return self.apply(reductions.log_softmax, (self,), {"axis": one_axis(axis, dim, -1)})
+        return self._record(reductions.log_softmax, (self,), {"axis": one_axis(axis, dim, -1)})
 
     def cumsum(self, axis: int | None = None, *, dim: int | None = None) -> Self:
         """The running sum along an axis; of all elements in C order without one."""
         along = one_axis(axis, dim)
         if along is None:
             return self.reshape(-1).cumsum(0)
-        return self.apply(reductions.cumsum, (self,), {"axis": normalize_axis_index(along, self.ndim)})
+        return self._record(reductions.cumsum, (self,), {"axis": normalize_axis_index(along, self.ndim)})
 
     def matmul(self, other: Any) -> Self:
         """The matrix product; the same as ``@``."""
-        return self.apply(products.matmul, (self, other), {})
+        return self._record(products.matmul, (self, other), {})
 
     def __matmul__(self, other: Any) -> Self:
-        return self.apply(products.matmul, (self, other), {})
+        return self._record(products.matmul, (self, other), {})
 
     def __rmatmul__(self, other: Any) -> Self:
-        return self.apply(products.matmul, (other, self), {})
+        return self._record(products.matmul, (other, self), {})
 
     def __imatmul__(self, other: Any) -> Self:
-        return self.in_place(products.matmul, other)
+        return self._in_place(products.matmul, other)
 
     def reshape(self, *shape: Any) -> Self:
         """The elements in another shape; one size may be -1."""
-        return self.apply(shaping.reshape, (self,), {"shape": as_shape(shape)})
+        return self._record(shaping.reshape, (self,), {"shape": as_shape(shape)})
 
     def flatten(
         self, start_axis: int = 0, end_axis: int = -1, *, start_dim: int | None = None, end_dim: int | None = None
@@ -197,7 +197,7 @@ class ArrayMethods(Operators):
                 f"transpose: {len(wanted)} axes were given for a shape of {self.ndim}, {self.shape}; name each axis "
                 "once, or swap two with swapaxes"
             )
-        return self.apply(shaping.transpose, (self,), {"axes": wanted})
+        return self._record(shaping.transpose, (self,), {"axes": wanted})
 
     def permute(self, *axes: Any, dims: Sequence[int] | None = None) -> Self:
         """The axes in the order given."""
@@ -219,7 +219,7 @@ class ArrayMethods(Operators):
         order = list(range(self.ndim))
         first, second = normalize_axis_index(axis1, self.ndim), normalize_axis_index(axis2, self.ndim)
         order[first], order[second] = second, first
-        return self.apply(shaping.transpose, (self,), {"axes": tuple(order)})
+        return self._record(shaping.transpose, (self,), {"axes": tuple(order)})
 
     def squeeze(self, axis: Axes = None) -> Self:
         """Without the axes of size 1, or without those named, which must be of size 1."""
@@ -231,7 +231,7 @@ class ArrayMethods(Operators):
 
     def broadcast_to(self, *shape: Any) -> Self:
         """The elements repeated to fill a larger shape, by NumPy's rules."""
-        return self.apply(shaping.broadcast_to, (self,), {"shape": as_shape(shape)})
+        return self._record(shaping.broadcast_to, (self,), {"shape": as_shape(shape)})
 
     def split(self, sections: int | Sequence[int], axis: int = 0) -> list[Self]:
         """Parts along an axis: that many equal ones, or cut before the given positions (as ``np.split``)."""
@@ -250,24 +250,24 @@ class ArrayMethods(Operators):
     def flip(self, axis: Any = None, *more: int, dims: Axes = None) -> Self:
         """The elements in reverse order along axes, all by default."""
         chosen = reduction((axis, *more) if more else axis, False, dims, False)["axis"]
-        return self.apply(shaping.flip, (self,), {"axis": chosen})
+        return self._record(shaping.flip, (self,), {"axis": chosen})
 
     def roll(self, shift: int | tuple[int, ...], axis: Axis = None, *, dims: Axis = None) -> Self:
         """The elements shifted along an axis, the last coming first."""
-        return self.apply(shaping.roll, (self,), {"shift": whole(shift), "axis": one_axis(axis, dims)})
+        return self._record(shaping.roll, (self,), {"shift": whole(shift), "axis": one_axis(axis, dims)})
 
     def pad(self, widths: Any, value: float = 0) -> Self:
         """A border of a constant; widths as ``np.pad`` takes them: n, (before, after), or one pair an axis."""
         pairs = np.broadcast_to(np.asarray(widths), (self.ndim, 2)).tolist()
-        return self.apply(shaping.pad, (self,), {"widths": tuple((a, b) for a, b in pairs), "value": value})
+        return self._record(shaping.pad, (self,), {"widths": tuple((a, b) for a, b in pairs), "value": value})
 
     def tril(self, k: int = 0, *, diagonal: int = 0) -> Self:
         """The lower triangle of the last two axes, zero above the k-th diagonal; of a row, n by n with rows alike."""
-        return self.apply(shaping.tril, (self,), {"k": self._diagonal(k or diagonal)})
+        return self._record(shaping.tril, (self,), {"k": self._diagonal(k or diagonal)})
 
     def triu(self, k: int = 0, *, diagonal: int = 0) -> Self:
         """The upper triangle of the last two axes, zero below the k-th diagonal; of a row, n by n with rows alike."""
-        return self.apply(shaping.triu, (self,), {"k": self._diagonal(k or diagonal)})
+        return self._record(shaping.triu, (self,), {"k": self._diagonal(k or diagonal)})
 
     def _diagonal(self, k: Any) -> int:
         if self.ndim == 0:
@@ -276,19 +276,19 @@ class ArrayMethods(Operators):
 
     def where(self, condition: Any, other: Any) -> Self:
         """These elements where the condition holds, the other's elsewhere."""
-        return self.apply(shaping.where, (self, other), {"condition": snapshot(condition)})
+        return self._record(shaping.where, (self, other), {"condition": snapshot(condition)})
 
     def masked_fill(self, mask: Any, value: Any) -> Self:
         """These elements, but ``value`` where the mask is true; no gradient flows there."""
-        return self.apply(shaping.where, (value, self), {"condition": snapshot(mask)})
+        return self._record(shaping.where, (value, self), {"condition": snapshot(mask)})
 
     def astype(self, dtype: Any) -> Self:
         """The elements in another dtype; the gradient comes back in this one."""
-        return self.apply(shaping.astype, (self,), {"dtype": np.dtype(dtype)})
+        return self._record(shaping.astype, (self,), {"dtype": np.dtype(dtype)})
 
     def take_along_axis(self, indices: Any, axis: int) -> Self:
         """One element for each index along an axis (as ``np.take_along_axis``; PyTorch's ``gather``)."""
-        ids = np.asarray(constant(indices))
+        ids = np.asarray(detach(indices))
         where = normalize_axis_index(axis, self.ndim)
         if ids.dtype.kind not in "iu":
             raise IndexError(f"take_along_axis: indices are integers, not {ids.dtype}")
@@ -300,61 +300,61 @@ class ArrayMethods(Operators):
         return self[tuple(ids if i == where else part for i, part in enumerate(grid))]
 
     def __getitem__(self, index: Any) -> Self:
-        return self.apply(shaping.getitem, (self,), {"index": plain_index(index)})
+        return self._record(shaping.getitem, (self,), {"index": plain_index(index)})
 
     def argmax(
         self, axis: int | None = None, keepdims: bool = False, *, dim: int | None = None, keepdim: bool = False
     ) -> Self:
         """The position of the largest element, the first of ties; no gradient."""
-        return self.plain(np.argmax, (self,), **reduction(axis, keepdims, dim, keepdim))
+        return self._without_graph(np.argmax, (self,), **reduction(axis, keepdims, dim, keepdim))
 
     def argmin(
         self, axis: int | None = None, keepdims: bool = False, *, dim: int | None = None, keepdim: bool = False
     ) -> Self:
         """The position of the smallest element, the first of ties; no gradient."""
-        return self.plain(np.argmin, (self,), **reduction(axis, keepdims, dim, keepdim))
+        return self._without_graph(np.argmin, (self,), **reduction(axis, keepdims, dim, keepdim))
 
     def all(self, axis: Axes = None, keepdims: bool = False, *, dim: Axes = None, keepdim: bool = False) -> Self:
         """Whether every element is true (not zero); no gradient."""
-        return self.plain(np.all, (self,), **reduction(axis, keepdims, dim, keepdim))
+        return self._without_graph(np.all, (self,), **reduction(axis, keepdims, dim, keepdim))
 
     def any(self, axis: Axes = None, keepdims: bool = False, *, dim: Axes = None, keepdim: bool = False) -> Self:
         """Whether some element is true (not zero); no gradient."""
-        return self.plain(np.any, (self,), **reduction(axis, keepdims, dim, keepdim))
+        return self._without_graph(np.any, (self,), **reduction(axis, keepdims, dim, keepdim))
 
     def __lt__(self, other: Any) -> Self:
-        return self.plain(np.less, (self, other))
+        return self._without_graph(np.less, (self, other))
 
     def __le__(self, other: Any) -> Self:
-        return self.plain(np.less_equal, (self, other))
+        return self._without_graph(np.less_equal, (self, other))
 
     def __gt__(self, other: Any) -> Self:
-        return self.plain(np.greater, (self, other))
+        return self._without_graph(np.greater, (self, other))
 
     def __ge__(self, other: Any) -> Self:
-        return self.plain(np.greater_equal, (self, other))
+        return self._without_graph(np.greater_equal, (self, other))
 
     def __eq__(self, other: Any) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return self.plain(np.equal, (self, other))
+        return self._without_graph(np.equal, (self, other))
 
     def __ne__(self, other: Any) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return self.plain(np.not_equal, (self, other))
+        return self._without_graph(np.not_equal, (self, other))
 
     __hash__ = object.__hash__
 
     def __and__(self, other: Any) -> Self:
-        return self.plain(np.bitwise_and, (self, other))
+        return self._without_graph(np.bitwise_and, (self, other))
 
     def __or__(self, other: Any) -> Self:
-        return self.plain(np.bitwise_or, (self, other))
+        return self._without_graph(np.bitwise_or, (self, other))
 
     def __invert__(self) -> Self:
-        return self.plain(np.invert, (self,))
+        return self._without_graph(np.invert, (self,))
 
     __rand__ = __and__
     __ror__ = __or__
 
     @classmethod
-    def plain(cls, function: Any, inputs: tuple[Any, ...], **options: Any) -> Any:
+    def _without_graph(cls, function: Any, inputs: tuple[Any, ...], **options: Any) -> Any:
         """The result of a function without gradient, on the operands' data."""
         raise NotImplementedError

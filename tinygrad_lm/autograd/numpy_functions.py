@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tinygrad_lm.autograd import products, rules, shaping
-from tinygrad_lm.autograd.graph import Node, constant
+from tinygrad_lm.autograd.graph import Node, detach
 from tinygrad_lm.autograd.methods import ArrayMethods
 from tinygrad_lm.autograd.operators import bounds, unsupported
 from tinygrad_lm.autograd.recorded import positions, snapshot, whole
@@ -86,7 +86,7 @@ def call(function: Any, args: tuple[Any, ...], options: dict[str, Any], tensor: 
 
 
 def _plain(x: Any) -> Any:
-    return type(x)(map(constant, x)) if type(x) in (list, tuple) else constant(x)
+    return type(x)(map(detach, x)) if type(x) in (list, tuple) else detach(x)
 
 
 def _handles(*functions: Any, names: str, **fixed: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -168,7 +168,7 @@ def _split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
 def _take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     arr = _tensor(arr)
     if isinstance(arr, np.ndarray):
-        return np.take_along_axis(arr, constant(indices), whole(axis))
+        return np.take_along_axis(arr, detach(indices), whole(axis))
     return arr.reshape(-1).take_along_axis(indices, 0) if axis is None else arr.take_along_axis(indices, axis)
 
 
@@ -220,7 +220,7 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
 @_handles(np.where, names="")
 def _where(condition: Any, *branches: Any) -> Any:
     if not branches:
-        return np.where(constant(condition))
+        return np.where(detach(condition))
     if len(branches) != 2:
         raise ValueError("np.where takes a condition alone, or with both branches")
     return shaping.where(*branches, condition=snapshot(condition))
@@ -340,14 +340,14 @@ def _trace(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> Any:
 def _sort(a: Any, axis: Any = -1, kind: Any = None, stable: Any = None) -> Any:
     if axis is None:
         return _sort(a.reshape(-1))
-    return a.take_along_axis(np.argsort(constant(a), whole(axis), kind="stable"), whole(axis))
+    return a.take_along_axis(np.argsort(detach(a), whole(axis), kind="stable"), whole(axis))
 
 
 @_handles(np.repeat, names="a repeats axis")
 def _repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     a = _tensor(a)
     size = a.shape[normalize_axis_index(whole(axis), a.ndim)] if axis is not None and a.ndim else a.size
-    return _taken(a, np.repeat(np.arange(size), constant(repeats)), axis)
+    return _taken(a, np.repeat(np.arange(size), detach(repeats)), axis)
 
 
 @_handles(np.tile, names="A reps")

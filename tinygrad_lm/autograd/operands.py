@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.autograd.graph import Node, Operation, constant
+from tinygrad_lm.autograd.graph import Node, Operation, detach
+from tinygrad_lm.autograd.number import Number
 from tinygrad_lm.autograd.two_readings import ValuesAndIndices
-from tinygrad_lm.autograd.value import Value
 
 
 def as_array(data: Any, dtype: Any) -> np.ndarray[Any, Any]:
@@ -22,9 +22,9 @@ def as_array(data: Any, dtype: Any) -> np.ndarray[Any, Any]:
         raise TypeError(
             "Tensor(...) of a list of Tensors would lose their graph: join them with np.stack or np.concatenate"
         )
-    if isinstance(data, Value):
+    if isinstance(data, Number):
         raise TypeError("a Value is of the scalar engine; make a Tensor of its number: Tensor(v.data)")
-    array = np.array(constant(data), dtype=dtype)
+    array = np.array(detach(data), dtype=dtype)
     if array.dtype.kind not in "biuf":
         raise TypeError(
             f"a Tensor holds real numbers or booleans, not {array.dtype} ({data!r:.60}); "
@@ -37,7 +37,7 @@ def plain_operand(x: Any, operation: Operation) -> Any:
     """A plain operand, ready for NumPy: Python numbers stay as they are, so that they adapt to the dtype."""
     if isinstance(x, (float, int)) and not isinstance(x, np.generic):
         return x
-    if isinstance(x, Value):
+    if isinstance(x, Number):
         raise TypeError(
             f"{operation.name!r} joins a Tensor and a Value: they are two engines; use one of them, or x.data"
         )

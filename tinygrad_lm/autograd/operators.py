@@ -10,42 +10,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from tinygrad_lm.autograd import graph, rules
+from tinygrad_lm.autograd import context, rules
 from tinygrad_lm.autograd.graph import Node, Operation
-
-UFUNCS: dict[Any, Operation] = {
-    np.add: rules.add,
-    np.subtract: rules.sub,
-    np.multiply: rules.mul,
-    np.divide: rules.div,
-    np.power: rules.pow,
-    np.float_power: rules.pow,
-    np.negative: rules.neg,
-    np.absolute: rules.abs,
-    np.fabs: rules.abs,
-    np.sign: rules.sign,
-    np.square: rules.square,
-    np.reciprocal: rules.reciprocal,
-    np.sqrt: rules.sqrt,
-    np.exp: rules.exp,
-    np.exp2: rules.exp2,
-    np.expm1: rules.expm1,
-    np.log: rules.log,
-    np.log2: rules.log2,
-    np.log10: rules.log10,
-    np.log1p: rules.log1p,
-    np.sin: rules.sin,
-    np.cos: rules.cos,
-    np.tan: rules.tan,
-    np.arctan: rules.arctan,
-    np.sinh: rules.sinh,
-    np.cosh: rules.cosh,
-    np.tanh: rules.tanh,
-    np.logaddexp: rules.logaddexp,
-    np.maximum: rules.maximum,
-    np.minimum: rules.minimum,
-}
-"""The rule behind each differentiable NumPy ufunc."""
 
 WITHOUT_GRADIENT = frozenset(
     {
@@ -66,154 +32,154 @@ class Operators(Node):
     __hash__ = object.__hash__
 
     def __add__(self, other: Any) -> Self:
-        return self.apply(rules.add, (self, other), {})
+        return self._record(rules.add, (self, other), {})
 
     def __radd__(self, other: Any) -> Self:
-        return self.apply(rules.add, (other, self), {})
+        return self._record(rules.add, (other, self), {})
 
     def __sub__(self, other: Any) -> Self:
-        return self.apply(rules.sub, (self, other), {})
+        return self._record(rules.sub, (self, other), {})
 
     def __rsub__(self, other: Any) -> Self:
-        return self.apply(rules.sub, (other, self), {})
+        return self._record(rules.sub, (other, self), {})
 
     def __mul__(self, other: Any) -> Self:
-        return self.apply(rules.mul, (self, other), {})
+        return self._record(rules.mul, (self, other), {})
 
     def __rmul__(self, other: Any) -> Self:
-        return self.apply(rules.mul, (other, self), {})
+        return self._record(rules.mul, (other, self), {})
 
     def __truediv__(self, other: Any) -> Self:
-        return self.apply(rules.div, (self, other), {})
+        return self._record(rules.div, (self, other), {})
 
     def __rtruediv__(self, other: Any) -> Self:
-        return self.apply(rules.div, (other, self), {})
+        return self._record(rules.div, (other, self), {})
 
     def __pow__(self, other: Any) -> Self:
-        return self.apply(rules.pow, (self, other), {})
+        return self._record(rules.pow, (self, other), {})
 
     def __rpow__(self, other: Any) -> Self:
-        return self.apply(rules.pow, (other, self), {})
+        return self._record(rules.pow, (other, self), {})
 
     def __iadd__(self, other: Any) -> Self:
-        return self.in_place(rules.add, other)
+        return self._in_place(rules.add, other)
 
     def __isub__(self, other: Any) -> Self:
-        return self.in_place(rules.sub, other)
+        return self._in_place(rules.sub, other)
 
     def __imul__(self, other: Any) -> Self:
-        return self.in_place(rules.mul, other)
+        return self._in_place(rules.mul, other)
 
     def __itruediv__(self, other: Any) -> Self:
-        return self.in_place(rules.div, other)
+        return self._in_place(rules.div, other)
 
     def __ipow__(self, other: Any) -> Self:
-        return self.in_place(rules.pow, other)
+        return self._in_place(rules.pow, other)
 
-    def in_place(self, operation: Operation, other: Any) -> Self:
+    def _in_place(self, operation: Operation, other: Any) -> Self:
         """What ``x += y`` and its like do: within ``no_grad`` a learning leaf is stepped; else a new node is made."""
-        result: Self = self.apply(operation, (self, other), {})
-        if self.requires_grad and self.is_leaf and not graph.is_grad_enabled():
+        result: Self = self._record(operation, (self, other), {})
+        if self.requires_grad and self.is_leaf and not context.recording():
             self.data = result.data
             return self
         return result
 
     def __neg__(self) -> Self:
-        return self.apply(rules.neg, (self,), {})
+        return self._record(rules.neg, (self,), {})
 
     def __pos__(self) -> Self:
         return self
 
     def __abs__(self) -> Self:
-        return self.apply(rules.abs, (self,), {})
+        return self._record(rules.abs, (self,), {})
 
     def abs(self) -> Self:
         """The absolute value; gradient 0 at 0."""
-        return self.apply(rules.abs, (self,), {})
+        return self._record(rules.abs, (self,), {})
 
     def sign(self) -> Self:
         """-1, 0 or 1; gradient 0."""
-        return self.apply(rules.sign, (self,), {})
+        return self._record(rules.sign, (self,), {})
 
     def square(self) -> Self:
         """x²."""
-        return self.apply(rules.square, (self,), {})
+        return self._record(rules.square, (self,), {})
 
     def reciprocal(self) -> Self:
         """1 / x."""
-        return self.apply(rules.reciprocal, (self,), {})
+        return self._record(rules.reciprocal, (self,), {})
 
     def sqrt(self) -> Self:
         """The square root; gradient inf at 0."""
-        return self.apply(rules.sqrt, (self,), {})
+        return self._record(rules.sqrt, (self,), {})
 
     def exp(self) -> Self:
         """E to the power of x."""
-        return self.apply(rules.exp, (self,), {})
+        return self._record(rules.exp, (self,), {})
 
     def exp2(self) -> Self:
         """2 to the power of x."""
-        return self.apply(rules.exp2, (self,), {})
+        return self._record(rules.exp2, (self,), {})
 
     def expm1(self) -> Self:
         """exp(x) - 1, exact for small x."""
-        return self.apply(rules.expm1, (self,), {})
+        return self._record(rules.expm1, (self,), {})
 
     def log(self) -> Self:
         """The natural logarithm; -inf at 0."""
-        return self.apply(rules.log, (self,), {})
+        return self._record(rules.log, (self,), {})
 
     def log2(self) -> Self:
         """The logarithm to base 2."""
-        return self.apply(rules.log2, (self,), {})
+        return self._record(rules.log2, (self,), {})
 
     def log10(self) -> Self:
         """The logarithm to base 10."""
-        return self.apply(rules.log10, (self,), {})
+        return self._record(rules.log10, (self,), {})
 
     def log1p(self) -> Self:
         """log(1 + x), exact for small x."""
-        return self.apply(rules.log1p, (self,), {})
+        return self._record(rules.log1p, (self,), {})
 
     def sin(self) -> Self:
         """The sine (radians)."""
-        return self.apply(rules.sin, (self,), {})
+        return self._record(rules.sin, (self,), {})
 
     def cos(self) -> Self:
         """The cosine (radians)."""
-        return self.apply(rules.cos, (self,), {})
+        return self._record(rules.cos, (self,), {})
 
     def tan(self) -> Self:
         """The tangent (radians)."""
-        return self.apply(rules.tan, (self,), {})
+        return self._record(rules.tan, (self,), {})
 
     def arctan(self) -> Self:
         """The inverse tangent (radians)."""
-        return self.apply(rules.arctan, (self,), {})
+        return self._record(rules.arctan, (self,), {})
 
     def sinh(self) -> Self:
         """The hyperbolic sine."""
-        return self.apply(rules.sinh, (self,), {})
+        return self._record(rules.sinh, (self,), {})
 
     def cosh(self) -> Self:
         """The hyperbolic cosine."""
-        return self.apply(rules.cosh, (self,), {})
+        return self._record(rules.cosh, (self,), {})
 
     def tanh(self) -> Self:
         """The hyperbolic tangent."""
-        return self.apply(rules.tanh, (self,), {})
+        return self._record(rules.tanh, (self,), {})
 
     def sigmoid(self) -> Self:
         """1 / (1 + exp(-x)), without overflow."""
-        return self.apply(rules.sigmoid, (self,), {})
+        return self._record(rules.sigmoid, (self,), {})
 
     def relu(self) -> Self:
         """max(x, 0); gradient 0 at 0."""
-        return self.apply(rules.relu, (self,), {})
+        return self._record(rules.relu, (self,), {})
 
     def erf(self) -> Self:
         """The error function."""
-        return self.apply(rules.erf, (self,), {})
+        return self._record(rules.erf, (self,), {})
 
     def gelu(self, approximate: str = "none") -> Self:
         """X times the normal distribution function at x (Hendrycks & Gimpel 2016).
@@ -222,27 +188,27 @@ class Operators(Node):
         """
         if approximate not in ("none", "tanh"):
             raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
-        return self.apply(rules.gelu if approximate == "none" else rules.gelu_tanh, (self,), {})
+        return self._record(rules.gelu if approximate == "none" else rules.gelu_tanh, (self,), {})
 
     def silu(self) -> Self:
         """X times sigmoid(x), also called swish."""
-        return self.apply(rules.silu, (self,), {})
+        return self._record(rules.silu, (self,), {})
 
     def softplus(self) -> Self:
         """log(1 + exp(x)), without overflow."""
-        return self.apply(rules.softplus, (self,), {})
+        return self._record(rules.softplus, (self,), {})
 
     def maximum(self, other: Any) -> Self:
         """The larger of the two; at a tie half the gradient goes to each, and all of it to a NaN."""
-        return self.apply(rules.maximum, (self, other), {})
+        return self._record(rules.maximum, (self, other), {})
 
     def minimum(self, other: Any) -> Self:
         """The smaller of the two; at a tie half the gradient goes to each, and all of it to a NaN."""
-        return self.apply(rules.minimum, (self, other), {})
+        return self._record(rules.minimum, (self, other), {})
 
     def clip(self, min: Any = None, max: Any = None) -> Self:
         """X limited to [min, max], either of which may be ``None``; gradient 1 at a bound and of a NaN."""
-        return self.apply(rules.clip, (self, *bounds(min, max)), {})
+        return self._record(rules.clip, (self, *bounds(min, max)), {})
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if "out" in options:
@@ -252,15 +218,15 @@ class Operators(Node):
             )
         if method != "__call__" or options:
             raise unsupported(f"np.{ufunc.__name__}.{method}" if method != "__call__" else f"np.{ufunc.__name__}", self)
-        rule = UFUNCS.get(ufunc)
+        rule = rules.UFUNCS.get(ufunc)
         if rule is not None:
             return rule(*inputs)
         if ufunc in WITHOUT_GRADIENT:
-            return self.plain(ufunc, inputs)
+            return self._without_graph(ufunc, inputs)
         raise unsupported(f"np.{ufunc.__name__}", self)
 
     @classmethod
-    def plain(cls, function: Any, inputs: tuple[Any, ...]) -> Any:
+    def _without_graph(cls, function: Any, inputs: tuple[Any, ...]) -> Any:
         """The result of a function without gradient, on the operands' data."""
         raise NotImplementedError
 

@@ -1,9 +1,5 @@
 """Operations that multiply and add: matrix products in all of NumPy's cases, and einsum."""
 
-# Operands may be floats, arrays or nodes: their types are not inferred here.
-# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownLambdaType=false, reportUnusedFunction=false
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -14,17 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.autograd.rules import unbroadcast
+from tinygrad_lm.autograd.elementwise import unbroadcast
 from tinygrad_lm.autograd.structured import Structured, structured
+from tinygrad_lm.autograd.types import Array
 
 
 @structured("matmul", "@")
-def matmul(x: Any, y: Any) -> Any:
+def matmul(x: Array, y: Array) -> Array:
     """The matrix product, with vectors and batches as ``np.matmul`` takes them."""
     return np.matmul(x, y)
 
 
-def _as_matrices(g: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
+def _as_matrices(g: Array, x: Array, y: Array) -> tuple[Any, Any, Any]:
     """A vector on the left is a row, on the right a column; the result has the axis that NumPy dropped."""
     if y.ndim == 1:
         g, y = g.reshape((*g.shape, 1)), y.reshape((y.size, 1))
@@ -33,22 +30,23 @@ def _as_matrices(g: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
     return g, x, y
 
 
-@matmul.vjp(0)
-def _(g: Any, out: Any, x: Any, y: Any) -> Any:
+def _matmul_vjp_x(g: Array, out: Array, x: Array, y: Array) -> Array:
     if x.ndim == 2 and y.ndim == 2:
         return g @ y.T
     g, matrix, y = _as_matrices(g, x, y)
     return unbroadcast(g @ y.swapaxes(-1, -2), matrix.shape).reshape(x.shape)
 
 
-@matmul.vjp(1)
-def _(g: Any, out: Any, x: Any, y: Any) -> Any:
+def _matmul_vjp_y(g: Array, out: Array, x: Array, y: Array) -> Array:
     if y.ndim == 2 and x.ndim >= 2:
         # One product over all batches in place of a product each and a sum.
         rows = prod(x.shape[:-1])
         return x.reshape((rows, x.shape[-1])).T @ g.reshape((rows, g.shape[-1]))
     g, x, matrix = _as_matrices(g, x, y)
     return unbroadcast(x.swapaxes(-1, -2) @ g, matrix.shape).reshape(y.shape)
+
+
+matmul.defvjp(_matmul_vjp_x, _matmul_vjp_y)
 
 
 def explicit(subscripts: str, operands: Sequence[Any]) -> tuple[list[str], str]:
@@ -79,15 +77,14 @@ def explicit(subscripts: str, operands: Sequence[Any]) -> tuple[list[str], str]:
     return named, output.replace("...", dots)
 
 
-def _einsum(*operands: Any, subscripts: str) -> Any:
+def _einsum(*operands: Any, subscripts: str) -> Array:
     return np.einsum(subscripts, *operands)
 
 
 einsum = Structured("einsum", _einsum)
 
 
-@einsum.vjp_of_each
-def _(position: int, g: Any, out: Any, *xs: Any, subscripts: str) -> Any:
+def _einsum_vjp(position: int, g: Array, out: Array, *xs: Array, subscripts: str) -> Array:
     terms, output = explicit(subscripts, xs)
     own = terms[position]
     others = [term for i, term in enumerate(terms) if i != position]
@@ -113,3 +110,6 @@ def _(position: int, g: Any, out: Any, *xs: Any, subscripts: str) -> Any:
         stretched = tuple(i for i, size in enumerate(xs[position].shape) if size == 1)
         pulled = np.broadcast_to(pulled.sum(axis=stretched, keepdims=True), xs[position].shape)
     return pulled
+
+
+einsum.defvjp_of_each(_einsum_vjp)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.autograd.graph import Node, constant
+from tinygrad_lm.autograd.graph import Node, detach
 
 _AS_THEY_ARE = (int, np.generic, NoneType, EllipsisType, str, float)
 """What NumPy takes as a part of an index, or refuses with its own words, without making an array of it."""
@@ -20,7 +20,7 @@ _AS_THEY_ARE = (int, np.generic, NoneType, EllipsisType, str, float)
 
 def snapshot(x: Any) -> np.ndarray[Any, Any]:
     """A mask, ids, or anything that NumPy makes an array of, as an array that nobody else holds."""
-    return np.array(constant(x))
+    return np.array(detach(x))
 
 
 def plain_index(index: Any) -> Any:
@@ -47,7 +47,7 @@ def _bound(x: Any) -> Any:
 
 def positions(ids: Any) -> np.ndarray[Any, Any]:
     """Positions to take as new integers: what NumPy casts without loss, so a Boolean is 0 or 1 and never a mask."""
-    array = np.asarray(constant(ids))
+    array = np.asarray(detach(ids))
     if not array.size and not isinstance(ids, (np.ndarray, Node)):
         return array.astype(np.intp)
     return array.astype(np.intp, casting="safe")
@@ -60,11 +60,11 @@ def whole(x: Any) -> Any:
     if isinstance(x, tuple):
         return tuple(map(operator.index, x))
     if isinstance(x, Sequence) or getattr(x, "ndim", 0):
-        return tuple(map(operator.index, constant(x)))
+        return tuple(map(operator.index, detach(x)))
     return operator.index(x)
 
 
 def number(x: Any) -> Any:
     """A number that need not be whole (``ddof``): a Python one where an array or a node of one element is given."""
-    plain = constant(x)
+    plain = detach(x)
     return plain.item() if isinstance(plain, np.ndarray) else plain

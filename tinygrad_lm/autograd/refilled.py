@@ -1,8 +1,5 @@
 """Plain arrays that were refilled between the forward and the backward pass, found within ``detect_anomaly``."""
 
-# Operands may be floats, arrays or nodes: their types are not inferred here.
-# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -10,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.autograd.graph import Operation, constant
+from tinygrad_lm.autograd.graph import detach
+from tinygrad_lm.autograd.tensor import Tensor, call_of
+from tinygrad_lm.autograd.types import Array
 
-Copies = dict[int | str, np.ndarray[Any, Any]]
+Copies = dict[int | str, Array]
 
 
 def copies(operands: Sequence[Any], attributes: dict[str, Any]) -> Copies:
@@ -21,23 +20,22 @@ def copies(operands: Sequence[Any], attributes: dict[str, Any]) -> Copies:
     return {key: x.copy() for key, x in given.items() if isinstance(x, np.ndarray)}
 
 
-def check(node: Any, gradient: Any, kept: Copies, line: str) -> None:
+def check(node: Tensor, gradient: Any, kept: Copies, line: str) -> None:
     """Raise ``RuntimeError`` if an array is not what was kept of it, and a gradient of the node is another for that.
 
     What no gradient depends on, such as a summand, may be refilled.
     """
-    inputs, saved = node._inputs, node._saved
-    now = {**dict(enumerate(inputs)), **node.attributes}
+    call = call_of(node)
+    now = {**dict(enumerate(call.inputs)), **call.attributes}
     changed = [key for key, then in kept.items() if then.tobytes() != now[key].tobytes()]
-    if not changed:
+    operation = node.operation
+    if not changed or operation is None:
         return
-    operation: Operation = node.operation
-    needed = [parent.requires_grad for parent in node.parents]
-    found: list[Sequence[Any]] = []
+    found: list[Sequence[Array | None]] = []
     for given in (now, now | kept):
-        arrays = [given[i] for i in range(len(inputs))]
-        attributes = {name: given[name] for name in node.attributes}
-        found.append(operation.pull(constant(gradient), node.data, arrays, needed, attributes, saved))
+        inputs = [given[i] for i in range(len(call.inputs))]
+        attributes = {name: given[name] for name in call.attributes}
+        found.append(operation.vjp(detach(gradient), call._replace(inputs=inputs, attributes=attributes)))
     if all(one is None or np.array_equal(one, other, equal_nan=True) for one, other in zip(*found, strict=True)):
         return
     what = f"operand {changed[0]}" if isinstance(changed[0], int) else repr(changed[0])

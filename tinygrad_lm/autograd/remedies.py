@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm.autograd.numpy_functions import HANDLERS
-from tinygrad_lm.autograd.operators import UFUNCS, WITHOUT_GRADIENT
+from tinygrad_lm.autograd.operators import WITHOUT_GRADIENT
+from tinygrad_lm.autograd.rules import UFUNCS
 
 _DEVICE = "all is computed by NumPy on the processor: leave it out"
 _PAIR = (

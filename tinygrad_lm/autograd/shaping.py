@@ -1,87 +1,93 @@
 """Operations that move elements without computing: shapes, joins, selections, indexing and its transpose."""
 
-# Operands may be floats, arrays or nodes: their types are not inferred here.
-# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownLambdaType=false, reportUnusedFunction=false
-
 from __future__ import annotations
 
 from types import EllipsisType, NoneType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from tinygrad_lm.autograd.graph import constant
-from tinygrad_lm.autograd.rules import unbroadcast
+from tinygrad_lm.autograd.elementwise import unbroadcast
+from tinygrad_lm.autograd.graph import detach
 from tinygrad_lm.autograd.structured import structured
+from tinygrad_lm.autograd.types import Array, Axis
 
 
 @structured("alias", "=")
-def alias(x: Any) -> Any:
+def alias(x: Array) -> Array:
     """The same elements as a node of its own: a view, as a reshape is."""
     return x.view()
 
 
-@alias.vjp(0)
-def _(g: Any, out: Any, x: Any) -> Any:
+def _alias_vjp(g: Array, out: Array, x: Array) -> Array:
     return g
 
 
+alias.defvjp(_alias_vjp)
+
+
 @structured("astype")
-def astype(x: Any, dtype: Any) -> Any:
+def astype(x: Array, dtype: Any) -> Array:
     """The elements in another dtype."""
     return x.astype(dtype)
 
 
-@astype.vjp(0)
-def _(g: Any, out: Any, x: Any, dtype: Any) -> Any:
+def _astype_vjp(g: Array, out: Array, x: Array, dtype: Any) -> Array:
     return g.astype(x.dtype)
 
 
+astype.defvjp(_astype_vjp)
+
+
 @structured("reshape")
-def reshape(x: Any, shape: tuple[int, ...]) -> Any:
+def reshape(x: Array, shape: tuple[int, ...]) -> Array:
     """The elements in another shape, in C order."""
     return x.reshape(shape)
 
 
-@reshape.vjp(0)
-def _(g: Any, out: Any, x: Any, shape: tuple[int, ...]) -> Any:
+def _reshape_vjp(g: Array, out: Array, x: Array, shape: tuple[int, ...]) -> Array:
     return g.reshape(x.shape)
 
 
+reshape.defvjp(_reshape_vjp)
+
+
 @structured("transpose")
-def transpose(x: Any, axes: tuple[int, ...]) -> Any:
+def transpose(x: Array, axes: tuple[int, ...]) -> Array:
     """The axes in another order."""
     return np.transpose(x, axes)
 
 
-@transpose.vjp(0)
-def _(g: Any, out: Any, x: Any, axes: tuple[int, ...]) -> Any:
+def _transpose_vjp(g: Array, out: Array, x: Array, axes: tuple[int, ...]) -> Array:
     back = [0] * len(axes)
     for to, source in enumerate(axes):
         back[source % len(axes)] = to
     return np.transpose(g, back)
 
 
+transpose.defvjp(_transpose_vjp)
+
+
 @structured("broadcast_to")
-def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
+def broadcast_to(x: Array, shape: tuple[int, ...]) -> Array:
     """The elements repeated to fill a larger shape."""
     return np.broadcast_to(x, shape)
 
 
-@broadcast_to.vjp(0)
-def _(g: Any, out: Any, x: Any, shape: tuple[int, ...]) -> Any:
+def _broadcast_to_vjp(g: Array, out: Array, x: Array, shape: tuple[int, ...]) -> Array:
     return unbroadcast(g, x.shape)
 
 
+broadcast_to.defvjp(_broadcast_to_vjp)
+
+
 @structured("concatenate")
-def concatenate(*xs: Any, axis: int = 0) -> Any:
+def concatenate(*xs: Array, axis: int = 0) -> Array:
     """Arrays joined along an axis they have."""
     return np.concatenate(xs, axis=axis)
 
 
-@concatenate.vjp_of_each
-def _(position: int, g: Any, out: Any, *xs: Any, axis: int = 0) -> Any:
+def _concatenate_vjp(position: int, g: Array, out: Array, *xs: Array, axis: int = 0) -> Array:
     start = 0
     for x in xs[:position]:
         start += x.shape[axis]
@@ -89,100 +95,118 @@ def _(position: int, g: Any, out: Any, *xs: Any, axis: int = 0) -> Any:
     return getitem(g, index=(*before, slice(start, start + xs[position].shape[axis])))
 
 
+concatenate.defvjp_of_each(_concatenate_vjp)
+
+
 @structured("stack")
-def stack(*xs: Any, axis: int = 0) -> Any:
+def stack(*xs: Array, axis: int = 0) -> Array:
     """Arrays of one shape joined along a new axis."""
     return np.stack(xs, axis=axis)
 
 
-@stack.vjp_of_each
-def _(position: int, g: Any, out: Any, *xs: Any, axis: int = 0) -> Any:
+def _stack_vjp(position: int, g: Array, out: Array, *xs: Array, axis: int = 0) -> Array:
     return getitem(g, index=(*(slice(None),) * (axis % g.ndim), position))
 
 
+stack.defvjp_of_each(_stack_vjp)
+
+
 @structured("flip")
-def flip(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
+def flip(x: Array, axis: Axis = None) -> Array:
     """The elements in reverse order along axes."""
     return np.flip(x, axis)
 
 
-@flip.vjp(0)
-def _(g: Any, out: Any, x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
+def _flip_vjp(g: Array, out: Array, x: Array, axis: Axis = None) -> Array:
     return np.flip(g, axis)
 
 
+flip.defvjp(_flip_vjp)
+
+
 @structured("roll")
-def roll(x: Any, shift: Any, axis: Any = None) -> Any:
+def roll(x: Array, shift: int | tuple[int, ...], axis: Axis = None) -> Array:
     """The elements shifted along axes, the last coming first."""
     return np.roll(x, shift, axis)
 
 
-@roll.vjp(0)
-def _(g: Any, out: Any, x: Any, shift: Any, axis: Any = None) -> Any:
+def _roll_vjp(g: Array, out: Array, x: Array, shift: int | tuple[int, ...], axis: Axis = None) -> Array:
     back = tuple(-s for s in shift) if isinstance(shift, tuple) else -shift
     return np.roll(g, back, axis)
 
 
+roll.defvjp(_roll_vjp)
+
+
 @structured("pad")
-def pad(x: Any, widths: tuple[tuple[int, int], ...], value: Any = 0) -> Any:
+def pad(x: Array, widths: tuple[tuple[int, int], ...], value: Any = 0) -> Array:
     """A border of a constant around the elements."""
     # Shape () has no pairs, and no pairs at all are an array of floats to NumPy.
     return np.pad(x, widths or 0, constant_values=value)
 
 
-@pad.vjp(0)
-def _(g: Any, out: Any, x: Any, widths: tuple[tuple[int, int], ...], value: Any = 0) -> Any:
+def _pad_vjp(g: Array, out: Array, x: Array, widths: tuple[tuple[int, int], ...], value: Any = 0) -> Array:
     inside = tuple(slice(before, before + size) for (before, _), size in zip(widths, x.shape, strict=True))
     return getitem(g, index=inside)
 
 
+pad.defvjp(_pad_vjp)
+
+
 @structured("tril")
-def tril(x: Any, k: int = 0) -> Any:
+def tril(x: Array, k: int = 0) -> Array:
     """The lower triangle, zero above the k-th diagonal; a row is the row of a square matrix."""
     return np.tril(x, k)
 
 
-@tril.vjp(0)
-def _(g: Any, out: Any, x: Any, k: int = 0) -> Any:
+def _tril_vjp(g: Array, out: Array, x: Array, k: int = 0) -> Array:
     return unbroadcast(np.tril(g, k), x.shape)
 
 
+tril.defvjp(_tril_vjp)
+
+
 @structured("triu")
-def triu(x: Any, k: int = 0) -> Any:
+def triu(x: Array, k: int = 0) -> Array:
     """The upper triangle, zero below the k-th diagonal; a row is the row of a square matrix."""
     return np.triu(x, k)
 
 
-@triu.vjp(0)
-def _(g: Any, out: Any, x: Any, k: int = 0) -> Any:
+def _triu_vjp(g: Array, out: Array, x: Array, k: int = 0) -> Array:
     return unbroadcast(np.triu(g, k), x.shape)
 
 
+triu.defvjp(_triu_vjp)
+
+
 @structured("where")
-def where(x: Any, y: Any, condition: Any) -> Any:
+def where(x: Array, y: Array, condition: Any) -> Array:
     """The first operand where the condition holds, the second elsewhere."""
     return np.where(condition, x, y)
 
 
-@where.vjp(0)
-def _(g: Any, out: Any, x: Any, y: Any, condition: Any) -> Any:
-    return unbroadcast(np.where(condition, g, 0), np.shape(constant(x)))
+def _where_vjp_x(g: Array, out: Array, x: Array, y: Array, condition: Any) -> Array:
+    return unbroadcast(np.where(condition, g, 0), np.shape(detach(x)))
 
 
-@where.vjp(1)
-def _(g: Any, out: Any, x: Any, y: Any, condition: Any) -> Any:
-    return unbroadcast(np.where(condition, 0, g), np.shape(constant(y)))
+def _where_vjp_y(g: Array, out: Array, x: Array, y: Array, condition: Any) -> Array:
+    return unbroadcast(np.where(condition, 0, g), np.shape(detach(y)))
+
+
+where.defvjp(_where_vjp_x, _where_vjp_y)
 
 
 @structured("getitem", "[]")
-def getitem(x: Any, index: Any) -> Any:
+def getitem(x: Array, index: Any) -> Array:
     """The elements at a NumPy index of any kind; a copy of all of them for ``...``."""
     return x.copy() if index is ... else x[index]
 
 
-@getitem.vjp(0)
-def _(g: Any, out: Any, x: Any, index: Any) -> Any:
+def _getitem_vjp(g: Array, out: Array, x: Array, index: Any) -> Array:
     return scatter_add(g, index=index, shape=x.shape)
+
+
+getitem.defvjp(_getitem_vjp)
 
 
 _ONCE = (int, np.integer, slice, NoneType, EllipsisType)
@@ -190,10 +214,11 @@ _ONCE = (int, np.integer, slice, NoneType, EllipsisType)
 
 
 @structured("scatter_add")
-def scatter_add(x: Any, index: Any, shape: tuple[int, ...]) -> Any:
+def scatter_add(x: Array, index: Any, shape: tuple[int, ...]) -> Array:
     """Zeros of a shape with ``x`` added at an index; where positions repeat, the elements add up."""
     out = np.zeros(shape, x.dtype)
-    if all(isinstance(part, _ONCE) for part in (index if isinstance(index, tuple) else (index,))):
+    parts = cast("tuple[object, ...]", index if isinstance(index, tuple) else (index,))
+    if all(isinstance(part, _ONCE) for part in parts):
         out[index] = x
     else:
         # np.add.at is several times faster on flat positions than on rows (numpy#23176).
@@ -202,6 +227,8 @@ def scatter_add(x: Any, index: Any, shape: tuple[int, ...]) -> Any:
     return out
 
 
-@scatter_add.vjp(0)
-def _(g: Any, out: Any, x: Any, index: Any, shape: tuple[int, ...]) -> Any:
+def _scatter_add_vjp(g: Array, out: Array, x: Array, index: Any, shape: tuple[int, ...]) -> Array:
     return getitem(g, index=index)
+
+
+scatter_add.defvjp(_scatter_add_vjp)

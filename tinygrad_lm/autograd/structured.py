@@ -1,17 +1,14 @@
 """The base of operations that move or combine elements: a forward with a vector-Jacobian product an operand."""
 
-# Operands may be floats, arrays or nodes: their types are not inferred here.
-# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownLambdaType=false, reportUnusedFunction=false
-
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from tinygrad_lm.autograd.graph import Operation
+from tinygrad_lm.autograd.graph import Call, Operation
+from tinygrad_lm.autograd.types import Array
 
-Vjp = Callable[..., Any]
+Vjp = Callable[..., Array]
 
 
 class Structured(Operation):
@@ -24,55 +21,41 @@ class Structured(Operation):
 
     __slots__ = ("every", "function", "vjps")
 
-    def __init__(self, name: str, function: Callable[..., Any], symbol: str = "") -> None:
+    def __init__(self, name: str, function: Callable[..., Array], symbol: str = "") -> None:
         super().__init__(name, symbol)
         self.function = function
         self.vjps: dict[int, Vjp] = {}
         self.every: Vjp | None = None
 
-    def forward(self, *inputs: Any, **attributes: Any) -> Any:
+    def forward(self, *inputs: Array, **attributes: Any) -> Array:
         """The NumPy function."""
         return self.function(*inputs, **attributes)
 
-    def vjp(self, operand: int) -> Callable[[Vjp], Vjp]:
-        """Register the VJP of one operand (a decorator)."""
+    def defvjp(self, *vjps: Vjp) -> None:
+        """Give each operand its VJP, in their order."""
+        self.vjps = dict(enumerate(vjps))
 
-        def register(function: Vjp) -> Vjp:
-            self.vjps[operand] = function
-            return function
+    def defvjp_of_each(self, vjp: Vjp) -> None:
+        """Give any number of operands one VJP, which takes the operand's position first."""
+        self.every = vjp
 
-        return register
-
-    def vjp_of_each(self, function: Vjp) -> Vjp:
-        """Register one VJP for any number of operands; it takes the operand's position first."""
-        self.every = function
-        return function
-
-    def pull(
-        self,
-        gradient: Any,
-        out: Any,
-        inputs: Sequence[Any],
-        needed: Sequence[bool],
-        attributes: dict[str, Any],
-        saved: Any,
-    ) -> list[Any]:
-        """Apply the VJPs of the operands that need a gradient."""
-        contributions: list[Any] = []
-        for position, need in enumerate(needed):
+    def vjp(self, gradient: Array, call: Call) -> list[Array | None]:
+        """The VJPs of the operands that need a gradient, applied."""
+        contributions: list[Array | None] = []
+        for position, need in enumerate(call.needed):
             if not need:
                 contributions.append(None)
             elif self.every is not None:
-                contributions.append(self.every(position, gradient, out, *inputs, **attributes))
+                contributions.append(self.every(position, gradient, call.out, *call.inputs, **call.attributes))
             else:
-                contributions.append(self.vjps[position](gradient, out, *inputs, **attributes))
+                contributions.append(self.vjps[position](gradient, call.out, *call.inputs, **call.attributes))
         return contributions
 
 
-def structured(name: str, symbol: str = "") -> Callable[[Callable[..., Any]], Structured]:
+def structured(name: str, symbol: str = "") -> Callable[[Callable[..., Array]], Structured]:
     """Make an operation of a NumPy function (a decorator)."""
 
-    def make(function: Callable[..., Any]) -> Structured:
+    def make(function: Callable[..., Array]) -> Structured:
         return Structured(name, function, symbol)
 
     return make

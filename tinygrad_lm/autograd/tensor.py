@@ -1,27 +1,21 @@
 """The array engine: a NumPy array that remembers how it was made, with PyTorch's names."""
 
-# Operands may be floats, arrays or nodes: their types are not inferred here.
-# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownLambdaType=false, reportUnusedFunction=false
-
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn, Self
 
 import numpy as np
 
-from tinygrad_lm.autograd import graph, numpy_functions
-from tinygrad_lm.autograd.graph import Node, Operation, constant
+from tinygrad_lm.autograd import context, graph, numpy_functions, observers
+from tinygrad_lm.autograd.copying import refuse_to_pickle, twin_of
+from tinygrad_lm.autograd.elementwise import real
+from tinygrad_lm.autograd.graph import Call, Node, Operation, detach
 from tinygrad_lm.autograd.operands import as_array, plain_operand
 from tinygrad_lm.autograd.recorded import plain_index
-from tinygrad_lm.autograd.rules import real
 from tinygrad_lm.autograd.torch_words import TorchWords
+from tinygrad_lm.autograd.types import Array
 
-Array = np.ndarray[Any, Any]
-
-
-_RELEASED = Operation("released")
 _NOTHING: dict[str, Any] = {}
 
 
@@ -76,13 +70,6 @@ class Tensor(TorchWords):
         self.requires_grad = False
         self.scope = None
 
-    @classmethod
-    def wrap(cls, data: Array) -> Tensor:
-        """A tensor around an array, which is shared and not copied."""
-        out = Tensor.__new__(Tensor)
-        out._set(data)
-        return out
-
     @property
     def data(self) -> Array:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The array itself. Setting it (``p.data -= step``) keeps shape and dtype, and marks older graphs stale.
@@ -98,7 +85,7 @@ class Tensor(TorchWords):
     @data.setter
     def data(self, new: Any) -> None:
         if new is not self._data:
-            array = np.array(constant(new), dtype=self._data.dtype)
+            array = np.array(detach(new), dtype=self._data.dtype)
             if array.shape != self._data.shape:
                 raise ValueError(
                     f"data of shape {array.shape} was given for a tensor of shape {self._data.shape}; "
@@ -108,7 +95,7 @@ class Tensor(TorchWords):
         self._version += 1
 
     @classmethod
-    def apply(cls, operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+    def _record(cls, operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
         """Compute an operation on arrays and tensors, and link the result to its operands."""
         needed = mixed = False
         inputs: list[Any] = []
@@ -120,7 +107,11 @@ class Tensor(TorchWords):
             else:
                 inputs.append(plain_operand(operand, operation))
                 mixed = True
-        data = operation.forward(*inputs, **attributes)
+        observed = observers.observing()
+        if observed:
+            data = observers.watched(operation.forward, *inputs, **attributes)
+        else:
+            data = operation.forward(*inputs, **attributes)
         saved = None
         if operation.saves:
             data, saved = data
@@ -128,7 +119,7 @@ class Tensor(TorchWords):
             data = np.asarray(data)
         out = Tensor.__new__(Tensor)
         out._set(data)
-        if needed and graph.is_grad_enabled() and data.dtype.kind == "f":
+        if needed and context.recording() and data.dtype.kind == "f":
             parents: tuple[Tensor, ...] = _as_tensors(operands, inputs, data.dtype) if mixed else operands
             stamp = 0
             for parent in parents:
@@ -138,7 +129,7 @@ class Tensor(TorchWords):
                 if parent._owner is not None:
                     stamp += parent._owner._version
             out.requires_grad = True
-            out.scope = graph.current_scope()
+            out.scope = context.current_scope()
             out.operation = operation
             out.parents = parents
             out.attributes = attributes
@@ -155,6 +146,8 @@ class Tensor(TorchWords):
         elif data.base is not None:
             # Without a graph nothing would notice that a view changes with the array it looks at.
             out._data = data.copy()
+        if observed:
+            observers.tell_forward(operation, operands, out)
         return out
 
     def backward(self, gradient: Any = None, retain_graph: bool = True) -> None:
@@ -170,44 +163,22 @@ class Tensor(TorchWords):
                 "backward: this Tensor depends on nothing that requires a gradient; create the inputs with "
                 "requires_grad=True, outside no_grad (math.exp(x) gives a plain number: write x.exp() or np.exp(x))"
             )
-        graph.backward(self, self.seed(gradient, "backward"), retain_graph=retain_graph)
+        graph.backward(self, seed_of(self, gradient, "backward"), retain_graph=retain_graph)
 
-    def seed(self, gradient: Any, what: str) -> Array:
-        """The weights of this tensor's elements at the start of a backward pass, checked; 1 for a single element."""
-        if gradient is None:
-            if self._data.size != 1:
-                raise RuntimeError(
-                    f"{what}: a tensor of shape {self.shape} has no single derivative; reduce it first, as in "
-                    f"x.sum().backward(), or give the weight of each element: gradient of shape {self.shape}"
-                )
-            return np.ones(self._data.shape, self._data.dtype)
-        given = real(np.asarray(constant(gradient)), f"{what}: the call")
-        seed = given.astype(self._data.dtype, copy=False)
-        if seed.shape != self._data.shape:
-            raise ValueError(
-                f"{what}: the gradient has shape {seed.shape}, the tensor {self._data.shape}; they must agree"
-            )
-        return seed
-
-    def in_place(self, operation: Operation, other: Any) -> Self:
+    def _in_place(self, operation: Operation, other: Any) -> Self:
         """Step a leaf within ``no_grad``, as in ``w -= lr * w.grad``; outside, where ``w`` would be lost, an error."""
-        if self.requires_grad and self.is_leaf and graph.is_grad_enabled():
+        if self.requires_grad and self.is_leaf and context.recording():
             raise RuntimeError(
                 "this tensor learns, and changing it in place would cut it off from its gradients: step it within "
                 "no_grad(), or write w.data -= ..., or make a new one: y = w - ..."
             )
-        return super().in_place(operation, other)
+        return super()._in_place(operation, other)
 
-    def pull(self, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
+    def _hand_on(self, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
         """The vector-Jacobian product with this node's operation: one contribution a parent."""
         operation, parents = self.operation, self.parents
         if operation is None:
             return ()
-        if operation is _RELEASED:
-            raise RuntimeError(
-                "backward: this part of the graph was released by backward(retain_graph=False); "
-                "run the forward computation again, or keep the graph with retain_graph=True"
-            )
         stamp = self._version if self._owner is None else self._version + self._owner._version
         needed: list[bool] = []
         for parent in parents:
@@ -221,28 +192,27 @@ class Tensor(TorchWords):
                 "used it, so its gradient would be wrong; run the forward computation again after changing data"
             )
         if create_graph:
-            recorded = operation.pull(gradient, self, parents, needed, self.attributes, self._saved)
+            recorded = operation.vjp(gradient, Call(self, parents, needed, self.attributes, self._saved))
             return [
                 c if c is None or c.dtype == parent._data.dtype else _real(c, operation).astype(parent._data.dtype)
                 for c, parent in zip(recorded, parents, strict=True)
             ]
-        pulled = operation.pull(gradient, self._data, self._inputs, needed, self.attributes, self._saved)
-        for c, parent in zip(pulled, parents, strict=True):
+        contributions = operation.vjp(gradient, Call(self._data, self._inputs, needed, self.attributes, self._saved))
+        for c, parent in zip(contributions, parents, strict=True):
             if c is not None and (type(c) is not np.ndarray or c.dtype != parent._data.dtype):
                 break
         else:
-            return pulled
+            return contributions
         return [
             None if c is None else np.asarray(_real(c, operation), parent._data.dtype)
-            for c, parent in zip(pulled, parents, strict=True)
+            for c, parent in zip(contributions, parents, strict=True)
         ]
 
-    def release(self) -> None:
-        """Drop the links to the parents; a later backward pass through this node is an error."""
-        self.operation, self.parents, self.attributes = _RELEASED, (), _NOTHING
-        self._inputs, self._saved = (), None
+    def _release(self) -> None:
+        super()._release()
+        self.attributes, self._inputs, self._saved = _NOTHING, (), None
 
-    def store(self, gradient: Array, owned: bool) -> None:
+    def _store(self, gradient: Array, owned: bool) -> None:
         """Add to the gradient of a leaf; an inner node shows the last pass. What is kept is never shared."""
         if self.operation is None and self.grad is not None:
             self.grad = np.asarray(self.grad + gradient)
@@ -265,7 +235,7 @@ class Tensor(TorchWords):
 
     def detach(self) -> Tensor:
         """A copy of the array as a leaf that needs no gradient, whatever becomes of this tensor's data later."""
-        out = Tensor.wrap(self._data.copy())
+        out = from_array(self._data.copy())
         out.label = self.label
         return out
 
@@ -286,9 +256,9 @@ class Tensor(TorchWords):
         return self._data.tolist()
 
     @classmethod
-    def plain(cls, function: Any, inputs: tuple[Any, ...], **options: Any) -> Tensor:
+    def _without_graph(cls, function: Callable[..., Any], inputs: tuple[Any, ...], **options: Any) -> Tensor:
         """The result of a function without gradient, on the operands' data."""
-        return Tensor.wrap(np.asarray(function(*map(constant, inputs), **options)))
+        return from_array(np.asarray(function(*map(detach, inputs), **options)))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self.requires_grad:
@@ -309,14 +279,14 @@ class Tensor(TorchWords):
         return super().__array_ufunc__(ufunc, method, *inputs, **options)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if not self.is_leaf or (graph.is_grad_enabled() and (self._used or self.requires_grad)):
+        if not self.is_leaf or (context.recording() and (self._used or self.requires_grad)):
             raise RuntimeError(
                 "assigning into a Tensor that a graph uses would make its gradients wrong. Build a new one with "
                 "np.where or np.concatenate; or, to change a leaf before the next forward pass, assign within no_grad()"
             )
         if not self._data.flags.writeable:
             self._data = self._data.copy()
-        self._data[plain_index(index)] = constant(value)
+        self._data[plain_index(index)] = detach(value)
         self._version += 1
 
     def __len__(self) -> int:
@@ -360,19 +330,44 @@ class Tensor(TorchWords):
         return f"{type(self).__name__}({', '.join(parts)})"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        if self.operation is not None:
-            raise RuntimeError("only leaf Tensors can be copied: this one is the result of an operation; detach() it")
-        twin = type(self).__new__(type(self))
+        twin = twin_of(self, Tensor, memo)
         Tensor.__init__(twin, self._data, self.requires_grad, label=self.label)
         twin.grad = None if self.grad is None else self.grad.copy()
-        memo[id(self)] = twin
-        graph.copy_attributes(self, twin, Tensor, memo)
         return twin
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "a Tensor is not pickled, since its graph would be lost: save x.data, or a module's state_dict()"
+        refuse_to_pickle("Tensor", "save x.data, or a module's state_dict()")
+
+
+def from_array(data: Array) -> Tensor:
+    """A tensor around an array, which is shared and not copied."""
+    out = Tensor.__new__(Tensor)
+    out._set(data)
+    return out
+
+
+def call_of(tensor: Tensor) -> Call:
+    """What the operation that made a tensor computed with, as its backward pass on arrays will see it."""
+    needed = [parent.requires_grad for parent in tensor.parents]
+    return Call(tensor._data, tensor._inputs, needed, tensor.attributes, tensor._saved)
+
+
+def seed_of(tensor: Tensor, gradient: Any, what: str) -> Array:
+    """The weights of a tensor's elements at the start of a backward pass, checked; 1 for a single element."""
+    if gradient is None:
+        if tensor._data.size != 1:
+            raise RuntimeError(
+                f"{what}: a tensor of shape {tensor.shape} has no single derivative; reduce it first, as in "
+                f"x.sum().backward(), or give the weight of each element: gradient of shape {tensor.shape}"
+            )
+        return np.ones(tensor._data.shape, tensor._data.dtype)
+    given = real(np.asarray(detach(gradient)), f"{what}: the call")
+    seed = given.astype(tensor._data.dtype, copy=False)
+    if seed.shape != tensor._data.shape:
+        raise ValueError(
+            f"{what}: the gradient has shape {seed.shape}, the tensor {tensor._data.shape}; they must agree"
         )
+    return seed
 
 
 def _real(contribution: Any, operation: Operation) -> Any:
@@ -384,6 +379,6 @@ def _as_tensors(operands: tuple[Any, ...], arrays: list[Any], dtype: Any) -> tup
     return tuple(
         operand
         if isinstance(operand, Tensor)
-        else Tensor.wrap(np.asarray(array, None if hasattr(array, "dtype") else dtype))
+        else from_array(np.asarray(array, None if hasattr(array, "dtype") else dtype))
         for operand, array in zip(operands, arrays, strict=True)
     )

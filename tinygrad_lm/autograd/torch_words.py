@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_lm.autograd import reductions, remedies
-from tinygrad_lm.autograd.graph import constant
+from tinygrad_lm.autograd.graph import detach
 from tinygrad_lm.autograd.kernels import check_ids
 from tinygrad_lm.autograd.methods import Axes, as_shape, reduction
 from tinygrad_lm.autograd.two_readings import TwoReadings, ValuesAndIndices
@@ -120,7 +120,7 @@ class TorchWords(Casts):
         Nothing is broadcast; ``take_along_axis`` does that.
         """
         where = normalize_axis_index(dim, self.ndim)
-        ids = check_ids(np.array(constant(index)), self.shape[where], "gather: the index")
+        ids = check_ids(np.array(detach(index)), self.shape[where], "gather: the index")
         sizes = list(zip(ids.shape, self.shape, strict=False))
         if ids.ndim != self.ndim or any(a > b for i, (a, b) in enumerate(sizes) if i != where):
             raise ValueError(
@@ -133,12 +133,12 @@ class TorchWords(Casts):
     def index_select(self, dim: int, index: Any) -> Self:
         """The slices at some positions along an axis, in their order."""
         where = normalize_axis_index(dim, self.ndim)
-        ids = check_ids(np.array(constant(index)), self.shape[where], "index_select: the index")
+        ids = check_ids(np.array(detach(index)), self.shape[where], "index_select: the index")
         return self[(*(slice(None),) * where, ids.reshape(-1))]
 
     def repeat_interleave(self, repeats: Any, dim: int | None = None) -> Self:
         """Each element so many times along an axis, of all elements without one (NumPy's ``repeat``)."""
-        return self.repeat(constant(repeats), axis=dim)
+        return self.repeat(detach(repeats), axis=dim)
 
     def tile(self, *reps: Any) -> Self:
         """The whole repeated along each axis, as ``np.tile``; what PyTorch's ``repeat`` does."""
@@ -157,11 +157,11 @@ class TorchWords(Casts):
 
     def amax(self, axis: Axes = None, keepdims: bool = False, *, dim: Axes = None, keepdim: bool = False) -> Self:
         """The largest element over one axis, several, or all; k tied ones get 1/k of the gradient each."""
-        return self.apply(reductions.max, (self,), reduction(axis, keepdims, dim, keepdim))
+        return self._record(reductions.max, (self,), reduction(axis, keepdims, dim, keepdim))
 
     def amin(self, axis: Axes = None, keepdims: bool = False, *, dim: Axes = None, keepdim: bool = False) -> Self:
         """The smallest element over one axis, several, or all; k tied ones get 1/k of the gradient each."""
-        return self.apply(reductions.min, (self,), reduction(axis, keepdims, dim, keepdim))
+        return self._record(reductions.min, (self,), reduction(axis, keepdims, dim, keepdim))
 
     def clamp(self, min: Any = None, max: Any = None) -> Self:
         """The elements limited to [min, max], as ``clip``."""
@@ -208,7 +208,7 @@ class TorchWords(Casts):
         return np.dot(self, other)  # pyright: ignore[reportReturnType, reportCallIssue, reportArgumentType]
 
     def _product(self, word: str, other: Any, axes: Sequence[int]) -> Self:
-        shapes = self.shape, np.shape(constant(other))
+        shapes = self.shape, np.shape(detach(other))
         if [*map(len, shapes)] != [*axes]:
             raise ValueError(
                 f"{word} takes {axes[0]} axes times {axes[1]}, not shapes {shapes[0]} and {shapes[1]}; "
@@ -218,27 +218,27 @@ class TorchWords(Casts):
 
     def eq(self, other: Any) -> Self:
         """Whether each element equals the other's; no gradient."""
-        return self.plain(np.equal, (self, other))
+        return self._without_graph(np.equal, (self, other))
 
     def ne(self, other: Any) -> Self:
         """Whether each element differs from the other's; no gradient."""
-        return self.plain(np.not_equal, (self, other))
+        return self._without_graph(np.not_equal, (self, other))
 
     def lt(self, other: Any) -> Self:
         """Whether each element is less than the other's; no gradient."""
-        return self.plain(np.less, (self, other))
+        return self._without_graph(np.less, (self, other))
 
     def le(self, other: Any) -> Self:
         """Whether each element is at most the other's; no gradient."""
-        return self.plain(np.less_equal, (self, other))
+        return self._without_graph(np.less_equal, (self, other))
 
     def gt(self, other: Any) -> Self:
         """Whether each element is greater than the other's; no gradient."""
-        return self.plain(np.greater, (self, other))
+        return self._without_graph(np.greater, (self, other))
 
     def ge(self, other: Any) -> Self:
         """Whether each element is at least the other's; no gradient."""
-        return self.plain(np.greater_equal, (self, other))
+        return self._without_graph(np.greater_equal, (self, other))
 
 
 remedies.refuse(TorchWords, remedies.of_a_tensor())

@@ -124,7 +124,7 @@ class TwoReadings(ArrayMethods):
         if axis is None or isinstance(axis, (tuple, list)):
             raise TypeError(f"{word}: values and indices are those of one dim; over several write x.a{word}(dim=...)")
         where, keepdim = normalize_axis_index(axis, self.ndim), words.get("keepdim", False)
-        indices = self.plain(np.argmax if word == "max" else np.argmin, (self,), axis=where, keepdims=True)
+        indices = self._without_graph(np.argmax if word == "max" else np.argmin, (self,), axis=where, keepdims=True)
         values = self.take_along_axis(indices, where)
         if not keepdim:
             shape = (*self.shape[:where], *self.shape[where + 1 :])
@@ -174,7 +174,7 @@ class TwoReadings(ArrayMethods):
 
         ``ddof``, ``correction`` or ``unbiased`` says it outright.
         """
-        return self.apply(reductions.var, (self,), _spread("var", axis, words))
+        return self._record(reductions.var, (self,), _spread("var", axis, words))
 
     @overload
     def std(self, axis: Axes = None, *, keepdims: bool = False, ddof: float = 0) -> Self: ...
@@ -190,7 +190,7 @@ class TwoReadings(ArrayMethods):
     def std(self, *, dim: Axes = None, keepdim: bool = False, unbiased: bool) -> Self: ...
     def std(self, *axis: Any, **words: Any) -> Self:
         """The standard deviation, the root of ``var`` with its ddof; gradient 0 where all elements are equal."""
-        return self.apply(reductions.std, (self,), _spread("std", axis, words))
+        return self._record(reductions.std, (self,), _spread("std", axis, words))
 
     @overload
     def transpose(self, *axes: int) -> Self: ...
@@ -282,7 +282,7 @@ class TwoReadings(ArrayMethods):
     def argsort(self, axis: int = -1, descending: bool = False, *, dim: int | None = None, stable: bool = True) -> Self:
         """The positions that sort the elements along an axis, equal ones in their order; no gradient."""
         where = normalize_axis_index(one_axis(axis, dim, -1), self.ndim)
-        return self.plain(_order, (self,), axis=where, descending=descending)
+        return self._without_graph(_order, (self,), axis=where, descending=descending)
 
     def repeat(self, *repeats: Any, **axis: Any) -> Self:
         """``repeat(n, axis=)``: each element n times along an axis, as NumPy reads it (``axis=None``: of all)."""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_lm.autograd import kernels, reductions, remedies, rules
-from tinygrad_lm.autograd.graph import constant
+from tinygrad_lm.autograd.graph import detach
 from tinygrad_lm.autograd.kernels import check_ids
 from tinygrad_lm.autograd.methods import one_axis
-from tinygrad_lm.autograd.tensor import Tensor
+from tinygrad_lm.autograd.tensor import Tensor, from_array
 from tinygrad_lm.autograd.value import Value
 from tinygrad_lm.random import as_generator
 
@@ -46,7 +46,7 @@ def embedding(ids: Any, weight: Any) -> Any:
 
 def cross_entropy(logits: Any, targets: Any) -> Any:
     """The mean over rows of -log softmax(logits)[target], in nats: logits (n, classes), integer targets (n,)."""
-    ids = np.asarray(constant(targets))
+    ids = np.asarray(detach(targets))
     shape = getattr(logits, "shape", None)
     if shape is None:
         logits = _array(logits, "cross_entropy")
@@ -119,12 +119,12 @@ def one_hot(ids: Any, num_classes: int | None = None, dtype: Any = np.float32) -
     Without a number, the largest id is the last class. PyTorch gives int64; here the floats that a layer takes.
     """
     if num_classes is None or num_classes == -1:
-        array = np.asarray(constant(ids))
+        array = np.asarray(detach(ids))
         if not array.size:
             raise ValueError("one_hot: of no ids the number of classes is not known; give num_classes")
         num_classes = int(array.max()) + 1
     rows = np.eye(num_classes, dtype=dtype)[check_ids(ids, num_classes, "ids")]
-    return Tensor.wrap(rows) if isinstance(ids, Tensor) else rows
+    return from_array(rows) if isinstance(ids, Tensor) else rows
 
 
 def relu(x: Any) -> Any:

@@ -8,7 +8,8 @@ from typing import Any, Self
 import numpy as np
 
 from tinygrad_lm.autograd import remedies
-from tinygrad_lm.autograd.graph import Scope, constant, current_scope, enter_scope, leave_scope, offered
+from tinygrad_lm.autograd.context import Scope, current_scope, enter_scope, leave_scope
+from tinygrad_lm.autograd.graph import detach, offered
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.value import Value
 from tinygrad_lm.nn.attributes import found
@@ -184,7 +185,7 @@ class Module:
         own = {name: np.asarray(parameter.data) for name, parameter in slots.items()}
         problems = [f"missing: {name!r} of shape {own[name].shape}" for name in own if name not in state]
         problems += [f"unknown: {name!r}" for name in state if name not in slots]
-        arrays = {name: np.asarray(constant(value)) for name, value in state.items() if name in slots}
+        arrays = {name: np.asarray(detach(value)) for name, value in state.items() if name in slots}
         tied: dict[int, Array] = {}
         for name, array in arrays.items():
             if array.shape != own[name].shape:

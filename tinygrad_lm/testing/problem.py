@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tinygrad_lm.autograd import Tensor, Value, data_of, enable_grad, graph
+from tinygrad_lm.autograd import Tensor, Value, data_of, enable_grad, graph, no_grad
 from tinygrad_lm.autograd.custom import signature_of
-from tinygrad_lm.autograd.derivatives import gradients_or_zeros
+from tinygrad_lm.autograd.grad_functions import gradients_or_zeros
 from tinygrad_lm.autograd.graph import Operation
 from tinygrad_lm.testing.analytic import analytic
 from tinygrad_lm.testing.nodes import flat, grouped, make_leaf, nodes_of, numbers_of, parts_of
@@ -221,7 +221,7 @@ class Call:
         for each in weights:
             pairs = [(root, seed) for root, seed in self.seeds(roots, each) if root.requires_grad]
             kept = [np.copy(seed) for _, seed in pairs]
-            with graph.no_grad():
+            with no_grad():
                 found = graph.gradients_of(
                     [root for root, _ in pairs], flat(leaves), [seed for _, seed in pairs], create_graph=False
                 )

@@ -199,12 +199,6 @@ def hashed():
     assert len({x, tensor(), x, v, Value(1.0), v}) == 4
 
 
-def wraps():
-    x = X.copy()
-    assert Tensor.wrap(x).data is x
-    assert not Tensor.wrap(x).requires_grad
-
-
 def sums_and_dots():
     rng = np.random.default_rng(5)
     for n in (1, 2, 5):
@@ -238,27 +232,12 @@ def local_derivatives():
     assert a.local_derivatives() == []
 
 
-def machinery():
-    """What the two engines offer to operations and to pictures; used by every other test."""
-    x = tensor()
-    assert Tensor.apply(rules.exp, (x,), {}).op == "exp"
-    assert Value.apply(rules.exp, (Value(0.0),), {}).data == 1.0
-    y = x * 2.0
-    assert [c is None for c in y.pull(np.ones((2, 3)), False, None)] == [False, True]
-    assert [c is None for c in y.pull(np.ones((2, 3)), False, set())] == [True, True]
-    np.testing.assert_array_equal(x.seed(X, "test"), X)
-    x.store(X, False)
-    assert not np.shares_memory(x.grad, X)
-    y.release()
-    assert y.parents == ()
-    v = Value(1.0) * 2.0
-    v.store(2.0, True)
-    assert v.grad == 2.0
-    assert v.pull(1.0, False, None) == [2.0, None]
-    v.release()
-    assert v.parents == ()
-    is_plain(Tensor.plain(np.floor, (x,)), np.floor(X))
-    assert Value.plain(np.floor, (Value(1.5),)) == 1.0
+def goes_back():
+    x, v = tensor(), Value(1.0)
+    (x * 2.0).backward(np.ones((2, 3)))
+    np.testing.assert_array_equal(x.grad, np.full((2, 3), 2.0))
+    (v * 3.0).backward()
+    assert v.grad == 3.0
 
 
 def protocols():
@@ -303,7 +282,7 @@ def steps_by_a_product():
 
 
 TENSOR_CHECKS = {
-    **dict.fromkeys(("__iadd__", "__isub__", "__imul__", "__itruediv__", "__ipow__", "in_place"), steps_in_place),
+    **dict.fromkeys(("__iadd__", "__isub__", "__imul__", "__itruediv__", "__ipow__"), steps_in_place),
     "__imatmul__": steps_by_a_product,
     **{name: compare(name) for name in ("__lt__", "__le__", "__gt__", "__ge__", "__eq__", "__ne__")},
     **{name: reduces(name, getattr(np, name)) for name in ("argmax", "argmin", "all", "any")},
@@ -320,11 +299,10 @@ TENSOR_CHECKS = {
     **dict.fromkeys(("__setitem__",), assigns),
     **dict.fromkeys(("__len__", "attributes", "data", "dtype", "grad", "is_leaf", "label", "ndim"), data_and_shape),
     **dict.fromkeys(("op", "operation", "parents", "requires_grad", "scope", "shape", "size"), data_and_shape),
-    **dict.fromkeys(("apply", "backward", "plain", "pull", "release", "seed", "store"), machinery),
+    "backward": goes_back,
     **dict.fromkeys(("requires_grad_", "zero_grad"), switches),
     **torch_members.CHECKS,
     "detach": detaches,
-    "wrap": wraps,
 }
 VALUE_CHECKS = {
     **{name: check for name, check in TENSOR_CHECKS.items() if name in dir(Value)},

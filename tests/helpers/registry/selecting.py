@@ -8,7 +8,7 @@ from tests.helpers.registry.row import SEEDS, Case, Kink, anywhere, axes, broadc
 from tests.helpers.registry.shaping import AXIS_ERROR, ONES, case_of, moving, refuses
 from tinygrad_lm import Tensor
 from tinygrad_lm.autograd import shaping
-from tinygrad_lm.autograd.graph import constant
+from tinygrad_lm.autograd.graph import detach
 
 INF, NAN = np.inf, np.nan
 
@@ -94,7 +94,7 @@ def scatters(draw):
     """Elements to add at an index of zeros."""
     shape = draw(shapes(min_dims=1))
     index = draw(indices(shape))
-    index = tuple(map(constant, index)) if isinstance(index, tuple) else constant(index)
+    index = tuple(map(detach, index)) if isinstance(index, tuple) else detach(index)
     index = np.array(index, dtype=int) if isinstance(index, list) else index
     selected = np.zeros(shape)[index].shape
     return Case((anywhere(generator(draw(SEEDS)), selected),), {"index": index, "shape": shape})
@@ -107,7 +107,7 @@ def scatter_reference(x, index, shape):
 
 
 def plain_index(index):
-    return tuple(map(constant, index)) if isinstance(index, tuple) else constant(index)
+    return tuple(map(detach, index)) if isinstance(index, tuple) else detach(index)
 
 
 def take_reference(x, indices, axis):
@@ -173,13 +173,13 @@ ROWS = (
     ),
     moving(
         "where",
-        lambda x, y, condition: np.where(constant(condition), x, y),
+        lambda x, y, condition: np.where(detach(condition), x, y),
         choices(),
         {
             "np.where": lambda x, y, condition: np.where(condition, x, y),
             "Tensor.where": lambda x, y, condition: x.where(condition, y),
             "Tensor.masked_fill": lambda x, y, condition: y.masked_fill(condition, x),
-            "shaping.where": lambda x, y, condition: shaping.where(x, y, condition=constant(condition)),
+            "shaping.where": lambda x, y, condition: shaping.where(x, y, condition=detach(condition)),
         },
         operations=(shaping.where,),
         kinks=(

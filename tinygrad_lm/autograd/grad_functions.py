@@ -1,9 +1,5 @@
 """Gradients as results: ``grad``, and the Jacobian, the Hessian and the Hessian-vector product on top of it."""
 
-# Operands may be floats, arrays or nodes: their types are not inferred here.
-# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownLambdaType=false, reportUnusedFunction=false
-
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -11,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.autograd import graph, shaping
-from tinygrad_lm.autograd.graph import Node, Operation
-from tinygrad_lm.autograd.tensor import Tensor
+from tinygrad_lm.autograd import context, graph, shaping
+from tinygrad_lm.autograd.graph import Call, Node, Operation
+from tinygrad_lm.autograd.tensor import Tensor, from_array, seed_of
 from tinygrad_lm.autograd.value import Value
 
 
@@ -61,7 +57,7 @@ def gradients_or_zeros(
     outputs: Sequence[Any], inputs: Sequence[Any], weights: Sequence[Any], create_graph: bool = False
 ) -> tuple[Any, ...]:
     """As ``grad``, but an output without a graph adds nothing: a function need not depend on its inputs."""
-    with graph.enable_grad() if create_graph else graph.no_grad():
+    with context.enable_grad() if create_graph else context.no_grad():
         pairs = [(root, _weight(root, weight, create_graph)) for root, weight in zip(outputs, weights, strict=True)]
         pairs = [(root, seed) for root, seed in pairs if root.requires_grad]
         found = graph.gradients_of(
@@ -77,7 +73,7 @@ def gradients_or_zeros(
         if not create_graph:
             return results
         return tuple(
-            result if result.requires_grad else leaf.apply(_Constant(result.data), (leaf,), {})
+            result if result.requires_grad else _Constant(result.data)(leaf)
             for result, leaf in zip(results, inputs, strict=True)
         )
 
@@ -97,29 +93,21 @@ class _Constant(Operation):
     def on_floats(self, inputs: Sequence[float]) -> float:
         return self.value
 
-    def local_derivatives(self, out: Any, inputs: Sequence[Any], needed: Sequence[bool]) -> list[Any]:
+    def local_derivatives(self, call: Call) -> list[Any]:
         return [None]
 
-    def pull(
-        self,
-        gradient: Any,
-        out: Any,
-        inputs: Sequence[Any],
-        needed: Sequence[bool],
-        attributes: dict[str, Any],
-        saved: Any,
-    ) -> list[Any]:
+    def vjp(self, gradient: Any, call: Call) -> list[Any]:
         return [None]
 
 
 def _weight(root: Any, weight: Any, create_graph: bool) -> Any:
     if isinstance(root, Value):
         return 1.0 if weight is None else weight if create_graph and isinstance(weight, Value) else float(weight)
-    seed = root.seed(weight, "grad")
+    seed = seed_of(root, weight, "grad")
     if not create_graph:
         return seed
     if not isinstance(weight, Tensor):
-        return Tensor.wrap(seed)
+        return from_array(seed)
     # The weight itself, not its data, so that it can be differentiated.
     return weight if weight.dtype == root.dtype else shaping.astype(weight, dtype=root.dtype)
 
@@ -128,10 +116,10 @@ def _as_node(total: Any, leaf: Any) -> Tensor | Value:
     if isinstance(leaf, Value):
         return total if isinstance(total, Value) else Value(0.0 if total is None else total, requires_grad=False)
     if total is None:
-        return Tensor.wrap(np.zeros_like(leaf.data))
+        return from_array(np.zeros_like(leaf.data))
     if isinstance(total, Tensor):
         return total if total.dtype == leaf.dtype else shaping.astype(total, dtype=leaf.dtype)
-    return Tensor.wrap(np.array(total, dtype=leaf.dtype))
+    return from_array(np.array(total, dtype=leaf.dtype))
 
 
 def _leaf(x: Any) -> Tensor | Value:
@@ -160,7 +148,7 @@ def jacobian(function: Callable[..., Any], *inputs: Any) -> Any:
     input, a tuple for several.
     """
     leaves = [_leaf(x) for x in inputs]
-    with graph.enable_grad():
+    with context.enable_grad():
         y = function(*leaves)
         elements = _elements(y, "jacobian")
     rows = [gradients_or_zeros([element], leaves, [None]) for element in elements]
@@ -192,7 +180,10 @@ def hessian(function: Callable[..., Any], x: Any) -> Any:
     For a tensor the result is an array of shape ``x.shape + x.shape``; for a ``Value`` a float.
     """
 
-    return jacobian(lambda leaf: _slope(function, leaf, "hessian"), x)
+    def slope(leaf: Any) -> Any:
+        return _slope(function, leaf, "hessian")
+
+    return jacobian(slope, x)
 
 
 def hvp(function: Callable[..., Any], x: Any, v: Any) -> Any:
@@ -201,7 +192,7 @@ def hvp(function: Callable[..., Any], x: Any, v: Any) -> Any:
     ``v`` and the result, an array (a float for a ``Value``), have the shape of ``x`` (Pearlmutter 1994).
     """
     leaf = _leaf(x)
-    with graph.enable_grad():
+    with context.enable_grad():
         slope = _slope(function, leaf, "hvp")
     return gradients_or_zeros([slope], [leaf], [v])[0].data
 

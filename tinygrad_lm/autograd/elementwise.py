@@ -1,0 +1,130 @@
+"""The machinery of the derivative table: how an elementwise operation runs on arrays, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lm.autograd.graph import Call, Node, Operation, chain
+from tinygrad_lm.autograd.types import Array
+
+_One = Callable[[Array], Array | float]
+_Two = Callable[[Array, Array], Array | float]
+_Three = Callable[[Array, Array, Array], Array | float]
+_Four = Callable[[Array, Array, Array, Array], Array | float]
+
+Function = _One | _Two | _Three
+"""What an operation computes of its operands, of which there are one to three."""
+
+Formula = _Two | _Three | _Four
+"""A local derivative in terms of the operands and the result."""
+
+ScalarFunction = Callable[[float], float] | Callable[[float, float], float] | Callable[[float, float, float], float]
+"""The same as ``Function`` on floats."""
+
+
+class Elementwise(Operation):
+    """An operation that acts on each element alone, with one local derivative an operand.
+
+    Parameters
+    ----------
+    name
+        What it is called in the table, in errors and in pictures.
+    numpy
+        Computes it on arrays.
+    derivatives
+        One formula an operand, or the number where the derivative is exactly 0, 1 or -1.
+    symbol
+        What a picture shows; the name by default.
+    scalar
+        Computes it on Python floats, faster than NumPy does; NumPy's own function by default.
+    domain
+        Where it is smooth, for checks at random points; by default anywhere but at 0.
+    """
+
+    __slots__ = ("domain", "numpy")
+
+    def __init__(
+        self,
+        name: str,
+        numpy: Function,
+        derivatives: tuple[Formula | int, ...],
+        symbol: str = "",
+        *,
+        scalar: ScalarFunction | None = None,
+        domain: tuple[float, float] | None = None,
+    ) -> None:
+        super().__init__(name, symbol, scalar or _on_numpy(numpy), derivatives)
+        self.numpy: Callable[..., Any] = numpy
+        self.domain = domain
+
+    def forward(self, *inputs: Any, **attributes: Any) -> Any:
+        """The result for arrays and numbers, by NumPy's rules of broadcasting and dtype."""
+        return self.numpy(*inputs)
+
+    def evaluate(self, operands: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
+        """On an array of objects (of ``Value``s, say) the operation is called on each element."""
+        if has_objects(operands):
+            return self.on_elements(operands)
+        return self.forward(*operands, **attributes)
+
+    def on_elements(self, operands: tuple[Any, ...]) -> Any:
+        """The operation called on each element of broadcast operands: an array of objects."""
+        arrays = [np.asarray(operand, dtype=object) for operand in operands]
+        return np.frompyfunc(self, len(arrays), 1)(*arrays)
+
+    def vjp(self, gradient: Array, call: Call) -> list[Array | None]:
+        """Multiply by each local derivative and sum over what was broadcast."""
+        contributions: list[Array | None] = []
+        # In the result's dtype: 1 / y of an int8 array, say, would be a float16.
+        operands = call.inputs if len(call.inputs) == 1 else [_promoted(x, call.out.dtype) for x in call.inputs]
+        for operand, derivative, need in zip(call.inputs, self.derivatives, call.needed, strict=True):
+            if not need:
+                contributions.append(None)
+                continue
+            contribution = chain(
+                gradient, derivative if isinstance(derivative, int) else derivative(*operands, call.out)
+            )
+            if contribution.shape != gradient.shape:
+                raise ValueError(
+                    f"a derivative of {self.name!r} has too large a shape: it made {contribution.shape} of a gradient "
+                    f"of shape {gradient.shape}; it must broadcast to the result's shape"
+                )
+            contributions.append(unbroadcast(contribution, operand.shape))
+        return contributions
+
+
+def has_objects(operands: tuple[object, ...]) -> bool:
+    """Whether an array of objects (of ``Value``s, say) is among the operands."""
+    return any(getattr(getattr(operand, "dtype", None), "kind", "") == "O" for operand in operands)
+
+
+def _on_numpy(function: Callable[..., Any]) -> Callable[..., float]:
+    return lambda *inputs: float(function(*map(np.float64, inputs)))
+
+
+def _promoted(x: Array, dtype: np.dtype[Any]) -> Array:
+    return x if getattr(x, "dtype", dtype) == dtype else x.astype(dtype)
+
+
+def unbroadcast(x: Array, shape: tuple[int, ...]) -> Array:
+    """Sum ``x`` down to ``shape``: the transpose of broadcasting from ``shape``."""
+    if x.shape == shape:
+        return x
+    leading = x.ndim - len(shape)
+    stretched = tuple(leading + i for i, size in enumerate(shape) if size == 1 and x.shape[leading + i] != 1)
+    return x.sum(axis=(*range(leading), *stretched), keepdims=True).reshape(shape)
+
+
+def real(x: Any, what: str) -> Any:
+    """``x`` itself; complex numbers are refused, since a cast would drop their imaginary part with a warning alone."""
+    if is_complex(x):
+        raise TypeError(f"{what} gave {np.asarray(x).dtype}: only real numbers have gradients here")
+    return x
+
+
+def is_complex(x: Any) -> bool:
+    """Whether a number or an array is complex; a node never is."""
+    return not isinstance(x, Node) and np.iscomplexobj(x)
