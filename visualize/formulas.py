@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.autograd.graph import Call, Node, Operation
+from tinygrad_lm.autograd.graph import Node, Operation
 
 _ADD, _MUL, _POWER, _ATOM = 1, 2, 4, 5
 
@@ -228,9 +228,8 @@ def _operand(name: str | float) -> Any:
 
 def _of_scalars(operation: Any, position: int, names: tuple[str | float, ...]) -> str:
     """The formula of an operation that gives local derivatives on scalars without a table of them."""
-    call = Call(Symbol("out"), [*map(_operand, names)], [True] * len(names), {}, None)
     try:
-        found = operation.local_derivatives(call)[position]
+        found = operation.local_derivatives(Symbol("out"), [*map(_operand, names)], [True] * len(names))[position]
     except (TypeError, ValueError, AttributeError, IndexError):
         return ""
     return _text(found)[0]

@@ -1,12 +1,13 @@
 """Planted bugs in the graph: order, accumulation, aliasing, repeated passes, modes."""
 
 import contextlib
+from dataclasses import replace
 
 import numpy as np
 
 from tests.mutation.checks import Mutant
 from tinygrad_lm import Tensor, Value
-from tinygrad_lm.autograd import context, grad_functions, graph, shaping, tensor
+from tinygrad_lm.autograd import context, elementwise, grad_functions, graph, shaping, tensor, value
 from tinygrad_lm.autograd.elementwise import Elementwise
 
 
@@ -182,7 +183,8 @@ def accept_any_cotangent(patch):
 
 
 def record_under_no_grad(patch):
-    patch.setattr(context, "recording", lambda: True)
+    patch.setattr(tensor, "recording", lambda: True)
+    patch.setattr(value, "recording", lambda: True)
 
 
 def drop_the_second_graph(patch):
@@ -200,7 +202,7 @@ def formulas_on_constants(patch):
 
     def constant(self, gradient, call):
         if isinstance(call.out, Tensor) and self.name == "mul":
-            call = call._replace(inputs=[x.detach() for x in call.inputs])
+            call = replace(call, inputs=[x.detach() for x in call.inputs])
         return vjp(self, gradient, call)
 
     patch.setattr(Elementwise, "vjp", constant)
@@ -218,7 +220,7 @@ def first_of_several_outputs(patch):
 
 
 def pass_inf_of_the_branch_not_chosen(patch):
-    patch.setattr(graph, "annihilate", lambda pulled, gradient: pulled)
+    patch.setattr(elementwise, "annihilate", lambda pulled, gradient: pulled)
 
 
 def share_views(patch):

@@ -13,7 +13,6 @@ import visualize
 from tests.helpers.graphs import Net, diamond, net_loss, neuron, recurrence, tensor
 from tinygrad_lm import Tensor, Value, no_grad
 from tinygrad_lm.autograd import rules
-from tinygrad_lm.autograd.graph import Call
 from visualize.edges import argument_names
 from visualize.formulas import local_formula
 from visualize.quantities import number, summary
@@ -196,7 +195,7 @@ def test_the_printed_formula_computes_what_the_rule_computes(rule):
     names = tuple(argument_names(rule, len(rule.derivatives)))
     inputs = [0.7, 0.3, 1.1][: len(names)]
     out = rule.on_floats(inputs)
-    locals_ = rule.local_derivatives(Call(out, inputs, [True] * len(inputs), {}, None))
+    locals_ = rule.local_derivatives(out, inputs, [True] * len(inputs))
     words = {"inf": np.inf, "out": out, **dict(zip(names, inputs, strict=True))}
     for position, expected in enumerate(locals_):
         text = local_formula(rule, position, names)

@@ -4,17 +4,14 @@ A block is an observer of the engines: it looks at every result while it is open
 Only the thread or task that entered the block is checked.
 """
 
-# Operands may be floats, arrays or nodes: their types are not inferred here.
-# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownLambdaType=false
-
 from __future__ import annotations
 
 import inspect
 import linecache
 import os
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -89,8 +86,9 @@ class _Watch(observers.Observer):
         """Check what a node hands on to its parents."""
         operation = node.operation
         name = operation.name if operation else "?"
-        unknown = (None, "  made outside detect_anomaly(): its line is not known\n", {})
-        _, line, kept = self._lines.get(id(node), unknown)
+        line, kept = "  made outside detect_anomaly(): its line is not known\n", refilled.Copies()
+        if id(node) in self._lines:
+            _, line, kept = self._lines[id(node)]
         if kept and isinstance(node, Tensor):
             refilled.check(node, gradient, kept, line)
         rows = [("its own gradient", detach(gradient)), *_operand_rows(operation, node.parents)]
@@ -100,15 +98,16 @@ class _Watch(observers.Observer):
             _check(
                 detach(contribution),
                 [detach(gradient)],
-                lambda bad, position=position: (
-                    f"the backward pass of {name!r} gave {bad} of the gradient to operand {position}\n"
-                    f"{line}{_scope(node)}"
-                ),
+                partial(_told, f"the backward pass of {name!r}", f" of the gradient to operand {position}", line, node),
                 rows,
             )
 
 
-def _check(result: Any, given: Sequence[Any], describe: Any, rows: Sequence[tuple[str, Any]]) -> None:
+def _told(what: str, of: str, line: str, node: Node, bad: str) -> str:
+    return f"{what} gave {bad}{of}\n{line}{_scope(node)}"
+
+
+def _check(result: Any, given: Sequence[Any], describe: Callable[[str], str], rows: Sequence[tuple[str, Any]]) -> None:
     array = np.asarray(result)
     if array.dtype.kind != "f" or np.isfinite(array).all():
         return

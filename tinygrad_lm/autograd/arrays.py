@@ -1,21 +1,17 @@
 """Arrays of ``Value``s: array code on the scalar engine, and the way back to numbers."""
 
-# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownLambdaType=false
-
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tinygrad_lm.autograd.graph import detach
+from tinygrad_lm.autograd.tensor import Tensor
+from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.autograd.value import Value
 
-Array = np.ndarray[Any, Any]
 
-
-def to_values(array: Any, label: str = "", requires_grad: bool = True) -> Array:
+def to_values(array: ArrayLike | Tensor, label: str = "", requires_grad: bool = True) -> Array:
     """An array of the same shape whose elements are ``Value``s, labelled ``label[i, j]``.
 
     NumPy calls an element's own methods on such an array, so code written in NumPy's words runs on it.
@@ -28,11 +24,15 @@ def to_values(array: Any, label: str = "", requires_grad: bool = True) -> Array:
     return values
 
 
-def data_of(values: Any) -> Array:
+def data_of(values: ArrayLike) -> Array:
     """The numbers of an array of ``Value``s."""
-    return np.vectorize(lambda value: float(detach(value)), otypes=[np.float64])(values)
+    return np.vectorize(float, otypes=[np.float64])(values)
 
 
-def grad_of(values: Any) -> Array:
+def grad_of(values: ArrayLike) -> Array:
     """The gradients of an array of ``Value``s; 0 where none arrived."""
-    return np.vectorize(lambda value: value.grad or 0.0, otypes=[np.float64])(values)
+
+    def gradient(value: Value) -> float:
+        return value.grad or 0.0
+
+    return np.vectorize(gradient, otypes=[np.float64])(values)

@@ -53,11 +53,11 @@ class CustomElementwise(Elementwise):
         """The same function on single numbers: NumPy's answer where Python would raise."""
         return float(self.forward(*map(np.float64, inputs)))
 
-    def local_derivatives(self, call: Call) -> list[Any]:
+    def local_derivatives(self, out: Any, inputs: Sequence[Any], needed: Sequence[bool]) -> list[Any]:
         """The user's formulas on NumPy's floats, or on nodes to be differentiated again."""
-        if not isinstance(call.out, Node):
-            call = call._replace(out=np.float64(call.out), inputs=[np.float64(x) for x in call.inputs])
-        return super().local_derivatives(call)
+        if not isinstance(out, Node):
+            out, inputs = np.float64(out), [np.float64(x) for x in inputs]
+        return super().local_derivatives(out, inputs, needed)
 
 
 class CustomOperation(Structured):

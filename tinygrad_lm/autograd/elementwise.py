@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.autograd.graph import Call, Node, Operation, chain
+from tinygrad_lm.autograd.graph import Call, Node, Operation, annihilate
 from tinygrad_lm.autograd.types import Array
 
 _One = Callable[[Array], Array | float]
@@ -84,9 +84,10 @@ class Elementwise(Operation):
             if not need:
                 contributions.append(None)
                 continue
-            contribution = chain(
-                gradient, derivative if isinstance(derivative, int) else derivative(*operands, call.out)
-            )
+            if isinstance(derivative, int):
+                contribution = gradient if derivative == 1 else gradient * derivative
+            else:
+                contribution = annihilate(gradient * derivative(*operands, call.out), gradient)
             if contribution.shape != gradient.shape:
                 raise ValueError(
                     f"a derivative of {self.name!r} has too large a shape: it made {contribution.shape} of a gradient "

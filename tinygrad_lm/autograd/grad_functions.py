@@ -93,7 +93,7 @@ class _Constant(Operation):
     def on_floats(self, inputs: Sequence[float]) -> float:
         return self.value
 
-    def local_derivatives(self, call: Call) -> list[Any]:
+    def local_derivatives(self, out: Any, inputs: Sequence[Any], needed: Sequence[bool]) -> list[Any]:
         return [None]
 
     def vjp(self, gradient: Any, call: Call) -> list[Any]:

@@ -8,16 +8,19 @@ hand its gradient on to its parents.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tinygrad_lm.autograd.context import Scope
 from tinygrad_lm.autograd.observers import observing, tell_backward, watched
 from tinygrad_lm.autograd.types import Array
 
 
-class Call(NamedTuple):
+@dataclass(slots=True)
+class Call:
     """One call of an operation, as its derivatives see it.
 
     ``inputs`` and ``out`` are numbers or arrays, or the nodes themselves where the backward pass is to be
@@ -98,25 +101,28 @@ class Operation:
         """The result for arrays of ``Value``s, of an operation that works element by element."""
         raise TypeError(f"{self.name!r} takes Tensors and arrays, not single Values")
 
-    def local_derivatives(self, call: Call) -> list[Any]:
-        """The derivative of a scalar result to each input, ``None`` where it is not needed."""
+    def local_derivatives(self, out: Any, inputs: Sequence[Any], needed: Sequence[bool]) -> list[Any]:
+        """The derivative of a scalar result to each input, ``None`` where it is not needed.
+
+        On floats they are floats, on ``Value``s they are nodes, to be differentiated again.
+        """
         return [
-            (derivative if isinstance(derivative, int) else _at(derivative, call)) if need else None
-            for derivative, need in zip(self.derivatives, call.needed, strict=True)
+            (derivative if type(derivative) is int else _at(derivative, inputs, out)) if need else None
+            for derivative, need in zip(self.derivatives, needed, strict=True)
         ]
 
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
 
 
-def _at(formula: Callable[..., Any], call: Call) -> Any:
-    if isinstance(call.out, Node):
-        return formula(*call.inputs, call.out)
+def _at(formula: Any, inputs: Sequence[Any], out: Any) -> Any:
+    if isinstance(out, Node):
+        return formula(*inputs, out)
     try:
-        return float(formula(*call.inputs, call.out))
+        return float(formula(*inputs, out))
     except (ArithmeticError, ValueError, TypeError):
         # Python raises, or turns complex, where IEEE arithmetic has an answer.
-        return float(formula(*map(np.float64, call.inputs), np.float64(call.out)))
+        return float(formula(*map(np.float64, inputs), np.float64(out)))
 
 
 RELEASED = Operation("released")
@@ -168,11 +174,15 @@ class Node:
 
     def _release(self) -> None:
         """Drop the links to the parents, and with them what the backward pass needs."""
-        self.operation, self.parents = RELEASED, ()
+        raise NotImplementedError
 
     def __dir__(self) -> list[str]:
         """What a user may ask for: not the words that only say what to write."""
         return offered(self, super().__dir__())
+
+
+Operand = ArrayLike | Node
+"""What an operation takes: a node, or a number or an array, or anything that NumPy makes one of."""
 
 
 def offered(thing: object, names: Iterable[str]) -> list[str]:
@@ -186,19 +196,12 @@ def detach(x: Any) -> Any:
     return x.data if isinstance(x, Node) else x
 
 
-def chain(gradient: Any, derivative: Any) -> Any:
-    """The chain rule for one operand: the gradient of the result times the local derivative."""
-    if type(derivative) is int:  # exactly 0, 1 or -1
-        return gradient if derivative == 1 else gradient * derivative
-    return annihilate(gradient * derivative, gradient)
-
-
 def annihilate(product: Any, gradient: Any) -> Any:
-    """Make 0 times inf or nan zero: what did not reach the output has no gradient.
+    """A gradient times a local derivative, with 0 times inf or nan made zero: what was not reached has no gradient.
 
     So ``where(c, f(x), g(x))`` is right also where the branch not chosen is inf or nan.
     """
-    plain = detach(product)
+    plain: Any = detach(product)
     if type(plain) is float:
         return product if plain == plain or detach(gradient) != 0 else 0.0
     flat: Array = plain.reshape(-1)
@@ -262,8 +265,9 @@ def sweep(
         yield node, gradient, node not in borrowed
         if node.operation is None:
             continue
-        contributions = contributions_of(node, gradient, create_graph, wanted, observed)
-        for parent, contribution in zip(node.parents, contributions, strict=True):
+        hand_on = _observed(node) if observed else node._hand_on
+        # Held by nothing but the loop: memory that is done with serves the next node.
+        for parent, contribution in zip(node.parents, hand_on(gradient, create_graph, wanted), strict=True):
             if contribution is None:
                 continue
             if parent in gradients:
@@ -278,24 +282,26 @@ def sweep(
             node._release()
 
 
-def contributions_of(
-    node: Node,
-    gradient: Any,
-    create_graph: bool = False,
-    wanted: set[Node] | None = None,
-    observed: bool = False,
-) -> Sequence[Any]:
+def _observed(node: Node) -> Callable[..., Sequence[Any]]:
+    def hand_on(gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
+        contributions = watched(node._hand_on, gradient, create_graph, wanted)
+        tell_backward(node, gradient, contributions)
+        return contributions
+
+    return hand_on
+
+
+def contributions_of(node: Node, gradient: Any, wanted: set[Node] | None = None) -> Sequence[Any]:
     """What a node's gradient comes to for each of its parents; ``None`` where none is asked for."""
-    if node.operation is RELEASED:
-        raise RuntimeError(
-            "backward: this part of the graph was released by backward(retain_graph=False); "
-            "run the forward computation again, or keep the graph with retain_graph=True"
-        )
-    if not observed:
-        return node._hand_on(gradient, create_graph, wanted)
-    contributions = watched(node._hand_on, gradient, create_graph, wanted)
-    tell_backward(node, gradient, contributions)
-    return contributions
+    return node._hand_on(gradient, False, wanted)
+
+
+def refuse_released() -> NoReturn:
+    """Raise ``RuntimeError``: ``backward(retain_graph=False)`` has passed through a node already."""
+    raise RuntimeError(
+        "backward: this part of the graph was released by backward(retain_graph=False); "
+        "run the forward computation again, or keep the graph with retain_graph=True"
+    )
 
 
 def backward(root: Node, gradient: Any, *, retain_graph: bool) -> None:

@@ -12,13 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tinygrad_lm.autograd import graph, shaping
-from tinygrad_lm.autograd.graph import Call, Node, Operation, detach
+from tinygrad_lm.autograd.graph import Call, Node, Operand, Operation, detach
 from tinygrad_lm.autograd.reductions import axes_of, count, restore
 from tinygrad_lm.autograd.types import Array, Axis
 
-Backward = Callable[..., Sequence[Array | None]]
+Gradients = list[Array | None]
+"""One gradient an input, None where it is not needed."""
+
+Backward = Callable[..., Gradients]
 
 
 class Kernel(Operation):
@@ -35,8 +39,8 @@ class Kernel(Operation):
     def __init__(
         self,
         name: str,
-        reference: Callable[..., Any],
-        forward: Callable[..., tuple[Any, Any]],
+        reference: Callable[..., Array],
+        forward: Callable[..., tuple[Array, object]],
         backward: Backward,
     ) -> None:
         super().__init__(name)
@@ -55,19 +59,19 @@ class Kernel(Operation):
             return self.reference(*arrays, **attributes)
         return self.fused(*arrays, **attributes)[0]
 
-    def vjp(self, gradient: Array, call: Call) -> Sequence[Array | None]:
+    def vjp(self, gradient: Array, call: Call) -> Gradients:
         """The fused backward on arrays; the reference's, differentiable, on nodes."""
         if not isinstance(call.out, Node):
             return self.backward(gradient, call.saved, call.needed, *call.inputs, **call.attributes)
         # Aliases keep the partial derivatives apart where one input depends on another.
         copies = [shaping.alias(x) if need else detach(x) for x, need in zip(call.inputs, call.needed, strict=True)]
         wanted = [x for x, need in zip(copies, call.needed, strict=True) if need]
-        result = self.reference(*copies, **call.attributes)
+        result: Any = self.reference(*copies, **call.attributes)
         found = iter(graph.gradients_of([result], wanted, [gradient], create_graph=True))
         return [next(found) if need else None for need in call.needed]
 
 
-def check_ids(ids: Any, size: int, what: str) -> Array:
+def check_ids(ids: Operand, size: int, what: str) -> Array:
     """A copy of integer ids, in range and in the machine's own integers; NumPy would wrap negative ones."""
     array = ids if type(ids) is np.ndarray else np.asarray(detach(ids))
     if array.dtype != np.intp:
@@ -90,13 +94,13 @@ def _refuse_outside(array: Array, size: int, what: str) -> None:
         raise IndexError(f"{what}: {array[position]} at position {position} is outside 0 to {size - 1}")
 
 
-def _linear_reference(x: Any, weight: Any, *bias: Any) -> Any:
+def _linear_reference(x: Array, weight: Array, *bias: Array) -> Array:
     check_linear(x, weight, *bias)
     product = x @ weight.T
     return product + bias[0] if bias else product
 
 
-def check_linear(x: Any, weight: Any, *bias: Any) -> None:
+def check_linear(x: Array, weight: Array, *bias: Array) -> None:
     """Raise ``ValueError`` naming the shapes that do not fit together."""
     try:
         rows, table, ends = x.shape, weight.shape, bias[0].shape if bias else None
@@ -111,7 +115,7 @@ def check_linear(x: Any, weight: Any, *bias: Any) -> None:
         raise ValueError(f"linear: the bias must have shape {table[:1]}, not {ends}")
 
 
-def _linear_forward(x: Any, weight: Any, *bias: Any) -> tuple[Any, Any]:
+def _linear_forward(x: Array, weight: Array, *bias: Array) -> tuple[Array, object]:
     check_linear(x, weight, *bias)
     out = np.matmul(x, weight.T)
     if bias and bias[0].dtype == out.dtype:
@@ -121,7 +125,7 @@ def _linear_forward(x: Any, weight: Any, *bias: Any) -> tuple[Any, Any]:
     return out, None
 
 
-def _linear_backward(g: Any, saved: Any, needed: Sequence[bool], x: Any, weight: Any, *bias: Any) -> list[Any]:
+def _linear_backward(g: Array, saved: Any, needed: Sequence[bool], x: Array, weight: Array, *bias: Array) -> Gradients:
     rows = g if g.ndim == 2 else g.reshape(math.prod(g.shape[:-1]), g.shape[-1])
     flat = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     contributions = [
@@ -137,11 +141,11 @@ linear = Kernel("linear", _linear_reference, _linear_forward, _linear_backward)
 """x @ weight.T (+ bias): x (..., in), weight (out, in), bias (out,) -> (..., out)."""
 
 
-def _embedding_reference(weight: Any, ids: Any) -> Any:
+def _embedding_reference(weight: Array, ids: Array) -> Array:
     return weight[ids]
 
 
-def _embedding_forward(weight: Any, ids: Any) -> tuple[Any, Any]:
+def _embedding_forward(weight: Array, ids: Array) -> tuple[Array, object]:
     return weight.take(ids, axis=0), None
 
 
@@ -150,7 +154,7 @@ ONE_HOT_ROWS = 128
 
 
 @functools.cache
-def _identity(size: int, dtype: Any) -> Any:
+def _identity(size: int, dtype: DTypeLike) -> Array:
     identity = np.eye(size, dtype=dtype)
     identity.flags.writeable = False
     return identity
@@ -166,7 +170,7 @@ def add_rows(rows: Array, ids: Array, size: int) -> Array:
     return table
 
 
-def _embedding_backward(g: Any, saved: Any, needed: Sequence[bool], weight: Any, ids: Any) -> list[Any]:
+def _embedding_backward(g: Array, saved: Any, needed: Sequence[bool], weight: Array, ids: Array) -> Gradients:
     size, width = weight.shape
     rows = g.reshape(ids.size, width)
     flat = rows.reshape(-1)
@@ -180,7 +184,7 @@ embedding = Kernel("embedding", _embedding_reference, _embedding_forward, _embed
 """The rows of weight (n, width) at integer ids (...) -> (..., width)."""
 
 
-def _shift(z: Any) -> Any:
+def _shift(z: Array) -> Array:
     """The largest logit of each row as a constant (0 where it is not finite): it cancels out."""
     plain = detach(z)
     if plain.dtype.kind == "O":
@@ -189,13 +193,13 @@ def _shift(z: Any) -> Any:
     return np.where(np.isfinite(largest), largest, 0)
 
 
-def _cross_entropy_reference(z: Any, targets: Any) -> Any:
+def _cross_entropy_reference(z: Array, targets: Array) -> Array:
     shifted = z - _shift(z)
     correct = shifted[np.arange(len(targets)), targets]
     return (np.log(np.sum(np.exp(shifted), axis=-1)) - correct).sum() * (1 / len(targets))
 
 
-def _cross_entropy_forward(z: Any, targets: Any) -> tuple[Any, Any]:
+def _cross_entropy_forward(z: Array, targets: Array) -> tuple[Array, object]:
     largest = np.maximum.reduce(z, axis=-1, keepdims=True)
     flat = largest.reshape(-1)
     if not math.isfinite(flat.dot(flat)):
@@ -210,7 +214,7 @@ def _cross_entropy_forward(z: Any, targets: Any) -> tuple[Any, Any]:
     return loss, (probabilities, rows)
 
 
-def _cross_entropy_backward(g: Any, saved: Any, needed: Sequence[bool], z: Any, targets: Any) -> list[Any]:
+def _cross_entropy_backward(g: Array, saved: Any, needed: Sequence[bool], z: Array, targets: Array) -> Gradients:
     probabilities, rows = saved
     scale = g * (1 / len(targets))
     grad = probabilities * scale
@@ -222,14 +226,14 @@ cross_entropy = Kernel("cross_entropy", _cross_entropy_reference, _cross_entropy
 """The mean of -log softmax(z)[target] over the rows of logits z (n, classes) with integer targets (n,)."""
 
 
-def _layer_norm_reference(x: Any, weight: Any, bias: Any, eps: float) -> Any:
+def _layer_norm_reference(x: Array, weight: Array, bias: Array, eps: float) -> Array:
     n = x.shape[-1]
     centred = x - x.sum(axis=-1, keepdims=True) * (1 / n)
     variance = (centred * centred).sum(axis=-1, keepdims=True) * (1 / n)
     return centred / np.sqrt(variance + eps) * weight + bias
 
 
-def _layer_norm_forward(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any]:
+def _layer_norm_forward(x: Array, weight: Array, bias: Array, eps: float) -> tuple[Array, object]:
     centred = x - x.mean(axis=-1, keepdims=True)
     scale = 1 / np.sqrt(np.mean(centred * centred, axis=-1, keepdims=True) + eps)
     centred *= scale
@@ -237,8 +241,8 @@ def _layer_norm_forward(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any
 
 
 def _layer_norm_backward(
-    g: Any, saved: Any, needed: Sequence[bool], x: Any, weight: Any, bias: Any, eps: float
-) -> list[Any]:
+    g: Array, saved: Any, needed: Sequence[bool], x: Array, weight: Array, bias: Array, eps: float
+) -> Gradients:
     normal, scale = saved
     leading = tuple(range(g.ndim - 1))
     grad = None
@@ -258,7 +262,7 @@ layer_norm = Kernel("layer_norm", _layer_norm_reference, _layer_norm_forward, _l
 """Each row of x (..., n) with mean 0 and variance 1, times weight (n,), plus bias (n,) (Ba et al. 2016)."""
 
 
-def _prod_reference(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def _prod_reference(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     reducing = axes_of(x.ndim, axis)
     kept = [i for i in range(x.ndim) if i not in reducing]
     shape = tuple(1 if i in reducing else size for i, size in enumerate(x.shape))
@@ -273,13 +277,13 @@ def _prod_reference(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return result if keepdims else result.reshape([x.shape[i] for i in kept])
 
 
-def _prod_forward(x: Any, axis: Axis = None, keepdims: bool = False) -> tuple[Any, Any]:
+def _prod_forward(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Array, object]:
     return np.prod(x, axis=axis, keepdims=keepdims), None
 
 
 def _prod_backward(
-    g: Any, saved: Any, needed: Sequence[bool], x: Any, axis: Axis = None, keepdims: bool = False
-) -> list[Any]:
+    g: Array, saved: Any, needed: Sequence[bool], x: Array, axis: Axis = None, keepdims: bool = False
+) -> Gradients:
     if x.size == 0:
         return [np.zeros_like(x)]
     reducing = axes_of(x.ndim, axis)

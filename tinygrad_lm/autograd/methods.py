@@ -1,24 +1,21 @@
 """The methods of a tensor that reduce, reshape, join and index: each checks its arguments and names its operation."""
 
-# Operands may be floats, arrays or nodes: their types are not inferred here.
-# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownLambdaType=false, reportUnusedFunction=false
-
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import prod
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
+from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_lm.autograd import kernels, products, reductions, shaping
-from tinygrad_lm.autograd.graph import detach
+from tinygrad_lm.autograd.graph import Operand, detach
 from tinygrad_lm.autograd.operators import Operators
 from tinygrad_lm.autograd.recorded import number, plain_index, snapshot, whole
-from tinygrad_lm.autograd.types import Axis
+from tinygrad_lm.autograd.types import Array, Axis
 
 Axes = Axis | list[int]
 
@@ -34,9 +31,9 @@ def reduction(axis: Axes, keepdims: bool, dim: Axes, keepdim: bool) -> dict[str,
     return {"axis": whole(axis), "keepdims": _flag(keepdims) or _flag(keepdim)}
 
 
-def _flag(keepdims: Any) -> bool:
+def _flag(keepdims: object) -> bool:
     if isinstance(keepdims, (bool, int, np.bool)):
-        return bool(keepdims)
+        return bool(cast(int, keepdims))
     raise TypeError(
         f"keepdims is True or False, not {keepdims!r}; behind the axis a reduction takes keepdims (NumPy's dtype has "
         "no place here: use astype)"
@@ -52,9 +49,9 @@ def one_axis(axis: Any, dim: Any, default: int | None = None) -> Any:
     return whole(dim)
 
 
-def as_shape(sizes: tuple[Any, ...]) -> tuple[int, ...]:
+def as_shape(sizes: tuple[int | Sequence[int], ...]) -> tuple[int, ...]:
     """Whole numbers given one by one, or as one sequence or array."""
-    numbers = whole(sizes[0]) if len(sizes) == 1 else whole(sizes)
+    numbers: int | tuple[int, ...] = whole(sizes[0]) if len(sizes) == 1 else whole(sizes)
     return numbers if isinstance(numbers, tuple) else (numbers,)
 
 
@@ -63,7 +60,7 @@ class ArrayMethods(Operators):
 
     __slots__ = ("_data",)
 
-    _data: np.ndarray[Any, Any]
+    _data: Array
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -159,20 +156,20 @@ class ArrayMethods(Operators):
             return self.reshape(-1).cumsum(0)
         return self._record(reductions.cumsum, (self,), {"axis": normalize_axis_index(along, self.ndim)})
 
-    def matmul(self, other: Any) -> Self:
+    def matmul(self, other: Operand) -> Self:
         """The matrix product; the same as ``@``."""
         return self._record(products.matmul, (self, other), {})
 
-    def __matmul__(self, other: Any) -> Self:
+    def __matmul__(self, other: Operand) -> Self:
         return self._record(products.matmul, (self, other), {})
 
-    def __rmatmul__(self, other: Any) -> Self:
+    def __rmatmul__(self, other: Operand) -> Self:
         return self._record(products.matmul, (other, self), {})
 
-    def __imatmul__(self, other: Any) -> Self:
+    def __imatmul__(self, other: Operand) -> Self:
         return self._in_place(products.matmul, other)
 
-    def reshape(self, *shape: Any) -> Self:
+    def reshape(self, *shape: int | Sequence[int]) -> Self:
         """The elements in another shape; one size may be -1."""
         return self._record(shaping.reshape, (self,), {"shape": as_shape(shape)})
 
@@ -189,7 +186,7 @@ class ArrayMethods(Operators):
         joined = prod(self.shape[start : end + 1])
         return self.reshape(*self.shape[:start], joined, *self.shape[end + 1 :])
 
-    def transpose(self, *axes: Any) -> Self:
+    def transpose(self, *axes: int | Sequence[int]) -> Self:
         """The axes in the order given, reversed without one (NumPy's meaning; to swap two, use ``swapaxes``)."""
         wanted = as_shape(axes) or tuple(reversed(range(self.ndim)))
         if len(wanted) != self.ndim:
@@ -199,10 +196,9 @@ class ArrayMethods(Operators):
             )
         return self._record(shaping.transpose, (self,), {"axes": wanted})
 
-    def permute(self, *axes: Any, dims: Sequence[int] | None = None) -> Self:
+    def permute(self, *axes: int | Sequence[int], dims: Sequence[int] | None = None) -> Self:
         """The axes in the order given."""
-        ordered: Any = ArrayMethods.transpose(self, *(axes if dims is None else (tuple(dims),)))
-        return ordered
+        return cast(Self, ArrayMethods.transpose(self, *(axes if dims is None else (tuple(dims),))))
 
     @property
     def T(self) -> Self:
@@ -229,7 +225,7 @@ class ArrayMethods(Operators):
         """With a new axis of size 1 at a position."""
         return self.reshape(np.expand_dims(self._data, one_axis(axis, dim, 0)).shape)
 
-    def broadcast_to(self, *shape: Any) -> Self:
+    def broadcast_to(self, *shape: int | Sequence[int]) -> Self:
         """The elements repeated to fill a larger shape, by NumPy's rules."""
         return self._record(shaping.broadcast_to, (self,), {"shape": as_shape(shape)})
 
@@ -256,7 +252,7 @@ class ArrayMethods(Operators):
         """The elements shifted along an axis, the last coming first."""
         return self._record(shaping.roll, (self,), {"shift": whole(shift), "axis": one_axis(axis, dims)})
 
-    def pad(self, widths: Any, value: float = 0) -> Self:
+    def pad(self, widths: ArrayLike, value: float = 0) -> Self:
         """A border of a constant; widths as ``np.pad`` takes them: n, (before, after), or one pair an axis."""
         pairs = np.broadcast_to(np.asarray(widths), (self.ndim, 2)).tolist()
         return self._record(shaping.pad, (self,), {"widths": tuple((a, b) for a, b in pairs), "value": value})
@@ -269,24 +265,24 @@ class ArrayMethods(Operators):
         """The upper triangle of the last two axes, zero below the k-th diagonal; of a row, n by n with rows alike."""
         return self._record(shaping.triu, (self,), {"k": self._diagonal(k or diagonal)})
 
-    def _diagonal(self, k: Any) -> int:
+    def _diagonal(self, k: int) -> int:
         if self.ndim == 0:
             raise TypeError("a triangle is of at least one axis, and this tensor has shape ()")
         return whole(k)
 
-    def where(self, condition: Any, other: Any) -> Self:
+    def where(self, condition: Operand, other: Operand) -> Self:
         """These elements where the condition holds, the other's elsewhere."""
         return self._record(shaping.where, (self, other), {"condition": snapshot(condition)})
 
-    def masked_fill(self, mask: Any, value: Any) -> Self:
+    def masked_fill(self, mask: Operand, value: Operand) -> Self:
         """These elements, but ``value`` where the mask is true; no gradient flows there."""
         return self._record(shaping.where, (value, self), {"condition": snapshot(mask)})
 
-    def astype(self, dtype: Any) -> Self:
+    def astype(self, dtype: DTypeLike) -> Self:
         """The elements in another dtype; the gradient comes back in this one."""
         return self._record(shaping.astype, (self,), {"dtype": np.dtype(dtype)})
 
-    def take_along_axis(self, indices: Any, axis: int) -> Self:
+    def take_along_axis(self, indices: Operand, axis: int) -> Self:
         """One element for each index along an axis (as ``np.take_along_axis``; PyTorch's ``gather``)."""
         ids = np.asarray(detach(indices))
         where = normalize_axis_index(axis, self.ndim)
@@ -299,7 +295,7 @@ class ArrayMethods(Operators):
         grid = np.ogrid[tuple(slice(n) for n in counts)]
         return self[tuple(ids if i == where else part for i, part in enumerate(grid))]
 
-    def __getitem__(self, index: Any) -> Self:
+    def __getitem__(self, index: object) -> Self:
         return self._record(shaping.getitem, (self,), {"index": plain_index(index)})
 
     def argmax(
@@ -322,30 +318,30 @@ class ArrayMethods(Operators):
         """Whether some element is true (not zero); no gradient."""
         return self._without_graph(np.any, (self,), **reduction(axis, keepdims, dim, keepdim))
 
-    def __lt__(self, other: Any) -> Self:
+    def __lt__(self, other: Operand) -> Self:
         return self._without_graph(np.less, (self, other))
 
-    def __le__(self, other: Any) -> Self:
+    def __le__(self, other: Operand) -> Self:
         return self._without_graph(np.less_equal, (self, other))
 
-    def __gt__(self, other: Any) -> Self:
+    def __gt__(self, other: Operand) -> Self:
         return self._without_graph(np.greater, (self, other))
 
-    def __ge__(self, other: Any) -> Self:
+    def __ge__(self, other: Operand) -> Self:
         return self._without_graph(np.greater_equal, (self, other))
 
-    def __eq__(self, other: Any) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __eq__(self, other: Operand) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]
         return self._without_graph(np.equal, (self, other))
 
-    def __ne__(self, other: Any) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __ne__(self, other: Operand) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]
         return self._without_graph(np.not_equal, (self, other))
 
     __hash__ = object.__hash__
 
-    def __and__(self, other: Any) -> Self:
+    def __and__(self, other: Operand) -> Self:
         return self._without_graph(np.bitwise_and, (self, other))
 
-    def __or__(self, other: Any) -> Self:
+    def __or__(self, other: Operand) -> Self:
         return self._without_graph(np.bitwise_or, (self, other))
 
     def __invert__(self) -> Self:
@@ -355,6 +351,6 @@ class ArrayMethods(Operators):
     __ror__ = __or__
 
     @classmethod
-    def _without_graph(cls, function: Any, inputs: tuple[Any, ...], **options: Any) -> Any:
+    def _without_graph(cls, function: Callable[..., object], inputs: tuple[object, ...], **options: object) -> Any:
         """The result of a function without gradient, on the operands' data."""
         raise NotImplementedError

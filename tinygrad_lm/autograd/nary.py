@@ -6,7 +6,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-from tinygrad_lm.autograd.graph import Call, Operation
+from tinygrad_lm.autograd.graph import Operation
 
 
 class Sum(Operation):
@@ -18,9 +18,9 @@ class Sum(Operation):
         """From the left, as ``+`` adds them."""
         return float(sum(inputs))
 
-    def local_derivatives(self, call: Call) -> list[Any]:
+    def local_derivatives(self, out: Any, inputs: Sequence[Any], needed: Sequence[bool]) -> list[Any]:
         """1 for each."""
-        return [1 if need else None for need in call.needed]
+        return [1 if need else None for need in needed]
 
 
 class Dot(Operation):
@@ -33,11 +33,11 @@ class Dot(Operation):
         half = len(inputs) // 2
         return float(sum(map(operator.mul, inputs[:half], inputs[half:])))
 
-    def local_derivatives(self, call: Call) -> list[Any]:
+    def local_derivatives(self, out: Any, inputs: Sequence[Any], needed: Sequence[bool]) -> list[Any]:
         """Of each factor the other one."""
-        half = len(call.inputs) // 2
-        partners = (*call.inputs[half:], *call.inputs[:half])
-        return [partner if need else None for partner, need in zip(partners, call.needed, strict=True)]
+        half = len(inputs) // 2
+        partners = (*inputs[half:], *inputs[:half])
+        return [partner if need else None for partner, need in zip(partners, needed, strict=True)]
 
 
 sum_of_scalars = Sum("sum", "Σ")

@@ -1,13 +1,9 @@
 """NumPy's functions on tensors: what ``np.sum(t)``, ``np.where(mask, t, 0)`` and their like call."""
 
-# Operands may be floats, arrays or nodes: their types are not inferred here.
-# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownLambdaType=false, reportUnusedFunction=false
-
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
@@ -17,14 +13,29 @@ from tinygrad_lm.autograd.graph import Node, detach
 from tinygrad_lm.autograd.methods import ArrayMethods
 from tinygrad_lm.autograd.operators import bounds, unsupported
 from tinygrad_lm.autograd.recorded import positions, snapshot, whole
+from tinygrad_lm.autograd.types import Axis, is_ndarray
 
-UFUNC_METHODS: dict[tuple[Any, str], Callable[..., Any]] = {
+
+def _reduce(method: Callable[..., ArrayMethods]) -> Callable[..., ArrayMethods]:
+    """A ufunc's ``reduce``, which is over the first axis where a method is over all of them."""
+
+    def reduce(x: ArrayMethods, axis: Axis = 0, keepdims: bool = False) -> ArrayMethods:
+        return method(x, axis, keepdims)
+
+    return reduce
+
+
+def _accumulate(x: ArrayMethods, axis: int = 0) -> object:
+    return x.cumsum(axis)
+
+
+UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., object]] = {
     (np.matmul, "__call__"): products.matmul,
-    (np.add, "reduce"): lambda x, axis=0, keepdims=False: x.sum(axis, keepdims),
-    (np.multiply, "reduce"): lambda x, axis=0, keepdims=False: x.prod(axis, keepdims),
-    (np.maximum, "reduce"): lambda x, axis=0, keepdims=False: x.max(axis, keepdims),
-    (np.minimum, "reduce"): lambda x, axis=0, keepdims=False: x.min(axis, keepdims),
-    (np.add, "accumulate"): lambda x, axis=0: x.cumsum(axis),
+    (np.add, "reduce"): _reduce(ArrayMethods.sum),
+    (np.multiply, "reduce"): _reduce(ArrayMethods.prod),
+    (np.maximum, "reduce"): _reduce(ArrayMethods.max),
+    (np.minimum, "reduce"): _reduce(ArrayMethods.min),
+    (np.add, "accumulate"): _accumulate,
 }
 """Ufuncs that are not elementwise, and the methods of ufuncs that reduce."""
 
@@ -38,7 +49,7 @@ class Handler(NamedTuple):
     fixed: dict[str, Any]
     """The parameters that must keep NumPy's default, since another value has no derivative here."""
 
-    def __call__(self, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    def __call__(self, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> object:
         """Compute it on arguments as NumPy takes them."""
         if self.names:
             if len(args) > len(self.names):
@@ -100,7 +111,7 @@ def _handles(*functions: Any, names: str, **fixed: Any) -> Callable[[Callable[..
     return register
 
 
-def _tensor(x: Any) -> Any:
+def _tensor(x: object) -> Any:
     """A tensor as it is, an array of anything else."""
     return x if isinstance(x, Node) else np.asarray(x)
 
@@ -147,7 +158,7 @@ _method((np.triu,), "triu", "m k")
 
 
 @_handles(np.cumsum, names="a axis dtype out", dtype=None, out=None)
-def _cumsum(a: Any, axis: Any = None) -> Any:
+def _cumsum(a: ArrayMethods, axis: Any = None) -> object:
     if a.ndim == 0 and axis is not None:
         normalize_axis_index(whole(axis), 1)
         return a.reshape(1)
@@ -155,51 +166,51 @@ def _cumsum(a: Any, axis: Any = None) -> Any:
 
 
 @_handles(np.split, names="ary indices_or_sections axis")
-def _split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
+def _split(ary: ArrayMethods, indices_or_sections: Any, axis: Any = 0) -> object:
     ary, sections = _tensor(ary), whole(indices_or_sections)
     if sections == 0:
         raise ValueError("np.split makes one part or more, not 0")
-    if isinstance(ary, np.ndarray):
+    if is_ndarray(ary):
         return np.split(ary, sections, whole(axis))
     return ArrayMethods.split(ary, sections, axis)
 
 
 @_handles(np.take_along_axis, names="arr indices axis")
-def _take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
+def _take_along_axis(arr: ArrayMethods, indices: Any, axis: Any = -1) -> object:
     arr = _tensor(arr)
-    if isinstance(arr, np.ndarray):
+    if is_ndarray(arr):
         return np.take_along_axis(arr, detach(indices), whole(axis))
     return arr.reshape(-1).take_along_axis(indices, 0) if axis is None else arr.take_along_axis(indices, axis)
 
 
 @_handles(np.reshape, names="a shape order", order="C", copy=None)
-def _reshape(a: Any, shape: Any = None, newshape: Any = None) -> Any:
+def _reshape(a: ArrayMethods, shape: Any = None, newshape: Any = None) -> object:
     # NumPy's word before 2.1 was newshape.
     return _tensor(a).reshape(whole(newshape if shape is None else shape))
 
 
 @_handles(np.transpose, names="a axes")
-def _transpose(a: Any, axes: Any = None) -> Any:
+def _transpose(a: ArrayMethods, axes: Any = None) -> object:
     return _tensor(a).transpose() if axes is None else _tensor(a).transpose(whole(axes))
 
 
 @_handles(np.broadcast_to, names="array shape subok", subok=False)
-def _broadcast_to(array: Any, shape: Any) -> Any:
+def _broadcast_to(array: ArrayMethods, shape: Any) -> object:
     return array.broadcast_to(whole(shape))
 
 
 @_handles(np.ravel, names="a order", order="C")
-def _ravel(a: Any) -> Any:
+def _ravel(a: ArrayMethods) -> object:
     return a.reshape(-1)
 
 
 @_handles(np.copy, names="a order subok", order="K", subok=False)
-def _copy(a: Any) -> Any:
+def _copy(a: ArrayMethods) -> object:
     return shaping.getitem(a, index=...)
 
 
 @_handles(np.moveaxis, names="a source destination")
-def _moveaxis(a: Any, source: Any, destination: Any) -> Any:
+def _moveaxis(a: ArrayMethods, source: Any, destination: Any) -> object:
     old, new = (normalize_axis_tuple(whole(axes), a.ndim) for axes in (source, destination))
     if len(old) != len(new):
         raise ValueError(f"np.moveaxis: {len(old)} axes are moved to {len(new)} places")
@@ -210,7 +221,7 @@ def _moveaxis(a: Any, source: Any, destination: Any) -> Any:
 
 
 @_handles(np.clip, names="a a_min a_max out", out=None)
-def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> object:
     if (a_min is not None and min is not None) or (a_max is not None and max is not None):
         raise ValueError("np.clip takes each bound once: as a_min and a_max, or as min and max")
     low, high = (a_min if min is None else min), (a_max if max is None else max)
@@ -218,7 +229,7 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
 
 
 @_handles(np.where, names="")
-def _where(condition: Any, *branches: Any) -> Any:
+def _where(condition: Any, *branches: Any) -> object:
     if not branches:
         return np.where(detach(condition))
     if len(branches) != 2:
@@ -227,7 +238,7 @@ def _where(condition: Any, *branches: Any) -> Any:
 
 
 @_handles(np.concatenate, names="arrays axis out", out=None, dtype=None, casting="same_kind")
-def _concatenate(arrays: Any, axis: Any = 0) -> Any:
+def _concatenate(arrays: Any, axis: Any = 0) -> object:
     parts = [_tensor(x) for x in arrays]
     if axis is None:
         return shaping.concatenate(*(x.reshape(-1) for x in parts), axis=0)
@@ -235,30 +246,30 @@ def _concatenate(arrays: Any, axis: Any = 0) -> Any:
 
 
 @_handles(np.stack, names="arrays axis out", out=None, dtype=None, casting="same_kind")
-def _stack(arrays: Any, axis: Any = 0) -> Any:
+def _stack(arrays: Any, axis: Any = 0) -> object:
     return shaping.stack(*map(_tensor, arrays), axis=whole(axis))
 
 
 @_handles(np.vstack, names="tup", dtype=None, casting="same_kind")
-def _vstack(tup: Any) -> Any:
+def _vstack(tup: Any) -> object:
     return shaping.concatenate(*(x.reshape(1, -1) if x.ndim < 2 else x for x in map(_tensor, tup)), axis=0)
 
 
 @_handles(np.hstack, names="tup", dtype=None, casting="same_kind")
-def _hstack(tup: Any) -> Any:
+def _hstack(tup: Any) -> object:
     parts = [x.reshape(1) if x.ndim == 0 else x for x in map(_tensor, tup)]
     return shaping.concatenate(*parts, axis=0 if parts[0].ndim == 1 else 1)
 
 
 @_handles(np.pad, names="array pad_width mode", mode="constant")
-def _pad(array: Any, pad_width: Any, *, constant_values: Any = 0) -> Any:
+def _pad(array: ArrayMethods, pad_width: Any, *, constant_values: Any = 0) -> object:
     if np.ndim(constant_values):
         raise TypeError("np.pad of a Tensor takes one constant_values for all sides")
     return array.pad(pad_width, constant_values)
 
 
 @_handles(np.dot, names="a b out", out=None)
-def _dot(a: Any, b: Any) -> Any:
+def _dot(a: Any, b: Any) -> object:
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return a * b
     if np.ndim(a) > 2 or np.ndim(b) > 2:
@@ -267,15 +278,18 @@ def _dot(a: Any, b: Any) -> Any:
 
 
 @_handles(np.outer, names="a b out", out=None)
-def _outer(a: Any, b: Any) -> Any:
+def _outer(a: ArrayMethods, b: ArrayMethods) -> object:
     return _tensor(a).reshape(-1, 1) * _tensor(b).reshape(1, -1)
 
 
 @_handles(np.tensordot, names="a b axes")
-def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+def _tensordot(a: ArrayMethods, b: ArrayMethods, axes: Any = 2) -> object:
     a, b = _tensor(a), _tensor(b)
     if isinstance(axes, Sequence) or getattr(axes, "ndim", 0):
-        left, right = (normalize_axis_tuple(whole(part), x.ndim) for part, x in zip(axes, (a, b), strict=True))
+        left, right = (
+            normalize_axis_tuple(whole(part), x.ndim)
+            for part, x in zip(cast("Sequence[Axis]", axes), (a, b), strict=True)
+        )
     else:
         count = whole(axes)
         if not 0 <= count <= min(a.ndim, b.ndim):
@@ -292,7 +306,7 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 
 
 @_handles(np.einsum, names="", out=None, dtype=None, order="K", casting="safe")
-def _einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Any:
+def _einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> object:
     if not isinstance(subscripts, str):
         raise TypeError("np.einsum of a Tensor takes its subscripts as a string: 'ij,jk->ik'")
     parts = [_tensor(x) for x in operands]
@@ -301,7 +315,7 @@ def _einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Any:
 
 
 @_handles(np.linalg.norm, names="x ord axis keepdims")
-def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+def _norm(x: ArrayMethods, ord: Any = None, axis: Any = None, keepdims: bool = False) -> object:
     axis = None if axis is None else normalize_axis_tuple(whole(axis), x.ndim)
     if ord is not None and x.ndim != 1 and axis is None:
         raise TypeError("np.linalg.norm of a Tensor computes vector norms: give the axis (matrix norms have no rule)")
@@ -311,11 +325,11 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
 
 
 @_handles(np.take, names="a indices axis out mode", out=None, mode="raise")
-def _take(a: Any, indices: Any, axis: Any = None) -> Any:
+def _take(a: ArrayMethods, indices: Any, axis: Any = None) -> object:
     return _taken(a, positions(indices), axis)
 
 
-def _taken(a: Any, ids: Any, axis: Any) -> Any:
+def _taken(a: ArrayMethods, ids: Any, axis: Any) -> object:
     a = _tensor(a)
     if axis is None or a.ndim == 0:
         normalize_axis_index(0 if axis is None else whole(axis), max(a.ndim, 1))
@@ -324,34 +338,34 @@ def _taken(a: Any, ids: Any, axis: Any) -> Any:
 
 
 @_handles(np.diagonal, names="a offset axis1 axis2")
-def _diagonal(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> Any:
+def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> object:
     a, offset = _tensor(a), whole(offset)
-    moved = np.moveaxis(a, (axis1, axis2), (-2, -1))
+    moved: Any = np.moveaxis(a, (axis1, axis2), (-2, -1))
     rows = np.arange(max(0, min(moved.shape[-2] + min(offset, 0), moved.shape[-1] - max(offset, 0))))
     return moved[..., rows - min(offset, 0), rows + max(offset, 0)]
 
 
 @_handles(np.trace, names="a offset axis1 axis2 dtype out", dtype=None, out=None)
-def _trace(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> Any:
+def _trace(a: ArrayMethods, offset: int = 0, axis1: int = 0, axis2: int = 1) -> object:
     return _diagonal(a, offset, axis1, axis2).sum(-1)
 
 
 @_handles(np.sort, names="a axis kind order", order=None)
-def _sort(a: Any, axis: Any = -1, kind: Any = None, stable: Any = None) -> Any:
+def _sort(a: ArrayMethods, axis: Any = -1, kind: Any = None, stable: Any = None) -> object:
     if axis is None:
         return _sort(a.reshape(-1))
     return a.take_along_axis(np.argsort(detach(a), whole(axis), kind="stable"), whole(axis))
 
 
 @_handles(np.repeat, names="a repeats axis")
-def _repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
+def _repeat(a: ArrayMethods, repeats: Any, axis: Any = None) -> object:
     a = _tensor(a)
     size = a.shape[normalize_axis_index(whole(axis), a.ndim)] if axis is not None and a.ndim else a.size
     return _taken(a, np.repeat(np.arange(size), detach(repeats)), axis)
 
 
 @_handles(np.tile, names="A reps")
-def _tile(A: Any, reps: Any) -> Any:
+def _tile(A: ArrayMethods, reps: Any) -> object:
     x, counts = _tensor(A), whole(reps)
     counts = (counts,) if isinstance(counts, int) else counts
     ndim = max(x.ndim, len(counts))
@@ -363,7 +377,7 @@ def _tile(A: Any, reps: Any) -> Any:
 
 
 @_handles(np.atleast_1d, names="")
-def _atleast_1d(*arys: Any) -> Any:
+def _atleast_1d(*arys: Any) -> object:
     found = tuple(x.reshape(1) if x.ndim == 0 else x for x in map(_tensor, arys))
     return found[0] if len(found) == 1 else found
 
@@ -373,11 +387,11 @@ if hasattr(np, "permute_dims"):
 
 
 @_handles(np.matrix_transpose if hasattr(np, "matrix_transpose") else np.linalg.matrix_transpose, names="x")
-def _matrix_transpose(x: Any) -> Any:
+def _matrix_transpose(x: ArrayMethods) -> object:
     return x.mT
 
 
-def _vectors(a: Any, b: Any) -> tuple[Any, Any]:
+def _vectors(a: ArrayMethods, b: ArrayMethods) -> tuple[Any, Any]:
     a, b = _tensor(a), _tensor(b)
     if a.ndim > 1 or b.ndim > 1:
         raise TypeError("np.inner and np.vdot of a Tensor take vectors; for more axes say np.einsum")
@@ -385,12 +399,12 @@ def _vectors(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 @_handles(np.inner, names="a b")
-def _inner(a: Any, b: Any) -> Any:
+def _inner(a: ArrayMethods, b: ArrayMethods) -> object:
     a, b = _vectors(a, b)
     return products.matmul(a, b) if a.ndim and b.ndim else a * b
 
 
 @_handles(np.vdot, names="a b")
-def _vdot(a: Any, b: Any) -> Any:
+def _vdot(a: ArrayMethods, b: ArrayMethods) -> object:
     a, b = _vectors(a, b)
     return products.matmul(a.reshape(-1), b.reshape(-1))

@@ -1,24 +1,24 @@
 """What a Tensor and its operations are given: checked, and made ready for NumPy."""
 
-# Operands may be floats, arrays or nodes: their types are not inferred here.
-# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tinygrad_lm.autograd.graph import Node, Operation, detach
 from tinygrad_lm.autograd.number import Number
 from tinygrad_lm.autograd.two_readings import ValuesAndIndices
+from tinygrad_lm.autograd.types import Array
 
 
-def as_array(data: Any, dtype: Any) -> np.ndarray[Any, Any]:
+def as_array(data: object, dtype: DTypeLike | None) -> Array:
     """A copy of the data as an array of numbers in the machine's byte order."""
     if isinstance(data, ValuesAndIndices):
         raise TypeError("this is PyTorch's pair of values and indices, not a Tensor: write x.max(dim=1).values, say")
-    if isinstance(data, (list, tuple)) and any(isinstance(part, Node) for part in data):
+    if isinstance(data, (list, tuple)) and any(isinstance(part, Node) for part in cast("Sequence[object]", data)):
         raise TypeError(
             "Tensor(...) of a list of Tensors would lose their graph: join them with np.stack or np.concatenate"
         )
@@ -33,7 +33,7 @@ def as_array(data: Any, dtype: Any) -> np.ndarray[Any, Any]:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def plain_operand(x: Any, operation: Operation) -> Any:
+def plain_operand(x: object, operation: Operation) -> Any:
     """A plain operand, ready for NumPy: Python numbers stay as they are, so that they adapt to the dtype."""
     if isinstance(x, (float, int)) and not isinstance(x, np.generic):
         return x
@@ -43,6 +43,7 @@ def plain_operand(x: Any, operation: Operation) -> Any:
         )
     if not isinstance(x, (np.ndarray, np.generic)):
         return as_array(x, None)
+    x = cast(Array, x)
     if x.dtype.kind not in "biuf":
         raise TypeError(
             f"{operation.name!r} joins a Tensor and an array of {x.dtype}; only real numbers have gradients"

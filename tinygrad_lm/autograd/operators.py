@@ -1,17 +1,15 @@
 """Python's operators and NumPy's functions of one element, written once for both engines."""
 
-# Operands may be floats, arrays or nodes: their types are not inferred here.
-# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownLambdaType=false, reportUnusedFunction=false
-
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
 
 from tinygrad_lm.autograd import context, rules
-from tinygrad_lm.autograd.graph import Node, Operation
+from tinygrad_lm.autograd.graph import Node, Operand, Operation
+from tinygrad_lm.autograd.types import is_ndarray
 
 WITHOUT_GRADIENT = frozenset(
     {
@@ -31,52 +29,52 @@ class Operators(Node):
     __slots__ = ()
     __hash__ = object.__hash__
 
-    def __add__(self, other: Any) -> Self:
+    def __add__(self, other: Operand) -> Self:
         return self._record(rules.add, (self, other), {})
 
-    def __radd__(self, other: Any) -> Self:
+    def __radd__(self, other: Operand) -> Self:
         return self._record(rules.add, (other, self), {})
 
-    def __sub__(self, other: Any) -> Self:
+    def __sub__(self, other: Operand) -> Self:
         return self._record(rules.sub, (self, other), {})
 
-    def __rsub__(self, other: Any) -> Self:
+    def __rsub__(self, other: Operand) -> Self:
         return self._record(rules.sub, (other, self), {})
 
-    def __mul__(self, other: Any) -> Self:
+    def __mul__(self, other: Operand) -> Self:
         return self._record(rules.mul, (self, other), {})
 
-    def __rmul__(self, other: Any) -> Self:
+    def __rmul__(self, other: Operand) -> Self:
         return self._record(rules.mul, (other, self), {})
 
-    def __truediv__(self, other: Any) -> Self:
+    def __truediv__(self, other: Operand) -> Self:
         return self._record(rules.div, (self, other), {})
 
-    def __rtruediv__(self, other: Any) -> Self:
+    def __rtruediv__(self, other: Operand) -> Self:
         return self._record(rules.div, (other, self), {})
 
-    def __pow__(self, other: Any) -> Self:
+    def __pow__(self, other: Operand) -> Self:
         return self._record(rules.pow, (self, other), {})
 
-    def __rpow__(self, other: Any) -> Self:
+    def __rpow__(self, other: Operand) -> Self:
         return self._record(rules.pow, (other, self), {})
 
-    def __iadd__(self, other: Any) -> Self:
+    def __iadd__(self, other: Operand) -> Self:
         return self._in_place(rules.add, other)
 
-    def __isub__(self, other: Any) -> Self:
+    def __isub__(self, other: Operand) -> Self:
         return self._in_place(rules.sub, other)
 
-    def __imul__(self, other: Any) -> Self:
+    def __imul__(self, other: Operand) -> Self:
         return self._in_place(rules.mul, other)
 
-    def __itruediv__(self, other: Any) -> Self:
+    def __itruediv__(self, other: Operand) -> Self:
         return self._in_place(rules.div, other)
 
-    def __ipow__(self, other: Any) -> Self:
+    def __ipow__(self, other: Operand) -> Self:
         return self._in_place(rules.pow, other)
 
-    def _in_place(self, operation: Operation, other: Any) -> Self:
+    def _in_place(self, operation: Operation, other: Operand) -> Self:
         """What ``x += y`` and its like do: within ``no_grad`` a learning leaf is stepped; else a new node is made."""
         result: Self = self._record(operation, (self, other), {})
         if self.requires_grad and self.is_leaf and not context.recording():
@@ -198,15 +196,15 @@ class Operators(Node):
         """log(1 + exp(x)), without overflow."""
         return self._record(rules.softplus, (self,), {})
 
-    def maximum(self, other: Any) -> Self:
+    def maximum(self, other: Operand) -> Self:
         """The larger of the two; at a tie half the gradient goes to each, and all of it to a NaN."""
         return self._record(rules.maximum, (self, other), {})
 
-    def minimum(self, other: Any) -> Self:
+    def minimum(self, other: Operand) -> Self:
         """The smaller of the two; at a tie half the gradient goes to each, and all of it to a NaN."""
         return self._record(rules.minimum, (self, other), {})
 
-    def clip(self, min: Any = None, max: Any = None) -> Self:
+    def clip(self, min: Operand | None = None, max: Operand | None = None) -> Self:
         """X limited to [min, max], either of which may be ``None``; gradient 1 at a bound and of a NaN."""
         return self._record(rules.clip, (self, *bounds(min, max)), {})
 
@@ -226,15 +224,15 @@ class Operators(Node):
         raise unsupported(f"np.{ufunc.__name__}", self)
 
     @classmethod
-    def _without_graph(cls, function: Any, inputs: tuple[Any, ...]) -> Any:
+    def _without_graph(cls, function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
         """The result of a function without gradient, on the operands' data."""
         raise NotImplementedError
 
 
-def bounds(low: Any, high: Any) -> list[Any]:
+def bounds(low: Operand | None, high: Operand | None) -> list[Operand]:
     """The bounds of a clip as its operands: a plain array is copied, so that it stays as it was."""
     ends = (-np.inf if low is None else low, np.inf if high is None else high)
-    return [end.copy() if isinstance(end, np.ndarray) else end for end in ends]
+    return [end.copy() if is_ndarray(end) else end for end in ends]
 
 
 def unsupported(name: str, node: Node) -> TypeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def check(node: Tensor, gradient: Any, kept: Copies, line: str) -> None:
     for given in (now, now | kept):
         inputs = [given[i] for i in range(len(call.inputs))]
         attributes = {name: given[name] for name in call.attributes}
-        found.append(operation.vjp(detach(gradient), call._replace(inputs=inputs, attributes=attributes)))
+        found.append(operation.vjp(detach(gradient), replace(call, inputs=inputs, attributes=attributes)))
     if all(one is None or np.array_equal(one, other, equal_nan=True) for one, other in zip(*found, strict=True)):
         return
     what = f"operand {changed[0]}" if isinstance(changed[0], int) else repr(changed[0])

@@ -7,10 +7,12 @@ from typing import Any, NoReturn, Self
 
 import numpy as np
 
-from tinygrad_lm.autograd import context, graph, numpy_functions, observers
+from tinygrad_lm.autograd import graph, numpy_functions, observers
+from tinygrad_lm.autograd.context import current_scope, recording
 from tinygrad_lm.autograd.copying import refuse_to_pickle, twin_of
 from tinygrad_lm.autograd.elementwise import real
-from tinygrad_lm.autograd.graph import Call, Node, Operation, detach
+from tinygrad_lm.autograd.graph import RELEASED, Call, Node, Operation, detach, refuse_released
+from tinygrad_lm.autograd.observers import observing
 from tinygrad_lm.autograd.operands import as_array, plain_operand
 from tinygrad_lm.autograd.recorded import plain_index
 from tinygrad_lm.autograd.torch_words import TorchWords
@@ -107,7 +109,7 @@ class Tensor(TorchWords):
             else:
                 inputs.append(plain_operand(operand, operation))
                 mixed = True
-        observed = observers.observing()
+        observed = observing()
         if observed:
             data = observers.watched(operation.forward, *inputs, **attributes)
         else:
@@ -119,7 +121,7 @@ class Tensor(TorchWords):
             data = np.asarray(data)
         out = Tensor.__new__(Tensor)
         out._set(data)
-        if needed and context.recording() and data.dtype.kind == "f":
+        if needed and recording() and data.dtype.kind == "f":
             parents: tuple[Tensor, ...] = _as_tensors(operands, inputs, data.dtype) if mixed else operands
             stamp = 0
             for parent in parents:
@@ -129,7 +131,7 @@ class Tensor(TorchWords):
                 if parent._owner is not None:
                     stamp += parent._owner._version
             out.requires_grad = True
-            out.scope = context.current_scope()
+            out.scope = current_scope()
             out.operation = operation
             out.parents = parents
             out.attributes = attributes
@@ -167,7 +169,7 @@ class Tensor(TorchWords):
 
     def _in_place(self, operation: Operation, other: Any) -> Self:
         """Step a leaf within ``no_grad``, as in ``w -= lr * w.grad``; outside, where ``w`` would be lost, an error."""
-        if self.requires_grad and self.is_leaf and context.recording():
+        if self.requires_grad and self.is_leaf and recording():
             raise RuntimeError(
                 "this tensor learns, and changing it in place would cut it off from its gradients: step it within "
                 "no_grad(), or write w.data -= ..., or make a new one: y = w - ..."
@@ -179,6 +181,8 @@ class Tensor(TorchWords):
         operation, parents = self.operation, self.parents
         if operation is None:
             return ()
+        if operation is RELEASED:
+            refuse_released()
         stamp = self._version if self._owner is None else self._version + self._owner._version
         needed: list[bool] = []
         for parent in parents:
@@ -209,8 +213,8 @@ class Tensor(TorchWords):
         ]
 
     def _release(self) -> None:
-        super()._release()
-        self.attributes, self._inputs, self._saved = _NOTHING, (), None
+        self.operation, self.parents, self.attributes = RELEASED, (), _NOTHING
+        self._inputs, self._saved = (), None
 
     def _store(self, gradient: Array, owned: bool) -> None:
         """Add to the gradient of a leaf; an inner node shows the last pass. What is kept is never shared."""
@@ -279,7 +283,7 @@ class Tensor(TorchWords):
         return super().__array_ufunc__(ufunc, method, *inputs, **options)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if not self.is_leaf or (context.recording() and (self._used or self.requires_grad)):
+        if not self.is_leaf or (recording() and (self._used or self.requires_grad)):
             raise RuntimeError(
                 "assigning into a Tensor that a graph uses would make its gradients wrong. Build a new one with "
                 "np.where or np.concatenate; or, to change a leaf before the next forward pass, assign within no_grad()"
@@ -319,7 +323,7 @@ class Tensor(TorchWords):
 
     def __repr__(self) -> str:
         parts = [np.array2string(self._data, separator=", ", prefix="Tensor(")]
-        if self._data.dtype not in (np.float64, np.int64, np.bool):
+        if self._data.dtype.name not in ("float64", "int64", "bool"):
             parts.append(f"dtype={self._data.dtype}")
         if self.operation is not None:
             parts.append(f"op={self.op!r}")

@@ -1,20 +1,17 @@
 """PyTorch's own words for a tensor: each in a line or two of what is here, with PyTorch's meaning."""
 
-# Operands may be floats, arrays or nodes: their types are not inferred here.
-# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Callable, Sequence
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_lm.autograd import reductions, remedies
-from tinygrad_lm.autograd.graph import detach
+from tinygrad_lm.autograd.graph import Operand, detach
 from tinygrad_lm.autograd.kernels import check_ids
-from tinygrad_lm.autograd.methods import Axes, as_shape, reduction
+from tinygrad_lm.autograd.methods import ArrayMethods, Axes, as_shape, reduction
 from tinygrad_lm.autograd.two_readings import TwoReadings, ValuesAndIndices
 
 
@@ -55,15 +52,15 @@ class TorchWords(Casts):
 
     def view(self, *shape: Any) -> Self:
         """The elements in another shape, as ``reshape``; one size may be -1."""
-        sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+        sizes = cast("Sequence[object]", shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape)
         if not shape or not all(isinstance(size, (int, np.integer)) for size in sizes):
             raise TypeError(
                 f"view takes a shape, as reshape does, not {sizes[0] if sizes else 'nothing'!r}; "
                 "for another dtype write x.astype(dtype)"
             )
-        return self.reshape(sizes)
+        return self.reshape(cast("Sequence[int]", sizes))
 
-    def view_as(self, other: Any) -> Self:
+    def view_as(self, other: ArrayMethods) -> Self:
         """The elements in the shape of another tensor."""
         return self.reshape(other.shape)
 
@@ -71,13 +68,13 @@ class TorchWords(Casts):
         """The elements along one axis, in C order."""
         return self.reshape(-1)
 
-    def expand(self, *sizes: Any) -> Self:
+    def expand(self, *sizes: int | Sequence[int]) -> Self:
         """The elements repeated to fill a larger shape; -1 keeps an axis as it is."""
         wanted = as_shape(sizes)
         own = (-1,) * (len(wanted) - self.ndim) + self.shape
         return self.broadcast_to(*(old if new == -1 else new for new, old in zip(wanted, own, strict=False)))
 
-    def expand_as(self, other: Any) -> Self:
+    def expand_as(self, other: ArrayMethods) -> Self:
         """The elements repeated to fill the shape of another tensor."""
         return self.broadcast_to(other.shape)
 
@@ -114,7 +111,7 @@ class TorchWords(Casts):
         before = (slice(None),) * normalize_axis_index(dim, self.ndim)
         return tuple(self[(*before, i)] for i in range(self.shape[dim]))
 
-    def gather(self, dim: int, index: Any) -> Self:
+    def gather(self, dim: int, index: Operand) -> Self:
         """out[i][j] = x[i][index[i][j]] for dim 1: one element for each index, which may be smaller but for ``dim``.
 
         Nothing is broadcast; ``take_along_axis`` does that.
@@ -130,19 +127,20 @@ class TorchWords(Casts):
         grid = np.ogrid[tuple(slice(n) for n in ids.shape)]
         return self[tuple(ids if i == where else part for i, part in enumerate(grid))]
 
-    def index_select(self, dim: int, index: Any) -> Self:
+    def index_select(self, dim: int, index: Operand) -> Self:
         """The slices at some positions along an axis, in their order."""
         where = normalize_axis_index(dim, self.ndim)
         ids = check_ids(np.array(detach(index)), self.shape[where], "index_select: the index")
         return self[(*(slice(None),) * where, ids.reshape(-1))]
 
-    def repeat_interleave(self, repeats: Any, dim: int | None = None) -> Self:
+    def repeat_interleave(self, repeats: Operand, dim: int | None = None) -> Self:
         """Each element so many times along an axis, of all elements without one (NumPy's ``repeat``)."""
-        return self.repeat(detach(repeats), axis=dim)
+        return self.repeat(cast(int, detach(repeats)), axis=dim)
 
-    def tile(self, *reps: Any) -> Self:
+    def tile(self, *reps: int | Sequence[int]) -> Self:
         """The whole repeated along each axis, as ``np.tile``; what PyTorch's ``repeat`` does."""
-        return np.tile(self, as_shape(reps))  # pyright: ignore[reportReturnType, reportCallIssue, reportArgumentType]
+        tile: Callable[..., Any] = np.tile
+        return tile(self, as_shape(reps))
 
     def topk(self, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> ValuesAndIndices[Self]:
         """The k largest elements along an axis (or the smallest) and their indices, the first of ties first.
@@ -163,7 +161,7 @@ class TorchWords(Casts):
         """The smallest element over one axis, several, or all; k tied ones get 1/k of the gradient each."""
         return self._record(reductions.min, (self,), reduction(axis, keepdims, dim, keepdim))
 
-    def clamp(self, min: Any = None, max: Any = None) -> Self:
+    def clamp(self, min: Operand | None = None, max: Operand | None = None) -> Self:
         """The elements limited to [min, max], as ``clip``."""
         return self.clip(min, max)
 
@@ -175,11 +173,11 @@ class TorchWords(Casts):
         """x - alpha * other."""
         return self - (other if alpha == 1 else alpha * other)
 
-    def mul(self, other: Any) -> Self:
+    def mul(self, other: Operand) -> Self:
         """x * other."""
         return self * other
 
-    def div(self, other: Any) -> Self:
+    def div(self, other: Operand) -> Self:
         """x / other."""
         return self / other
 
@@ -187,27 +185,28 @@ class TorchWords(Casts):
         """-x."""
         return -self
 
-    def pow(self, exponent: Any) -> Self:
+    def pow(self, exponent: Operand) -> Self:
         """x ** exponent."""
         return self**exponent
 
-    def mm(self, mat2: Any) -> Self:
+    def mm(self, mat2: Operand) -> Self:
         """The product of two matrices."""
         return self._product("mm", mat2, (2, 2))
 
-    def bmm(self, mat2: Any) -> Self:
+    def bmm(self, mat2: Operand) -> Self:
         """The products of two stacks of matrices."""
         return self._product("bmm", mat2, (3, 3))
 
-    def mv(self, vec: Any) -> Self:
+    def mv(self, vec: Operand) -> Self:
         """The product of a matrix and a vector."""
         return self._product("mv", vec, (2, 1))
 
-    def dot(self, other: Any) -> Self:
+    def dot(self, other: Operand) -> Self:
         """The sum of the products of two vectors; of matrices the product, as in NumPy."""
-        return np.dot(self, other)  # pyright: ignore[reportReturnType, reportCallIssue, reportArgumentType]
+        dot: Callable[..., Any] = np.dot
+        return dot(self, other)
 
-    def _product(self, word: str, other: Any, axes: Sequence[int]) -> Self:
+    def _product(self, word: str, other: Operand, axes: Sequence[int]) -> Self:
         shapes = self.shape, np.shape(detach(other))
         if [*map(len, shapes)] != [*axes]:
             raise ValueError(
@@ -216,27 +215,27 @@ class TorchWords(Casts):
             )
         return self.matmul(other)
 
-    def eq(self, other: Any) -> Self:
+    def eq(self, other: Operand) -> Self:
         """Whether each element equals the other's; no gradient."""
         return self._without_graph(np.equal, (self, other))
 
-    def ne(self, other: Any) -> Self:
+    def ne(self, other: Operand) -> Self:
         """Whether each element differs from the other's; no gradient."""
         return self._without_graph(np.not_equal, (self, other))
 
-    def lt(self, other: Any) -> Self:
+    def lt(self, other: Operand) -> Self:
         """Whether each element is less than the other's; no gradient."""
         return self._without_graph(np.less, (self, other))
 
-    def le(self, other: Any) -> Self:
+    def le(self, other: Operand) -> Self:
         """Whether each element is at most the other's; no gradient."""
         return self._without_graph(np.less_equal, (self, other))
 
-    def gt(self, other: Any) -> Self:
+    def gt(self, other: Operand) -> Self:
         """Whether each element is greater than the other's; no gradient."""
         return self._without_graph(np.greater, (self, other))
 
-    def ge(self, other: Any) -> Self:
+    def ge(self, other: Operand) -> Self:
         """Whether each element is at least the other's; no gradient."""
         return self._without_graph(np.greater_equal, (self, other))
 

@@ -4,13 +4,10 @@ PyTorch's; without either, what both read the same is done, and else NumPy's rea
 docs/coming_from_pytorch.md has the table.
 """
 
-# Operands may be floats, arrays or nodes: their types are not inferred here.
-# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, NoReturn, Self, TypeVar, overload
 
 import numpy as np
@@ -20,6 +17,7 @@ from tinygrad_lm.autograd import reductions
 from tinygrad_lm.autograd.graph import Node
 from tinygrad_lm.autograd.methods import ArrayMethods, Axes, one_axis, reduction
 from tinygrad_lm.autograd.recorded import number
+from tinygrad_lm.autograd.types import Array
 
 T = TypeVar("T")
 
@@ -287,7 +285,8 @@ class TwoReadings(ArrayMethods):
     def repeat(self, *repeats: Any, **axis: Any) -> Self:
         """``repeat(n, axis=)``: each element n times along an axis, as NumPy reads it (``axis=None``: of all)."""
         if len(repeats) == 1 and axis.keys() == {"axis"}:
-            return np.repeat(self, repeats[0], axis["axis"])  # pyright: ignore[reportReturnType, reportCallIssue, reportArgumentType]
+            repeat: Callable[..., Any] = np.repeat
+            return repeat(self, repeats[0], axis["axis"])
         shown = ", ".join(map(str, repeats))
         each = f"{repeats[0]}, axis={repeats[1]}" if len(repeats) == 2 else f"{shown}, axis=None"
         raise TypeError(
@@ -296,7 +295,7 @@ class TwoReadings(ArrayMethods):
         )
 
 
-def _order(data: np.ndarray[Any, Any], axis: int, descending: bool) -> np.ndarray[Any, Any]:
+def _order(data: Array, axis: int, descending: bool) -> Array:
     if not descending:
         return np.argsort(data, axis, kind="stable")
     # Sorted backwards twice, so that equal elements keep their order; NaN comes first, as in PyTorch.

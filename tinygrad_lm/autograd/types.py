@@ -6,7 +6,7 @@ print: both take part in NumPy's protocols and in Python's operators, and pass f
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -15,3 +15,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 Axis = int | tuple[int, ...] | None
 """One axis, several, or (``None``) all of them."""
+
+
+def is_ndarray(x: object) -> TypeGuard[Array]:
+    """Whether this is an array."""
+    return isinstance(x, np.ndarray)

@@ -11,10 +11,12 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
-from tinygrad_lm.autograd import context, graph, nary, observers, remedies
+from tinygrad_lm.autograd import graph, nary, observers, remedies
+from tinygrad_lm.autograd.context import current_scope, recording
 from tinygrad_lm.autograd.copying import twin_of
-from tinygrad_lm.autograd.graph import Call, Node, Operation
+from tinygrad_lm.autograd.graph import RELEASED, Node, Operation, annihilate, refuse_released
 from tinygrad_lm.autograd.number import Number, as_float, as_operand, is_array
+from tinygrad_lm.autograd.observers import observing
 
 
 class Value(Number):
@@ -59,19 +61,21 @@ class Value(Number):
         for operand in operands:
             if isinstance(operand, Value):
                 parents.append(operand)
+            elif isinstance(operand, (float, int)):
+                parents.append(Value(operand, requires_grad=False))
             elif is_array(operand):
                 return operation.on_elements(operands)
             else:
                 parents.append(Value(as_operand(operand, operation), requires_grad=False))
         inputs = tuple([parent.data for parent in parents])
-        observed = observers.observing()
+        observed = observing()
         result = observers.watched(operation.on_floats, inputs) if observed else operation.on_floats(inputs)
         out = Value(result, requires_grad=False)
-        if context.recording():
+        if recording():
             for parent in parents:
                 if parent.requires_grad:
                     out.requires_grad = True
-                    out.scope = context.current_scope()
+                    out.scope = current_scope()
                     out.operation = operation
                     out.parents = tuple(parents)
                     # The backward pass uses the numbers of the forward pass, also if data is changed later.
@@ -97,10 +101,15 @@ class Value(Number):
 
     def _hand_on(self, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
         """The chain rule: this node's gradient times the local derivative, one product a parent."""
-        return [
-            None if derivative is None else graph.chain(gradient, derivative)
-            for derivative in self.local_derivatives(create_graph, wanted)
-        ]
+        contributions: list[Any] = []
+        for derivative in self.local_derivatives(create_graph, wanted):
+            if derivative is None:
+                contributions.append(None)
+            elif type(derivative) is int:  # exactly 0, 1 or -1
+                contributions.append(gradient if derivative == 1 else gradient * derivative)
+            else:
+                contributions.append(annihilate(gradient * derivative, gradient))
+        return contributions
 
     def local_derivatives(self, create_graph: bool = False, wanted: set[Node] | None = None) -> list[Any]:
         """The derivative of this node to each parent, as in the rule's formula; ``None`` where none is needed.
@@ -110,23 +119,24 @@ class Value(Number):
         operation = self.operation
         if operation is None:
             return []
+        if operation is RELEASED:
+            refuse_released()
         needed = [parent.requires_grad and (wanted is None or parent in wanted) for parent in self.parents]
         if not create_graph:
-            return operation.local_derivatives(Call(self.data, self._inputs, needed, {}, None))
+            return operation.local_derivatives(self.data, self._inputs, needed)
         for parent, used in zip(self.parents, self._inputs, strict=True):
             if parent.data is not used:
                 raise RuntimeError(
                     f"grad: {parent!r} was {used!r} when {operation.name!r} used it; run the forward computation again"
                 )
-        return operation.local_derivatives(Call(self, self.parents, needed, {}, None))
+        return operation.local_derivatives(self, self.parents, needed)
 
     def _store(self, gradient: float, owned: bool) -> None:
         earlier = self.grad if self.operation is None else None
         self.grad = gradient if earlier is None else earlier + gradient
 
     def _release(self) -> None:
-        super()._release()
-        self._inputs = ()
+        self.operation, self.parents, self._inputs = RELEASED, (), ()
 
     @staticmethod
     def sum(values: Iterable[Any]) -> Value:
