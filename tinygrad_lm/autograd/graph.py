@@ -256,6 +256,7 @@ def sweep(
     Consumes both arguments, so that what is done with can be freed on the way.
     """
     borrowed = set(gradients)
+    sums: set[Node] = set()
     observed = bool(observing())
     while order:
         node = order.pop()
@@ -270,10 +271,13 @@ def sweep(
         for parent, contribution in zip(node.parents, hand_on(gradient, create_graph, wanted), strict=True):
             if contribution is None:
                 continue
-            if parent in gradients:
-                # Never in place: the earlier array may be another node's gradient.
+            if parent in sums and not create_graph:
+                gradients[parent] += contribution
+            elif parent in gradients:
+                # Not in place: the earlier array may be another node's gradient. The sum is nobody's else.
                 gradients[parent] = gradients[parent] + contribution
                 borrowed.discard(parent)
+                sums.add(parent)
             else:
                 gradients[parent] = contribution
                 if contribution is gradient:
