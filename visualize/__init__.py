@@ -1,14 +1,14 @@
 """Pictures of computation graphs, and the backward pass step by step."""
 
-from visualize.doctor import doctor
+from visualize.backward.frames import BackwardSteps, Contribution, Frame, backward_steps
+from visualize.backward.stepper import stepper
 from visualize.drawing import draw
-from visualize.engines import DrawingError
-from visualize.graph import Cluster, Graph, GraphEdge, GraphNode
-from visualize.lines import tracing
-from visualize.stepping import stepper
-from visualize.steps import BackwardSteps, Contribution, Frame, backward_steps
-from visualize.trace import graph_of
-from visualize.view import GraphView
+from visualize.formats.doctor import doctor
+from visualize.formats.engines import DrawingError
+from visualize.formats.view import GraphView
+from visualize.graph.data import Cluster, Graph, GraphEdge, GraphNode
+from visualize.graph.extract import graph_of
+from visualize.graph.source_lines import tracing
 
 __all__ = [
     "BackwardSteps",

@@ -10,18 +10,18 @@ from typing import Any, cast
 import numpy as np
 
 from tinygrad_lm.autograd.graph import Node
-from visualize.graph import Graph, GraphNode
-from visualize.labels import check_show
-from visualize.lines import line_of
-from visualize.quantities import check_format
-from visualize.roots import roots_of
-from visualize.scalars import to_scalars
-from visualize.simplify import Collapse, simplify
-from visualize.stepping import MOST, stepper_of
-from visualize.steps import steps_of
-from visualize.themes import Theme, theme_of
-from visualize.trace import Trace, describe, trace
-from visualize.view import DIRECTIONS, GraphView
+from visualize.backward.frames import steps_of
+from visualize.backward.stepper import MOST, stepper_of
+from visualize.formats.labels import check_show
+from visualize.formats.themes import Theme, theme_of
+from visualize.formats.view import DIRECTIONS, GraphView
+from visualize.graph.data import Graph, GraphNode
+from visualize.graph.extract import Trace, describe, trace
+from visualize.graph.quantities import check_format
+from visualize.graph.roots import roots_of
+from visualize.graph.scalars import to_scalars
+from visualize.graph.simplify import Collapse, simplify
+from visualize.graph.source_lines import line_of
 
 
 def draw(

@@ -11,7 +11,7 @@ import pytest
 
 import visualize
 from tinygrad_lm import Tensor, Value, detect_anomaly
-from visualize.lines import place_of
+from visualize.graph.source_lines import place_of
 
 METHODS = [(engine, name) for engine in (Tensor, Value) for name in ("apply", "pull")]
 PLAIN = {(engine, name): vars(engine)[name] for engine, name in METHODS}

@@ -2,7 +2,9 @@
 
 from tests.mutation.checks import Mutant
 from tests.mutation.source import constant, edited
-from visualize import contract, folding, steps, text
+from visualize.backward import frames
+from visualize.formats import text
+from visualize.graph import contract, folding
 
 WIRING = "test TestWiring.test_without_repetition"
 PARTLY = "test TestSharedWeights.test_one_is_shared_and_one_is_not"
@@ -13,7 +15,7 @@ SORTED = "test test_the_order_stays_topological"
 PICTURE_MUTANTS = (
     Mutant(
         "programs of any size are nudged",
-        constant(steps, "WORK", 10**12),
+        constant(frames, "WORK", 10**12),
         ("test test_a_program_that_takes_long_to_nudge_is_left_alone",),
     ),
     Mutant(

@@ -9,7 +9,7 @@ import pytest
 
 import visualize
 from tests.helpers.graphs import ENGINES, neuron, read_svg, recurrence
-from visualize import engines
+from visualize.formats import engines
 
 native = pytest.mark.skipif(len(ENGINES) == 1, reason="needs Graphviz's dot or pygraphviz")
 unix = pytest.mark.skipif(os.name == "nt", reason="writes a shell script")

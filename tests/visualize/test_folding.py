@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 import visualize
 from tests.helpers.graphs import recurrence
 from tinygrad_lm import Tensor, Value, nn
-from visualize.contract import Group, Reduced, contract, has_cycle
-from visualize.graph import Graph, GraphEdge, GraphNode
+from visualize.graph.contract import Group, Reduced, contract, has_cycle
+from visualize.graph.data import Graph, GraphEdge, GraphNode
 
 CUBE_FREE = [i.bit_count() % 2 for i in range(1000)]
 """The Thue-Morse sequence: no stretch stands in it three times in a row."""

@@ -13,9 +13,9 @@ import visualize
 from tests.helpers.graphs import Net, diamond, net_loss, neuron, recurrence, tensor
 from tinygrad_lm import Tensor, Value, no_grad
 from tinygrad_lm.autograd import rules
-from visualize.edges import argument_names
-from visualize.formulas import local_formula
-from visualize.quantities import number, summary
+from tinygrad_lm.autograd.symbols import local_formula
+from visualize.graph.edges import argument_names
+from visualize.graph.quantities import number, summary
 
 
 def by_label(graph):

@@ -11,9 +11,9 @@ import visualize
 from tests.helpers.graphs import ENGINES, every_engine, net_loss, neuron, read_svg, texts_by_id
 from tinygrad_lm import Value
 from tinygrad_lm.autograd.graph import Scope, enter_scope, leave_scope
-from visualize.labels import LONGEST, clean, cut
-from visualize.mermaid import escaped
-from visualize.themes import THEMES
+from visualize.formats.labels import LONGEST, clean, cut
+from visualize.formats.mermaid import escaped
+from visualize.formats.themes import THEMES
 
 HOSTILE = "\"\\{}|<>&;#%'`$/*_-[]()=:!~^@?.,+ \t\n\r\0\u202e\u0301\u200déā न字🙂abN"
 labels = st.text(st.sampled_from(HOSTILE) | st.characters(), min_size=1, max_size=20)

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 import visualize
 from tests.helpers.graphs import net_loss, neuron, recurrence
-from visualize.graph import Cluster, Graph, GraphEdge, GraphNode
-from visualize.layered import layered
-from visualize.layout import lay_out
-from visualize.view import DIRECTIONS
+from visualize.formats.view import DIRECTIONS
+from visualize.graph.data import Cluster, Graph, GraphEdge, GraphNode
+from visualize.layout.layered import layered
+from visualize.layout.nested import lay_out
 
 
 @st.composite

@@ -9,7 +9,7 @@ import visualize
 from tests.helpers.graphs import read_svg
 from tests.helpers.registry import ROWS
 from tinygrad_lm import Tensor
-from visualize.scalars import to_scalars
+from visualize.graph.scalars import to_scalars
 
 
 def loss_of(row, case):

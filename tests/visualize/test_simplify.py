@@ -8,8 +8,8 @@ import pytest
 import visualize
 from tests.helpers.graphs import Block, Net, net_loss, neuron, recurrence, tensor
 from tinygrad_lm import Tensor, Value, nn
-from visualize.contract import has_cycle
-from visualize.scalars import to_scalars
+from visualize.graph.contract import has_cycle
+from visualize.graph.scalars import to_scalars
 
 
 def groups(graph):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import visualize
 from tests.helpers.graphs import Net, diamond, net_loss, neuron, recurrence, tensor
 from tinygrad_lm import Tensor, Value, nn
-from visualize.lines import place_of
+from visualize.graph.source_lines import place_of
 
 
 @st.composite
@@ -177,7 +177,7 @@ def test_the_page_needs_nothing_from_anywhere():
 
 
 def test_our_own_script_is_small():
-    script = files("visualize").joinpath("assets", "stepper.js").read_bytes()
+    script = files("visualize.backward").joinpath("assets", "stepper.js").read_bytes()
     assert len(script) <= 15_000
 
 
@@ -217,7 +217,7 @@ class TestWhatIsTooLargeToNudge:
 
         def guard(steps):
             limit = 0 if request.param is None else work_of(steps) + request.param
-            monkeypatch.setattr("visualize.steps.WORK", limit)
+            monkeypatch.setattr("visualize.backward.frames.WORK", limit)
             return work_of(steps) <= limit
 
         return guard

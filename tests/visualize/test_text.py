@@ -6,7 +6,7 @@ import pytest
 import visualize
 from tests.helpers.graphs import neuron, recurrence
 from tinygrad_lm import Tensor, Value
-from visualize.text import columns, table
+from visualize.formats.text import columns, table
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from visualize.graph import Graph
+from visualize.graph.data import Graph
 
 FORMAT = 1
 """The number of this form; it grows when a field changes its meaning."""

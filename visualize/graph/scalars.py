@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_lm.autograd import Value
 from tinygrad_lm.autograd.graph import Node, enter_scope, leave_scope, topological_order
-from visualize.trace import is_parameter, names_of
+from visualize.graph.extract import is_parameter, names_of
 
 MOST = 20_000
 """Programs with more numbers than this are not taken apart."""

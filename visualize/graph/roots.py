@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from tinygrad_lm.autograd.graph import Node
-from visualize.lines import tracing
+from visualize.graph.source_lines import tracing
 
 
 def roots_of(root: Any, inputs: Iterable[Any] = ()) -> list[Node]:

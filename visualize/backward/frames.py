@@ -11,12 +11,12 @@ import numpy as np
 
 from tinygrad_lm.autograd import Value
 from tinygrad_lm.autograd.graph import Node
-from visualize.differences import finite_difference
-from visualize.edges import formula_of, vjp_of
-from visualize.graph import Graph
-from visualize.lines import line_of
-from visualize.roots import roots_of
-from visualize.trace import Trace, describe, labels_of, trace
+from visualize.backward.rerun import finite_difference
+from visualize.graph.data import Graph
+from visualize.graph.edges import formula_of, vjp_of
+from visualize.graph.extract import Trace, describe, labels_of, trace
+from visualize.graph.roots import roots_of
+from visualize.graph.source_lines import line_of
 
 Mode = Literal["correct", "order", "overwrite", "no_zero_grad"]
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 
-from visualize import engines
+from visualize.formats import engines
 
 
 class Text(str):

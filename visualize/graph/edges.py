@@ -13,9 +13,9 @@ import numpy as np
 from tinygrad_lm.autograd import Value
 from tinygrad_lm.autograd.custom import signature_of
 from tinygrad_lm.autograd.graph import Node
-from visualize.formulas import local_formula, vjp_formula
-from visualize.graph import GraphEdge
-from visualize.quantities import number
+from tinygrad_lm.autograd.symbols import local_formula, vjp_formula
+from visualize.graph.data import GraphEdge
+from visualize.graph.quantities import number
 
 COMMUTATIVE = frozenset({"add", "mul", "maximum", "minimum", "logaddexp", "sum"})
 """Operations whose arguments may be exchanged: their edges need no argument names."""

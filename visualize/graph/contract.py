@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
-from visualize.graph import Graph, GraphEdge, GraphNode
+from visualize.graph.data import Graph, GraphEdge, GraphNode
 
 
 def _no_members() -> dict[str, tuple[str, ...]]:

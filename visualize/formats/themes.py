@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from visualize.graph import Kind
+from visualize.graph.data import Kind
 
 Outline = Literal["box", "double", "dashed", "round", "octagon", "stack"]
 

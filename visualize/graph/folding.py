@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from visualize.contract import Group, Reduced, contract, has_cycle
-from visualize.graph import Graph, GraphNode
+from visualize.graph.contract import Group, Reduced, contract, has_cycle
+from visualize.graph.data import Graph, GraphNode
 
 LONGEST = 512
 """Repeats of more nodes than this are not looked for."""

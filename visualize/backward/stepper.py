@@ -14,14 +14,14 @@ from typing import Any, get_args
 
 import numpy as np
 
-from visualize.graph import Graph, GraphNode
-from visualize.labels import clean, cut, derivative_text
-from visualize.page import page
-from visualize.quantities import check_format, number, summary
-from visualize.steps import MODES, BackwardSteps, Contribution, Frame, Mode, backward_steps
-from visualize.text import table
-from visualize.themes import Theme, theme_of
-from visualize.view import GraphView
+from visualize.backward.frames import MODES, BackwardSteps, Contribution, Frame, Mode, backward_steps
+from visualize.formats.labels import clean, cut, derivative_text
+from visualize.formats.page import page
+from visualize.formats.text import table
+from visualize.formats.themes import Theme, theme_of
+from visualize.formats.view import GraphView
+from visualize.graph.data import Graph, GraphNode
+from visualize.graph.quantities import check_format, number, summary
 
 MOST = 150
 """Larger graphs are not stepped through."""
@@ -333,7 +333,7 @@ def _bracketed(text: str) -> str:
 
 
 def _asset(name: str) -> str:
-    return files("visualize").joinpath("assets", name).read_text(encoding="utf-8")
+    return files("visualize.backward").joinpath("assets", name).read_text(encoding="utf-8")
 
 
 def _for_script(data: Any) -> str:

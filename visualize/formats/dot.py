@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from visualize.graph import KINDS, Cluster, Graph, GraphNode, kinds_of
-from visualize.labels import clean, edge_text, node_lines
-from visualize.themes import OUTLINES, Outline, Theme
+from visualize.formats.labels import clean, edge_text, node_lines
+from visualize.formats.themes import OUTLINES, Outline, Theme
+from visualize.graph.data import KINDS, Cluster, Graph, GraphNode, kinds_of
 
 FONT = "Helvetica,Arial,sans-serif"
 

@@ -9,9 +9,9 @@ from typing import Any, cast
 import numpy as np
 
 from tinygrad_lm.autograd.graph import Node, Scope, topological_order
-from visualize.edges import COMMUTATIVE, argument_names, with_local_derivatives
-from visualize.graph import Cluster, Graph, GraphEdge, GraphNode, Kind
-from visualize.quantities import number, summary
+from visualize.graph.data import Cluster, Graph, GraphEdge, GraphNode, Kind
+from visualize.graph.edges import COMMUTATIVE, argument_names, with_local_derivatives
+from visualize.graph.quantities import number, summary
 
 
 @dataclass(frozen=True, slots=True)

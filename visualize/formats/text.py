@@ -5,8 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-from visualize.graph import Graph, GraphNode
-from visualize.labels import clean, cut
+from visualize.formats.labels import clean, cut
+from visualize.graph.data import Graph, GraphNode
 
 
 def to_text(graph: Graph) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from visualize.graph import Graph
-from visualize.layered import Layers, Point, layered
+from visualize.graph.data import Graph
+from visualize.layout.layered import Layers, Point, layered
 
 PAD = 10.0
 """Room between a cluster's frame and what is in it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from visualize.graph import GraphEdge, GraphNode
+from visualize.graph.data import GraphEdge, GraphNode
 
 SHOWS = ("label", "shape", "data", "grad", "local", "line")
 """What ``show`` may ask for: the name, the shape, the number, the gradient, the local derivative on edges, the code."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from visualize.labels import clean
-from visualize.themes import Theme
+from visualize.formats.labels import clean
+from visualize.formats.themes import Theme
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 

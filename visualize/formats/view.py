@@ -8,15 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from visualize import engines
-from visualize.dot import to_dot
-from visualize.graph import Graph
-from visualize.mermaid import to_mermaid
-from visualize.page import as_figure, as_table, page
-from visualize.serial import to_json
-from visualize.svg import at_home, to_svg
-from visualize.text import to_text
-from visualize.themes import Theme
+from visualize.formats import engines
+from visualize.formats.dot import to_dot
+from visualize.formats.mermaid import to_mermaid
+from visualize.formats.page import as_figure, as_table, page
+from visualize.formats.serial import to_json
+from visualize.formats.svg import at_home, to_svg
+from visualize.formats.text import to_text
+from visualize.formats.themes import Theme
+from visualize.graph.data import Graph
 
 if TYPE_CHECKING:
     import graphviz

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from visualize.contract import Group, Reduced, contract, without_empty_clusters
-from visualize.folding import fold
-from visualize.graph import Cluster, Graph, GraphEdge, GraphNode
+from visualize.graph.contract import Group, Reduced, contract, without_empty_clusters
+from visualize.graph.data import Cluster, Graph, GraphEdge, GraphNode
+from visualize.graph.folding import fold
 
 Collapse = str | Callable[[Cluster], bool]
 

@@ -7,12 +7,12 @@ import re
 from collections.abc import Collection, Sequence
 from html import escape
 
-from visualize.graph import KINDS, Graph, GraphNode, kinds_of
-from visualize.labels import clean, edge_text, edge_tooltip, node_lines, node_tooltip
-from visualize.layered import Point
-from visualize.layout import Box, lay_out
-from visualize.measure import text_width
-from visualize.themes import OUTLINES, Outline, Paint, Theme
+from visualize.formats.labels import clean, edge_text, edge_tooltip, node_lines, node_tooltip
+from visualize.formats.themes import OUTLINES, Outline, Paint, Theme
+from visualize.graph.data import KINDS, Graph, GraphNode, kinds_of
+from visualize.layout.layered import Point
+from visualize.layout.nested import Box, lay_out
+from visualize.layout.text_width import text_width
 
 SIZE = 12.0
 SMALL = 10.0
