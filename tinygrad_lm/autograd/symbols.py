@@ -1,12 +1,13 @@
-"""The formula on an edge, taken from the derivative table itself by running its rule on symbols that print."""
+"""Symbols that print the arithmetic done with them, and the formulas that derivative rules print when run on them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tinygrad_lm.autograd.graph import Node, Operation
 
@@ -34,34 +35,33 @@ class Symbol(Node):
     """Something that prints the arithmetic done with it.
 
     It is a node to the engine's operations, so that rules which call other rules print those by name, and an
-    operand to NumPy's functions. ``like`` answers questions about shape and dtype.
+    operand to NumPy's functions. ``like``, an array (by default a float), answers questions about shape and dtype.
     """
 
-    __slots__ = ("like", "strength", "text")
+    __slots__ = ("data", "like", "strength", "text")
 
-    def __init__(self, text: str, strength: int = _ATOM, like: Any = None) -> None:
+    data: Symbol
+    """The symbol itself: what a rule does with plain data is printed too."""
+
+    def __init__(self, text: str, strength: int = _ATOM, like: ArrayLike = 0.0) -> None:
+        self.data = self
         self.text = text
         self.strength = strength
-        self.like = like
+        self.like = np.asarray(like)
         self.grad, self.label, self.requires_grad, self.scope = None, "", False, None
         self.operation, self.parents = None, ()
 
     __hash__ = object.__hash__
 
-    @property
-    def data(self) -> Symbol:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The symbol itself: what a rule does with plain data is printed too."""
-        return self
-
     @classmethod
-    def apply(cls, operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+    def apply(cls, operation: Operation, operands: tuple[object, ...], attributes: Mapping[str, object]) -> Symbol:
         """An engine's operation, by its name."""
         return _call(operation.name, operands)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of the array it stands for."""
-        return tuple(np.shape(self.like))
+        return self.like.shape
 
     @property
     def ndim(self) -> int:
@@ -71,42 +71,49 @@ class Symbol(Node):
     @property
     def size(self) -> int:
         """The number of elements of the array it stands for."""
-        return int(np.size(self.like))
+        return self.like.size
 
     @property
-    def dtype(self) -> Any:
+    def dtype(self) -> np.dtype[np.generic]:
         """The dtype of the array it stands for."""
-        return np.asarray(self.like).dtype
+        return self.like.dtype
 
     @property
     def T(self) -> Symbol:
         """The transpose."""
-        return Symbol(f"{_wrapped(self, _ATOM)}ᵀ", _ATOM, np.asarray(self.like).T)
+        return Symbol(f"{_wrapped(self, _ATOM)}ᵀ", _ATOM, self.like.T)
 
     def swapaxes(self, first: int, second: int) -> Symbol:
         """Two axes exchanged; of a matrix, the transpose."""
-        return Symbol(f"{_wrapped(self, _ATOM)}ᵀ", _ATOM, np.asarray(self.like).swapaxes(first, second))
+        return Symbol(f"{_wrapped(self, _ATOM)}ᵀ", _ATOM, self.like.swapaxes(first, second))
 
-    def reshape(self, *shape: Any) -> Symbol:
+    def reshape(self, *shape: SupportsIndex | Sequence[SupportsIndex]) -> Symbol:
         """Another shape; the same shape does not show."""
-        like = np.asarray(self.like).reshape(*shape)
+        sizes = [size for part in shape for size in (part if isinstance(part, Sequence) else (part,))]
+        like = self.like.reshape(sizes)
         return self if like.shape == self.shape else Symbol(f"reshape({self.text})", _ATOM, like)
 
-    def astype(self, dtype: Any, copy: bool = True) -> Symbol:
+    def astype(self, dtype: object, copy: bool = True) -> Symbol:
         """The dtype does not show in a formula."""
         return self
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, **options: object) -> Symbol:
         if method != "__call__" or options:
             return NotImplemented
         name = ufunc.__name__
         if name in _OPERATORS and len(inputs) == 2:
             return _binary(name, *inputs)
         if name == "negative":
-            return -inputs[0]
+            return _negative(inputs[0])
         return _call("abs" if name == "absolute" else name, inputs)
 
-    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+    def __array_function__(
+        self,
+        function: Callable[..., object],
+        types: Iterable[type],
+        args: Sequence[object],
+        options: Mapping[str, object],
+    ) -> object:
         if function is np.shape:
             return self.shape
         if function is np.result_type:
@@ -115,52 +122,52 @@ class Symbol(Node):
             return NotImplemented
         return _call(function.__name__, args)
 
-    def __add__(self, other: Any) -> Symbol:
+    def __add__(self, other: object) -> Symbol:
         return _binary("add", self, other)
 
-    def __radd__(self, other: Any) -> Symbol:
+    def __radd__(self, other: object) -> Symbol:
         return _binary("add", other, self)
 
-    def __sub__(self, other: Any) -> Symbol:
+    def __sub__(self, other: object) -> Symbol:
         return _binary("subtract", self, other)
 
-    def __rsub__(self, other: Any) -> Symbol:
+    def __rsub__(self, other: object) -> Symbol:
         return _binary("subtract", other, self)
 
-    def __mul__(self, other: Any) -> Symbol:
+    def __mul__(self, other: object) -> Symbol:
         return _binary("multiply", self, other)
 
-    def __rmul__(self, other: Any) -> Symbol:
+    def __rmul__(self, other: object) -> Symbol:
         return _binary("multiply", other, self)
 
-    def __truediv__(self, other: Any) -> Symbol:
+    def __truediv__(self, other: object) -> Symbol:
         return _binary("divide", self, other)
 
-    def __rtruediv__(self, other: Any) -> Symbol:
+    def __rtruediv__(self, other: object) -> Symbol:
         return _binary("divide", other, self)
 
-    def __matmul__(self, other: Any) -> Symbol:
+    def __matmul__(self, other: object) -> Symbol:
         return _binary("matmul", self, other)
 
-    def __pow__(self, other: Any) -> Symbol:
+    def __pow__(self, other: object) -> Symbol:
         return _binary("power", self, other)
 
-    def __rpow__(self, other: Any) -> Symbol:
+    def __rpow__(self, other: object) -> Symbol:
         return _binary("power", other, self)
 
     def __neg__(self) -> Symbol:
-        return Symbol(f"-{_wrapped(self, _MUL)}", _MUL)
+        return _negative(self)
 
-    def __gt__(self, other: Any) -> Symbol:
+    def __gt__(self, other: object) -> Symbol:
         return _binary("greater", self, other)
 
-    def __ge__(self, other: Any) -> Symbol:
+    def __ge__(self, other: object) -> Symbol:
         return _binary("greater_equal", self, other)
 
-    def __lt__(self, other: Any) -> Symbol:
+    def __lt__(self, other: object) -> Symbol:
         return _binary("less", self, other)
 
-    def __le__(self, other: Any) -> Symbol:
+    def __le__(self, other: object) -> Symbol:
         return _binary("less_equal", self, other)
 
     def __eq__(self, other: object) -> Any:
@@ -169,10 +176,10 @@ class Symbol(Node):
     def __ne__(self, other: object) -> Any:
         return _binary("not_equal", self, other)
 
-    def __and__(self, other: Any) -> Symbol:
+    def __and__(self, other: object) -> Symbol:
         return _binary("bitwise_and", self, other)
 
-    def __or__(self, other: Any) -> Symbol:
+    def __or__(self, other: object) -> Symbol:
         return _binary("bitwise_or", self, other)
 
     def __bool__(self) -> bool:
@@ -182,19 +189,23 @@ class Symbol(Node):
         return self.text
 
 
-def _text(x: Any) -> tuple[str, int]:
+def _text(x: object) -> tuple[str, int]:
     if isinstance(x, Symbol):
         return x.text, x.strength
     text = f"{x:.6g}" if isinstance(x, float) else str(x)
     return text, _ADD if text.startswith("-") else _ATOM
 
 
-def _wrapped(x: Any, least: int) -> str:
+def _wrapped(x: object, least: int) -> str:
     text, strength = _text(x)
     return text if strength >= least else f"({text})"
 
 
-def _binary(name: str, left: Any, right: Any) -> Symbol:
+def _negative(x: object) -> Symbol:
+    return Symbol(f"-{_wrapped(x, _MUL)}", _MUL)
+
+
+def _binary(name: str, left: object, right: object) -> Symbol:
     sign, strength = _OPERATORS[name]
     # The right operand of - and / needs brackets also where it binds equally, and so do comparisons.
     stricter = name in ("subtract", "divide", "power", "matmul") or strength == 0
@@ -203,56 +214,67 @@ def _binary(name: str, left: Any, right: Any) -> Symbol:
     return Symbol(text, strength)
 
 
-def _call(name: str, operands: Sequence[Any]) -> Symbol:
+def _call(name: str, operands: Iterable[object]) -> Symbol:
     return Symbol(f"{name}({', '.join(_text(x)[0] for x in operands)})")
 
 
 @lru_cache(maxsize=1024)
-def local_formula(operation: Any, position: int, names: tuple[str | float, ...], out: str = "out") -> str:
+def local_formula(operation: Operation, position: int, names: tuple[str | float, ...], out: str = "out") -> str:
     """The local derivative to one argument of an elementwise operation; empty where there is no formula.
 
     A number in place of a name is a constant argument: its formula is simpler (``2 · x``, say).
+
+    >>> from tinygrad_lm.autograd import rules
+    >>> local_formula(rules.tanh, 0, ("x",)), local_formula(rules.pow, 0, ("x", 2.0))
+    ('1 - out · out', '2 · x**1')
     """
-    derivatives: tuple[Any, ...] | None = getattr(operation, "derivatives", None)
-    if derivatives is None:
-        return _of_scalars(operation, position, names)
+    operands = [Symbol(name) if isinstance(name, str) else name for name in names]
+    derivatives: tuple[Callable[..., object] | int, ...] = getattr(operation, "derivatives", ())
+    if not derivatives:
+        return _of_scalars(operation, position, operands)
     formula = derivatives[position] if position < len(derivatives) else None
     if isinstance(formula, int):
         return str(formula)
-    return "" if formula is None else _printed(formula, [*map(_operand, names), Symbol(out)])
+    return "" if formula is None else _printed(formula, [*operands, Symbol(out)])
 
 
-def _operand(name: str | float) -> Any:
-    return Symbol(name) if isinstance(name, str) else name
-
-
-def _of_scalars(operation: Any, position: int, names: tuple[str | float, ...]) -> str:
+def _of_scalars(operation: Operation, position: int, operands: Sequence[Symbol | float]) -> str:
     """The formula of an operation that gives local derivatives on scalars without a table of them."""
-    rule: Callable[..., Any] | None = getattr(operation, "local_derivatives", None)
+    rule: Callable[..., Sequence[object]] | None = getattr(operation, "local_derivatives", None)
     if rule is None:
         return ""
-    try:
-        found = rule(Symbol("out"), [*map(_operand, names)], [True] * len(names))[position]
-    except (TypeError, ValueError, AttributeError, IndexError):
-        return ""
-    return _text(found)[0]
+
+    def at_position(out: Symbol) -> object:
+        return rule(out, operands, [True] * len(operands))[position]
+
+    return _printed(at_position, [Symbol("out")])
 
 
 def vjp_formula(
-    operation: Any, position: int, names: tuple[str, ...], inputs: Sequence[Any], out: Any, attributes: dict[str, Any]
+    operation: Operation,
+    position: int,
+    names: Sequence[str],
+    inputs: Sequence[ArrayLike],
+    out: ArrayLike,
+    attributes: Mapping[str, object],
 ) -> str:
-    """What a structured operation hands to one argument, in terms of the gradient ``g`` of its result."""
-    vjps: dict[int, Any] = getattr(operation, "vjps", {})
+    """What a structured operation hands to one argument, in terms of the gradient ``g`` of its result.
+
+    ``inputs`` and ``out`` are the arrays that the formula is about: what a rule does may depend on their shapes.
+    """
+    vjps: Mapping[int, Callable[..., object]] = getattr(operation, "vjps", {})
     vjp = vjps.get(position)
-    if vjp is None:
-        return f"vjp of {operation.name}"
     symbols = [Symbol(name, like=x) for name, x in zip(names, inputs, strict=True)]
-    printed = _printed(vjp, [Symbol("g", like=out), Symbol("out", like=out), *symbols], attributes)
+    arguments = [Symbol("g", like=out), Symbol("out", like=out), *symbols]
+    printed = "" if vjp is None else _printed(vjp, arguments, attributes)
     return printed or f"vjp of {operation.name}"
 
 
-def _printed(formula: Callable[..., Any], symbols: Sequence[Any], attributes: dict[str, Any] | None = None) -> str:
+def _printed(
+    rule: Callable[..., object], symbols: Sequence[Symbol | float], attributes: Mapping[str, object] | None = None
+) -> str:
+    """What a rule makes of symbols; empty where it asks for more than symbols can tell."""
     try:
-        return _text(formula(*symbols, **(attributes or {})))[0]
+        return _text(rule(*symbols, **(attributes or {})))[0]
     except (TypeError, ValueError, AttributeError, IndexError):
         return ""
