@@ -9,6 +9,7 @@ import visualize
 from tests.helpers.graphs import Block, Net, net_loss, neuron, recurrence, tensor
 from tinygrad_lm import Tensor, Value, nn
 from visualize.graph.contract import has_cycle
+from visualize.graph.naming import Naming
 from visualize.graph.scalars import to_scalars
 
 
@@ -206,7 +207,8 @@ def test_programs_on_tensors_are_the_same_number_by_number(program):
     y = program(x)
     loss = (y * y).sum()
     loss.backward()
-    (value,), names = to_scalars([loss])
+    (value,), naming = to_scalars([loss], Naming())
+    names = {label: node for node, label in naming.labels.items()}
     assert float(value) == pytest.approx(float(loss), rel=1e-5)
     for index in np.ndindex(2, 3):
         scalar = names[f"x[{index[0]}, {index[1]}]"]

@@ -2,47 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import get_args
 
 import numpy as np
 
 from tinygrad_lm.autograd import Value
 from tinygrad_lm.autograd.graph import Node
+from visualize.backward.modes import Mode, wrong_order
 from visualize.backward.rerun import finite_difference
 from visualize.graph.data import Graph
+from visualize.graph.describe import described, labels_of
 from visualize.graph.edges import formula_of, vjp_of
-from visualize.graph.extract import Trace, describe, labels_of, trace
+from visualize.graph.engine import Number, array_of, contributions_of, local_derivatives_of
+from visualize.graph.extract import Extract, extract
+from visualize.graph.naming import Names, naming_of
 from visualize.graph.roots import roots_of
-from visualize.graph.source_lines import line_of
-
-Mode = Literal["correct", "order", "overwrite", "no_zero_grad"]
-
-MODES: Mapping[Mode, tuple[str, str]] = {
-    "correct": (
-        "correct",
-        "Each node waits until every node that used it has been visited, then hands its gradient on; "
-        "what arrives is added up.",
-    ),
-    "order": (
-        "wrong order",
-        "One node hands its gradient on before all that used it have been visited: what it hands on is too early, "
-        "and what comes later is lost.",
-    ),
-    "overwrite": (
-        "= in place of +=",
-        "What arrives replaces what was there: a value that is used twice keeps the last contribution alone.",
-    ),
-    "no_zero_grad": (
-        "forgotten zero_grad",
-        "A second backward pass without zero_grad: leaves still hold the first pass's gradients, "
-        "and the new ones are added to them.",
-    ),
-}
-"""What each mode is called, and what happens in it."""
-
 
 WORK = 20_000_000
 """Programs with more numbers to compute again are not nudged."""
@@ -58,16 +35,16 @@ class Contribution:
     """The operand that receives it."""
     target: str
     """The node that hands it on."""
-    upstream: Any
+    upstream: Number
     """The gradient of the node that hands it on."""
-    local: Any
+    local: Number | None
     """The local derivative; ``None`` for operations on whole arrays, which have no single one."""
     formula: str
     """The rule as the derivative table has it."""
-    amount: Any
-    before: Any
+    amount: Number
+    before: Number
     """The operand's gradient until now."""
-    after: Any
+    after: Number
     """The operand's gradient from now on."""
     first: bool
     """Whether this is the first contribution that the operand receives."""
@@ -83,7 +60,7 @@ class Frame:
 
     index: int
     node: str
-    gradient: Any
+    gradient: Number
     """The node's gradient when it is visited."""
     contributions: tuple[Contribution, ...]
     queue: tuple[str, ...]
@@ -96,7 +73,7 @@ class Frame:
         return f"Frame({found}, contributions={self.contributions!r})"
 
 
-def _short(x: Any) -> str:
+def _short(x: Number) -> str:
     """A number, or what shape an array has."""
     return repr(float(x)) if np.ndim(x) == 0 else f"array of shape {np.shape(x)}"
 
@@ -108,9 +85,9 @@ class BackwardSteps:
     graph: Graph
     mode: Mode
     frames: tuple[Frame, ...]
-    start: Mapping[str, Any]
+    start: Mapping[str, Number]
     """Every gradient before the first frame: zero, but for the root's 1 (and what was left by an earlier pass)."""
-    gradients: Mapping[str, Any]
+    gradients: Mapping[str, Number]
     """Every gradient after the last frame."""
     nodes: Mapping[str, Node]
     """The engine's nodes by id."""
@@ -151,7 +128,7 @@ class BackwardSteps:
         return found
 
 
-def backward_steps(root: Any, *inputs: Any, mode: Mode = "correct", names: Any = None) -> BackwardSteps:
+def backward_steps(root: object, *inputs: object, mode: Mode = "correct", names: Names = None) -> BackwardSteps:
     """The backward pass of one number, as data.
 
     ``root`` is a ``Value`` or ``Tensor`` of one element, or a function (a model) followed by its inputs, whose
@@ -166,99 +143,64 @@ def backward_steps(root: Any, *inputs: Any, mode: Mode = "correct", names: Any =
     """
     if mode not in get_args(Mode):
         raise ValueError(f"mode is one of {', '.join(map(repr, get_args(Mode)))}, not {mode!r}")
-    if names is None and callable(getattr(root, "named_parameters", None)):
-        names = root
+    naming = naming_of(names, root)
     roots = roots_of(root, inputs)
     if len(roots) != 1 or np.size(roots[0].data) != 1 or not roots[0].requires_grad:
         raise ValueError(
             "backward_steps takes one root of one element that requires a gradient; reduce it first, as in x.sum()"
         )
-    return steps_of(trace(*roots, names=names), mode)
+    return steps_of(extract(*roots, naming=naming), mode)
 
 
-def steps_of(traced: Trace, mode: Mode = "correct") -> BackwardSteps:
+def steps_of(extracted: Extract, mode: Mode = "correct") -> BackwardSteps:
     """The backward pass of a graph that has one root of one element."""
-    return _run(describe(traced.graph, traced.nodes, line=line_of), traced.nodes, mode)
-
-
-def _zero(node: Node) -> Any:
-    return 0.0 if isinstance(node, Value) else np.zeros_like(node.data)
+    return _run(described(extracted.graph, extracted, lines=True), extracted.nodes, mode)
 
 
 def _run(graph: Graph, nodes: Mapping[str, Node], mode: Mode) -> BackwardSteps:
-    root = graph.roots[0]
-    start = {key: _zero(node) for key, node in nodes.items() if node.requires_grad}
-    if mode == "no_zero_grad":
-        earlier = _run(graph, nodes, "correct").gradients
-        start |= {key: earlier[key] for key in start if nodes[key].operation is None}
-    start[root] = start[root] + 1
+    start = _start(graph, nodes, mode)
     order = [node.id for node in reversed(graph.nodes) if node.id in start and nodes[node.id].operation is not None]
     if mode == "order":
-        order = _wrong_order(order, graph)
+        order = wrong_order(order, graph)
     gradients = dict(start)
     received: set[str] = set()
+    labels = labels_of(graph, nodes)
     coming: dict[str, list[int]] = {}
     for i, edge in enumerate(graph.edges):
         coming.setdefault(edge.target, []).append(i)
-    labels = labels_of(graph, nodes)
     lines = {entry.id: entry.line for entry in graph.nodes}
     frames: list[Frame] = []
     for index, key in enumerate(order):
         node, upstream = nodes[key], gradients[key]
-        pulled = node.pull(upstream, False, None)
-        locals_ = _local_derivatives(node)
+        amounts = contributions_of(node, upstream)
+        locals_ = local_derivatives_of(node)
         handed: list[Contribution] = []
         for i in coming[key]:
-            edge = graph.edges[i]
-            amount = pulled[edge.position]
-            if amount is None or edge.source not in gradients:
+            source, position = graph.edges[i].source, graph.edges[i].position
+            amount = amounts[position]
+            if amount is None or source not in gradients:
                 continue
-            before = gradients[edge.source]
-            after = amount if mode == "overwrite" else before + amount
-            gradients[edge.source] = after
-            formula = formula_of(node, edge.position, labels) or vjp_of(node, edge.position, labels)
-            first = edge.source not in received
-            received.add(edge.source)
-            local = locals_[edge.position] if locals_ else None
-            handed.append(Contribution(i, edge.source, key, upstream, local, formula, amount, before, after, first))
+            before = gradients[source]
+            after = gradients[source] = amount if mode == "overwrite" else before + amount
+            formula = formula_of(node, position, labels) or vjp_of(node, position, labels)
+            local = locals_[position] if locals_ else None
+            first = source not in received
+            received.add(source)
+            handed.append(Contribution(i, source, key, upstream, local, formula, amount, before, after, first))
         frames.append(Frame(index, key, upstream, tuple(handed), tuple(order[index + 1 :]), lines[key]))
     return BackwardSteps(graph, mode, tuple(frames), start, gradients, nodes)
 
 
-def _local_derivatives(node: Node) -> Sequence[Any]:
-    """The local derivatives of a scalar, or of an elementwise operation on arrays."""
-    if isinstance(node, Value):
-        return node.local_derivatives()
-    operation: Any = node.operation
-    derivatives: tuple[Any, ...] = getattr(operation, "derivatives", ())
-    inputs = [parent.data for parent in node.parents]
-    found: list[Any] = []
-    for parent, derivative in zip(node.parents, derivatives, strict=False):
-        if not parent.requires_grad:
-            found.append(None)
-        elif isinstance(derivative, int):
-            found.append(derivative)
-        else:
-            with np.errstate(all="ignore"):
-                found.append(np.asarray(derivative(*inputs, node.data), node.data.dtype))
-    return found
+def _start(graph: Graph, nodes: Mapping[str, Node], mode: Mode) -> dict[str, Number]:
+    """Every gradient before the pass: zero, and 1 for the root."""
+    start = {key: _zero(node) for key, node in nodes.items() if node.requires_grad}
+    if mode == "no_zero_grad":
+        earlier = _run(graph, nodes, "correct").gradients
+        start |= {key: earlier[key] for key in start if nodes[key].operation is None}
+    root = graph.roots[0]
+    start[root] = start[root] + 1
+    return start
 
 
-def _wrong_order(order: list[str], graph: Graph) -> list[str]:
-    """One node moved to before it has everything: one that is used twice if there is one, else the last."""
-    uses: dict[str, list[str]] = {}
-    for edge in graph.edges:
-        if edge.target not in uses.setdefault(edge.source, []):
-            uses[edge.source].append(edge.target)
-    place = {key: i for i, key in enumerate(order)}
-    twice = [key for key in order if len(uses.get(key, ())) > 1]
-    if len(order) < 2:
-        return order
-    moved = twice[0] if twice else order[-1]
-    users = sorted(place[user] for user in uses.get(moved, ()) if user in place)
-    if not users:
-        return order
-    # After the first of several users, or before the only one.
-    rest = [key for key in order if key != moved]
-    at = users[0] + 1 if len(users) > 1 else users[0]
-    return [*rest[:at], moved, *rest[at:]]
+def _zero(node: Node) -> Number:
+    return 0.0 if isinstance(node, Value) else np.zeros_like(array_of(node))

@@ -1,56 +1,46 @@
-"""Derivatives measured by nudging: the program run again with one number a little larger and a little smaller."""
+"""The program run again with one number a little larger and a little smaller: derivatives measured by nudging."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.autograd import Value
+from tinygrad_lm.autograd.differences import central_difference, step_at
 from tinygrad_lm.autograd.graph import Node
-
-NUDGE = 6e-6
-"""How far a number is moved, relative to it: about the cube root of float64's precision, best for two sides."""
+from tinygrad_lm.autograd.types import Array
+from visualize.graph.engine import evaluated
 
 
 def finite_difference(order: Sequence[Node], node: Node, index: tuple[int, ...] = ()) -> float:
     """How fast the last node of a topological order changes with one number of a node.
 
-    Everything is computed in float64, whatever the dtype of the program.
+    Everything is computed in float64, whatever the dtype of the program. Not a number where that number is not finite.
     """
     start = next(i for i, other in enumerate(order) if other is node)
-    before = _plain(node)
+    before = _in_float64(node)
     centre = float(before[index])
-    step = NUDGE * max(1.0, abs(centre))
-    results: list[float] = []
-    points = (centre + step, centre - step)
-    for point in points:
+
+    def result_at(x: float) -> float:
         nudged = before.copy()
-        nudged[index] = point
-        results.append(float(_again(order, start, nudged)))
-    # Rounding moved the points: what counts is how far apart they really are.
-    return (results[0] - results[1]) / (points[0] - points[1])
+        nudged[index] = x
+        return float(_last_result(order, start, nudged))
+
+    return central_difference(result_at, centre, step_at(centre)) if math.isfinite(centre) else math.nan
 
 
-def _plain(node: Node) -> Any:
-    array: Any = np.asarray(node.data)
+def _in_float64(node: Node) -> Array:
+    array: Array = np.asarray(node.data)
     return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
-def _again(order: Sequence[Node], start: int, nudged: Any) -> Any:
+def _last_result(order: Sequence[Node], start: int, nudged: Array) -> Array:
     """The last node's value when the node at ``start`` has another: only what depends on it is computed again."""
-    changed: dict[int, Any] = {id(order[start]): nudged}
+    changed: dict[Node, Array] = {order[start]: nudged}
     for node in order[start + 1 :]:
-        operation: Any = node.operation
-        if operation is None or not any(id(parent) in changed for parent in node.parents):
-            continue
-        inputs = [changed[id(p)] if id(p) in changed else _plain(p) for p in node.parents]
-        if isinstance(node, Value):
-            changed[id(node)] = np.float64(operation.on_floats(tuple(float(x) for x in inputs)))
-        else:
-            attributes: dict[str, Any] = getattr(node, "attributes", {})
-            with np.errstate(all="ignore"):
-                changed[id(node)] = np.asarray(operation.evaluate(tuple(inputs), attributes))
+        if any(parent in changed for parent in node.parents):
+            inputs = [changed[parent] if parent in changed else _in_float64(parent) for parent in node.parents]
+            changed[node] = evaluated(node, inputs)
     last = order[-1]
-    return changed[id(last)] if id(last) in changed else _plain(last)
+    return changed[last] if last in changed else _in_float64(last)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from tinygrad_lm.autograd.types import Array
 
 FULL = 6
 """Arrays of up to this many elements are written out."""
@@ -20,31 +22,31 @@ def check_format(fmt: str) -> str:
     return fmt
 
 
-def number(x: Any, fmt: str = ".4g") -> str:
+def number(x: ArrayLike, fmt: str = ".4g") -> str:
     """One number: whole numbers and truth values as they are, others by the format."""
-    kind = np.asarray(x).dtype.kind
-    if kind == "b":
-        return str(bool(x))
-    if kind in "iu":
-        return str(int(x))
-    text = format(float(x), fmt)
+    array = np.asarray(x)
+    if array.dtype.kind == "b":
+        return str(bool(array))
+    if array.dtype.kind in "iu":
+        return str(int(array))
+    text = format(float(array), fmt)
     # Rounding can leave a minus sign on nothing.
     return text[1:] if text.startswith("-") and not text.strip("-0.") else text
 
 
-def summary(x: Any, fmt: str = ".4g") -> tuple[str, bool]:
+def summary(x: ArrayLike, fmt: str = ".4g") -> tuple[str, bool]:
     """A number or array as text, and whether it holds a nan or an infinity.
 
     Small arrays are written in full, larger ones as the least, the mean and the largest element.
     """
     if isinstance(x, (float, int)):
         return number(x, fmt), not math.isfinite(x)
-    array: Any = np.asarray(x)
+    array: Array = np.asarray(x)
     if array.dtype == object:
         array = np.array([float(part) for part in array.ravel()]).reshape(array.shape)
     if array.dtype.kind not in "biuf":
         return str(array.dtype), False
-    finite: Any = np.isfinite(array)
+    finite = np.isfinite(array)
     alert = not bool(finite.all())
     if array.size == 0:
         return "empty", False
@@ -52,7 +54,7 @@ def summary(x: Any, fmt: str = ".4g") -> tuple[str, bool]:
         return _full(array, fmt), alert
     if array.dtype.kind == "b":
         return f"{int(array.sum()):,} of {array.size:,} true", False
-    kept: Any = array[finite] if alert else array
+    kept = array[finite] if alert else array
     text = "no finite element"
     if kept.size:
         with np.errstate(all="ignore"):
@@ -64,7 +66,7 @@ def summary(x: Any, fmt: str = ".4g") -> tuple[str, bool]:
     return text, alert
 
 
-def _full(array: Any, fmt: str) -> str:
+def _full(array: Array, fmt: str) -> str:
     if array.ndim == 0:
         return number(array.item(), fmt)
-    return "[" + ", ".join(_full(part, fmt) for part in array) + "]"
+    return "[" + ", ".join(_full(np.asarray(part), fmt) for part in array) + "]"

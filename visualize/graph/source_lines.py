@@ -8,12 +8,11 @@ import weakref
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import PurePath
-from typing import Any
 
 from tinygrad_lm.autograd import observers
 from tinygrad_lm.autograd.graph import Node, Operation
 
-_ROOMS = ("tinygrad_lm", "visualize", "numpy")
+_OWN = ("tinygrad_lm", "visualize", "numpy")
 """Packages whose own lines are not the user's."""
 
 _places: dict[int, tuple[weakref.ref[Node], str, int]] = {}
@@ -22,7 +21,7 @@ _places: dict[int, tuple[weakref.ref[Node], str, int]] = {}
 class _Recorder(observers.Observer):
     """Notes the line that each new node was made on."""
 
-    def forward(self, operation: Operation, operands: tuple[Any, ...], out: Node) -> None:
+    def forward(self, operation: Operation, operands: tuple[object, ...], out: Node) -> None:
         """Remember the innermost line that is the user's."""
         if place_of(out) is None:
             _remember(out)
@@ -48,7 +47,7 @@ def tracing() -> Generator[None]:
 
 def _remember(node: Node) -> None:
     frame = inspect.currentframe()
-    while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] in _ROOMS:
+    while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] in _OWN:
         frame = frame.f_back
     if frame is not None:
         key = id(node)
