@@ -18,7 +18,7 @@ from tinygrad_lm import Tensor, Value, nn
 from tinygrad_lm.autograd import custom
 from tinygrad_lm.models import MLP
 from tinygrad_lm.text import Vocabulary
-from visualize.backward.frames import MODES
+from visualize.backward.modes import MODES
 from visualize.formats.engines import DrawingError, candidates
 from visualize.formats.page import page
 from visualize.formats.themes import THEMES, theme_of

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import visualize
 from tests.helpers.graphs import net_loss, neuron, recurrence
-from visualize.formats.view import DIRECTIONS
+from visualize.formats.style import DIRECTIONS
 from visualize.graph.data import Cluster, Graph, GraphEdge, GraphNode
 from visualize.layout.layered import layered
 from visualize.layout.nested import lay_out

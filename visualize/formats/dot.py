@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from visualize.formats.labels import clean, edge_text, node_lines
+from visualize.formats.style import Style
 from visualize.formats.themes import OUTLINES, Outline, Theme
 from visualize.graph.data import KINDS, Cluster, Graph, GraphNode, kinds_of
 
@@ -29,16 +30,17 @@ def _label(lines: Collection[str]) -> str:
     return '"' + "\\n".join(quoted(line)[1:-1] for line in lines) + '"'
 
 
-def to_dot(graph: Graph, theme: Theme, show: Collection[str], direction: str = "LR", legend: bool = True) -> str:
+def to_dot(graph: Graph, style: Style) -> str:
     """The graph as DOT text."""
+    theme, show = style.theme, style.show
     lines = [
         "digraph {",
-        f'  graph [rankdir={direction} bgcolor="{theme.background}" fontname="{FONT}" fontsize=11 '
+        f'  graph [rankdir={style.direction} bgcolor="{theme.background}" fontname="{FONT}" fontsize=11 '
         f'fontcolor="{theme.faint}" nodesep=0.25 ranksep=0.45 labelloc=b pad=0.2 charset="UTF-8"]',
         f'  node [fontname="{FONT}" fontsize=11 margin="0.12,0.06" height=0.3]',
         f'  edge [fontname="{FONT}" fontsize=9 color="{theme.edge}" fontcolor="{theme.faint}" arrowsize=0.7]',
     ]
-    footer = _footer(graph, theme, legend)
+    footer = _footer(graph, theme, style.legend)
     if footer:
         lines.append(f"  label={footer}")
     inside: dict[str, list[str]] = {"": []}

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
 LIMIT = 20.0
 """Seconds that a layout may take before it is stopped."""
-
-IN_PROCESS = 400
-"""Graphs of more nodes are not given to pygraphviz: it cannot be stopped once it has begun."""
 
 BUILT_IN = 600
 """Graphs of more nodes are not given to the built-in layout."""
@@ -26,6 +25,19 @@ REMEDY = (
     "Install Graphviz with one of: 'pip install pygraphviz' (Graphviz in a wheel), 'apt install graphviz', "
     "'brew install graphviz', 'winget install graphviz'; or save as .svg, .html, .dot or .json, which need nothing"
 )
+
+
+_PYGRAPHVIZ = """
+import sys
+form, sys.path[:] = sys.argv[1], sys.argv[2:]
+try:
+    import pygraphviz
+    drawn = pygraphviz.AGraph(string=sys.stdin.buffer.read().decode("utf-8")).draw(format=form, prog="dot")
+except Exception as error:
+    sys.exit(f"{type(error).__name__}: {error}")
+sys.stdout.buffer.write(drawn)
+"""
+"""In this process nothing could stop a layout, or keep from the terminal what Graphviz's libraries print in C."""
 
 
 class DrawingError(RuntimeError):
@@ -66,23 +78,27 @@ def candidates(engine: str = "auto") -> list[Engine]:
     return [Engine("dot", path)]
 
 
-def run(engine: Engine, dot: str, form: str, nodes: int) -> bytes:
-    """Let Graphviz draw DOT text as ``svg``, ``png`` or ``pdf``."""
+def run(engine: Engine, dot: str, form: str) -> bytes:
+    """Let Graphviz draw DOT text as ``svg``, ``png`` or ``pdf``, in a process of its own that is stopped in the end.
+
+    What Graphviz and the libraries under it say is kept from the terminal, and told only where they fail.
+    """
     if engine.name == "dot":
-        return _run_dot(engine.path, dot, form)
-    if nodes > IN_PROCESS:
+        return _drawn([engine.path, f"-T{form}"], dot, f"{engine.path} -T{form}")
+    if not sys.executable or getattr(sys, "frozen", False):
         raise DrawingError(
-            f"{nodes} nodes are too many for pygraphviz, which cannot be stopped once it lays out a graph "
-            f"(the limit is {IN_PROCESS}); draw fewer (depth=1, max_nodes=150, focus=...) or install Graphviz's dot"
+            "pygraphviz is run by Python in a process of its own, but this program brings no Python that could be "
+            f"started: install Graphviz's dot. {REMEDY}"
         )
-    return _run_pygraphviz(dot, form)
+    path = filter(None, sys.path)
+    return _drawn([sys.executable, "-I", "-W", "ignore", "-c", _PYGRAPHVIZ, form, *path], dot, "pygraphviz")
 
 
-def _run_dot(path: str, dot: str, form: str) -> bytes:
+def _drawn(command: Sequence[str], dot: str, name: str) -> bytes:
     hidden = getattr(subprocess, "CREATE_NO_WINDOW", 0)
     try:
         done = subprocess.run(  # noqa: S603
-            [path, f"-T{form}"],
+            command,
             input=dot.encode("utf-8"),
             capture_output=True,
             timeout=LIMIT,
@@ -91,26 +107,15 @@ def _run_dot(path: str, dot: str, form: str) -> bytes:
         )
     except subprocess.TimeoutExpired:
         raise DrawingError(
-            f"{path} took more than {LIMIT:g} s and was stopped; draw fewer nodes: depth=1, max_nodes=150, or focus=..."
+            f"{name} took more than {LIMIT:g} s and was stopped; draw fewer nodes: depth=1, max_nodes=150, or focus=..."
         ) from None
     except OSError as error:
-        raise DrawingError(f"{path} could not be started: {error}") from None
+        raise DrawingError(f"{name} could not be started: {error}") from None
     if done.returncode or not done.stdout:
-        said = done.stderr.decode("utf-8", "replace").strip()
-        raise DrawingError(f"{path} -T{form} failed with exit code {done.returncode}: {said or 'it wrote nothing'}")
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        said = "\n".join(line for line in lines if not line.startswith("Fontconfig warning"))
+        raise DrawingError(f"{name} failed with exit code {done.returncode}: {said or 'it wrote nothing'}")
     return done.stdout
-
-
-def _run_pygraphviz(dot: str, form: str) -> bytes:
-    try:
-        import pygraphviz  # pyright: ignore[reportMissingImports]
-
-        drawn = pygraphviz.AGraph(string=dot).draw(format=form, prog="dot")  # pyright: ignore
-    except Exception as error:
-        raise DrawingError(f"pygraphviz failed: {error}") from error
-    if not isinstance(drawn, bytes) or not drawn:
-        raise DrawingError(f"pygraphviz drew nothing as {form}")
-    return drawn
 
 
 def installed(package: str) -> bool:

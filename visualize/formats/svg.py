@@ -1,13 +1,12 @@
-"""The built-in SVG picture, and what is done to any engine's SVG so that it is at home in a page."""
+"""The built-in SVG picture: laid out here, in plain rectangles, curves and text."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from html import escape
 
 from visualize.formats.labels import clean, edge_text, edge_tooltip, node_lines, node_tooltip
+from visualize.formats.style import Style
 from visualize.formats.themes import OUTLINES, Outline, Paint, Theme
 from visualize.graph.data import KINDS, Graph, GraphNode, kinds_of
 from visualize.layout.layered import Point
@@ -21,8 +20,9 @@ MARGIN = 14.0
 FONT = "Helvetica, Arial, sans-serif"
 
 
-def to_svg(graph: Graph, theme: Theme, show: Collection[str], direction: str = "LR", legend: bool = True) -> str:
+def to_svg(graph: Graph, style: Style) -> str:
     """The graph as an SVG picture, laid out here."""
+    theme, show, direction = style.theme, style.show, style.direction
     lines = {node.id: node_lines(node, show) for node in graph.nodes}
     sizes = {
         key: (max(text_width(line, SIZE) for line in texts) + 18, LEADING * len(texts) + 12)
@@ -39,7 +39,7 @@ def to_svg(graph: Graph, theme: Theme, show: Collection[str], direction: str = "
         left, top = box.x - box.width / 2, box.y - box.height / 2
         title = _line(cluster.title, left + 9, top + 15, theme.ink, SIZE, "start")
         body.append(
-            f'<g id="{cluster.id}" class="cluster module"><title>{_text(cluster.title)}</title>{frame}{title}</g>'
+            f'<g id="{cluster.id}" class="cluster module"><title>{tooltip(cluster.title)}</title>{frame}{title}</g>'
         )
     names = {node.id: node.label or node.symbol or node.id for node in graph.nodes}
     for i, (edge, text, path) in enumerate(zip(graph.edges, texts, layout.edges, strict=True)):
@@ -50,14 +50,14 @@ def to_svg(graph: Graph, theme: Theme, show: Collection[str], direction: str = "
             halo = f'paint-order="stroke" stroke="{theme.background}" stroke-width="3" stroke-linejoin="round" '
             label = _line(text, x, y - 3, theme.faint, SMALL).replace("<text ", f"<text {halo}", 1)
         body.append(
-            f'<g id="e{i}" class="edge"><title>{_text(tip)}</title>'
+            f'<g id="e{i}" class="edge"><title>{tooltip(tip)}</title>'
             f'<path d="{_curve(path, direction)}" fill="none" stroke="{theme.edge}" stroke-width="1.2"/>'
             f"{_arrow(path, direction, theme.edge)}{label}</g>"
         )
     for node in graph.nodes:
         body.append(_node(node, layout.nodes[node.id], lines[node.id], theme))
     width, height = layout.width, layout.height
-    footer, wide, tall = _footer(graph, theme, legend, height + 12)
+    footer, wide, tall = _footer(graph, theme, style.legend, height + 12)
     width, height = max(width, wide), height + tall
     content = "\n".join((*body, *footer))
     view = f"{-MARGIN:g} {-MARGIN:g} {width + 2 * MARGIN:.1f} {height + 2 * MARGIN:.1f}"
@@ -70,7 +70,8 @@ def to_svg(graph: Graph, theme: Theme, show: Collection[str], direction: str = "
     )
 
 
-def _text(text: str) -> str:
+def tooltip(text: str) -> str:
+    """The inside of a title element: lines that show as they are."""
     return escape("\n".join(map(clean, text.split("\n"))), quote=False)
 
 
@@ -117,7 +118,7 @@ def _node(node: GraphNode, box: Box, lines: list[str], theme: Theme) -> str:
     top = box.y - LEADING * (len(lines) - 1) / 2 + SIZE * 0.35
     texts = "".join(_line(line, box.x, top + LEADING * i, paint.text, SIZE) for i, line in enumerate(lines))
     return (
-        f'<g id="{node.id}" class="node {node.kind}"><title>{_text(node_tooltip(node))}</title>'
+        f'<g id="{node.id}" class="node {node.kind}"><title>{tooltip(node_tooltip(node))}</title>'
         f"{_outline(OUTLINES[node.kind], box, paint, thick)}{texts}</g>"
     )
 
@@ -160,44 +161,3 @@ def _footer(graph: Graph, theme: Theme, legend: bool, top: float) -> tuple[list[
         wide = max(wide, text_width(graph.caption, SMALL + 1))
         tall += 24.0
     return [f'<g class="legend">{"".join(parts)}</g>'] if parts else [], wide, tall
-
-
-_HEADER = re.compile(r"<svg\b[^>]*>")
-_VIEW = re.compile(r'viewBox="([-\d.]+) ([-\d.]+) ([-\d.]+) ([-\d.]+)"')
-_TITLED = re.compile(r'<g id="([^"]+)" class="(node|edge|cluster)[^"]*">\s*<title>[^<]*</title>')
-
-
-def at_home(svg: str, graph: Graph) -> str:
-    """An engine's SVG for use in any page.
-
-    No prologue, no fixed size (it shrinks to the page, and does not grow), ids that no other picture has, and
-    titles that say what a reader points at.
-    """
-    svg = svg[svg.index("<svg") :]
-    header = _HEADER.search(svg)
-    view = _VIEW.search(svg)
-    if header is None or view is None:
-        raise ValueError("the engine's SVG has no viewBox")
-    prefix = "g" + hashlib.blake2s(svg.encode("utf-8", "replace"), digest_size=5).hexdigest() + "-"
-    width, height = float(view[3]), float(view[4])
-    names = {node.id: node.label or node.symbol or node.id for node in graph.nodes}
-    titles = {node.id: node_tooltip(node) for node in graph.nodes}
-    titles |= {cluster.id: cluster.title for cluster in graph.clusters}
-    titles |= {
-        f"e{i}": edge_tooltip(edge, (names[edge.source], names[edge.target])) for i, edge in enumerate(graph.edges)
-    }
-    summary = f"computation graph of {len(graph.nodes)} nodes and {len(graph.edges)} edges"
-    top = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="computation-graph" role="img" aria-label="{summary}" '
-        f'viewBox="{view[0][9:-1]}" width="{width:.0f}" height="{height:.0f}" '
-        f'style="--wide:{width:.0f}px;max-width:100%;height:auto" font-family="{FONT}">'
-    )
-
-    def retitle(match: re.Match[str]) -> str:
-        key = match[1]
-        head = match[0][: match[0].index("<title>")]
-        return f"{head}<title>{_text(titles.get(key, key))}</title>"
-
-    body = _TITLED.sub(retitle, svg[header.end() :])
-    body = re.sub(r'(<g id=")', rf"\g<1>{prefix}", body)
-    return top + body

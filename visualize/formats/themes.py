@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from visualize.graph.data import Kind
@@ -21,18 +22,34 @@ OUTLINES: Mapping[Kind, Outline] = {
 """The shape of each kind, the same in every theme, so that colour is never needed to tell kinds apart."""
 
 
+_COLOUR = re.compile("#[0-9a-fA-F]{6}")
+
+
 @dataclass(frozen=True, slots=True)
 class Paint:
-    """The colours of one kind of node."""
+    """The colours of one kind of node, as ``#rrggbb``."""
 
     fill: str
     stroke: str
     text: str
 
+    def __post_init__(self) -> None:
+        for part in ("fill", "stroke", "text"):
+            _check_colour(f"the {part} of a Paint", getattr(self, part))
+
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """The colours of a picture, as ``#rrggbb``."""
+    """The colours of a picture, as ``#rrggbb``.
+
+    One of your own is easiest made of another, with what is to differ:
+
+    >>> night = THEMES["dark"].replace(name="night", background="#000020", paints={"loss": Paint(*["#ff0000"] * 3)})
+    >>> night.background, night.ink == THEMES["dark"].ink
+    ('#000020', True)
+
+    Raises ``ValueError`` for what is no such colour, and where a kind of node has no ``Paint``.
+    """
 
     name: str
     background: str
@@ -50,6 +67,45 @@ class Theme:
     gradient: str
     """Gradients on their way."""
     paints: Mapping[Kind, Paint]
+    """What each kind of node looks like: ``"input"``, ``"parameter"``, ``"constant"``, ``"operation"``, ``"loss"`` (a
+    result) and ``"group"`` (several nodes)."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "paints", dict(self.paints))
+        for name in self.colours():
+            _check_colour(f"theme {self.name!r}: {name}", getattr(self, name))
+        kinds = ", ".join(map(repr, OUTLINES))
+        lacking = [kind for kind in OUTLINES if not isinstance(self.paints.get(kind), Paint)]
+        unknown = [kind for kind in self.paints if kind not in OUTLINES]
+        if lacking:
+            raise ValueError(
+                f"theme {self.name!r} lacks a Paint for {', '.join(map(repr, lacking))}: paints holds a "
+                f"Paint(fill, stroke, text) for each of {kinds}; THEMES['light'].replace(paints=...) takes the rest "
+                "from there"
+            )
+        if unknown:
+            raise ValueError(f"theme {self.name!r} has a Paint for {unknown[0]!r}, but the kinds of nodes are {kinds}")
+
+    @classmethod
+    def colours(cls) -> tuple[str, ...]:
+        """The names of the colours that a theme has beside those of its ``paints``."""
+        return tuple(field.name for field in fields(cls) if field.name not in ("name", "paints"))
+
+    def replace(self, *, name: str = "", paints: Mapping[Kind, Paint] | None = None, **colours: str) -> Theme:
+        """A theme like this one with other colours, or another name; of ``paints`` those not given stay as they are.
+
+        Raises ``TypeError`` for a colour that themes do not have.
+        """
+        for colour in colours:
+            if colour not in self.colours():
+                known = ", ".join(self.colours())
+                raise TypeError(f"a theme has no {colour!r}; its colours are {known}, and those in paints")
+        return replace(self, name=name or self.name, paints={**self.paints, **(paints or {})}, **colours)
+
+
+def _check_colour(what: str, colour: object) -> None:
+    if not isinstance(colour, str) or not _COLOUR.fullmatch(colour):
+        raise ValueError(f"{what} is {colour!r:.60}, but a colour is written as '#rrggbb', such as '#2a6f97'")
 
 
 _Rest = tuple[str, str, str, str, str, str, str, str]
@@ -117,9 +173,16 @@ THEMES: Mapping[str, Theme] = {
 """Every theme by its name."""
 
 
-def theme_of(name: str) -> Theme:
-    """The theme of that name."""
-    theme = THEMES.get(name)
-    if theme is None:
-        raise ValueError(f"theme must be one of {', '.join(map(repr, THEMES))}, not {name!r}")
-    return theme
+def theme_of(theme: object) -> Theme:
+    """The theme of that name, or the user's own.
+
+    Raises ``ValueError`` for a name that no theme has, ``TypeError`` for what is neither.
+    """
+    if isinstance(theme, Theme):
+        return theme
+    choices = f"theme must be one of {', '.join(map(repr, THEMES))} or a visualize.Theme"
+    if not isinstance(theme, str):
+        raise TypeError(f"{choices}, not {type(theme).__name__}: {theme!r:.60}")
+    if theme not in THEMES:
+        raise ValueError(f"{choices}, not {theme!r}")
+    return THEMES[theme]

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from visualize.formats import engines
 from visualize.formats.dot import to_dot
 from visualize.formats.mermaid import to_mermaid
 from visualize.formats.page import as_figure, as_table, page
+from visualize.formats.rendering import rendered, rendered_by_graphviz
 from visualize.formats.serial import to_json
-from visualize.formats.svg import at_home, to_svg
+from visualize.formats.style import Style
 from visualize.formats.text import to_text
 from visualize.formats.themes import Theme
 from visualize.graph.data import Graph
 
 if TYPE_CHECKING:
     import graphviz
-
-DIRECTIONS = ("LR", "RL", "TB", "BT")
-SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".gv", ".html", ".json", ".mmd", ".mermaid", ".txt")
 
 
 class GraphView:
@@ -47,19 +44,32 @@ class GraphView:
         self._asked = engine
         self._stepper = stepper
 
+    @property
+    def style(self) -> Style:
+        """How it is drawn: the theme, the parts that are shown, the direction and the legend."""
+        return Style(self.theme, self.show, self.direction, self.legend)
+
     @cached_property
     def dot(self) -> str:
         """The picture in Graphviz's DOT language, the same text for the same program."""
-        return to_dot(self.graph, self.theme, self.show, self.direction, self.legend)
+        return to_dot(self.graph, self.style)
 
     @property
     def engine(self) -> str:
         """The engine that laid out the picture: ``dot``, ``pygraphviz`` or ``builtin``."""
-        return self._drawn[1]
+        return self._rendered[1]
 
     def svg(self) -> str:
         """The picture as SVG, ready for a file or a page. Raises ``DrawingError`` if no engine could lay it out."""
-        return self._drawn[0]
+        return self._rendered[0]
+
+    def png(self) -> bytes:
+        """The picture as PNG. Raises ``DrawingError`` without Graphviz."""
+        return rendered_by_graphviz(self.graph, self.style, self._asked, "png")
+
+    def pdf(self) -> bytes:
+        """The picture as PDF. Raises ``DrawingError`` without Graphviz."""
+        return rendered_by_graphviz(self.graph, self.style, self._asked, "pdf")
 
     def source(self) -> graphviz.Source:
         """The picture as an object of the graphviz package, for its ``render``, ``view`` and ``pipe``."""
@@ -73,7 +83,7 @@ class GraphView:
 
     def mermaid(self) -> str:
         """The picture as a Mermaid flowchart."""
-        return to_mermaid(self.graph, self.theme, self.show, self.direction)
+        return to_mermaid(self.graph, self.style)
 
     def json(self) -> str:
         """The graph as JSON."""
@@ -108,71 +118,23 @@ class GraphView:
         Raises ``ValueError`` for another suffix, ``DrawingError`` for a .png or .pdf without Graphviz.
         """
         file = Path(path)
-        suffix = file.suffix.lower()
-        if suffix in (".png", ".pdf"):
-            content = self._native(suffix[1:])
-        elif suffix in SUFFIXES:
-            content = self._written(suffix).encode("utf-8")
-        else:
-            raise ValueError(f"save: {str(file)!r} must end in one of {', '.join(SUFFIXES)}, which says the format")
-        file.write_bytes(content)
+        write = FORMATS.get(file.suffix.lower())
+        if write is None:
+            raise ValueError(f"save: {str(file)!r} must end in one of {', '.join(FORMATS)}, which says the format")
+        content = write(self)
+        file.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
         return file
 
-    def _written(self, suffix: str) -> str:
-        match suffix:
-            case ".svg":
-                return self.svg()
-            case ".html":
-                return self.html()
-            case ".json":
-                return self.json()
-            case ".mmd" | ".mermaid":
-                return self.mermaid()
-            case ".txt":
-                return self.text()
-            case _:
-                return self.dot
-
-    def _native(self, form: str) -> bytes:
-        problems: list[str] = []
-        for engine in engines.candidates(self._asked):
-            if engine.name == "builtin":
-                continue
-            try:
-                return engines.run(engine, self.dot, form, len(self.graph.nodes))
-            except engines.DrawingError as error:
-                problems.append(str(error))
-        why = "; ".join(problems) or "Graphviz is not here"
-        raise engines.DrawingError(f".{form} needs Graphviz: {why}. {engines.REMEDY}.")
-
     @cached_property
-    def _drawn(self) -> tuple[str, str]:
+    def _rendered(self) -> tuple[str, str]:
         """The SVG and the engine that laid it out."""
-        problems: list[str] = []
-        for engine in engines.candidates(self._asked):
-            try:
-                if engine.name == "builtin":
-                    return self._built_in(), engine.name
-                drawn = engines.run(engine, self.dot, "svg", len(self.graph.nodes))
-                return at_home(drawn.decode("utf-8", "replace"), self.graph), engine.name
-            except engines.DrawingError as error:
-                problems.append(str(error))
-        raise engines.DrawingError("\n".join(problems))
-
-    def _built_in(self) -> str:
-        count = len(self.graph.nodes)
-        if count > engines.BUILT_IN:
-            raise engines.DrawingError(
-                f"{count:,} nodes are too many for the built-in layout (the limit is {engines.BUILT_IN}); "
-                "draw fewer: collapse='auto', depth=1, max_nodes=150, or focus=... around one node"
-            )
-        return at_home(to_svg(self.graph, self.theme, self.show, self.direction, self.legend), self.graph)
+        return rendered(self.graph, self.style, self._asked)
 
     def _repr_mimebundle_(
         self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None
-    ) -> dict[str, Any]:
+    ) -> dict[str, str]:
         """What a notebook shows: the picture, or the table where no picture can be made; never an error."""
-        bundle: dict[str, Any] = {"text/plain": self.text()}
+        bundle = {"text/plain": self.text()}
         try:
             bundle["image/svg+xml"] = self.svg()
         except Exception as error:  # whatever an engine does, a notebook shows the text
@@ -183,3 +145,18 @@ class GraphView:
     def __repr__(self) -> str:
         caption = f", {self.graph.caption}" if self.graph.caption else ""
         return f"<GraphView of {len(self.graph.nodes)} nodes and {len(self.graph.edges)} edges{caption}>"
+
+
+FORMATS: Mapping[str, Callable[[GraphView], str | bytes]] = {
+    ".svg": GraphView.svg,
+    ".png": GraphView.png,
+    ".pdf": GraphView.pdf,
+    ".dot": lambda view: view.dot,
+    ".gv": lambda view: view.dot,
+    ".html": GraphView.html,
+    ".json": GraphView.json,
+    ".mmd": GraphView.mermaid,
+    ".mermaid": GraphView.mermaid,
+    ".txt": GraphView.text,
+}
+"""How each kind of file is written, by its suffix."""
