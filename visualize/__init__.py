@@ -8,8 +8,8 @@ From an engine's nodes to a file it goes through these rooms, each of which know
 - ``backward``: the backward pass as data, and to step through.
 
 ``drawing`` is ``draw``, which puts them together. Pictures of something else than a computation graph go into a fifth
-room, ``pictures``, a module for each: a function of what is shown and of a ``theme`` that returns a ``GraphView``, or what
-has the same ``svg()``, ``html()``, ``text()`` and ``save(path)`` and needs no engine.
+room, ``pictures``, a module for each: a function of what is shown and of a ``theme`` that returns a ``GraphView``, or
+what has the same ``svg()``, ``html()``, ``text()`` and ``save(path)`` and needs no engine.
 """
 
 from visualize.backward.frames import BackwardSteps, Contribution, Frame, backward_steps

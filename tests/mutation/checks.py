@@ -30,7 +30,9 @@ from tests.nn import test_training_mode
 from tests.runs import test_run_record
 from tests.testing import test_numbers, test_scalars
 from tests.training import test_optim, test_schedules, test_training
-from tests.visualize import test_folding, test_steps, test_text
+from tests.visualize.backward import test_steps
+from tests.visualize.formats import test_text
+from tests.visualize.graph import test_folding
 
 
 @dataclass(frozen=True)
