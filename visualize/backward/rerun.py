@@ -25,7 +25,7 @@ def finite_difference(order: Sequence[Node], node: Node, index: tuple[int, ...] 
     def result_at(x: float) -> float:
         nudged = before.copy()
         nudged[index] = x
-        return float(_last_result(order, start, nudged))
+        return float(_last_result(order, start, nudged).item())
 
     return central_difference(result_at, centre, step_at(centre)) if math.isfinite(centre) else math.nan
 

@@ -13,6 +13,9 @@ from importlib.util import find_spec
 LIMIT = 20.0
 """Seconds that a layout may take before it is stopped."""
 
+PYGRAPHVIZ = 400
+"""Graphs of more nodes are not given to pygraphviz: it may take all of that time, and the built-in layout is quick."""
+
 BUILT_IN = 600
 """Graphs of more nodes are not given to the built-in layout."""
 
@@ -78,13 +81,18 @@ def candidates(engine: str = "auto") -> list[Engine]:
     return [Engine("dot", path)]
 
 
-def run(engine: Engine, dot: str, form: str) -> bytes:
+def run(engine: Engine, dot: str, form: str, nodes: int) -> bytes:
     """Let Graphviz draw DOT text as ``svg``, ``png`` or ``pdf``, in a process of its own that is stopped in the end.
 
     What Graphviz and the libraries under it say is kept from the terminal, and told only where they fail.
     """
     if engine.name == "dot":
         return _drawn([engine.path, f"-T{form}"], dot, f"{engine.path} -T{form}")
+    if nodes > PYGRAPHVIZ:
+        raise DrawingError(
+            f"{nodes} nodes are too many for pygraphviz (the limit is {PYGRAPHVIZ}); draw fewer (depth=1, "
+            "max_nodes=150, focus=...) or install Graphviz's dot"
+        )
     if not sys.executable or getattr(sys, "frozen", False):
         raise DrawingError(
             "pygraphviz is run by Python in a process of its own, but this program brings no Python that could be "

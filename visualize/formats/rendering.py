@@ -21,7 +21,7 @@ def rendered(graph: Graph, style: Style, engine: str) -> tuple[str, str]:
             if candidate.name == "builtin":
                 svg = _built_in(graph, style)
             else:
-                svg = engines.run(candidate, to_dot(graph, style), "svg").decode("utf-8", "replace")
+                svg = engines.run(candidate, to_dot(graph, style), "svg", len(graph.nodes)).decode("utf-8", "replace")
             return at_home(svg, graph), candidate.name
         except engines.DrawingError as error:
             problems.append(str(error))
@@ -35,7 +35,7 @@ def rendered_by_graphviz(graph: Graph, style: Style, engine: str, form: str) -> 
         if candidate.name == "builtin":
             continue
         try:
-            return engines.run(candidate, to_dot(graph, style), form)
+            return engines.run(candidate, to_dot(graph, style), form, len(graph.nodes))
         except engines.DrawingError as error:
             problems.append(str(error))
     why = "; ".join(problems) or "Graphviz is not here"

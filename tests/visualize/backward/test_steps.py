@@ -51,6 +51,21 @@ def test_tensors_too():
         assert nudged == pytest.approx(float(node.grad[index]), rel=1e-3)
 
 
+@pytest.mark.parametrize("x", [np.inf, -np.inf, np.nan])
+def test_what_is_not_finite_cannot_be_nudged(x):
+    y = Value(x, label="x") * 2
+    steps = visualize.backward_steps(y)
+    assert np.isnan(steps.finite_differences["v0"][1]) and np.isnan(steps.finite_differences["v2"][1])
+    assert "(finite difference nan)" in visualize.stepper(y).text()
+
+
+def test_one_element_with_axes():
+    x = tensor(1, 1, requires_grad=True, label="x")
+    page = visualize.stepper((x * 3) @ x, engine="builtin").html()
+    data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page, re.S)[1])
+    assert data["modes"][0]["frames"][0]["rows"][0]["value"] == float(x.data[0, 0])
+
+
 @pytest.mark.parametrize(("size", "nudged"), [(3_300_000, {"v0", "v1", "v2"}), (3_400_000, set())])
 def test_a_program_that_takes_long_to_nudge_is_left_alone(size, nudged):
     """Three gradients, each with the whole program of twice the size to run again: the limit is 20 million numbers."""

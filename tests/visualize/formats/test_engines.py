@@ -12,6 +12,7 @@ from tests.helpers.graphs import ENGINES, neuron, read_svg, recurrence
 from visualize.formats import engines
 
 native = pytest.mark.skipif(len(ENGINES) == 1, reason="needs Graphviz's dot or pygraphviz")
+with_pygraphviz = pytest.mark.skipif("pygraphviz" not in ENGINES, reason="needs pygraphviz")
 unix = pytest.mark.skipif(os.name == "nt", reason="writes a shell script")
 
 
@@ -119,6 +120,75 @@ def test_graphs_too_large_for_an_engine_get_a_sentence(engine):
     view = visualize.draw(recurrence(130), collapse="none", engine=engine)
     with pytest.raises(engines.DrawingError, match="draw fewer"):
         view.svg()
+
+
+@native
+@pytest.mark.parametrize("engine", ENGINES[1:])
+def test_graphviz_is_stopped_after_a_time(engine, monkeypatch):
+    monkeypatch.setattr(engines, "LIMIT", 0.01)
+    with pytest.raises(engines.DrawingError, match=rf"{engine}.* took more than 0\.01 s and was stopped; draw fewer"):
+        visualize.draw(neuron(), engine=engine).svg()
+
+
+class TestWhatEnginesSay:
+    """Graphviz brings libraries along that print in C: none of it reaches the terminal, and errors reach the user."""
+
+    @pytest.fixture
+    def noisy(self, tmp_path, monkeypatch):
+        """Settings of fontconfig that it warns of."""
+        path = tmp_path / "fonts.conf"
+        path.write_text("<fontconfig><nonsense/></fontconfig>", encoding="utf-8")
+        monkeypatch.setenv("FONTCONFIG_FILE", str(path))
+
+    @native
+    @pytest.mark.parametrize("engine", ENGINES[1:])
+    @pytest.mark.parametrize("suffix", ["svg", "png", "pdf"])
+    def test_noise_stays_away(self, noisy, tmp_path, engine, suffix, capfd):
+        visualize.draw(neuron(), engine=engine).save(tmp_path / f"graph.{suffix}")
+        assert capfd.readouterr() == ("", "")
+
+    @native
+    @pytest.mark.parametrize("engine", ENGINES[1:])
+    def test_an_error_is_told(self, noisy, engine, capfd):
+        (chosen,) = engines.candidates(engine)
+        with pytest.raises(engines.DrawingError, match=r" failed with exit code 1: .*syntax error") as caught:
+            engines.run(chosen, "digraph { -> }", "svg", 1)
+        assert engine in str(caught.value) and "Fontconfig" not in str(caught.value)
+        assert capfd.readouterr() == ("", "")
+
+    @with_pygraphviz
+    def test_a_crash_in_c_is_told(self, monkeypatch, capfd):
+        """It ends the process of the drawing, not this one, and the next engine draws."""
+        crash = "import os; os.write(2, b'Fontconfig warning: no\\nno fonts today'); os.abort()"
+        monkeypatch.setattr(engines, "_PYGRAPHVIZ", crash)
+        with pytest.raises(engines.DrawingError, match=r"pygraphviz.* failed with exit code .*: no fonts today$"):
+            visualize.draw(neuron(), engine="pygraphviz").svg()
+        monkeypatch.delenv(engines.VARIABLE, raising=False)
+        monkeypatch.setenv("PATH", "")
+        assert visualize.draw(neuron()).engine == "builtin"
+        assert capfd.readouterr() == ("", "")
+
+    @with_pygraphviz
+    def test_pygraphviz_is_found_where_this_process_finds_it(self, tmp_path, monkeypatch):
+        """And not in the folder that is current."""
+        (tmp_path / "pygraphviz.py").write_text(
+            "class AGraph:\n"
+            "    def __init__(self, string):\n"
+            "        self.string = string\n"
+            "    def draw(self, format, prog):\n"
+            "        return (format + prog + self.string).encode()\n"
+        )
+        monkeypatch.chdir(tmp_path)
+        engine = engines.Engine("pygraphviz")
+        assert engines.run(engine, "digraph {}", "svg", 1).startswith(b"<?xml")
+        monkeypatch.syspath_prepend(tmp_path)
+        assert engines.run(engine, "é", "svg", 1) == "svgdoté".encode()
+
+    @pytest.mark.parametrize(("name", "value"), [("executable", None), ("frozen", True)])
+    def test_a_program_that_is_not_run_by_python_does_not_start_itself(self, monkeypatch, name, value):
+        monkeypatch.setattr(sys, name, value, raising=False)
+        with pytest.raises(engines.DrawingError, match="brings no Python"):
+            engines.run(engines.Engine("pygraphviz"), "digraph {}", "svg", 1)
 
 
 def test_an_unknown_suffix_gets_a_sentence(tmp_path):

@@ -13,7 +13,6 @@ from tinygrad_lm import Value
 from tinygrad_lm.autograd.graph import Scope, enter_scope, leave_scope
 from visualize.formats.labels import LONGEST, clean, cut
 from visualize.formats.mermaid import escaped
-from visualize.formats.themes import THEMES
 
 HOSTILE = "\"\\{}|<>&;#%'`$/*_-[]()=:!~^@?.,+ \t\n\r\0\u202e\u0301\u200déā न字🙂abN"
 labels = st.text(st.sampled_from(HOSTILE) | st.characters(), min_size=1, max_size=20)
@@ -105,12 +104,6 @@ def test_every_engine_shows_the_same_nodes_edges_and_texts(engine):
 
 
 @every_engine
-@pytest.mark.parametrize("theme", THEMES)
-def test_every_theme_draws_on_its_own_background(engine, theme):
-    assert THEMES[theme].background in visualize.draw(neuron(), engine=engine, theme=theme).svg()
-
-
-@every_engine
 def test_pictures_fit_their_page(engine):
     root = read_svg(visualize.draw(neuron(), engine=engine).svg())
     assert "max-width:100%" in root.get("style")
@@ -127,25 +120,3 @@ def test_long_labels_are_cut_in_the_picture_and_whole_in_the_tooltip():
 
 def test_all_engines_of_this_machine_were_tried():
     assert ENGINES[0] == "builtin"
-
-
-def luminance(colour):
-    """The relative luminance of the Web Content Accessibility Guidelines."""
-    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(first, second):
-    bright, dark = sorted((luminance(first), luminance(second)), reverse=True)
-    return (bright + 0.05) / (dark + 0.05)
-
-
-@pytest.mark.parametrize("theme", THEMES.values(), ids=lambda theme: theme.name)
-def test_text_can_be_read_in_every_theme(theme):
-    for paint in theme.paints.values():
-        assert contrast(paint.text, paint.fill) >= 4.5
-        assert contrast(theme.alert, paint.fill) >= 3
-    for colour in (theme.ink, theme.faint, theme.gradient):
-        assert contrast(colour, theme.background) >= 4.5
-    assert contrast(theme.faint, theme.frame) >= 4.5
