@@ -99,7 +99,7 @@ def run(engine: Engine, dot: str, form: str, nodes: int) -> bytes:
             f"started: install Graphviz's dot. {REMEDY}"
         )
     path = filter(None, sys.path)
-    return _drawn([sys.executable, "-I", "-W", "ignore", "-c", _PYGRAPHVIZ, form, *path], dot, "pygraphviz")
+    return _drawn([sys.executable, "-I", "-c", _PYGRAPHVIZ, form, *path], dot, "pygraphviz")
 
 
 def _drawn(command: Sequence[str], dot: str, name: str) -> bytes:

@@ -170,8 +170,10 @@ class TestWhatEnginesSay:
 
     @with_pygraphviz
     def test_pygraphviz_is_found_where_this_process_finds_it(self, tmp_path, monkeypatch):
-        """And not in the folder that is current."""
+        """And not in the folder that is current, nor with the settings of another Python."""
         (tmp_path / "pygraphviz.py").write_text(
+            "import warnings\n"
+            "warnings.warn('this is old')\n"
             "class AGraph:\n"
             "    def __init__(self, string):\n"
             "        self.string = string\n"
@@ -182,6 +184,7 @@ class TestWhatEnginesSay:
         engine = engines.Engine("pygraphviz")
         assert engines.run(engine, "digraph {}", "svg", 1).startswith(b"<?xml")
         monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setenv("PYTHONWARNINGS", "error")
         assert engines.run(engine, "é", "svg", 1) == "svgdoté".encode()
 
     @pytest.mark.parametrize(("name", "value"), [("executable", None), ("frozen", True)])
