@@ -49,23 +49,55 @@ def draw(
 ) -> GraphView:
     """Draw the computation graph of a result.
 
-    ``root`` is a ``Value``, a ``Tensor``, several of them in a list, or a model (any function) followed by its
-    inputs. What it shows:
+    Parameters
+    ----------
+    root : Value, Tensor, list of them, or callable
+        What is drawn. A model, or any function, is called with ``inputs``, while lines of code are recorded.
+    *inputs
+        The inputs of a model or a function.
+    names : mapping or model, optional
+        Labels: a dictionary from name to node (``locals()`` will do), or a module, whose parameters are then labelled
+        and drawn as such; a model that is drawn counts as given here.
+    show : collection of str
+        Any of ``"label"``, ``"shape"``, ``"data"``, ``"grad"``, ``"local"`` (the local derivative on each edge) and
+        ``"line"`` (the line of code, where ``tracing()`` was on).
+    level : {"tensor", "scalar"}
+        ``"scalar"`` draws the program on tensors number by number, through the ``Value`` engine.
+    direction : {"LR", "RL", "TB", "BT"}
+        Where the flow goes: from left to right, and so on.
+    depth : int, optional
+        How many levels of modules are opened; by default all.
+    collapse : {"auto", "none"} or function of a Cluster
+        Which modules are drawn as one node: as many as need be above ``max_nodes``, none, or those it is true of.
+    fold_repeats : bool
+        Whether repeats are drawn once above ``max_nodes``.
+    max_nodes : int
+        How many nodes a picture may have before it is made smaller.
+    focus : Node, str, function of a GraphNode, or several of them, optional
+        The place to show alone, with what is within ``radius`` edges of it.
+    radius : int
+        How much is shown around the focus.
+    theme : str or Theme
+        ``"light"``, ``"dark"`` or another of ``THEMES``, or one of your own.
+    fmt : str
+        How numbers are written.
+    legend : bool
+        Whether the picture says what its boxes mean.
+    engine : str
+        What lays it out: ``"dot"``, ``"pygraphviz"``, ``"builtin"``, the path of a ``dot``, or ``"auto"`` for the first
+        that is there.
 
-    - ``names``: labels, as a dictionary from name to node (``locals()``) or a module with parameters.
-    - ``show``: any of ``"label"``, ``"shape"``, ``"data"``, ``"grad"``, ``"local"`` (the local derivative on each
-      edge) and ``"line"`` (the line of code, where ``tracing()`` was on).
-    - ``level="scalar"`` draws the program on tensors number by number, through the ``Value`` engine.
-    - ``fmt``: how numbers are written.
+    Returns
+    -------
+    GraphView
+        The picture, to be shown in a notebook or saved in any format.
 
-    How much: ``depth`` levels of modules are opened; ``collapse`` and ``fold_repeats`` are what happens above
-    ``max_nodes``; ``focus`` (a node, a label, or a list of them) with ``radius`` shows one place.
-
-    How it looks: ``direction`` (``"LR"``, ``"RL"``, ``"TB"``, ``"BT"``), ``theme`` (``"light"``, ``"dark"`` or another
-    of ``THEMES``, or a ``Theme`` of your own), ``legend``, and the ``engine`` that lays it out (``"dot"``,
-    ``"pygraphviz"``, ``"builtin"``, the path of a ``dot``; by default the first that is there).
-
-    Raises ``TypeError`` for a root that is no node, ``ValueError`` for an option that does not exist.
+    Raises
+    ------
+    TypeError
+        For a root that cannot be drawn, and for names, a focus or a theme that are none.
+    ValueError
+        For an option that does not exist.
     """
     style = Style(theme_of(theme), check_show(show), check_direction(direction), legend)
     check_format(fmt)

@@ -16,9 +16,9 @@ from visualize.backward.rerun import finite_difference
 from visualize.graph.data import Graph
 from visualize.graph.describe import described, labels_of
 from visualize.graph.edges import formula_of, vjp_of
-from visualize.graph.engine import Number, array_of, contributions_of, local_derivatives_of
 from visualize.graph.extract import Extract, extract
 from visualize.graph.naming import Names, naming_of
+from visualize.graph.nodes import Number, array_of, contributions_of, local_derivatives_of
 from visualize.graph.roots import roots_of
 
 WORK = 20_000_000
@@ -131,10 +131,33 @@ class BackwardSteps:
 def backward_steps(root: object, *inputs: object, mode: Mode = "correct", names: Names = None) -> BackwardSteps:
     """The backward pass of one number, as data.
 
-    ``root`` is a ``Value`` or ``Tensor`` of one element, or a function (a model) followed by its inputs, whose
-    lines of code are then recorded. ``mode`` goes wrong in a way that is worth seeing: ``"order"`` (a node hands
-    on too early), ``"overwrite"`` (``=`` in place of ``+=``), ``"no_zero_grad"`` (a second pass).
+    Parameters
+    ----------
+    root : Value, Tensor of one element, or callable
+        Where the pass begins. A function (a model) is called with ``inputs``, while lines of code are recorded.
+    *inputs
+        The inputs of a model or a function.
+    mode : {"correct", "order", "overwrite", "no_zero_grad"}
+        The last three go wrong in a way that is worth seeing: a node hands on too early, ``=`` stands in place of
+        ``+=``, or a second pass adds to the first.
+    names : mapping or model, optional
+        Labels, as in ``draw``.
 
+    Returns
+    -------
+    BackwardSteps
+        A frame for each node that hands its gradient on. ``Value``s have floats as gradients, ``Tensor``s arrays of
+        their shape and dtype.
+
+    Raises
+    ------
+    TypeError
+        For a root that cannot be drawn.
+    ValueError
+        For a root that is not one number or needs no gradient, and for an unknown mode.
+
+    Examples
+    --------
     >>> from tinygrad_lm import Value
     >>> a = Value(2.0, label="a")
     >>> b, c = a * 2, a + 3

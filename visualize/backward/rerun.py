@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_lm.autograd.differences import central_difference, step_at
 from tinygrad_lm.autograd.graph import Node
 from tinygrad_lm.autograd.types import Array
-from visualize.graph.engine import evaluated
+from visualize.graph.nodes import evaluated
 
 
 def finite_difference(order: Sequence[Node], node: Node, index: tuple[int, ...] = ()) -> float:

@@ -14,6 +14,7 @@ from visualize.backward.frames import BackwardSteps, backward_steps
 from visualize.backward.modes import MODES, Mode
 from visualize.backward.wording import Wording
 from visualize.formats.page import page
+from visualize.formats.style import check_direction
 from visualize.formats.text import table
 from visualize.formats.themes import Theme, theme_of
 from visualize.formats.view import GraphView
@@ -139,12 +140,31 @@ def stepper(
 ) -> Stepper:
     """The backward pass of one number to step through, with the modes in which it goes wrong.
 
-    ``root`` is a ``Value``, a ``Tensor`` of one element, or a function (a model) followed by its inputs: then each
-    frame also shows the line of code. The other options are those of ``draw``. Raises ``ValueError`` for a graph of
-    more than 150 nodes.
+    Parameters
+    ----------
+    root : Value, Tensor of one element, or callable
+        Where the pass begins. Of a function (a model), called with ``inputs``, each frame also shows the line of code.
+    *inputs
+        The inputs of a model or a function.
+    names, theme, fmt, direction, engine
+        As in ``draw``.
+
+    Returns
+    -------
+    Stepper
+        To be shown in a notebook, saved as a page, or printed: ``text()``.
+
+    Raises
+    ------
+    TypeError
+        For a root that cannot be drawn.
+    ValueError
+        For a root that is not one number or needs no gradient, for a graph of more than 150 nodes, and for an option
+        that does not exist.
     """
     look = theme_of(theme)
     check_format(fmt)
+    check_direction(direction)
     correct = backward_steps(root, *inputs, names=names)
     return stepper_of(correct, look, fmt, direction, engine)
 

@@ -12,7 +12,7 @@ from visualize.backward.frames import BackwardSteps, Contribution
 from visualize.backward.modes import Mode
 from visualize.formats.labels import clean, cut, derivative_text
 from visualize.graph.data import Graph, GraphNode
-from visualize.graph.engine import Number
+from visualize.graph.nodes import Number
 from visualize.graph.quantities import number, summary
 
 

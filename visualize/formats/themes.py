@@ -42,13 +42,18 @@ class Paint:
 class Theme:
     """The colours of a picture, as ``#rrggbb``.
 
-    One of your own is easiest made of another, with what is to differ:
+    One of your own is easiest made of another, by ``replace``.
 
+    Raises
+    ------
+    ValueError
+        For what is no such colour, and where a kind of node has no ``Paint``.
+
+    Examples
+    --------
     >>> night = THEMES["dark"].replace(name="night", background="#000020", paints={"loss": Paint(*["#ff0000"] * 3)})
     >>> night.background, night.ink == THEMES["dark"].ink
     ('#000020', True)
-
-    Raises ``ValueError`` for what is no such colour, and where a kind of node has no ``Paint``.
     """
 
     name: str

@@ -13,9 +13,9 @@ from tinygrad_lm.autograd.graph import Node
 from tinygrad_lm.autograd.types import Array
 from visualize.graph.data import Graph, GraphNode
 from visualize.graph.edges import with_local_derivatives
-from visualize.graph.engine import array_of, attributes_of
 from visualize.graph.extract import Extract, extract
 from visualize.graph.naming import Names, naming_of
+from visualize.graph.nodes import array_of, attributes_of
 from visualize.graph.quantities import number, summary
 from visualize.graph.source_lines import line_of
 
@@ -51,14 +51,14 @@ def described(
     ``members`` has the ids behind each group; ``lines`` adds the line of code that made each node, and ``local`` the
     derivative on each edge.
     """
-    engine = extracted.nodes
+    behind = extracted.nodes
     nodes: list[GraphNode] = []
     for entry in graph.nodes:
-        if entry.id in engine:
-            nodes.append(_node(entry, engine[entry.id], fmt, lines))
+        if entry.id in behind:
+            nodes.append(_node(entry, behind[entry.id], fmt, lines))
         else:
-            nodes.append(_group(entry, [engine[key] for key in (members or {}).get(entry.id, ())], extracted))
-    edges = with_local_derivatives(graph.edges, engine, labels_of(graph, engine), fmt) if local else graph.edges
+            nodes.append(_group(entry, [behind[key] for key in (members or {}).get(entry.id, ())], extracted))
+    edges = with_local_derivatives(graph.edges, behind, labels_of(graph, behind), fmt) if local else graph.edges
     return replace(graph, nodes=tuple(nodes), edges=edges)
 
 

@@ -12,7 +12,7 @@ from tinygrad_lm.autograd import Value
 from tinygrad_lm.autograd.graph import Node
 from tinygrad_lm.autograd.symbols import local_formula, vjp_formula
 from visualize.graph.data import GraphEdge
-from visualize.graph.engine import Number, argument_names, array_of, attributes_of, local_derivatives_of
+from visualize.graph.nodes import Number, argument_names, array_of, attributes_of, local_derivatives_of
 from visualize.graph.quantities import number
 
 _NAME = re.compile(r"[^\W\d][\w.]*(\[[\d, ]+\])?")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from tinygrad_lm.autograd.graph import Node, topological_order
 from visualize.graph.clusters import clusters_of
 from visualize.graph.data import Graph, GraphEdge, GraphNode, Kind
-from visualize.graph.engine import argument_names
 from visualize.graph.naming import Naming
+from visualize.graph.nodes import argument_names
 
 COMMUTATIVE = frozenset({"add", "mul", "maximum", "minimum", "logaddexp", "sum"})
 """Operations whose arguments may be exchanged: their edges need no argument names."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, cast
 
 from tinygrad_lm.autograd.graph import Node
-from visualize.graph.engine import is_parameter
+from visualize.graph.nodes import is_parameter
 
 
 class _Named(Protocol):

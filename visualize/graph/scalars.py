@@ -9,8 +9,8 @@ import numpy as np
 from tinygrad_lm.autograd import Value
 from tinygrad_lm.autograd.graph import Node, Operation, topological_order
 from tinygrad_lm.autograd.types import Array, Axis
-from visualize.graph.engine import array_of, attributes_of, inside
 from visualize.graph.naming import Naming
+from visualize.graph.nodes import array_of, attributes_of, inside
 
 MOST = 20_000
 """Programs with more numbers than this are not taken apart."""

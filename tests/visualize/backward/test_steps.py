@@ -167,6 +167,19 @@ def test_large_graphs_are_not_stepped_through():
         visualize.stepper(recurrence(60))
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"fmt": ".4q"}, "fmt must be a format for numbers"),
+        ({"direction": "up"}, "direction is one of"),
+        ({"theme": "pink"}, "theme must be one of"),
+    ],
+)
+def test_wrong_options_get_a_sentence(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        visualize.stepper(diamond(), **options)
+
+
 def test_the_frames_as_text():
     text = visualize.stepper(diamond).text()
     assert "to a:  5 × 2 = 10,  by 2,  grad 4 + 10 = 14" in text

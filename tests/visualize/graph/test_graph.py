@@ -14,7 +14,7 @@ from tests.helpers.graphs import Net, diamond, net_loss, neuron, recurrence, ten
 from tinygrad_lm import Tensor, Value, no_grad
 from tinygrad_lm.autograd import rules
 from tinygrad_lm.autograd.symbols import local_formula
-from visualize.graph.engine import argument_names
+from visualize.graph.nodes import argument_names
 from visualize.graph.quantities import number, summary
 
 
