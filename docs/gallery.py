@@ -18,10 +18,10 @@ from tinygrad_lm import Tensor, Value, nn
 from tinygrad_lm.autograd import custom
 from tinygrad_lm.models import MLP
 from tinygrad_lm.text import Vocabulary
-from visualize.engines import DrawingError, candidates
-from visualize.page import page
-from visualize.steps import MODES
-from visualize.themes import THEMES, theme_of
+from visualize.backward.modes import MODES
+from visualize.formats.engines import DrawingError, candidates
+from visualize.formats.page import page
+from visualize.formats.themes import THEMES, theme_of
 
 Section = tuple[str, str, str]
 

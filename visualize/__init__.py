@@ -1,14 +1,27 @@
-"""Pictures of computation graphs, and the backward pass step by step."""
+"""Pictures of computation graphs, and the backward pass step by step.
 
-from visualize.doctor import doctor
+From an engine's nodes to a file it goes through these rooms, each of which knows those before it alone:
+
+- ``graph``: the graph as plain data, extracted from the nodes, described, and made small enough to read;
+- ``layout``: where the parts of a graph go, in the layout that is built in;
+- ``formats``: what a picture is written as, the themes, and the engines that lay it out;
+- ``backward``: the backward pass as data, and to step through.
+
+``drawing`` is ``draw``, which puts them together. Pictures of something else than a computation graph go into a fifth
+room, ``pictures``, a module for each: a function of what is shown and of a ``theme`` that returns a ``GraphView``, or
+what has the same ``svg()``, ``html()``, ``text()`` and ``save(path)`` and needs no engine.
+"""
+
+from visualize.backward.frames import BackwardSteps, Contribution, Frame, backward_steps
+from visualize.backward.stepper import stepper
 from visualize.drawing import draw
-from visualize.engines import DrawingError
-from visualize.graph import Cluster, Graph, GraphEdge, GraphNode
-from visualize.lines import tracing
-from visualize.stepping import stepper
-from visualize.steps import BackwardSteps, Contribution, Frame, backward_steps
-from visualize.trace import graph_of
-from visualize.view import GraphView
+from visualize.formats.doctor import doctor
+from visualize.formats.engines import DrawingError
+from visualize.formats.themes import THEMES, Paint, Theme
+from visualize.formats.view import GraphView
+from visualize.graph.data import Cluster, Graph, GraphEdge, GraphNode
+from visualize.graph.describe import graph_of
+from visualize.graph.source_lines import tracing
 
 __all__ = [
     "BackwardSteps",
@@ -20,6 +33,9 @@ __all__ = [
     "GraphEdge",
     "GraphNode",
     "GraphView",
+    "Paint",
+    "THEMES",
+    "Theme",
     "backward_steps",
     "doctor",
     "draw",

@@ -5,29 +5,34 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
 from tinygrad_lm.autograd.graph import Node
-from visualize.graph import Graph, GraphNode
-from visualize.labels import check_show
-from visualize.lines import line_of
-from visualize.quantities import check_format
-from visualize.roots import roots_of
-from visualize.scalars import to_scalars
-from visualize.simplify import Collapse, simplify
-from visualize.stepping import MOST, stepper_of
-from visualize.steps import steps_of
-from visualize.themes import Theme, theme_of
-from visualize.trace import Trace, describe, trace
-from visualize.view import DIRECTIONS, GraphView
+from visualize.backward.frames import steps_of
+from visualize.backward.stepper import MOST, stepper_of
+from visualize.formats.labels import check_show
+from visualize.formats.style import Style, check_direction
+from visualize.formats.themes import Theme, theme_of
+from visualize.formats.view import GraphView
+from visualize.graph.data import Graph, GraphNode
+from visualize.graph.describe import described
+from visualize.graph.extract import Extract, extract
+from visualize.graph.naming import Names, naming_of
+from visualize.graph.quantities import check_format
+from visualize.graph.roots import roots_of
+from visualize.graph.scalars import to_scalars
+from visualize.graph.simplify import Collapse, simplify
+
+Place = Node | str | Callable[[GraphNode], bool]
+"""A node, what it is called, or a function that is true of it."""
 
 
 def draw(
-    root: Any,
-    *inputs: Any,
-    names: Any = None,
+    root: object,
+    *inputs: object,
+    names: Names = None,
     show: Collection[str] = ("label", "shape", "data", "grad"),
     level: str = "tensor",
     direction: str = "LR",
@@ -35,61 +40,88 @@ def draw(
     collapse: Collapse = "auto",
     fold_repeats: bool = True,
     max_nodes: int = 150,
-    focus: Any = None,
+    focus: Place | Collection[Place] | None = None,
     radius: int = 2,
-    theme: str = "light",
+    theme: str | Theme = "light",
     fmt: str = ".4g",
     legend: bool = True,
     engine: str = "auto",
 ) -> GraphView:
     """Draw the computation graph of a result.
 
-    ``root`` is a ``Value``, a ``Tensor``, several of them in a list, or a model (any function) followed by its
-    inputs. What it shows:
+    Parameters
+    ----------
+    root : Value, Tensor, list of them, or callable
+        What is drawn. A model, or any function, is called with ``inputs``, while lines of code are recorded.
+    *inputs
+        The inputs of a model or a function.
+    names : mapping or model, optional
+        Labels: a dictionary from name to node (``locals()`` will do), or a module, whose parameters are then labelled
+        and drawn as such; a model that is drawn counts as given here.
+    show : collection of str
+        Any of ``"label"``, ``"shape"``, ``"data"``, ``"grad"``, ``"local"`` (the local derivative on each edge) and
+        ``"line"`` (the line of code, where ``tracing()`` was on).
+    level : {"tensor", "scalar"}
+        ``"scalar"`` draws the program on tensors number by number, through the ``Value`` engine.
+    direction : {"LR", "RL", "TB", "BT"}
+        Where the flow goes: from left to right, and so on.
+    depth : int, optional
+        How many levels of modules are opened; by default all.
+    collapse : {"auto", "none"} or function of a Cluster
+        Which modules are drawn as one node: as many as need be above ``max_nodes``, none, or those it is true of.
+    fold_repeats : bool
+        Whether repeats are drawn once above ``max_nodes``.
+    max_nodes : int
+        How many nodes a picture may have before it is made smaller.
+    focus : Node, str, function of a GraphNode, or several of them, optional
+        The place to show alone, with what is within ``radius`` edges of it.
+    radius : int
+        How much is shown around the focus.
+    theme : str or Theme
+        ``"light"``, ``"dark"`` or another of ``THEMES``, or one of your own.
+    fmt : str
+        How numbers are written.
+    legend : bool
+        Whether the picture says what its boxes mean.
+    engine : str
+        What lays it out: ``"dot"``, ``"pygraphviz"``, ``"builtin"``, the path of a ``dot``, or ``"auto"`` for the first
+        that is there.
 
-    - ``names``: labels, as a dictionary from name to node (``locals()``) or a module with parameters.
-    - ``show``: any of ``"label"``, ``"shape"``, ``"data"``, ``"grad"``, ``"local"`` (the local derivative on each
-      edge) and ``"line"`` (the line of code, where ``tracing()`` was on).
-    - ``level="scalar"`` draws the program on tensors number by number, through the ``Value`` engine.
-    - ``fmt``: how numbers are written.
+    Returns
+    -------
+    GraphView
+        The picture, to be shown in a notebook or saved in any format.
 
-    How much: ``depth`` levels of modules are opened; ``collapse`` and ``fold_repeats`` are what happens above
-    ``max_nodes``; ``focus`` (a node, a label, or a list of them) with ``radius`` shows one place.
-
-    How it looks: ``direction`` (``"LR"``, ``"RL"``, ``"TB"``, ``"BT"``), ``theme`` (``"light"``, ``"dark"``,
-    ``"colorblind"``, ``"print"``), ``legend``, and the ``engine`` that lays it out (``"dot"``, ``"pygraphviz"``,
-    ``"builtin"``, the path of a ``dot``; by default the first that is there).
-
-    Raises ``TypeError`` for a root that is no node, ``ValueError`` for an option that does not exist.
+    Raises
+    ------
+    TypeError
+        For a root that cannot be drawn, and for names, a focus or a theme that are none.
+    ValueError
+        For an option that does not exist.
     """
-    parts = check_show(show)
+    style = Style(theme_of(theme), check_show(show), check_direction(direction), legend)
     check_format(fmt)
     if level not in ("tensor", "scalar"):
         raise ValueError(f"level is 'tensor' or 'scalar', not {level!r}")
-    if direction not in DIRECTIONS:
-        raise ValueError(f"direction is one of {', '.join(map(repr, DIRECTIONS))}, not {direction!r}")
-    look = theme_of(theme)
-    if names is None and callable(getattr(root, "named_parameters", None)):
-        names = root
+    naming = naming_of(names, root)
     roots = roots_of(root, inputs)
     if level == "scalar":
-        roots, names = to_scalars(roots, names)
+        roots, naming = to_scalars(roots, naming)
     with _no_garbage_collection():
-        traced = trace(*roots, names=names)
+        extracted = extract(*roots, naming=naming)
         reduced = simplify(
-            traced.graph,
+            extracted.graph,
             depth=depth,
             collapse=collapse,
             fold_repeats=fold_repeats,
             max_nodes=max_nodes,
-            focus=_focus(focus, traced) if focus is not None else (),
+            focus=_found(focus, extracted) if focus is not None else (),
             radius=radius,
         )
-    graph = describe(
-        reduced.graph, traced.nodes, fmt, reduced.members, line_of if "line" in parts else None, "local" in parts
-    )
-    steps = _stepper(traced, reduced.graph, look, fmt, direction, engine)
-    return GraphView(graph, look, parts, direction, legend, engine, steps)
+    lines, local = "line" in style.show, "local" in style.show
+    graph = described(reduced.graph, extracted, fmt, reduced.members, lines, local)
+    steps = _stepper(extracted, reduced.graph, style, fmt, engine)
+    return GraphView(graph, style.theme, style.show, direction, legend, engine, steps)
 
 
 @contextmanager
@@ -104,34 +136,32 @@ def _no_garbage_collection() -> Generator[None]:
             gc.enable()
 
 
-def _stepper(
-    traced: Trace, shown: Graph, theme: Theme, fmt: str, direction: str, engine: str
-) -> Callable[[], str] | None:
+def _stepper(extracted: Extract, shown: Graph, style: Style, fmt: str, engine: str) -> Callable[[], str] | None:
     """What writes the backward pass, where there is one of one number and all of it is shown."""
-    root = traced.nodes[traced.graph.roots[0]]
-    whole = len(shown.nodes) == len(traced.nodes) <= MOST and not shown.notes
+    root = extracted.nodes[extracted.graph.roots[0]]
+    whole = len(shown.nodes) == len(extracted.nodes) <= MOST and not shown.notes
     if not whole or len(shown.roots) != 1 or not root.requires_grad or np.size(root.data) != 1:
         return None
-    return lambda: stepper_of(steps_of(traced), theme, fmt, direction, engine).fragment()
+    return lambda: stepper_of(steps_of(extracted), style.theme, fmt, style.direction, engine).fragment()
 
 
-def _focus(focus: Any, traced: Trace) -> list[str]:
+def _found(focus: Place | Collection[Place], extracted: Extract) -> list[str]:
     """The ids that are meant by nodes, labels or a function of a graph's node."""
-    many: list[Any] = list(cast("Collection[Any]", focus)) if isinstance(focus, (list, tuple, set)) else [focus]
+    many = list(cast("Collection[Place]", focus)) if isinstance(focus, (list, tuple, set)) else [cast("Place", focus)]
     found: list[str] = []
     for one in many:
-        chosen = [node.id for node in traced.graph.nodes if _matches(one, node, traced)]
+        chosen = [node.id for node in extracted.graph.nodes if _is_meant(one, node, extracted)]
         if not chosen:
             raise ValueError(f"focus: nothing in this graph is called or is {one!r:.60}")
         found += chosen
     return found
 
 
-def _matches(one: Any, node: GraphNode, traced: Trace) -> bool:
-    if isinstance(one, Node):
-        return traced.nodes[node.id] is one
-    if isinstance(one, str):
-        return one in (node.label, node.id)
-    if callable(one):
-        return bool(one(node))
-    raise TypeError(f"focus is a node, a label, or a function of a graph's node, not {type(one).__name__}")
+def _is_meant(place: Place, node: GraphNode, extracted: Extract) -> bool:
+    if isinstance(place, Node):
+        return extracted.nodes[node.id] is place
+    if isinstance(place, str):
+        return place in (node.label, node.id)
+    if callable(place):
+        return bool(place(node))
+    raise TypeError(f"focus is a node, a label, or a function of a graph's node, not {type(place).__name__}")

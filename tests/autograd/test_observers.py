@@ -12,7 +12,7 @@ import pytest
 import visualize
 from tinygrad_lm import Tensor, Value, detect_anomaly
 from tinygrad_lm.autograd import observers
-from visualize.lines import place_of
+from visualize.graph.source_lines import place_of
 
 KINDS = (detect_anomaly, visualize.tracing)
 

@@ -13,9 +13,9 @@ from tests.helpers import ROOT
 GUIDE = ROOT / "docs" / "gallery.md"
 
 
-@pytest.mark.parametrize("name", [module.name for module in pkgutil.iter_modules(visualize.__path__)])
+@pytest.mark.parametrize("name", [module.name for module in pkgutil.walk_packages(visualize.__path__, "visualize.")])
 def test_docstrings(name):
-    module = importlib.import_module(f"visualize.{name}")
+    module = importlib.import_module(name)
     assert doctest.testmod(module).failed == 0
     assert module.__doc__
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinygrad_lm import Tensor, Value, nn
-from visualize import engines
+from visualize.formats import engines
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -2,6 +2,7 @@
 
 from tests.mutation.checks import Mutant
 from tests.mutation.source import constant, edited
+from tinygrad_lm.autograd import differences as steps
 from tinygrad_lm.testing import differences, gradients, measure, preconditions
 
 RTOL = "test TestTolerance.test_rtol"
@@ -114,7 +115,7 @@ CHECKER_MUTANTS = (
     ),
     Mutant(
         "the step is ten times larger",
-        constant(differences, "STEP", 6e-5),
+        constant(steps, "STEP", 6e-5),
         ("test TestSteps.test_the_difference_is_as_exact_as_such_a_step_allows",),
     ),
 )

@@ -12,6 +12,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests import test_sampling
 from tests.autograd import (
+    test_differences,
     test_faults,
     test_graph,
     test_memory,
@@ -30,7 +31,9 @@ from tests.nn import test_training_mode
 from tests.runs import test_run_record
 from tests.testing import test_numbers, test_scalars
 from tests.training import test_optim, test_schedules, test_training
-from tests.visualize import test_folding, test_steps, test_text
+from tests.visualize.backward import test_steps
+from tests.visualize.formats import test_text, test_themes
+from tests.visualize.graph import test_folding, test_naming
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,12 @@ FILES = (
     test_choices,
     test_numbers,
     test_scalars,
+    test_differences,
     test_folding,
+    test_naming,
     test_steps,
     test_text,
+    test_themes,
 )
 
 

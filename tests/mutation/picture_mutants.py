@@ -2,7 +2,10 @@
 
 from tests.mutation.checks import Mutant
 from tests.mutation.source import constant, edited
-from visualize import contract, folding, steps, text
+from tinygrad_lm.autograd import differences
+from visualize.backward import frames
+from visualize.formats import text, themes
+from visualize.graph import contract, folding, naming
 
 WIRING = "test TestWiring.test_without_repetition"
 PARTLY = "test TestSharedWeights.test_one_is_shared_and_one_is_not"
@@ -13,7 +16,7 @@ SORTED = "test test_the_order_stays_topological"
 PICTURE_MUTANTS = (
     Mutant(
         "programs of any size are nudged",
-        constant(steps, "WORK", 10**12),
+        constant(frames, "WORK", 10**12),
         ("test test_a_program_that_takes_long_to_nudge_is_left_alone",),
     ),
     Mutant(
@@ -67,6 +70,21 @@ PICTURE_MUTANTS = (
         (LEAVES,),
     ),
     Mutant("what is left is not sorted", edited(contract, "_sorted", "waiting[edge.target] += 1", "pass"), (SORTED,)),
+    Mutant(
+        "what a model learns is an input",
+        edited(naming.Naming, "is_parameter", " or node in self.learned", ""),
+        ("test TestParameters.test_values_that_a_module_learns",),
+    ),
+    Mutant(
+        "half a theme will do",
+        edited(themes.Theme, "__post_init__", "if lacking", "if False"),
+        ("test TestNoTheme.test_one_that_lacks_a_kind",),
+    ),
+    Mutant(
+        "the points of a difference are where they were meant to be",
+        edited(differences, "both_sides", "ahead - behind", "2 * step"),
+        ("test test_what_counts_is_how_far_apart_the_points_are",),
+    ),
     Mutant("marks take a column", edited(text, "columns", '("Mn", "Me")', "()"), ("test test_columns",)),
     Mutant("wide letters take one column", edited(text, "columns", '"WF"', '"F"'), ("test test_columns",)),
 )

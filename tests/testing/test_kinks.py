@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tinygrad_lm.autograd import custom
+from tinygrad_lm.autograd.differences import step_at
 from tinygrad_lm.testing import GradientError, check_gradients
-from tinygrad_lm.testing.differences import slope, step_at
+from tinygrad_lm.testing.differences import slope
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(3, 4))

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from tinygrad_lm.autograd import custom
-from tinygrad_lm.testing import GradientError, check_gradients, differences, measure
-from tinygrad_lm.testing.differences import STEP, slope, step_at
+from tinygrad_lm.autograd.differences import STEP, step_at
+from tinygrad_lm.testing import GradientError, check_gradients, measure
+from tinygrad_lm.testing.differences import slope
 
 
 def failing(fn, *inputs, **options):
@@ -234,7 +235,7 @@ class TestSteps:
         step = step_at(x)
         assert np.log2(step) == round(np.log2(step))
         assert STEP * max(1, abs(x)) / np.sqrt(2) <= step <= STEP * max(1, abs(x)) * np.sqrt(2)
-        assert differences.STEP == 6e-6
+        assert STEP == 6e-6
 
     def test_the_difference_is_as_exact_as_such_a_step_allows(self):
         errors = [abs(measured(np.exp, float(x)).central / np.exp(x) - 1) for x in np.linspace(-1, 1, 200)]

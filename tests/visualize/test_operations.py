@@ -9,7 +9,8 @@ import visualize
 from tests.helpers.graphs import read_svg
 from tests.helpers.registry import ROWS
 from tinygrad_lm import Tensor
-from visualize.scalars import to_scalars
+from visualize.graph.naming import Naming
+from visualize.graph.scalars import to_scalars
 
 
 def loss_of(row, case):
@@ -48,5 +49,5 @@ def test_every_operation_is_the_same_number_by_number(row, data):
     if loss is None or not np.isfinite(loss.data):
         return
     with np.errstate(all="ignore"):
-        (value,), _ = to_scalars([loss])
+        (value,), _ = to_scalars([loss], Naming())
     assert float(value) == pytest.approx(float(loss), rel=1e-6, abs=1e-9)

@@ -22,6 +22,9 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
+    is_parameter = True
+    """What tells a parameter from any other node, also where this class is not known."""
+
     def __init__(self, data: Any, requires_grad: bool = True, dtype: Any = None, label: str = "") -> None:
         super().__init__(data, requires_grad=requires_grad, dtype=dtype, label=label)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.testing.differences import step_at
+from tinygrad_lm.autograd.differences import step_at
 from tinygrad_lm.testing.problem import Problem
 from tinygrad_lm.testing.report import Index, number, show_index
 

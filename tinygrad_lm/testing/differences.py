@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lm.autograd.differences import both_sides
+
 Array = np.ndarray[Any, Any]
 
-STEP = 6e-6
-"""About eps**(1/3), the step at which truncation and round-off of a central difference balance (float64)."""
 NEARER = 8.0
 """How many times smaller the second step is, which tells a kink from a curve."""
 COMPLEX_STEP = 1e-30
@@ -41,11 +41,6 @@ class Slope:
     """``smooth``, ``kink``, ``jump``, or ``edge`` where the function stops being finite within the step."""
 
 
-def step_at(x: float) -> float:
-    """The power of two next to 6e-6 * max(1, |x|): added to ``x`` it is (almost) exact."""
-    return float(2.0 ** round(float(np.log2(STEP * max(1.0, abs(x))))))
-
-
 def slope(along: Callable[[float], Array], at: float, step: float, weights: Array, base: Array) -> Slope:
     """Measure the derivative of ``weights @ along(t)`` at ``t = at``; ``base`` is ``along(at)``.
 
@@ -53,16 +48,16 @@ def slope(along: Callable[[float], Array], at: float, step: float, weights: Arra
     that do not come together with the step; one within the step, by central differences that do not agree.
     """
     near = step / NEARER
-    points = (at + step, at - step, at + near, at - near)
-    ahead, behind, near_ahead, near_behind = values = [along(point) for point in points]
-    if not all(np.isfinite(value).all() for value in values):
+    ahead, behind, distance = both_sides(along, at, step)
+    near_ahead, near_behind, near_distance = both_sides(along, at, near)
+    if not all(np.isfinite(value).all() for value in (ahead, behind, near_ahead, near_behind)):
         return Slope(np.nan, np.nan, np.nan, step, 0.0, 0.0, np.nan, np.nan, "edge")
-    right = float(weights @ (ahead - base)) / (points[0] - at)
-    left = float(weights @ (base - behind)) / (at - points[1])
-    near_right = float(weights @ (near_ahead - base)) / (points[2] - at)
-    near_left = float(weights @ (base - near_behind)) / (at - points[3])
-    central = float(weights @ (ahead - behind)) / (points[0] - points[1])
-    near_central = float(weights @ (near_ahead - near_behind)) / (points[2] - points[3])
+    right = float(weights @ (ahead - base)) / ((at + step) - at)
+    left = float(weights @ (base - behind)) / (at - (at - step))
+    near_right = float(weights @ (near_ahead - base)) / ((at + near) - at)
+    near_left = float(weights @ (base - near_behind)) / (at - (at - near))
+    central = float(weights @ (ahead - behind)) / distance
+    near_central = float(weights @ (near_ahead - near_behind)) / near_distance
     # Only outputs that moved contribute to a difference, and so to its round-off.
     moved = (ahead != base) | (behind != base)
     noise = 16 * _EPS * float(np.abs(weights[moved]) @ np.abs(base[moved])) / step
@@ -100,8 +95,8 @@ def _only_curved(
     """
     earlier = near_central
     for closer in (NEARER, NEARER**2):
-        after, before = at + near / closer, at - near / closer
-        central = float(weights @ (along(after) - along(before))) / (after - before)
+        ahead, behind, distance = both_sides(along, at, near / closer)
+        central = float(weights @ (ahead - behind)) / distance
         shrunk = abs(earlier - central) * closer**2
         if not 0.5 * drift < shrunk < 2 * drift or shrunk < NEARER**3 * closer**2 * noise:
             return False

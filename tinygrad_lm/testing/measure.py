@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.testing.differences import Slope, complex_slope, slope, step_at
+from tinygrad_lm.autograd.differences import step_at
+from tinygrad_lm.testing.differences import Slope, complex_slope, slope
 from tinygrad_lm.testing.problem import Problem
 
 Array = np.ndarray[Any, Any]

@@ -1,0 +1,1 @@
+"""Tests of the backward pass as data and of the stepper."""

@@ -1,0 +1,52 @@
+"""Tests of how the rooms of visualize depend on each other: one way, without a circle."""
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import visualize
+
+HOME = Path(visualize.__file__).parent
+BELOW = {
+    "graph": set(),
+    "layout": {"graph"},
+    "formats": {"graph", "layout"},
+    "backward": {"graph", "formats"},
+    "drawing": {"graph", "formats", "backward"},
+}
+"""What each room may import, beside its own files and the autograd engine."""
+
+
+def imports_of(path):
+    """The modules that a file imports, within functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports by dots"
+            for alias in node.names:
+                inner = HOME.parent.joinpath(*node.module.split("."), alias.name)
+                is_module = inner.with_suffix(".py").exists() or inner.is_dir()
+                yield f"{node.module}.{alias.name}" if is_module else node.module
+
+
+MODULES = {
+    ".".join(path.relative_to(HOME.parent).with_suffix("").parts).removesuffix(".__init__"): set(imports_of(path))
+    for path in HOME.rglob("*.py")
+}
+
+
+def test_each_room_knows_those_below_it_alone():
+    for module, imported in MODULES.items():
+        room = (*module.split("."), "")[1]
+        for other in imported:
+            package, _, rest = other.partition(".")
+            if package == "tinygrad_lm":
+                assert other.split(".")[1:2] == ["autograd"], f"{module} imports {other}"
+            elif package == "visualize" and room:
+                assert rest.split(".")[0] in BELOW[room] | {room}, f"{module} imports {other}"
+
+
+def test_there_is_no_circle():
+    order = [*TopologicalSorter(MODULES).static_order()]
+    assert order.index("visualize.graph.data") < order.index("visualize.drawing") < order.index("visualize")

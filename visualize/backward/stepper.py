@@ -1,0 +1,180 @@
+"""The backward pass to step through: in a page (one layout, texts that change) and as text in a terminal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import get_args
+
+from visualize.backward.fragment import fragment_of
+from visualize.backward.frames import BackwardSteps, backward_steps
+from visualize.backward.modes import MODES, Mode
+from visualize.backward.wording import Wording
+from visualize.formats.page import page
+from visualize.formats.style import check_direction
+from visualize.formats.text import table
+from visualize.formats.themes import Theme, theme_of
+from visualize.formats.view import GraphView
+from visualize.graph.data import Graph
+from visualize.graph.naming import Names
+from visualize.graph.quantities import check_format
+
+MOST = 150
+"""Larger graphs are not stepped through."""
+
+SHOW = ("label", "shape", "data", "grad", "local")
+
+
+class Stepper:
+    """A backward pass to step through. Shows itself in a notebook; ``html()`` is a page of its own."""
+
+    def __init__(
+        self, steps: Mapping[Mode, BackwardSteps], theme: Theme, fmt: str, direction: str, engine: str
+    ) -> None:
+        self.steps = steps
+        """The frames of every mode."""
+        self.theme = theme
+        self._words = Wording(steps, fmt)
+        self._direction = direction
+        self._engine = engine
+
+    @property
+    def graph(self) -> Graph:
+        """What is stepped through, as data."""
+        return self.steps["correct"].graph
+
+    def __repr__(self) -> str:
+        nodes, steps = len(self.graph.nodes), len(self.steps["correct"])
+        size = f"{nodes} node{'s'[: nodes != 1]}, {steps} step{'s'[: steps != 1]}"
+        return f"Stepper({size}, modes {', '.join(self.steps)}: print(it.text()), or it.save('steps.html'))"
+
+    def text(self, mode: Mode = "correct") -> str:
+        """The frames of one mode for a terminal."""
+        steps, words = self.steps[mode], self._words
+        title, note = MODES[mode]
+        root = steps.graph.roots[0]
+        lines = [f"backward pass, {title}: {note}", ""]
+        lines.append(f"start: grad {words.names[root]} = {words.number(steps.start[root])}")
+        for frame in steps:
+            nudge = words.nudges.get(frame.node)
+            lines += [
+                "",
+                f"step {frame.index + 1} of {len(steps)}: {words.names[frame.node]}, "
+                f"grad {words.number(frame.gradient)}{f' (finite difference {nudge})' if nudge else ''}",
+            ]
+            if frame.line:
+                lines.append(f"    {frame.line}")
+            rows = [
+                (
+                    f"    to {words.names[row.source]}:",
+                    words.product(row) + ",",
+                    f"by {words.rule(row)},",
+                    f"grad {words.sum(row, mode)}",
+                )
+                for row in frame.contributions
+            ]
+            lines += table(rows) if rows else []
+            if frame.queue:
+                lines.append("    queue: " + ", ".join(words.names[key] for key in frame.queue))
+        rows = [("", "gradient", "right", "finite difference")]
+        rows += [(end.name, words.number(steps.gradients[end.id]), end.right, end.nudged) for end in words.endings]
+        return "\n".join([*lines, "", *table(rows)]) + "\n"
+
+    def fragment(self, mode: Mode = "correct") -> str:
+        """The stepper as a piece of HTML, for a page or a notebook; ``mode`` is the one it begins in."""
+        return fragment_of(self._words, self._picture, self.theme, mode)
+
+    def html(self) -> str:
+        """A self-contained page."""
+        return page("The backward pass, step by step", self.fragment(), self.theme)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the page (.html) or the text of the correct pass (.txt)."""
+        file = Path(path)
+        if file.suffix.lower() not in (".html", ".txt"):
+            raise ValueError(
+                f"save: {str(file)!r} must end in .html or .txt; a picture is saved by draw(...).save(path)"
+            )
+        content = self.html() if file.suffix.lower() == ".html" else self.text()
+        file.write_bytes(content.encode("utf-8"))
+        return file
+
+    def _repr_html_(self) -> str:
+        return self.fragment()
+
+    @cached_property
+    def _picture(self) -> str:
+        """The one layout: every text as wide as the widest that will stand there."""
+        words = self._words
+        edges: dict[int, str] = {}
+        grads: dict[str, str] = {}
+        for steps in self.steps.values():
+            for key, value in (*steps.start.items(), *steps.gradients.items()):
+                grads[key] = max(grads.get(key, ""), words.number(value), key=len)
+            for frame in steps:
+                for row in frame.contributions:
+                    edges[row.edge] = max(edges.get(row.edge, ""), words.on_edge(row), key=len)
+                    grads[row.source] = max(grads[row.source], words.number(row.after), key=len)
+        graph = replace(
+            self.graph,
+            nodes=tuple(replace(node, grad=grads.get(node.id, "")) for node in self.graph.nodes),
+            edges=tuple(
+                replace(edge, argument=edges.get(i, ""), formula="", local="")
+                for i, edge in enumerate(self.graph.edges)
+            ),
+        )
+        return GraphView(graph, self.theme, SHOW, self._direction, True, self._engine).svg()
+
+
+def stepper(
+    root: object,
+    *inputs: object,
+    names: Names = None,
+    theme: str | Theme = "light",
+    fmt: str = ".4g",
+    direction: str = "LR",
+    engine: str = "auto",
+) -> Stepper:
+    """The backward pass of one number to step through, with the modes in which it goes wrong.
+
+    Parameters
+    ----------
+    root : Value, Tensor of one element, or callable
+        Where the pass begins. Of a function (a model), called with ``inputs``, each frame also shows the line of code.
+    *inputs
+        The inputs of a model or a function.
+    names, theme, fmt, direction, engine
+        As in ``draw``.
+
+    Returns
+    -------
+    Stepper
+        To be shown in a notebook, saved as a page, or printed: ``text()``.
+
+    Raises
+    ------
+    TypeError
+        For a root that cannot be drawn.
+    ValueError
+        For a root that is not one number or needs no gradient, for a graph of more than 150 nodes, and for an option
+        that does not exist.
+    """
+    look = theme_of(theme)
+    check_format(fmt)
+    check_direction(direction)
+    correct = backward_steps(root, *inputs, names=names)
+    return stepper_of(correct, look, fmt, direction, engine)
+
+
+def stepper_of(correct: BackwardSteps, theme: Theme, fmt: str, direction: str, engine: str) -> Stepper:
+    """The stepper around a pass that has been taken apart already."""
+    if len(correct.graph.nodes) > MOST:
+        raise ValueError(
+            f"a graph of {len(correct.graph.nodes):,} nodes is too large to step through (the limit is {MOST}): take a "
+            "smaller model or batch, or draw(root) for a picture that folds and collapses"
+        )
+    steps = {mode: correct if mode == "correct" else correct.in_mode(mode) for mode in get_args(Mode)}
+    return Stepper(steps, theme, fmt, direction, engine)

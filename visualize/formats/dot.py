@@ -1,0 +1,124 @@
+"""A graph in Graphviz's DOT language, for any engine: plain labels alone, and the same bytes for the same graph."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from visualize.formats.labels import clean, edge_text, node_lines
+from visualize.formats.style import Style
+from visualize.formats.themes import OUTLINES, Outline, Theme
+from visualize.graph.data import KINDS, Cluster, Graph, GraphNode, kinds_of
+
+FONT = "Helvetica,Arial,sans-serif"
+
+_SHAPES: dict[Outline, str] = {
+    "box": 'shape=box style="filled"',
+    "double": 'shape=box style="filled" peripheries=2',
+    "dashed": 'shape=box style="filled,dashed"',
+    "round": 'shape=box style="filled,rounded"',
+    "octagon": 'shape=box style="filled,diagonals" margin="0.16,0.1"',
+    "stack": 'shape=box3d style="filled" margin="0.16,0.1"',
+}
+
+
+def quoted(text: str) -> str:
+    """A string as a quoted DOT identifier that shows as itself, whatever it holds."""
+    return '"' + clean(text).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;") + '"'
+
+
+def _label(lines: Collection[str]) -> str:
+    return '"' + "\\n".join(quoted(line)[1:-1] for line in lines) + '"'
+
+
+def to_dot(graph: Graph, style: Style) -> str:
+    """The graph as DOT text."""
+    theme, show = style.theme, style.show
+    lines = [
+        "digraph {",
+        f'  graph [rankdir={style.direction} bgcolor="{theme.background}" fontname="{FONT}" fontsize=11 '
+        f'fontcolor="{theme.faint}" nodesep=0.25 ranksep=0.45 labelloc=b pad=0.2 charset="UTF-8"]',
+        f'  node [fontname="{FONT}" fontsize=11 margin="0.12,0.06" height=0.3]',
+        f'  edge [fontname="{FONT}" fontsize=9 color="{theme.edge}" fontcolor="{theme.faint}" arrowsize=0.7]',
+    ]
+    footer = _footer(graph, theme, style.legend)
+    if footer:
+        lines.append(f"  label={footer}")
+    inside: dict[str, list[str]] = {"": []}
+    for cluster in graph.clusters:
+        inside[cluster.id] = []
+    for node in graph.nodes:
+        inside[node.cluster].append(_node(node, theme, show))
+    _write_clusters(lines, graph.clusters, inside, theme)
+    for i, edge in enumerate(graph.edges):
+        text = edge_text(edge, show)
+        label = f" label={quoted(text)}" if text else ""
+        lines.append(f'  {edge.source} -> {edge.target} [id="e{i}"{label}]')
+    lines.append("}")
+    return "\n".join(lines) + "\n"
+
+
+def _node(node: GraphNode, theme: Theme, show: Collection[str]) -> str:
+    paint = theme.paints[node.kind]
+    stroke, text, extra = paint.stroke, paint.text, ""
+    if node.alert:
+        stroke, text, extra = theme.alert, theme.alert, " penwidth=2.5"
+    return (
+        f'{node.id} [id="{node.id}" class="{node.kind}" {_SHAPES[OUTLINES[node.kind]]} '
+        f'fillcolor="{paint.fill}" color="{stroke}" fontcolor="{text}"{extra} label={_label(node_lines(node, show))}]'
+    )
+
+
+def _write_clusters(
+    lines: list[str], clusters: tuple[Cluster, ...], inside: dict[str, list[str]], theme: Theme
+) -> None:
+    """Nested subgraphs, written without recursion."""
+    children: dict[str, list[Cluster]] = {}
+    for cluster in clusters:
+        children.setdefault(cluster.parent, []).append(cluster)
+    lines += [f"  {text}" for text in inside[""]]
+    todo: list[tuple[Cluster, int] | str] = [(child, 1) for child in reversed(children.get("", []))]
+    while todo:
+        entry = todo.pop()
+        if isinstance(entry, str):
+            lines.append(entry)
+            continue
+        cluster, depth = entry
+        pad = "  " * depth
+        lines.append(f"{pad}subgraph cluster_{cluster.id} {{")
+        lines.append(
+            f'{pad}  id="{cluster.id}" class="module" label={quoted(cluster.title)} labelloc=t labeljust=l '
+            f'style="rounded,filled" fillcolor="{theme.frame}" color="{theme.faint}" fontcolor="{theme.ink}"'
+        )
+        lines += [f"{pad}  {text}" for text in inside[cluster.id]]
+        todo.append(f"{pad}}}")
+        todo += [(child, depth + 1) for child in reversed(children.get(cluster.id, []))]
+
+
+def _footer(graph: Graph, theme: Theme, legend: bool) -> str:
+    """The caption and the legend: texts of this package alone, so that Graphviz's HTML may be used."""
+    rows: list[str] = []
+    if legend:
+        cells: list[str] = []
+        for kind in kinds_of(graph.nodes):
+            paint = theme.paints[kind]
+            cells.append(
+                f'<TD {_legend_style(OUTLINES[kind])} BGCOLOR="{paint.fill}" COLOR="{paint.stroke}">'
+                f'<FONT COLOR="{paint.text}" POINT-SIZE="9">{KINDS[kind]}</FONT></TD>'
+            )
+        rows.append(f'<TABLE BORDER="0" CELLSPACING="4" CELLPADDING="3"><TR>{"".join(cells)}</TR></TABLE>')
+    if graph.caption:
+        rows.append(f'<FONT POINT-SIZE="10">{graph.caption}</FONT>')
+    if not rows:
+        return ""
+    body = "".join(f'<TR><TD BORDER="0">{row}</TD></TR>' for row in rows)
+    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">{body}</TABLE>>'
+
+
+def _legend_style(outline: Outline) -> str:
+    styles = {
+        "double": 'BORDER="3"',
+        "dashed": 'BORDER="1" STYLE="DASHED"',
+        "round": 'BORDER="1" STYLE="ROUNDED"',
+        "octagon": 'BORDER="2"',
+    }
+    return styles.get(outline, 'BORDER="1"')

@@ -1,0 +1,50 @@
+"""What is done to any engine's SVG so that it is at home in a page: its size, its ids and its titles."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from visualize.formats.labels import edge_tooltip, node_tooltip
+from visualize.formats.svg import FONT, tooltip
+from visualize.graph.data import Graph
+
+_HEADER = re.compile(r"<svg\b[^>]*>")
+_VIEW = re.compile(r'viewBox="([-\d.]+) ([-\d.]+) ([-\d.]+) ([-\d.]+)"')
+_TITLED = re.compile(r'<g id="([^"]+)" class="(node|edge|cluster)[^"]*">\s*<title>[^<]*</title>')
+
+
+def at_home(svg: str, graph: Graph) -> str:
+    """An engine's SVG for use in any page.
+
+    No prologue, no fixed size (it shrinks to the page, and does not grow), ids that no other picture has, and
+    titles that say what a reader points at.
+    """
+    svg = svg[svg.index("<svg") :]
+    header = _HEADER.search(svg)
+    view = _VIEW.search(svg)
+    if header is None or view is None:
+        raise ValueError("the engine's SVG has no viewBox")
+    prefix = "g" + hashlib.blake2s(svg.encode("utf-8", "replace"), digest_size=5).hexdigest() + "-"
+    width, height = float(view[3]), float(view[4])
+    names = {node.id: node.label or node.symbol or node.id for node in graph.nodes}
+    titles = {node.id: node_tooltip(node) for node in graph.nodes}
+    titles |= {cluster.id: cluster.title for cluster in graph.clusters}
+    titles |= {
+        f"e{i}": edge_tooltip(edge, (names[edge.source], names[edge.target])) for i, edge in enumerate(graph.edges)
+    }
+    summary = f"computation graph of {len(graph.nodes)} nodes and {len(graph.edges)} edges"
+    top = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="computation-graph" role="img" aria-label="{summary}" '
+        f'viewBox="{view[0][9:-1]}" width="{width:.0f}" height="{height:.0f}" '
+        f'style="--wide:{width:.0f}px;max-width:100%;height:auto" font-family="{FONT}">'
+    )
+
+    def retitle(match: re.Match[str]) -> str:
+        key = match[1]
+        head = match[0][: match[0].index("<title>")]
+        return f"{head}<title>{tooltip(titles.get(key, key))}</title>"
+
+    body = _TITLED.sub(retitle, svg[header.end() :])
+    body = re.sub(r'(<g id=")', rf"\g<1>{prefix}", body)
+    return top + body

@@ -1,0 +1,121 @@
+"""What stands in each node's box and on each edge: the same lines in every format."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from visualize.graph.data import GraphEdge, GraphNode
+
+SHOWS = ("label", "shape", "data", "grad", "local", "line")
+"""What ``show`` may ask for: the name, the shape, the number, the gradient, the local derivative on edges, the code."""
+
+LONGEST = 60
+"""Lines longer than this are cut in a picture; the whole text stays in the node's tooltip."""
+
+_JOINERS = "\u200c\u200d"
+
+
+def check_show(show: Collection[str]) -> tuple[str, ...]:
+    """The parts to show, if there are such."""
+    parts = (show,) if isinstance(show, str) else tuple(show)
+    for part in parts:
+        if part not in SHOWS:
+            raise ValueError(f"show holds {part!r}; it may hold {', '.join(map(repr, SHOWS))}")
+    return parts
+
+
+def clean(text: str) -> str:
+    """Any string as one line that every format can show: what cannot be printed becomes U+FFFD."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in _JOINERS else "\ufffd" for c in text)
+
+
+def cut(text: str) -> str:
+    """A text short enough for a box."""
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def node_lines(node: GraphNode, show: Collection[str]) -> list[str]:
+    """The lines in a node's box, each ready to be escaped for a format."""
+    if node.kind == "group":
+        return [cut(clean(line)) for line in _group_lines(node, show)]
+    if node.kind == "constant" and not node.label and node.shape in (None, ()) and "data" in show:
+        return [cut(clean(node.data))]
+    lines: list[str] = []
+    sign = node.symbol or node.op
+    if node.options:
+        sign = f"{sign}  {node.options}" if sign else node.options
+    label = node.label if "label" in show else ""
+    if label and sign:
+        lines.append(f"{label} = {sign}")
+    elif label or sign:
+        lines.append(label or sign)
+    if node.shape is not None and "shape" in show:
+        lines.append(_size(node))
+    if node.data and "data" in show:
+        lines.append(f"data {node.data}")
+    if node.grad and "grad" in show:
+        lines.append(f"grad {node.grad}")
+    if node.line and "line" in show:
+        lines.append(node.line)
+    return [cut(clean(line)) for line in lines] or [node.kind]
+
+
+def _size(node: GraphNode) -> str:
+    """Shape and dtype, as ``4×20 float32``."""
+    size = "×".join(map(str, node.shape)) if node.shape else "scalar"
+    return f"{size} {node.dtype}".strip()
+
+
+def _group_lines(node: GraphNode, show: Collection[str]) -> list[str]:
+    lines = [node.label]
+    if node.shape is not None and "shape" in show:
+        lines.append(f"→ {_size(node)}")
+    if node.size:
+        lines.append(f"{node.size:,} node{'s' * (node.size != 1)}")
+    if node.weights:
+        lines.append(f"{node.weights:,} weights")
+    return lines
+
+
+def node_tooltip(node: GraphNode) -> str:
+    """Everything about a node in one text."""
+    lines = [node.label, f"{node.kind} {node.op} {node.options}".strip()]
+    if node.shape is not None:
+        lines.append(f"shape {node.shape} {node.dtype}")
+    lines += [f"data {node.data}" if node.data else "", f"grad {node.grad}" if node.grad else "", node.line]
+    return "\n".join(clean(line) for line in lines if line)
+
+
+def edge_text(edge: GraphEdge, show: Collection[str]) -> str:
+    """The text on an edge: the argument's name, the local derivative, the number of uses put together."""
+    parts: list[str] = []
+    if edge.argument:
+        parts.append(edge.argument)
+    if edge.uses > 1:
+        parts.append(f"×{edge.uses:,}")
+    if "local" in show and (edge.local or edge.formula):
+        parts.append(f"∂ {derivative_text(edge.formula, edge.local)}")
+    return cut(clean("  ".join(parts)))
+
+
+def derivative_text(formula: str, local: str) -> str:
+    """A local derivative: its formula and its number, or the number alone where the formula is one."""
+    if not formula or not local:
+        return formula or local
+    try:
+        float(formula)
+    except ValueError:
+        return f"{formula} = {local}"
+    return local
+
+
+def edge_tooltip(edge: GraphEdge, names: tuple[str, str]) -> str:
+    """What flows along an edge in one text."""
+    text = f"{names[0]} → {names[1]}"
+    if edge.argument:
+        text += f", argument {edge.argument}"
+    if edge.formula or edge.local:
+        text += f"; local derivative {derivative_text(edge.formula, edge.local)}"
+    return clean(text)

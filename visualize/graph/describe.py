@@ -1,0 +1,109 @@
+"""What is written into a graph's nodes and edges: shapes, numbers, gradients, lines of code and local derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+
+from tinygrad_lm.autograd import Value
+from tinygrad_lm.autograd.graph import Node
+from tinygrad_lm.autograd.types import Array
+from visualize.graph.data import Graph, GraphNode
+from visualize.graph.edges import with_local_derivatives
+from visualize.graph.extract import Extract, extract
+from visualize.graph.naming import Names, naming_of
+from visualize.graph.nodes import array_of, attributes_of
+from visualize.graph.quantities import number, summary
+from visualize.graph.source_lines import line_of
+
+LONGEST = 40
+"""An option that takes more characters is cut."""
+
+
+def graph_of(*roots: Node, names: Names = None, fmt: str = ".4g") -> Graph:
+    """The whole graph of one or more roots, with every number written out.
+
+    ``names`` gives labels: a dictionary from name to node (``locals()`` will do), or a module, whose parameters
+    are then called as in ``named_parameters()``.
+
+    >>> from tinygrad_lm import Value
+    >>> x = Value(3.0, label="x")
+    >>> [(edge.source, edge.target) for edge in graph_of(x * x).edges]
+    [('v0', 'v1'), ('v0', 'v1')]
+    """
+    extracted = extract(*roots, naming=naming_of(names))
+    return described(extracted.graph, extracted, fmt, local=True)
+
+
+def described(
+    graph: Graph,
+    extracted: Extract,
+    fmt: str = ".4g",
+    members: Mapping[str, Sequence[str]] | None = None,
+    lines: bool = False,
+    local: bool = False,
+) -> Graph:
+    """Write into a graph, or into what became of it, the numbers of the nodes that it was extracted from.
+
+    ``members`` has the ids behind each group; ``lines`` adds the line of code that made each node, and ``local`` the
+    derivative on each edge.
+    """
+    behind = extracted.nodes
+    nodes: list[GraphNode] = []
+    for entry in graph.nodes:
+        if entry.id in behind:
+            nodes.append(_node(entry, behind[entry.id], fmt, lines))
+        else:
+            nodes.append(_group(entry, [behind[key] for key in (members or {}).get(entry.id, ())], extracted))
+    edges = with_local_derivatives(graph.edges, behind, labels_of(graph, behind), fmt) if local else graph.edges
+    return replace(graph, nodes=tuple(nodes), edges=edges)
+
+
+def labels_of(graph: Graph, nodes: Mapping[str, Node]) -> dict[Node, str]:
+    """The labels in a graph by the engine's nodes."""
+    return {nodes[node.id]: node.label for node in graph.nodes if node.id in nodes}
+
+
+def _node(entry: GraphNode, node: Node, fmt: str, lines: bool) -> GraphNode:
+    data, alert = summary(node.data, fmt)
+    grad = "-" if node.requires_grad else ""
+    if node.grad is not None:
+        grad, wrong = summary(node.grad, fmt)
+        alert = alert or wrong
+    shape, dtype = _shape_and_dtype(node)
+    line = line_of(node) if lines else ""
+    options = _options(attributes_of(node))
+    return replace(entry, shape=shape, dtype=dtype, options=options, data=data, grad=grad, alert=alert, line=line)
+
+
+def _group(entry: GraphNode, nodes: Sequence[Node], extracted: Extract) -> GraphNode:
+    """What a group holds: the shape of its last result, and how many numbers are learned in it."""
+    parameters = [node for node in nodes if node.operation is None and extracted.naming.is_parameter(node)]
+    last = next((node for node in reversed(nodes) if node.operation is not None), None)
+    shape, dtype = (None, "") if last is None else _shape_and_dtype(last)
+    return replace(entry, weights=sum(int(np.size(node.data)) for node in parameters), shape=shape, dtype=dtype)
+
+
+def _shape_and_dtype(node: Node) -> tuple[tuple[int, ...] | None, str]:
+    """What the array of a tensor is like; nothing for a number of the scalar engine."""
+    if isinstance(node, Value):
+        return None, ""
+    array = array_of(node)
+    return array.shape, str(array.dtype)
+
+
+def _options(attributes: Mapping[str, object]) -> str:
+    """The attributes of an operation as text: ``axis=1, keepdims=True``."""
+    parts: list[str] = []
+    for name, value in attributes.items():
+        if value is None or value is False:
+            continue
+        text = number(value) if isinstance(value, float) else repr(value)
+        if isinstance(value, np.ndarray):
+            text = f"array of {np.shape(cast('Array', value))}"
+        text = " ".join(text.split())
+        parts.append(f"{name}={text if len(text) <= LONGEST else text[: LONGEST - 1] + '…'}")
+    return ", ".join(parts)

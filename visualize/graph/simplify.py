@@ -1,0 +1,155 @@
+"""Large graphs as small honest pictures: collapse modules, fold repeats, look at one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
+from visualize.graph.contract import Group, Reduced, contract, without_empty_clusters
+from visualize.graph.data import Cluster, Graph, GraphEdge, GraphNode
+from visualize.graph.folding import fold
+
+Collapse = str | Callable[[Cluster], bool]
+
+
+def simplify(
+    graph: Graph,
+    *,
+    depth: int | None = None,
+    collapse: Collapse = "auto",
+    fold_repeats: bool = True,
+    max_nodes: int = 150,
+    focus: Collection[str] = (),
+    radius: int = 2,
+) -> Reduced:
+    """Make a graph small enough to read, and note in it what was done.
+
+    ``depth`` opens that many levels of modules and collapses the rest. ``collapse`` is ``"auto"`` (only above
+    ``max_nodes``), ``"none"`` (show everything) or a function that says of a cluster whether to collapse it.
+    ``focus`` keeps what is within ``radius`` edges of these nodes alone.
+    """
+    _check(depth, collapse, max_nodes, radius)
+    reduced = Reduced(graph)
+    if focus:
+        reduced = Reduced(around(graph, focus, radius))
+    if callable(collapse):
+        chosen = [cluster for cluster in reduced.graph.clusters if collapse(cluster)]
+        reduced = _collapse(reduced, chosen, f"{len(chosen)} module calls collapsed" if chosen else "")
+    if depth is not None:
+        reduced = _to_depth(reduced, depth)
+    if collapse == "none" or len(reduced) <= max_nodes:
+        return reduced
+    whole = reduced
+    if collapse == "auto" and depth is None:
+        levels = range(max(reduced.graph.depth().values(), default=-1) + 1, -1, -1)
+        for level in levels:
+            reduced = _to_depth(whole, level)
+            if fold_repeats:
+                reduced = _folded(reduced, max_nodes)
+            if len(reduced) <= max_nodes:
+                return reduced
+    elif fold_repeats:
+        reduced = _folded(reduced, max_nodes)
+    return reduced if len(reduced) <= max_nodes else _nearest(reduced, max_nodes)
+
+
+def _check(depth: int | None, collapse: Collapse, max_nodes: int, radius: int) -> None:
+    if depth is not None and depth < 0:
+        raise ValueError(f"depth is how many levels of modules to open, 0 or more, not {depth}")
+    if not callable(collapse) and collapse not in ("auto", "none"):
+        raise ValueError(f"collapse is 'auto', 'none' or a function of a cluster, not {collapse!r}")
+    if max_nodes < 2:
+        raise ValueError(f"max_nodes must be at least 2, not {max_nodes}")
+    if radius < 0:
+        raise ValueError(f"radius is how many edges away from the focus to show, 0 or more, not {radius}")
+
+
+def _to_depth(reduced: Reduced, depth: int) -> Reduced:
+    levels = reduced.graph.depth()
+    chosen = [cluster for cluster in reduced.graph.clusters if levels[cluster.id] == depth]
+    if not chosen:
+        return reduced
+    opened = "modules collapsed" if depth == 0 else f"modules opened to depth {depth}"
+    return _collapse(reduced, chosen, opened)
+
+
+def _collapse(reduced: Reduced, chosen: Collection[Cluster], note: str) -> Reduced:
+    """Each chosen cluster, with all that is in it, becomes one node."""
+    keys = {cluster.id for cluster in chosen}
+    outermost: dict[str, str] = {"": ""}
+    for cluster in reduced.graph.clusters:
+        outer = outermost[cluster.parent]
+        outermost[cluster.id] = outer or (cluster.id if cluster.id in keys else "")
+    inside: dict[str, list[str]] = {}
+    for node in reduced.graph.nodes:
+        if outermost[node.cluster]:
+            inside.setdefault(outermost[node.cluster], []).append(node.id)
+    clusters = {cluster.id: cluster for cluster in chosen}
+    groups = [Group(ids, clusters[key].title, clusters[key].parent) for key, ids in inside.items()]
+    return contract(reduced, groups, note)
+
+
+def _folded(reduced: Reduced, most: int) -> Reduced:
+    folded, repeats = fold(reduced, most)
+    if not repeats:
+        return reduced
+    notes = (*folded.graph.notes, f"{repeats:,} repeats folded")
+    return Reduced(replace(folded.graph, notes=notes), folded.members)
+
+
+def _nearest(reduced: Reduced, most: int) -> Reduced:
+    """Keep what is nearest to the results; what lies before becomes one group."""
+    graph = reduced.graph
+    height = dict.fromkeys((node.id for node in graph.nodes), 0)
+    into: dict[str, list[str]] = {}
+    for edge in graph.edges:
+        into.setdefault(edge.target, []).append(edge.source)
+    for node in reversed(graph.nodes):
+        for source in into.get(node.id, ()):
+            height[source] = max(height[source], height[node.id] + 1)
+    nodes = sorted(graph.nodes, key=lambda node: height[node.id])
+    far = [node.id for node in nodes[most - 1 :]]
+    return contract(reduced, [Group(far, "what came before", with_leaves=True)], "the nearest to the result shown")
+
+
+def around(graph: Graph, focus: Collection[str], radius: int) -> Graph:
+    """The nodes within ``radius`` edges of the focus; where the graph goes on, a stub says by how much."""
+    near: dict[str, list[str]] = {}
+    for edge in graph.edges:
+        near.setdefault(edge.source, []).append(edge.target)
+        near.setdefault(edge.target, []).append(edge.source)
+    kept = set(focus)
+    ring = set(focus)
+    for _ in range(radius):
+        ring = {other for key in ring for other in near.get(key, ())} - kept
+        kept |= ring
+    before: dict[str, int] = {}
+    after: dict[str, int] = {}
+    for edge in graph.edges:
+        if edge.target in kept and edge.source not in kept:
+            before[edge.target] = before.get(edge.target, 0) + edge.uses
+        elif edge.source in kept and edge.target not in kept:
+            after[edge.source] = after.get(edge.source, 0) + edge.uses
+    nodes: list[GraphNode] = []
+    edges = [edge for edge in graph.edges if edge.source in kept and edge.target in kept]
+    for node in graph.nodes:
+        if node.id not in kept:
+            continue
+        if node.id in before:
+            stub = GraphNode(f"before_{node.id}", "group", f"{before[node.id]:,} more", cluster=node.cluster, size=0)
+            nodes.append(stub)
+            edges.append(GraphEdge(stub.id, node.id, position=-1))
+        nodes.append(node)
+        if node.id in after:
+            stub = GraphNode(f"after_{node.id}", "group", f"{after[node.id]:,} more", cluster=node.cluster, size=0)
+            nodes.append(stub)
+            edges.append(GraphEdge(node.id, stub.id))
+    note = f"{radius} edges around the focus"
+    smaller = replace(
+        graph,
+        nodes=tuple(nodes),
+        edges=tuple(edges),
+        roots=tuple(root for root in graph.roots if root in kept),
+        notes=(*graph.notes, note),
+    )
+    return without_empty_clusters(smaller)
