@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_lm.autograd import remedies
 from tinygrad_lm.nn import functional, init, scalar
+from tinygrad_lm.nn.containers import Sequential
 from tinygrad_lm.nn.layers import (
     GELU,
     CrossEntropyLoss,
@@ -13,14 +14,15 @@ from tinygrad_lm.nn.layers import (
     LayerNorm,
     Linear,
     ReLU,
-    Sequential,
     Sigmoid,
     SiLU,
     Softplus,
     Tanh,
 )
 from tinygrad_lm.nn.modes import evaluating, learning
-from tinygrad_lm.nn.module import Module, Parameter, functional_call
+from tinygrad_lm.nn.module import Module
+from tinygrad_lm.nn.parameter import Parameter
+from tinygrad_lm.nn.stateless import functional_call
 
 __all__ = [
     "CrossEntropyLoss",

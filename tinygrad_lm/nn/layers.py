@@ -14,7 +14,8 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_lm.nn import functional as F
-from tinygrad_lm.nn.module import Module, Parameter
+from tinygrad_lm.nn.module import Module
+from tinygrad_lm.nn.parameter import Parameter
 from tinygrad_lm.random import as_generator
 
 
@@ -192,25 +193,3 @@ class CrossEntropyLoss(Module):
     def forward(self, logits: Any, targets: Any) -> Any:
         """Logits (n, classes) and integer targets (n,) to one number."""
         return F.cross_entropy(logits, targets)
-
-
-class Sequential(Module):
-    """Modules called one after the other."""
-
-    def __init__(self, *modules: Module) -> None:
-        for i, module in enumerate(modules):
-            if not isinstance(module, Module):  # pyright: ignore[reportUnnecessaryIsInstance]
-                raise TypeError(f"Sequential takes modules, but number {i} is {type(module).__name__}")
-            setattr(self, str(i), module)
-
-    def forward(self, x: Any) -> Any:
-        """The last module's output."""
-        for module in [child for child in vars(self).values() if isinstance(child, Module)]:
-            x = module(x)
-        return x
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self.children())
-
-    def __getitem__(self, index: int) -> Module:
-        return list(self.children())[index]

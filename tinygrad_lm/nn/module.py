@@ -1,35 +1,32 @@
-"""``Module``, the base of layers and models, its ``Parameter``s, and calling one with other parameters."""
+"""``Module``, the base of layers and models: what it holds, what of that it learns, and calling it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tinygrad_lm.autograd import remedies
-from tinygrad_lm.autograd.graph import Scope, constant, current_scope, enter_scope, leave_scope, offered
+from tinygrad_lm.autograd.graph import Scope, current_scope, enter_scope, leave_scope, offered
 from tinygrad_lm.autograd.tensor import Tensor
+from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.autograd.value import Value
-from tinygrad_lm.nn.attributes import found
+from tinygrad_lm.nn.attributes import found, learns
+from tinygrad_lm.nn.parameter import Parameter
+from tinygrad_lm.nn.state import Slot, copies, load
 
-Array = np.ndarray[Any, Any]
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
 
 
-class Parameter(Tensor):
-    """A tensor that a module learns: found by ``parameters()``, stepped by an optimizer."""
+class HasForward(Protocol[P, R]):
+    """What type checkers know of a module: it is called with what its ``forward`` takes, and gives what that gives."""
 
-    __slots__ = ()
-
-    def __init__(self, data: Any, requires_grad: bool = True, dtype: Any = None, label: str = "") -> None:
-        super().__init__(data, requires_grad=requires_grad, dtype=dtype, label=label)
-
-    def _to(self, dtype: np.dtype[Any]) -> None:
-        """Turn data and gradient into a dtype; graphs that used the earlier data are stale."""
-        if dtype != self._data.dtype:
-            self._data = self._data.astype(dtype)
-            self._version += 1
-            self.grad = None if self.grad is None else self.grad.astype(dtype)
+    def forward(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """What the module computes."""
+        ...
 
 
 class Module:
@@ -52,16 +49,16 @@ class Module:
     _frozen: tuple[Value, ...] = ()
     """The Values that ``requires_grad_(False)`` froze: they stay parameters."""
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if isinstance(value, Module):
             object.__setattr__(value, "_name", name)
         else:
             self._check_assignment(name, value)
-            if isinstance(value, Parameter) or (isinstance(value, Value) and _learns(value)):
+            if isinstance(value, Parameter) or (isinstance(value, Value) and learns(value)):
                 value.label = value.label or name
         object.__setattr__(self, name, value)
 
-    def _check_assignment(self, name: str, value: Any) -> None:
+    def _check_assignment(self, name: str, value: object) -> None:
         """Refuse what would silently not learn, or would silently end that something learns."""
         place, earlier = f"{type(self).__name__}.{name}", vars(self).get(name)
         nodes = list(found(name, value, _KINDS))
@@ -69,31 +66,31 @@ class Module:
             if node is not value and _misplaced(node):
                 raise _unfound(self, name, path, node)
         values = [node for _, node in nodes if isinstance(node, Value)]
-        if value is None or isinstance(value, Parameter) or any(map(_learns, values)):
+        if value is None or isinstance(value, Parameter) or any(map(learns, values)):
             return
         if isinstance(earlier, Parameter):
             raise TypeError(
                 f"{place} is a Parameter, and a {type(value).__name__} in its place would not "
                 f"learn: write .{name}.data = ... to change its numbers, or assign an nn.Parameter"
             )
-        if isinstance(value, Tensor) and _learns(value):
+        if isinstance(value, Tensor) and learns(value):
             raise TypeError(f"{place}: parameters() would not find a plain Tensor; make it an nn.Parameter")
-        if isinstance(earlier, Value) and _learns(earlier):
+        if isinstance(earlier, Value) and learns(earlier):
             raise TypeError(
                 f"{place} is a Value that learns, and what takes its place would not: write .{name}.data -= ... to "
                 f"step it, or begin with {name} = Value(..., requires_grad=False) if it is not to be learned"
             )
         computed = any(not node.is_leaf for node in values)
-        if computed and any(isinstance(node, Value) and _learns(node) for _, node in found(name, earlier, _KINDS)):
+        if computed and any(isinstance(node, Value) and learns(node) for _, node in found(name, earlier, _KINDS)):
             raise TypeError(
                 f"{place} holds Values that learn, and the computed ones in their place would not: write "
                 "p.data -= ... for each p to step them"
             )
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self: HasForward[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call ``forward``; what it computes is marked as made by this module."""
         kind = type(self).__name__
-        token = enter_scope(Scope(self._name or kind, kind, id(self), current_scope()))
+        token = enter_scope(Scope(vars(self).get("_name") or kind, kind, id(self), current_scope()))
         try:
             return self.forward(*args, **kwargs)
         finally:
@@ -130,36 +127,15 @@ class Module:
             below = [(f"{name}.{key}" if name else key, child) for key, child in module.named_children()]
             stack.extend(reversed(below))
 
-    def _learned(self) -> Iterator[tuple[str, str, Parameter | Value]]:
-        """What this module learns apart from the modules in it: the name, the attribute, the parameter."""
-        frozen = {id(value) for value in self._frozen}
-        for key, value in vars(self).items():
-            if isinstance(value, Parameter):
-                yield key, key, value
-                continue
-            if isinstance(value, Module) or key == "_frozen":
-                continue
-            for name, node in found(key, value, _KINDS):
-                if node is not value and _misplaced(node):
-                    raise _unfound(self, key, name, node)
-                if isinstance(node, Value) and (_learns(node) or id(node) in frozen):
-                    yield name, key, node
-
-    def _slots(self) -> Iterator[tuple[str, Module, str, Parameter | Value]]:
-        """Every place that holds a parameter: its dotted name, the module, the attribute, the parameter."""
-        for path, module in self.named_modules():
-            for name, key, parameter in module._learned():
-                yield f"{path}.{name}" if path else name, module, key, parameter
-
-    def named_parameters(self) -> Iterator[tuple[str, Parameter | Any]]:
+    def named_parameters(self) -> Iterator[tuple[str, Parameter | Value]]:
         """Every parameter once, a ``Parameter`` or a ``Value``, with the first dotted name that leads to it."""
         seen: set[int] = set()
-        for name, _, _, parameter in self._slots():
-            if id(parameter) not in seen:
-                seen.add(id(parameter))
-                yield name, parameter
+        for slot in slots_of(self):
+            if id(slot.held) not in seen:
+                seen.add(id(slot.held))
+                yield slot.name, slot.held
 
-    def parameters(self) -> Iterator[Parameter | Any]:
+    def parameters(self) -> Iterator[Parameter | Value]:
         """Every parameter once, a ``Parameter`` or a ``Value``."""
         return (parameter for _, parameter in self.named_parameters())
 
@@ -172,33 +148,15 @@ class Module:
 
         A ``Value`` gives a float64 array of shape ().
         """
-        return {name: np.array(parameter.data, order="C") for name, _, _, parameter in self._slots()}
+        return copies(slots_of(self))
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Copy arrays into the parameters of the same names. All of it fits, or nothing changes.
 
         Raises ``ValueError`` naming every missing and unknown name, every wrong shape or dtype, and every tied
         parameter that was given two different arrays.
         """
-        slots = {name: parameter for name, _, _, parameter in self._slots()}
-        own = {name: np.asarray(parameter.data) for name, parameter in slots.items()}
-        problems = [f"missing: {name!r} of shape {own[name].shape}" for name in own if name not in state]
-        problems += [f"unknown: {name!r}" for name in state if name not in slots]
-        arrays = {name: np.asarray(constant(value)) for name, value in state.items() if name in slots}
-        tied: dict[int, Array] = {}
-        for name, array in arrays.items():
-            if array.shape != own[name].shape:
-                problems.append(f"shape of {name!r}: {array.shape} was given, {own[name].shape} is needed")
-            elif array.dtype.kind != "f":
-                problems.append(f"dtype of {name!r}: {array.dtype} was given, a floating-point type is needed")
-            elif not _same(tied.setdefault(id(slots[name]), array), array):
-                problems.append(f"tied: {name!r} is one parameter under several names, but other numbers were given")
-        if problems:
-            raise ValueError(f"the state does not fit this {type(self).__name__}:\n  " + "\n  ".join(problems))
-        ready = [(slots[name], array.astype(own[name].dtype)) for name, array in arrays.items()]
-        for parameter, array in ready:
-            data: Any = array.item() if isinstance(parameter, Value) else array
-            parameter.data = data
+        load(slots_of(self), state, type(self).__name__)
 
     def train(self, mode: bool = True) -> Self:
         """Switch the module and all within it to training, or to evaluation with ``False``."""
@@ -218,7 +176,7 @@ class Module:
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Freeze all parameters (``False``) or let them learn again."""
         for module in self.modules():
-            own = [parameter for _, _, parameter in module._learned()]
+            own = [slot.held for slot in _learned(module)]
             values = [parameter for parameter in own if isinstance(parameter, Value)]
             for parameter in own:
                 if isinstance(parameter, Value):
@@ -229,7 +187,7 @@ class Module:
                 object.__setattr__(module, "_frozen", () if requires_grad else tuple(values))
         return self
 
-    def to(self, dtype: Any) -> Self:
+    def to(self, dtype: DTypeLike) -> Self:
         """Turn all parameters and their gradients, in place, into a floating-point dtype."""
         try:
             wanted = np.dtype(dtype).newbyteorder("=")
@@ -243,10 +201,10 @@ class Module:
                 raise TypeError(f"{name} is a Value, whose number is a Python float: float64, and never {wanted}")
         for parameter in parameters.values():
             if isinstance(parameter, Parameter):
-                parameter._to(wanted)  # pyright: ignore[reportPrivateUsage]
+                parameter.astype_(wanted)
         return self
 
-    def apply(self, function: Callable[[Module], Any]) -> Self:
+    def apply(self, function: Callable[[Module], object]) -> Self:
         """Call a function on every module once: those within first, in their order, and this one last."""
         seen: set[int] = set()
 
@@ -280,17 +238,36 @@ remedies.refuse(Module, remedies.MODULE)
 _KINDS = (Module, Tensor, Value)
 
 
-def _learns(node: Any) -> bool:
-    """Whether this is a node that collects a gradient and was not computed."""
-    return not isinstance(node, Module) and node.requires_grad and node.is_leaf
+def slots_of(module: Module) -> Iterator[Slot]:
+    """Every place in a module, and in those within it, that holds a parameter; a tied one stands in several."""
+    for path, inner in module.named_modules():
+        for slot in _learned(inner):
+            yield slot._replace(name=f"{path}.{slot.name}") if path else slot
 
 
-def _misplaced(node: Any) -> bool:
+def _learned(module: Module) -> Iterator[Slot]:
+    """The places of a module apart from those of the modules in it."""
+    attributes = vars(module)
+    frozen = {id(value) for value in attributes.get("_frozen", ())}
+    for key, value in attributes.items():
+        if isinstance(value, Parameter):
+            yield Slot(key, module, key, value)
+            continue
+        if isinstance(value, Module) or key == "_frozen":
+            continue
+        for name, node in found(key, value, _KINDS):
+            if node is not value and _misplaced(node):
+                raise _unfound(module, key, name, node)
+            if isinstance(node, Value) and (learns(node) or id(node) in frozen):
+                yield Slot(name, module, key, node)
+
+
+def _misplaced(node: object) -> bool:
     """Whether this would learn as an attribute, but is not looked for in containers."""
-    return isinstance(node, (Module, Parameter)) or (isinstance(node, Tensor) and _learns(node))
+    return isinstance(node, (Module, Parameter)) or (isinstance(node, Tensor) and learns(node))
 
 
-def _unfound(module: Module, key: str, path: str, node: Any) -> TypeError:
+def _unfound(module: Module, key: str, path: str, node: object) -> TypeError:
     remedy = "assign each as an attribute of its own, a Tensor as nn.Parameter"
     if isinstance(node, Module):
         remedy = f"write self.{key} = nn.Sequential(*modules), which can be indexed and looped over like a list"
@@ -300,42 +277,3 @@ def _unfound(module: Module, key: str, path: str, node: Any) -> TypeError:
 
 def _count(n: int) -> str:
     return f"[{n:,} parameter{'' if n == 1 else 's'}]" if n else "[no parameters]"
-
-
-def _same(a: Any, b: Any) -> bool:
-    """Whether two values for one tied parameter are one object, or equal plain arrays."""
-    if not isinstance(a, np.ndarray) or not isinstance(b, np.ndarray) or a is b:
-        return a is b
-    return np.result_type(a, b).kind == "f" and np.array_equal(a, b, equal_nan=True)  # pyright: ignore[reportUnknownArgumentType]
-
-
-def functional_call(module: Module, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a module with other values in place of the named parameters, which are put back afterwards.
-
-    The values may be tensors, arrays, or arrays of ``Value``s (the module then runs on the scalar engine). A
-    tied parameter is replaced wherever it stands. Not for two threads on one module at a time.
-    """
-    slots = list(module._slots())  # pyright: ignore[reportPrivateUsage]
-    names = {name: parameter for name, _, _, parameter in slots}
-    unknown = [name for name in parameters if name not in names]
-    if unknown:
-        raise ValueError(f"{type(module).__name__} has no parameter {unknown[0]!r}; it has {', '.join(names)}")
-    for name, owner, key, parameter in slots:
-        if name in parameters and vars(owner)[key] is not parameter:
-            raise ValueError(
-                f"{type(owner).__name__}.{key} is a container, in which functional_call replaces nothing: "
-                "make each Value an attribute of its own, or change its data"
-            )
-    replacement: dict[int, Any] = {}
-    for name, value in parameters.items():
-        if not _same(replacement.setdefault(id(names[name]), value), value):
-            raise ValueError(f"{name!r} is a tied parameter: give one value, under any of its names")
-    kept = [(owner, key, vars(owner)[key]) for _, owner, key, _ in slots]
-    try:
-        for _, owner, key, parameter in slots:
-            if id(parameter) in replacement:
-                object.__setattr__(owner, key, replacement[id(parameter)])
-        return module(*args, **kwargs)
-    finally:
-        for owner, key, attribute in kept:
-            object.__setattr__(owner, key, attribute)

@@ -1,0 +1,41 @@
+"""``functional_call``: a module called with other values in place of what it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tinygrad_lm.nn.module import Module, slots_of
+from tinygrad_lm.nn.state import same
+
+
+def functional_call(module: Module, parameters: Mapping[str, object], *args: Any, **kwargs: Any) -> Any:
+    """Call a module with other values in place of the named parameters, which are put back afterwards.
+
+    The values may be tensors, arrays, or arrays of ``Value``s (the module then runs on the scalar engine). A
+    tied parameter is replaced wherever it stands. Not for two threads on one module at a time.
+    """
+    slots = list(slots_of(module))
+    names = {slot.name: slot.held for slot in slots}
+    unknown = [name for name in parameters if name not in names]
+    if unknown:
+        raise ValueError(f"{type(module).__name__} has no parameter {unknown[0]!r}; it has {', '.join(names)}")
+    for slot in slots:
+        if slot.name in parameters and vars(slot.owner)[slot.key] is not slot.held:
+            raise ValueError(
+                f"{type(slot.owner).__name__}.{slot.key} is a container, in which functional_call replaces nothing: "
+                "make each Value an attribute of its own, or change its data"
+            )
+    replacement: dict[int, object] = {}
+    for name, value in parameters.items():
+        if not same(replacement.setdefault(id(names[name]), value), value):
+            raise ValueError(f"{name!r} is a tied parameter: give one value, under any of its names")
+    kept = [(slot, vars(slot.owner)[slot.key]) for slot in slots]
+    try:
+        for slot in slots:
+            if id(slot.held) in replacement:
+                object.__setattr__(slot.owner, slot.key, replacement[id(slot.held)])
+        return module(*args, **kwargs)
+    finally:
+        for slot, attribute in kept:
+            object.__setattr__(slot.owner, slot.key, attribute)
