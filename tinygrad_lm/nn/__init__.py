@@ -1,6 +1,6 @@
 """Layers with parameters, the functions behind them, and their initialisation."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tinygrad_lm.autograd import remedies
 from tinygrad_lm.nn import functional, init, scalar
@@ -50,7 +50,7 @@ __all__ = [
 
 if not TYPE_CHECKING:
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> object:
         """An error that says what to write for a layer of PyTorch's that is not here."""
         raise remedies.unknown(__name__, name, remedies.NN)
 

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import math
 from numbers import Integral
-from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
+from numpy.typing import ArrayLike, DTypeLike
 
+from tinygrad_lm.autograd.tensor import Tensor
+from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.nn import functional as F
+from tinygrad_lm.nn.functional import Operand, Rows
 from tinygrad_lm.nn.module import Module
 from tinygrad_lm.nn.parameter import Parameter
 from tinygrad_lm.random import as_generator
 
 
-def _size(n: Any, what: str) -> int:
+def _size(n: object, what: str) -> int:
     if isinstance(n, bool) or not isinstance(n, Integral) or int(n) < 1:
         raise ValueError(f"{what} must be a whole number from 1, not {n!r}")
     return int(n)
@@ -38,7 +41,7 @@ class Linear(Module):
         bias: bool = True,
         *,
         rng: np.random.Generator | int | None = None,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
     ) -> None:
         self.in_features = _size(in_features, "in_features")
         self.out_features = _size(out_features, "out_features")
@@ -47,7 +50,7 @@ class Linear(Module):
         self.weight = Parameter(generator.uniform(-bound, bound, (out_features, in_features)), dtype=dtype)
         self.bias = Parameter(generator.uniform(-bound, bound, out_features), dtype=dtype) if bias else None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Tensor | Array) -> Tensor:
         """The affine map of the last axis."""
         return F.linear(x, self.weight, self.bias)
 
@@ -65,14 +68,14 @@ class Embedding(Module):
         embedding_dim: int,
         *,
         rng: np.random.Generator | int | None = None,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
     ) -> None:
         self.num_embeddings = _size(num_embeddings, "num_embeddings")
         self.embedding_dim = _size(embedding_dim, "embedding_dim")
         rows = as_generator(rng).normal(size=(num_embeddings, embedding_dim))
         self.weight = Parameter(rows, dtype=dtype)
 
-    def forward(self, ids: Any) -> Any:
+    def forward(self, ids: ArrayLike) -> Tensor:
         """The rows at the ids; negative ids and booleans are refused."""
         return F.embedding(ids, self.weight)
 
@@ -84,7 +87,7 @@ class Embedding(Module):
 class Tanh(Module):
     """The hyperbolic tangent of each element."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Operand:
         """Elementwise."""
         return F.tanh(x)
 
@@ -92,7 +95,7 @@ class Tanh(Module):
 class Sigmoid(Module):
     """1 / (1 + exp(-x)) of each element."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Operand:
         """Elementwise."""
         return F.sigmoid(x)
 
@@ -100,7 +103,7 @@ class Sigmoid(Module):
 class ReLU(Module):
     """max(x, 0) of each element."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Operand:
         """Elementwise."""
         return F.relu(x)
 
@@ -111,7 +114,7 @@ class GELU(Module):
     def __init__(self, approximate: str = "none") -> None:
         self.approximate = approximate
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Operand:
         """Elementwise."""
         return F.gelu(x, self.approximate)
 
@@ -119,7 +122,7 @@ class GELU(Module):
 class SiLU(Module):
     """X times sigmoid(x)."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Operand:
         """Elementwise."""
         return F.silu(x)
 
@@ -127,7 +130,7 @@ class SiLU(Module):
 class Softplus(Module):
     """log(1 + exp(x)) of each element."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Operand:
         """Elementwise."""
         return F.softplus(x)
 
@@ -139,7 +142,7 @@ class Flatten(Module):
         self.start_axis = start_axis
         self.end_axis = end_axis
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Rows) -> Rows:
         """Reshape only."""
         start, end = normalize_axis_index(self.start_axis, x.ndim), normalize_axis_index(self.end_axis, x.ndim)
         if start > end:
@@ -160,7 +163,7 @@ class Dropout(Module):
         self.p = p
         self.rng = None if rng is None else as_generator(rng)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Operand:
         """Random in training, the identity in evaluation."""
         return F.dropout(x, self.p, self.training, rng=self.rng)
 
@@ -172,13 +175,13 @@ class Dropout(Module):
 class LayerNorm(Module):
     """Rows of the last axis brought to mean 0 and variance 1, then scaled and shifted (Ba et al. 2016)."""
 
-    def __init__(self, normalized_shape: int, eps: float = 1e-5, *, dtype: Any = np.float32) -> None:
+    def __init__(self, normalized_shape: int, eps: float = 1e-5, *, dtype: DTypeLike = np.float32) -> None:
         self.normalized_shape = _size(normalized_shape, "normalized_shape")
         self.eps = eps
         self.weight = Parameter(np.ones(normalized_shape), dtype=dtype)
         self.bias = Parameter(np.zeros(normalized_shape), dtype=dtype)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Tensor | Array) -> Tensor:
         """Normalise the last axis."""
         return F.layer_norm(x, self.weight, self.bias, self.eps)
 
@@ -190,6 +193,6 @@ class LayerNorm(Module):
 class CrossEntropyLoss(Module):
     """The mean of -log softmax(logits)[target], in nats."""
 
-    def forward(self, logits: Any, targets: Any) -> Any:
+    def forward(self, logits: Tensor, targets: ArrayLike) -> Tensor:
         """Logits (n, classes) and integer targets (n,) to one number."""
         return F.cross_entropy(logits, targets)

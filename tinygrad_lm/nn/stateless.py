@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from tinygrad_lm.nn.module import Module, slots_of
+from tinygrad_lm.nn.module import HasForward, Module, P, R, slots_of
 from tinygrad_lm.nn.state import same
 
 
-def functional_call(module: Module, parameters: Mapping[str, object], *args: Any, **kwargs: Any) -> Any:
+def functional_call(module: HasForward[P, R], parameters: Mapping[str, object], *args: P.args, **kwargs: P.kwargs) -> R:
     """Call a module with other values in place of the named parameters, which are put back afterwards.
 
     The values may be tensors, arrays, or arrays of ``Value``s (the module then runs on the scalar engine). A
     tied parameter is replaced wherever it stands. Not for two threads on one module at a time.
     """
+    if not isinstance(module, Module):
+        raise TypeError(f"functional_call takes a module first, not {type(module).__name__}")
     slots = list(slots_of(module))
     names = {slot.name: slot.held for slot in slots}
     unknown = [name for name in parameters if name not in names]
