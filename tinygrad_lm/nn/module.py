@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
 import numpy as np
@@ -15,7 +16,7 @@ from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.autograd.value import Value
 from tinygrad_lm.nn.attributes import found, learns
 from tinygrad_lm.nn.parameter import Parameter
-from tinygrad_lm.nn.state import Slot, copies, load
+from tinygrad_lm.nn.state import Slot, checked_buffer, copies, is_array, load, numbers
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -49,7 +50,15 @@ class Module:
     _frozen: tuple[Value, ...] = ()
     """The Values that ``requires_grad_(False)`` froze: they stay parameters."""
 
+    _buffers: Mapping[str, bool] = MappingProxyType({})
+    """The names of the buffers, and whether each is a part of the state."""
+
     def __setattr__(self, name: str, value: object) -> None:
+        if name in self._buffers:
+            if isinstance(value, (Module, Parameter)):
+                self._forget_buffer(name)
+            else:
+                value = checked_buffer(f"{type(self).__name__}.{name}", value)
         if isinstance(value, Module):
             object.__setattr__(value, "_name", name)
         else:
@@ -57,6 +66,42 @@ class Module:
             if isinstance(value, Parameter) or (isinstance(value, Value) and learns(value)):
                 value.label = value.label or name
         object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        self._forget_buffer(name)
+
+    def _forget_buffer(self, name: str) -> None:
+        kept = {other: saved for other, saved in self._buffers.items() if other != name}
+        if len(kept) < len(self._buffers):
+            object.__setattr__(self, "_buffers", kept)
+
+    def register_buffer(self, name: str, array: Array | np.generic | Tensor | None, persistent: bool = True) -> None:
+        """Make an array the attribute ``name``, as a part of the module's state that is not learned: a buffer.
+
+        A running mean, a mask, a table of positions. ``state_dict`` has it unless ``persistent`` is false (as for
+        what is made anew with the module), and ``to`` turns it into another dtype if it is of floating-point numbers.
+        The array itself is kept, so two modules may share one; of a tensor, which must need no gradient, a copy.
+
+        Assigning to the name replaces the array, by one of any shape and dtype or ``None`` (no buffer for the time
+        being); ``del`` ends it. Where a graph may have used the array, as in a running mean, write
+        ``self.mean = 0.9 * self.mean + ...``: changed in place it would change the gradients of that graph.
+
+        Raises
+        ------
+        ValueError
+            For a name that is none of an attribute's, or is taken.
+        TypeError
+            For what is no array of numbers, or needs a gradient.
+        """
+        place = f"{type(self).__name__}.{name}"
+        if not _is_name(name):
+            raise ValueError(f"a buffer has the name of an attribute, without a dot, not {name!r:.60}")
+        if name not in self._buffers and (name in vars(self) or hasattr(type(self), name)):
+            raise ValueError(f"{place} is something else already: register the buffer under another name, or del it")
+        buffer = checked_buffer(place, array)
+        object.__setattr__(self, "_buffers", {**self._buffers, name: bool(persistent)})
+        object.__setattr__(self, name, buffer)
 
     def _check_assignment(self, name: str, value: object) -> None:
         """Refuse what would silently not learn, or would silently end that something learns."""
@@ -129,34 +174,62 @@ class Module:
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter | Value]]:
         """Every parameter once, a ``Parameter`` or a ``Value``, with the first dotted name that leads to it."""
-        seen: set[int] = set()
-        for slot in slots_of(self):
-            if id(slot.held) not in seen:
-                seen.add(id(slot.held))
+        for slot in _each_once(slots_of(self)):
+            if not is_array(slot.held):
                 yield slot.name, slot.held
 
     def parameters(self) -> Iterator[Parameter | Value]:
         """Every parameter once, a ``Parameter`` or a ``Value``."""
         return (parameter for _, parameter in self.named_parameters())
 
+    def named_buffers(self) -> Iterator[tuple[str, Array]]:
+        """Every buffer once, with the first dotted name that leads to it; also those that are not persistent."""
+        for slot in _each_once(slots_of(self)):
+            if is_array(slot.held):
+                yield slot.name, slot.held
+
+    def buffers(self) -> Iterator[Array]:
+        """Every buffer once: the arrays that ``register_buffer`` made a part of the module."""
+        return (buffer for _, buffer in self.named_buffers())
+
+    def named_generators(self) -> Iterator[tuple[str, np.random.Generator]]:
+        """Every random generator that the modules own, once, with the first dotted name: ``"drop.rng"``.
+
+        What to save and to set back where random layers are to go on as they would have: each has its state in
+        ``bit_generator.state``. The default generator, from which layers without ``rng`` draw, belongs to none.
+        """
+        seen: set[int] = set()
+        for path, module in self.named_modules():
+            for key, value in vars(module).items():
+                if isinstance(value, Module):
+                    continue
+                for name, generator in found(key, value, (np.random.Generator,)):
+                    if id(generator) not in seen:
+                        seen.add(id(generator))
+                        yield f"{path}.{name}" if path else name, generator
+
     def num_parameters(self) -> int:
-        """How many numbers the module learns."""
+        """How many numbers the module learns; buffers do not count."""
         return sum(np.size(parameter.data) for parameter in self.parameters())
 
     def state_dict(self) -> dict[str, Array]:
-        """A copy of every parameter's array by name (a tied one under each of its names).
+        """A copy of every parameter and persistent buffer by name (a tied one under each of its names).
 
-        A ``Value`` gives a float64 array of shape ().
+        Of each module the parameters come first, then the buffers, then what the modules in it have. A ``Value`` gives
+        a float64 array of shape ().
         """
         return copies(slots_of(self))
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Copy arrays into the parameters of the same names. All of it fits, or nothing changes.
+        """Copy arrays into the parameters and buffers of the same names. All of it fits, or nothing changes.
+
+        A buffer is given a new array; those that shared one within this module share the new one. Floating-point
+        numbers are rounded to the dtype that is here; other dtypes must be just the same.
 
         Raises ``ValueError`` naming every missing and unknown name, every wrong shape or dtype, and every tied
-        parameter that was given two different arrays.
+        parameter or buffer that was given two different arrays.
         """
-        load(slots_of(self), state, type(self).__name__)
+        load(list(slots_of(self)), state, type(self).__name__)
 
     def train(self, mode: bool = True) -> Self:
         """Switch the module and all within it to training, or to evaluation with ``False``."""
@@ -176,7 +249,7 @@ class Module:
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Freeze all parameters (``False``) or let them learn again."""
         for module in self.modules():
-            own = [slot.held for slot in _learned(module)]
+            own = [slot.held for slot in _own_slots(module) if not is_array(slot.held)]
             values = [parameter for parameter in own if isinstance(parameter, Value)]
             for parameter in own:
                 if isinstance(parameter, Value):
@@ -188,7 +261,7 @@ class Module:
         return self
 
     def to(self, dtype: DTypeLike) -> Self:
-        """Turn all parameters and their gradients, in place, into a floating-point dtype."""
+        """Turn all parameters with their gradients, in place, and all floating-point buffers into a dtype."""
         try:
             wanted = np.dtype(dtype).newbyteorder("=")
         except TypeError:
@@ -202,6 +275,10 @@ class Module:
         for parameter in parameters.values():
             if isinstance(parameter, Parameter):
                 parameter.astype_(wanted)
+        slots = [slot for slot in slots_of(self) if is_array(slot.held) and slot.held.dtype.kind == "f"]
+        arrays = {id(slot.held): numbers(slot.held).astype(wanted, copy=False) for slot in slots}
+        for slot in slots:
+            object.__setattr__(slot.owner, slot.key, arrays[id(slot.held)])
         return self
 
     def apply(self, function: Callable[[Module], object]) -> Self:
@@ -239,27 +316,43 @@ _KINDS = (Module, Tensor, Value)
 
 
 def slots_of(module: Module) -> Iterator[Slot]:
-    """Every place in a module, and in those within it, that holds a parameter; a tied one stands in several."""
+    """Every place in a module and in those within it that holds a parameter or buffer; a tied one stands in several."""
     for path, inner in module.named_modules():
-        for slot in _learned(inner):
+        for slot in _own_slots(inner):
             yield slot._replace(name=f"{path}.{slot.name}") if path else slot
 
 
-def _learned(module: Module) -> Iterator[Slot]:
-    """The places of a module apart from those of the modules in it."""
+def _own_slots(module: Module) -> Iterator[Slot]:
+    """The places of a module apart from those of the modules in it: the parameters, then the buffers."""
     attributes = vars(module)
+    buffers: Mapping[str, bool] = attributes.get("_buffers", {})
     frozen = {id(value) for value in attributes.get("_frozen", ())}
     for key, value in attributes.items():
         if isinstance(value, Parameter):
             yield Slot(key, module, key, value)
             continue
-        if isinstance(value, Module) or key == "_frozen":
+        if isinstance(value, Module) or key == "_frozen" or key in buffers:
             continue
         for name, node in found(key, value, _KINDS):
             if node is not value and _misplaced(node):
                 raise _unfound(module, key, name, node)
             if isinstance(node, Value) and (learns(node) or id(node) in frozen):
                 yield Slot(name, module, key, node)
+    for key, saved in buffers.items():
+        if is_array(attributes.get(key)):
+            yield Slot(key, module, key, attributes[key], saved)
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and name != "" and "." not in name
+
+
+def _each_once(slots: Iterable[Slot]) -> Iterator[Slot]:
+    seen: set[int] = set()
+    for slot in slots:
+        if id(slot.held) not in seen:
+            seen.add(id(slot.held))
+            yield slot
 
 
 def _misplaced(node: object) -> bool:

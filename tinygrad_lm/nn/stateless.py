@@ -1,15 +1,15 @@
-"""``functional_call``: a module called with other values in place of what it learns."""
+"""``functional_call``: a module called with other values in place of its parameters and buffers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from tinygrad_lm.nn.module import HasForward, Module, P, R, slots_of
-from tinygrad_lm.nn.state import same
+from tinygrad_lm.nn.state import is_array, same
 
 
 def functional_call(module: HasForward[P, R], parameters: Mapping[str, object], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call a module with other values in place of the named parameters, which are put back afterwards.
+    """Call a module with other values in place of the named parameters and buffers, which are put back afterwards.
 
     The values may be tensors, arrays, or arrays of ``Value``s (the module then runs on the scalar engine). A
     tied parameter is replaced wherever it stands. Not for two threads on one module at a time.
@@ -31,7 +31,9 @@ def functional_call(module: HasForward[P, R], parameters: Mapping[str, object], 
     for name, value in parameters.items():
         if not same(replacement.setdefault(id(names[name]), value), value):
             raise ValueError(f"{name!r} is a tied parameter: give one value, under any of its names")
-    kept = [(slot, vars(slot.owner)[slot.key]) for slot in slots]
+    # A buffer that is not replaced may be renewed by the call, as a running mean is.
+    changed = [slot for slot in slots if id(slot.held) in replacement or not is_array(slot.held)]
+    kept = [(slot, vars(slot.owner)[slot.key]) for slot in changed]
     try:
         for slot in slots:
             if id(slot.held) in replacement:
