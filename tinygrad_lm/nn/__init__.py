@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from tinygrad_lm.autograd import remedies
 from tinygrad_lm.nn import functional, init, scalar
-from tinygrad_lm.nn.containers import Sequential
+from tinygrad_lm.nn.containers import ModuleDict, ModuleList, Sequential
 from tinygrad_lm.nn.layers import (
     GELU,
     CrossEntropyLoss,
@@ -33,6 +33,8 @@ __all__ = [
     "LayerNorm",
     "Linear",
     "Module",
+    "ModuleDict",
+    "ModuleList",
     "Parameter",
     "ReLU",
     "Sequential",

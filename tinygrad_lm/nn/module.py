@@ -60,12 +60,16 @@ class Module:
             else:
                 value = checked_buffer(f"{type(self).__name__}.{name}", value)
         if isinstance(value, Module):
-            object.__setattr__(value, "_name", name)
+            value._take_name(name)
         else:
             self._check_assignment(name, value)
             if isinstance(value, Parameter) or (isinstance(value, Value) and learns(value)):
                 value.label = value.label or name
         object.__setattr__(self, name, value)
+
+    def _take_name(self, name: str) -> None:
+        """Be called in pictures by the name of the attribute that now holds this module."""
+        object.__setattr__(self, "_name", name)
 
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)
@@ -84,8 +88,9 @@ class Module:
         The array itself is kept, so two modules may share one; of a tensor, which must need no gradient, a copy.
 
         Assigning to the name replaces the array, by one of any shape and dtype or ``None`` (no buffer for the time
-        being); ``del`` ends it. Where a graph may have used the array, as in a running mean, write
-        ``self.mean = 0.9 * self.mean + ...``: changed in place it would change the gradients of that graph.
+        being); ``del`` ends it. Write ``self.mean = 0.9 * self.mean + ...`` for a running mean: changed in place it
+        would change the gradients of a graph that has used it. Type checkers are told of it by a line
+        ``mean: np.ndarray`` in the class.
 
         Raises
         ------
@@ -109,7 +114,7 @@ class Module:
         nodes = list(found(name, value, _KINDS))
         for path, node in nodes:
             if node is not value and _misplaced(node):
-                raise _unfound(self, name, path, node)
+                raise _unfound(place, value, path, node)
         values = [node for _, node in nodes if isinstance(node, Value)]
         if value is None or isinstance(value, Parameter) or any(map(learns, values)):
             return
@@ -335,7 +340,7 @@ def _own_slots(module: Module) -> Iterator[Slot]:
             continue
         for name, node in found(key, value, _KINDS):
             if node is not value and _misplaced(node):
-                raise _unfound(module, key, name, node)
+                raise _unfound(f"{type(module).__name__}.{key}", value, name, node)
             if isinstance(node, Value) and (learns(node) or id(node) in frozen):
                 yield Slot(name, module, key, node)
     for key, saved in buffers.items():
@@ -360,12 +365,12 @@ def _misplaced(node: object) -> bool:
     return isinstance(node, (Module, Parameter)) or (isinstance(node, Tensor) and learns(node))
 
 
-def _unfound(module: Module, key: str, path: str, node: object) -> TypeError:
-    remedy = "assign each as an attribute of its own, a Tensor as nn.Parameter"
+def _unfound(place: str, container: object, path: str, node: object) -> TypeError:
+    remedy, attribute = "assign each as an attribute of its own, a Tensor as nn.Parameter", place.rpartition(".")[2]
     if isinstance(node, Module):
-        remedy = f"write self.{key} = nn.Sequential(*modules), which can be indexed and looped over like a list"
-    place, kind = f"{type(module).__name__}.{key}", type(node).__name__
-    return TypeError(f"{place}: the {kind} at {path} would not be found by parameters(); {remedy}")
+        kind, like = ("ModuleDict", "dictionary") if isinstance(container, dict) else ("ModuleList", "list")
+        remedy = f"write self.{attribute} = nn.{kind}(modules), which can be indexed and looped over like a {like}"
+    return TypeError(f"{place}: the {type(node).__name__} at {path} would not be found by parameters(); {remedy}")
 
 
 def _count(n: int) -> str:
