@@ -170,7 +170,7 @@ class TestAssignment:
         assert list(nn.Module().named_buffers()) == []
 
 
-class TestState:
+class TestBufferState:
     def test_its_order_its_dtypes_and_that_it_is_a_copy(self):
         net = Net()
         state = net.state_dict()
@@ -267,7 +267,7 @@ class TestState:
         assert weight.grad.tolist() == [[5.0, 5.0], [5.0, 5.0]]
 
 
-class TestDtypes:
+class TestBufferDtypes:
     def test_floating_point_buffers_follow_the_parameters(self):
         net = Net()
         assert net.to(np.float64) is net
@@ -314,7 +314,7 @@ class TestCopies:
 SAVED_NORM = ["scale", "mean", "steps"]
 
 
-class TestFunctionalCall:
+class TestBuffersInFunctionalCall:
     def test_buffers_are_replaced_and_put_back(self):
         net = RunningNorm(2).eval()
         kept = net.mean

@@ -20,6 +20,7 @@ import numpy as np
 from tinygrad_lm.autograd import graph, shaping
 from tinygrad_lm.autograd.graph import Node, Operation, constant
 from tinygrad_lm.autograd.reductions import Axis, axes_of, count, restore
+from tinygrad_lm.autograd.types import Array
 
 Backward = Callable[..., Sequence[Any]]
 
@@ -200,37 +201,99 @@ def _shift(z: Any) -> Any:
     return np.where(np.isfinite(largest), largest, 0)
 
 
-def _cross_entropy_reference(z: Any, targets: Any) -> Any:
-    shifted = z - _shift(z)
-    correct = shifted[np.arange(len(targets)), targets]
-    return (np.log(np.sum(np.exp(shifted), axis=-1)) - correct).sum() * (1 / len(targets))
+def _counted(z: Any, targets: Array, ignore_index: int | None) -> tuple[Any, Array, Array | None]:
+    """Rows of logits (m, classes), targets (m,), and which of all rows they are: ``None`` where none is ignored."""
+    if ignore_index is None and z.ndim == 2:
+        return z, targets, None
+    rows, ids = z.reshape((targets.size, z.shape[-1])), targets.reshape(-1)
+    if ignore_index is None:
+        return rows, ids, None
+    kept = np.flatnonzero(ids != ignore_index)
+    return rows[kept], ids[kept], kept
 
 
-def _cross_entropy_forward(z: Any, targets: Any) -> tuple[Any, Any]:
-    largest = np.maximum.reduce(z, axis=-1, keepdims=True)
+def _cross_entropy_reference(
+    z: Any, targets: Array, ignore_index: int | None = None, reduction: str = "mean", label_smoothing: float = 0.0
+) -> Any:
+    rows, ids, kept = _counted(z, targets, ignore_index)
+    shifted = rows - _shift(rows)
+    wanted = shifted[np.arange(len(ids)), ids]
+    if label_smoothing:
+        wanted = wanted * (1 - label_smoothing) + shifted.sum(axis=-1) * (label_smoothing / z.shape[-1])
+    losses = np.log(np.sum(np.exp(shifted), axis=-1)) - wanted
+    if reduction == "mean":
+        return losses.sum() * (1 / len(ids))
+    if reduction == "sum":
+        return losses.sum()
+    every = losses if kept is None else shaping.scatter_add(losses, index=kept, shape=(targets.size,))
+    return every.reshape(targets.shape)
+
+
+def _cross_entropy_forward(
+    z: Array, targets: Array, ignore_index: int | None = None, reduction: str = "mean", label_smoothing: float = 0.0
+) -> tuple[Any, Any]:
+    rows, ids, kept = _counted(z, targets, ignore_index)
+    largest = np.maximum.reduce(rows, axis=-1, keepdims=True)
     flat = largest.reshape(-1)
     if not math.isfinite(flat.dot(flat)):
-        largest = _shift(z)
-    probabilities = z - largest
-    rows = np.arange(len(targets))
-    correct = probabilities[rows, targets]
+        largest = _shift(rows)
+    probabilities = rows - largest
+    places = np.arange(len(ids))
+    wanted = probabilities[places, ids]
+    if label_smoothing:
+        wanted *= 1 - label_smoothing
+        wanted += np.add.reduce(probabilities, axis=-1) * (label_smoothing / z.shape[-1])
     np.exp(probabilities, out=probabilities)
     totals = np.add.reduce(probabilities, axis=-1, keepdims=True)
     probabilities /= totals
-    loss = np.add.reduce(np.log(totals[:, 0]) - correct) * (1 / len(targets))
-    return loss, (probabilities, rows)
+    losses = np.log(totals[:, 0]) - wanted
+    saved = probabilities, places, ids, kept
+    if reduction == "mean":
+        return np.add.reduce(losses) * (1 / len(ids)), saved
+    if reduction == "sum":
+        return np.add.reduce(losses), saved
+    every = losses
+    if kept is not None:
+        every = np.zeros(targets.size, losses.dtype)
+        every[kept] = losses
+    return every.reshape(targets.shape), saved
 
 
-def _cross_entropy_backward(g: Any, saved: Any, needed: Sequence[bool], z: Any, targets: Any) -> list[Any]:
-    probabilities, rows = saved
-    scale = g * (1 / len(targets))
-    grad = probabilities * scale
-    grad[rows, targets] -= scale
-    return [grad]
+def _cross_entropy_backward(
+    g: Array,
+    saved: tuple[Array, Array, Array, Array | None],
+    needed: Sequence[bool],
+    z: Array,
+    targets: Array,
+    ignore_index: int | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> list[Any]:
+    probabilities, places, ids, kept = saved
+    scale = g * (1 / len(ids)) if reduction == "mean" else g
+    if reduction == "none":
+        every = g.reshape(-1)
+        scale = every if kept is None else every[kept]
+        grad = probabilities * scale[:, None]
+    else:
+        grad = probabilities * scale
+    if label_smoothing:
+        grad -= np.reshape(scale, (-1, 1)) * (label_smoothing / z.shape[-1])
+        scale = scale * (1 - label_smoothing)
+    grad[places, ids] -= scale
+    if kept is not None:
+        rows, grad = grad, np.zeros((targets.size, z.shape[-1]), grad.dtype)
+        grad[kept] = rows
+    return [grad if z.ndim == 2 else grad.reshape(z.shape)]
 
 
 cross_entropy = Kernel("cross_entropy", _cross_entropy_reference, _cross_entropy_forward, _cross_entropy_backward)
-"""The mean of -log softmax(z)[target] over the rows of logits z (n, classes) with integer targets (n,)."""
+"""-log softmax(z)[target] of logits z (..., classes) and integer targets (...): their mean, their sum, or each (...).
+
+Those whose target is ``ignore_index`` have no loss and do not count. ``label_smoothing`` s takes that share of what is
+wanted from the target and spreads it evenly over all classes: (1 - s) times the loss plus s times the mean over the
+classes c of -log softmax(z)[c] (Szegedy et al. 2016).
+"""
 
 
 def _layer_norm_reference(x: Any, weight: Any, bias: Any, eps: float) -> Any:

@@ -60,20 +60,123 @@ def embedding(ids: ArrayLike, weight: object) -> object:
 
 
 @overload
-def cross_entropy(logits: Tensor, targets: ArrayLike) -> Tensor: ...
+def cross_entropy(
+    logits: Tensor,
+    targets: ArrayLike,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor: ...
 @overload
-def cross_entropy(logits: Array, targets: ArrayLike) -> Any: ...
-def cross_entropy(logits: object, targets: ArrayLike) -> object:
-    """The mean over rows of -log softmax(logits)[target], in nats: logits (n, classes), integer targets (n,)."""
-    ids = np.asarray(constant(targets))
-    logits = _array(logits, "cross_entropy")
-    shape = logits.shape
-    if len(shape) != 2 or ids.shape != shape[:1] or not len(ids):
-        raise ValueError(
-            f"cross_entropy takes logits (n, classes) and targets (n,) with n at least 1, not {shape} and "
-            f"{ids.shape}; for sequences flatten both: logits.reshape(-1, classes), targets.reshape(-1)"
+def cross_entropy(
+    logits: Array,
+    targets: ArrayLike,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Any: ...
+def cross_entropy(
+    logits: object,
+    targets: ArrayLike,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> object:
+    """-log softmax(logits)[target], in nats: the mean over all targets, their sum, or each.
+
+    The classes are the last axis, so that a batch of sequences is taken as it is (PyTorch has them second). Batches of
+    different sizes have one mean together: add up their sums and divide by the number of all targets.
+
+    Parameters
+    ----------
+    logits
+        (..., classes), such as (n, classes) or (n, t, classes).
+    targets
+        Integers (...) from 0 to classes - 1, such as (n,) or (n, t).
+    ignore_index
+        A target of this number has no loss and does not count: 0 in the sum, not among those that the mean is over.
+    reduction
+        ``"mean"``, ``"sum"``, or ``"none"``: a loss each, (...).
+    label_smoothing
+        From 0 to 1, s: instead of the target alone, with 1, it is wanted with 1 - s + s / classes and each other class
+        with s / classes (Szegedy et al. 2016).
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit, an option that is none, and for the mean where all targets are ignored: there is
+        none, and PyTorch's nan would end in the weights.
+    IndexError
+        For a target that is no class, with its position.
+    TypeError
+        For targets that are no integers.
+    """
+    check_cross_entropy(ignore_index, reduction, label_smoothing)
+    rows, ids = _array(logits, "cross_entropy"), np.asarray(constant(targets))
+    if rows.ndim == 0 or rows.shape[:-1] != ids.shape or (reduction == "mean" and not ids.size):
+        raise _unfit(rows.shape, ids.shape)
+    options: dict[str, object] = {}
+    ids, ignored = _targets(ids, rows.shape[-1], ignore_index)
+    if ignored:
+        options["ignore_index"] = int(ignore_index)
+        if ignored == ids.size and reduction == "mean":
+            raise ValueError(
+                f"cross_entropy: all {ignored} targets are ignored (ignore_index={ignore_index}), so there is no mean; "
+                "leave such a batch out, or add up batches with reduction='sum'"
+            )
+    if reduction != "mean":
+        options["reduction"] = reduction
+    if label_smoothing:
+        options["label_smoothing"] = float(label_smoothing)
+    return kernels.cross_entropy(rows, targets=ids, **options)
+
+
+def check_cross_entropy(ignore_index: object, reduction: object, label_smoothing: object) -> None:
+    """Raise ``TypeError`` or ``ValueError`` naming the option of ``cross_entropy`` that is none."""
+    # NumPy's and Python's own types by name: asking numbers.Integral takes several times as long.
+    if isinstance(ignore_index, bool) or not isinstance(ignore_index, (int, np.integer)):
+        raise TypeError(
+            f"cross_entropy: ignore_index is an integer, not {ignore_index!r:.60}; weights of classes, PyTorch's third "
+            "argument, are not here: multiply the losses of reduction='none'"
         )
-    return kernels.cross_entropy(logits, targets=check_ids(ids, shape[1], "targets"))
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"cross_entropy: reduction is 'mean', 'sum' or 'none', not {reduction!r:.60}")
+    if not isinstance(label_smoothing, (float, int, np.floating, np.integer)) or not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing is a number from 0 to 1, not {label_smoothing!r:.60}")
+
+
+def _targets(ids: Array, classes: int, ignore_index: int) -> tuple[Array, int]:
+    """A copy of the targets, each a class or ignored, and how many are ignored."""
+    try:
+        checked = check_ids(ids, classes, "targets")
+    except IndexError:
+        if ignore_index not in ids:
+            raise
+    else:
+        if not 0 <= ignore_index < classes:
+            return checked, 0
+    ignored = ids == ignore_index
+    checked = check_ids(np.where(ignored, ids.dtype.type(0), ids), classes, "targets")
+    checked[ignored] = ignore_index
+    return checked, np.count_nonzero(ignored)
+
+
+def _unfit(shape: tuple[int, ...], targets: tuple[int, ...]) -> ValueError:
+    """The error for logits and targets whose shapes do not belong together, with what was probably meant."""
+    remedy = ""
+    if targets == shape:
+        remedy = (
+            "; targets are class numbers: of one-hot rows targets.argmax(axis=-1), and for probabilities the loss is "
+            "-(targets * F.log_softmax(logits)).sum(axis=-1).mean()"
+        )
+    elif len(shape) > 2 and targets == (shape[0], *shape[2:]):
+        remedy = "; the classes are the last axis here, and the second in PyTorch: write np.moveaxis(logits, 1, -1)"
+    elif len(shape) > 2:
+        remedy = "; where the other axes differ flatten both: logits.reshape(-1, classes), targets.reshape(-1)"
+    return ValueError(
+        "cross_entropy takes logits (..., classes) and targets (...), say (n, classes) and (n,) with n at least 1, not "
+        f"{shape} and {targets}{remedy}"
+    )
 
 
 @overload

@@ -191,8 +191,21 @@ class LayerNorm(Module):
 
 
 class CrossEntropyLoss(Module):
-    """The mean of -log softmax(logits)[target], in nats."""
+    """-log softmax(logits)[target], in nats, with the options of ``functional.cross_entropy``; see there."""
+
+    def __init__(self, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
+        F.check_cross_entropy(ignore_index, reduction, label_smoothing)
+        self.ignore_index = ignore_index
+        self.reduction = reduction
+        self.label_smoothing = label_smoothing
 
     def forward(self, logits: Tensor, targets: ArrayLike) -> Tensor:
-        """Logits (n, classes) and integer targets (n,) to one number."""
-        return F.cross_entropy(logits, targets)
+        """Logits (..., classes) and integer targets (...) to one number, or with ``"none"`` to a loss each (...)."""
+        return F.cross_entropy(logits, targets, self.ignore_index, self.reduction, self.label_smoothing)
+
+    def extra_repr(self) -> str:
+        """The options that are not PyTorch's defaults."""
+        options = {"ignore_index": -100, "reduction": "mean", "label_smoothing": 0.0}
+        return ", ".join(
+            f"{name}={value!r}" for name, default in options.items() if (value := vars(self)[name]) != default
+        )
