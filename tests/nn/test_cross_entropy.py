@@ -380,6 +380,13 @@ class TestOptions:
                 call()
             assert words in str(caught.value)
 
+    def test_a_layer_of_ones_own_has_the_defaults_without_the_constructor(self):
+        class Own(nn.CrossEntropyLoss):
+            def __init__(self):
+                self.calls = 0
+
+        assert Own()(leaf(BY_HAND), [1, 1, 0]).item() == F.cross_entropy(BY_HAND, [1, 1, 0])
+
     def test_the_layer_prints_those_that_are_not_pytorchs_defaults(self):
         assert repr(nn.CrossEntropyLoss()) == "CrossEntropyLoss()  [no parameters]"
         assert repr(nn.CrossEntropyLoss(3, "sum", 0.1)).startswith(

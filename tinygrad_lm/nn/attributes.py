@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TypeVar, cast
+from typing import TypeGuard, TypeVar, cast
 
 import numpy as np
 
@@ -20,6 +20,11 @@ _PLAIN = frozenset({bool, bytes, complex, float, int, str, type(None)})
 def learns(thing: object) -> bool:
     """Whether this is a node that collects a gradient and was not computed."""
     return isinstance(thing, (Tensor, Value)) and thing.requires_grad and thing.is_leaf
+
+
+def is_array(thing: object) -> TypeGuard[Array]:
+    """Whether this is a plain array."""
+    return isinstance(thing, np.ndarray)
 
 
 def found(
@@ -46,10 +51,9 @@ def _parts(thing: object) -> Iterable[tuple[str, object]]:
         return () if set(map(type, parts)) <= _PLAIN else ((f"[{i}]", part) for i, part in enumerate(parts))
     if isinstance(thing, dict):
         return ((f"[{key!r}]", part) for key, part in cast("dict[object, object]", thing).items())
-    if isinstance(thing, np.ndarray):
-        array = cast("Array", thing)
-        indices = np.ndindex(array.shape if array.dtype == object else 0)
-        return ((f"[{', '.join(map(str, index))}]" if index else "", array[index]) for index in indices)
+    if is_array(thing):
+        indices = np.ndindex(thing.shape if thing.dtype == object else 0)
+        return ((f"[{', '.join(map(str, index))}]" if index else "", thing[index]) for index in indices)
     if callable(getattr(type(thing), "parameters", None)):
         return ((f".{key}", part) for key, part in getattr(thing, "__dict__", {}).items())
     return ()

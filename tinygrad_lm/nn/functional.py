@@ -15,7 +15,7 @@ from tinygrad_lm.autograd.methods import one_axis
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.autograd.value import Value
-from tinygrad_lm.nn.state import is_array
+from tinygrad_lm.nn.attributes import is_array
 from tinygrad_lm.random import as_generator
 
 Operand = TypeVar("Operand", Tensor, Array, Value)
@@ -43,7 +43,10 @@ def linear(x: Tensor, weight: Array, bias: Tensor | Array | None = None) -> Tens
 @overload
 def linear(x: Array, weight: Array, bias: Array | None = None) -> Array: ...
 def linear(x: object, weight: object, bias: object = None) -> object:
-    """x @ weight.T + bias: x (..., in), weight (out, in), bias (out,) give (..., out)."""
+    """x @ weight.T + bias: x (..., in), weight (out, in), bias (out,) give (..., out).
+
+    Raises ``ValueError`` naming the shapes that do not fit together.
+    """
     return kernels.linear(x, weight) if bias is None else kernels.linear(x, weight, bias)
 
 
@@ -52,7 +55,11 @@ def embedding(ids: ArrayLike, weight: Tensor) -> Tensor: ...
 @overload
 def embedding(ids: ArrayLike, weight: Array) -> Array: ...
 def embedding(ids: ArrayLike, weight: object) -> object:
-    """The rows of weight (n, width) at integer ids (...): (..., width)."""
+    """The rows of weight (n, width) at integer ids (...): (..., width).
+
+    Raises ``IndexError`` for an id that is not from 0 to n - 1, with its position, and ``TypeError`` for ids that are
+    no integers: NumPy would take the last rows for negative ones, and booleans for a mask.
+    """
     table = _array(weight, "embedding")
     if table.ndim != 2:
         raise ValueError(f"embedding: the weight is a table (n, width), but its shape is {table.shape}")
@@ -188,7 +195,10 @@ def mse_loss(x: Value, y: Value | float) -> Value: ...
 @overload
 def mse_loss(x: Array, y: Array) -> Any: ...
 def mse_loss(x: object, y: object) -> object:
-    """The mean of the squared differences; the shapes must agree."""
+    """The mean of the squared differences, of two arrays of one shape or two single ``Value``s.
+
+    Raises ``ValueError`` where the shapes differ: stretched to one another they would have another mean.
+    """
     operands = [part if isinstance(part, Value) else _array(part, "mse_loss") for part in (x, y)]
     given = [() if isinstance(part, Value) else part.shape for part in operands]
     if given[0] != given[1]:
@@ -205,7 +215,10 @@ def layer_norm(x: Tensor, weight: Array, bias: Tensor | Array, eps: float = 1e-5
 @overload
 def layer_norm(x: Array, weight: Array, bias: Array, eps: float = 1e-5) -> Array: ...
 def layer_norm(x: object, weight: object, bias: object, eps: float = 1e-5) -> object:
-    """Rows of x (..., n) with mean 0 and variance 1, times weight (n,), plus bias (n,)."""
+    """Rows of x (..., n) with mean 0 and variance 1, times weight (n,), plus bias (n,) (Ba et al. 2016).
+
+    ``eps`` is added to the variance. Raises ``ValueError`` naming the shapes that do not fit together.
+    """
     if isinstance(weight, (int, tuple)):
         raise TypeError("layer_norm: the rows are those of the last axis, without normalized_shape: (x, weight, bias)")
     x, weight, bias = (_array(part, "layer_norm") for part in (x, weight, bias))

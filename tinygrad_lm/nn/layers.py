@@ -31,7 +31,8 @@ def _size(n: object, what: str) -> int:
 class Linear(Module):
     """x @ weight.T + bias: (..., in_features) to (..., out_features).
 
-    ``weight`` is (out_features, in_features); both start uniform within 1 / sqrt(in_features), as in PyTorch.
+    ``weight`` is (out_features, in_features) and ``bias`` (out_features,), or ``None`` with ``bias=False``. Both start
+    uniform within 1 / sqrt(in_features), as in PyTorch.
     """
 
     def __init__(
@@ -60,7 +61,10 @@ class Linear(Module):
 
 
 class Embedding(Module):
-    """A learned row for each id: integers (...) to (..., embedding_dim). Rows start normally distributed."""
+    """A learned row for each id: integers (...) from 0 to num_embeddings - 1 give (..., embedding_dim).
+
+    ``weight`` is (num_embeddings, embedding_dim) and starts normally distributed, with mean 0 and standard deviation 1.
+    """
 
     def __init__(
         self,
@@ -173,7 +177,11 @@ class Dropout(Module):
 
 
 class LayerNorm(Module):
-    """Rows of the last axis brought to mean 0 and variance 1, then scaled and shifted (Ba et al. 2016)."""
+    """Rows of the last axis brought to mean 0 and variance 1, then scaled and shifted (Ba et al. 2016).
+
+    (..., normalized_shape) to the same shape. ``weight`` and ``bias`` are (normalized_shape,) and start as ones and as
+    zeros.
+    """
 
     def __init__(self, normalized_shape: int, eps: float = 1e-5, *, dtype: DTypeLike = np.float32) -> None:
         self.normalized_shape = _size(normalized_shape, "normalized_shape")
@@ -193,6 +201,10 @@ class LayerNorm(Module):
 class CrossEntropyLoss(Module):
     """-log softmax(logits)[target], in nats, with the options of ``functional.cross_entropy``; see there."""
 
+    ignore_index: int = -100
+    reduction: str = "mean"
+    label_smoothing: float = 0.0
+
     def __init__(self, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
         F.check_cross_entropy(ignore_index, reduction, label_smoothing)
         self.ignore_index = ignore_index
@@ -204,8 +216,8 @@ class CrossEntropyLoss(Module):
         return F.cross_entropy(logits, targets, self.ignore_index, self.reduction, self.label_smoothing)
 
     def extra_repr(self) -> str:
-        """The options that are not PyTorch's defaults."""
-        options = {"ignore_index": -100, "reduction": "mean", "label_smoothing": 0.0}
+        """The options that were chosen."""
+        given = {name: getattr(self, name) for name in ("ignore_index", "reduction", "label_smoothing")}
         return ", ".join(
-            f"{name}={value!r}" for name, default in options.items() if (value := vars(self)[name]) != default
+            f"{name}={value!r}" for name, value in given.items() if value != getattr(CrossEntropyLoss, name)
         )

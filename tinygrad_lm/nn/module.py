@@ -14,9 +14,9 @@ from tinygrad_lm.autograd.graph import Scope, current_scope, enter_scope, leave_
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.autograd.value import Value
-from tinygrad_lm.nn.attributes import found, learns
+from tinygrad_lm.nn.attributes import found, is_array, learns
 from tinygrad_lm.nn.parameter import Parameter
-from tinygrad_lm.nn.state import Slot, checked_buffer, copies, is_array, load, numbers
+from tinygrad_lm.nn.state import Slot, checked_buffer, copies, load, numbers
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -33,8 +33,9 @@ class HasForward(Protocol[P, R]):
 class Module:
     """A function with parameters.
 
-    Assign ``Parameter``s and other modules as attributes and write ``forward``; calling the module calls it.
-    A parameter that is reached by several names (a tied weight) is one parameter.
+    Assign ``Parameter``s and other modules as attributes, several modules as an ``nn.ModuleList``, and write
+    ``forward``; calling the module calls it. A parameter that is reached by several names (a tied weight) is one
+    parameter. An array that belongs to the module's state and is not learned is a buffer: ``register_buffer``.
 
     On the scalar engine every ``Value`` that requires a gradient and was not computed is a parameter, as an attribute
     or in a list, tuple, dictionary or object array: ``self.w = [Value(0.1), Value(0.2)]`` has the parameters ``w[0]``

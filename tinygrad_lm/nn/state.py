@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from tinygrad_lm.autograd.graph import constant
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.autograd.value import Value
+from tinygrad_lm.nn.attributes import is_array
 from tinygrad_lm.nn.parameter import Parameter
 
 
@@ -99,11 +100,6 @@ def checked_buffer(place: str, value: object) -> Array | None:
             "to another name"
         )
     return array
-
-
-def is_array(thing: object) -> TypeGuard[Array]:
-    """Whether this is a plain array."""
-    return isinstance(thing, np.ndarray)
 
 
 def same(a: object, b: object) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tinygrad_lm.nn.attributes import is_array
 from tinygrad_lm.nn.module import HasForward, Module, P, R, slots_of
-from tinygrad_lm.nn.state import is_array, same
+from tinygrad_lm.nn.state import same
 
 
 def functional_call(module: HasForward[P, R], parameters: Mapping[str, object], *args: P.args, **kwargs: P.kwargs) -> R:
