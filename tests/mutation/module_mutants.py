@@ -88,7 +88,7 @@ MODULE_MUTANTS = (
     ),
     Mutant(
         "ignored targets count in the gradient",
-        edited(kernels, "_cross_entropy_backward", "(1 / len(ids))", "(1 / targets.size)"),
+        edited(kernels, "_cross_entropy_backward", "(1 / len(places))", "(1 / targets.size)"),
         (CROSS_ENTROPY,),
     ),
     Mutant(

@@ -237,9 +237,11 @@ def _cross_entropy_forward(
     flat = largest.reshape(-1)
     if not math.isfinite(flat.dot(flat)):
         largest = _shift(rows)
-    probabilities = rows - largest
-    places = np.arange(len(ids))
-    wanted = probabilities[places, ids]
+    probabilities = np.subtract(rows, largest, order="C")
+    # One index of flat elements is found faster than two, of rows and columns.
+    places = np.arange(0, probabilities.size, z.shape[-1])
+    places += ids
+    wanted = probabilities.reshape(-1).take(places)
     if label_smoothing:
         wanted *= 1 - label_smoothing
         wanted += np.add.reduce(probabilities, axis=-1) * (label_smoothing / z.shape[-1])
@@ -247,7 +249,7 @@ def _cross_entropy_forward(
     totals = np.add.reduce(probabilities, axis=-1, keepdims=True)
     probabilities /= totals
     losses = np.log(totals[:, 0]) - wanted
-    saved = probabilities, places, ids, kept
+    saved = probabilities, places, kept
     if reduction == "mean":
         return np.add.reduce(losses) * (1 / len(ids)), saved
     if reduction == "sum":
@@ -261,7 +263,7 @@ def _cross_entropy_forward(
 
 def _cross_entropy_backward(
     g: Array,
-    saved: tuple[Array, Array, Array, Array | None],
+    saved: tuple[Array, Array, Array | None],
     needed: Sequence[bool],
     z: Array,
     targets: Array,
@@ -269,8 +271,8 @@ def _cross_entropy_backward(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> list[Any]:
-    probabilities, places, ids, kept = saved
-    scale = g * (1 / len(ids)) if reduction == "mean" else g
+    probabilities, places, kept = saved
+    scale = g * (1 / len(places)) if reduction == "mean" else g
     if reduction == "none":
         every = g.reshape(-1)
         scale = every if kept is None else every[kept]
@@ -280,7 +282,8 @@ def _cross_entropy_backward(
     if label_smoothing:
         grad -= np.reshape(scale, (-1, 1)) * (label_smoothing / z.shape[-1])
         scale = scale * (1 - label_smoothing)
-    grad[places, ids] -= scale
+    flat = grad.reshape(-1)
+    flat[places] -= scale
     if kept is not None:
         rows, grad = grad, np.zeros((targets.size, z.shape[-1]), grad.dtype)
         grad[kept] = rows

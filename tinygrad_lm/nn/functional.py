@@ -118,7 +118,8 @@ def cross_entropy(
     TypeError
         For targets that are no integers.
     """
-    check_cross_entropy(ignore_index, reduction, label_smoothing)
+    if type(ignore_index) is not int or reduction != "mean" or label_smoothing != 0.0:
+        check_cross_entropy(ignore_index, reduction, label_smoothing)
     rows, ids = _array(logits, "cross_entropy"), np.asarray(constant(targets))
     if rows.ndim == 0 or rows.shape[:-1] != ids.shape or (reduction == "mean" and not ids.size):
         raise _unfit(rows.shape, ids.shape)
@@ -140,7 +141,6 @@ def cross_entropy(
 
 def check_cross_entropy(ignore_index: object, reduction: object, label_smoothing: object) -> None:
     """Raise ``TypeError`` or ``ValueError`` naming the option of ``cross_entropy`` that is none."""
-    # NumPy's and Python's own types by name: asking numbers.Integral takes several times as long.
     if isinstance(ignore_index, bool) or not isinstance(ignore_index, (int, np.integer)):
         raise TypeError(
             f"cross_entropy: ignore_index is an integer, not {ignore_index!r:.60}; weights of classes, PyTorch's third "
