@@ -55,10 +55,10 @@ def _show_windows(say: Console, model: TrainableModel, names: Sequence[str]) -> 
 def _show_parameters(say: Console, model: TrainableModel) -> None:
     say("Learnable parameters")
     rows = [
-        (name, " x ".join(map(str, parameter.shape)), f"{parameter.size:,}")
+        (name, " x ".join(map(str, np.shape(parameter.data))), f"{np.size(parameter.data):,}")
         for name, parameter in model.named_parameters()
     ]
-    total = sum(parameter.size for _, parameter in model.named_parameters())
+    total = sum(np.size(parameter.data) for _, parameter in model.named_parameters())
     say.table([*rows, ("total", "", f"{total:,}")])
     say()
 

@@ -316,8 +316,8 @@ def _number(data: Mapping[str, Any], name: str, low: float = -sys.float_info.max
 def _groups(model: TrainableModel) -> list[dict[str, Any]]:
     """Matrices decay; vectors (biases, norms) do not, since shrinking them only shifts the output."""
     parameters = [parameter for _, parameter in model.named_parameters()]
-    matrices = [parameter for parameter in parameters if parameter.ndim >= 2]
-    vectors = [parameter for parameter in parameters if parameter.ndim < 2]
+    matrices = [parameter for parameter in parameters if np.ndim(parameter.data) >= 2]
+    vectors = [parameter for parameter in parameters if np.ndim(parameter.data) < 2]
     groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
 

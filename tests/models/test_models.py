@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from tinygrad_lm.autograd import Value
 from tinygrad_lm.models import MLP, NGram
 from tinygrad_lm.models import mlp as mlp_module
-from tinygrad_lm.nn import functional
-from tinygrad_lm.nn.module import functional_call
+from tinygrad_lm.nn import functional, functional_call
 from tinygrad_lm.text import DataError, NameDataset, Vocabulary
 
 NAMES = ["abid", "aabid", "zeel", "nipun", "meera", "a", "krishnamurthy"]

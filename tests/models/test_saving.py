@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from tests.helpers.dropping import Dropping
 from tests.helpers.model_files import join, parts, same
-from tests.helpers.runs import Named, stop_at, trainer
+from tests.helpers.runs import NAMES, Named, stop_at, trainer
 from tests.helpers.runs import save as save_run
 from tinygrad_lm import models, runs
 from tinygrad_lm.models import MLP, ModelFileError, NGram, files
 from tinygrad_lm.text import Vocabulary
+from tinygrad_lm.training import Plan, Trainer
 
 MODELS = {
     "mlp": MLP(hidden=(4,), rng=0),
@@ -195,6 +196,76 @@ class TestFamilies:
         model.net[3].bias.data = model.net[3].bias.data + 1
         model.save(path)
         assert same(models.load(path).state_dict(), model.state_dict())
+
+
+class Centred(MLP):
+    """A user's model with a buffer of each dtype that files have, and one that is made anew."""
+
+    kind = "centred"
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.register_buffer("mean", np.zeros(self.output.in_features, np.float32))
+        self.register_buffer("steps", np.array(0))
+        self.register_buffer("seen", np.zeros(3, np.int32))
+        self.register_buffer("mask", np.ones((2, 2), np.uint8))
+        self.register_buffer("triangle", np.tril(np.ones((2, 2), bool)), persistent=False)
+
+    def forward(self, contexts):
+        hidden = self.hidden(self.embedding(contexts).reshape((len(contexts), -1)))
+        if self.training:
+            self.mean = np.float32(0.5) * (self.mean + hidden.data.mean(axis=0))
+            self.steps = self.steps + 1
+        return self.output(hidden - self.mean)
+
+
+class TestBuffers:
+    @pytest.fixture
+    def subject(self, monkeypatch):
+        monkeypatch.setitem(models.FAMILIES, "centred", Centred)
+        subject = Trainer(Centred(context=2, embedding=2, hidden=(4,), rng=0), NAMES[2:], NAMES[:2], Plan(12, 8))
+        stop_at(subject, 7)
+        return subject
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_a_model_has_them_again_bit_by_bit(self, path, subject, dtype):
+        model = subject.model.to(dtype)
+        model.save(path)
+        twin = models.load(path)
+        assert (int(twin.steps), twin.mean.dtype) == (7, dtype) and twin.mean.any()
+        assert [twin.steps.dtype, twin.seen.dtype, twin.mask.dtype] == [np.int64, np.int32, np.uint8]
+        assert same(twin.state_dict(), model.state_dict()) and "triangle" not in model.state_dict()
+        assert twin.evaluate(NAMES) == model.evaluate(NAMES)
+
+    def test_a_run_has_them_and_goes_on_with_them(self, path, subject):
+        save_run(path, subject)
+        assert same(models.load(path).state_dict(), subject.best)
+        arrays, _ = files.read_arrays(path / runs.CHECKPOINT)
+        assert int(arrays["model.steps"]) == 7
+        later = Trainer(Centred(context=2, embedding=2, hidden=(4,), rng=1), NAMES[2:], NAMES[:2], Plan(12, 8))
+        later.resume(*subject.state())
+        for one in (subject, later):
+            stop_at(one, None)
+        assert int(later.model.steps) == 12
+        assert same(later.model.state_dict(), subject.model.state_dict())
+
+    def test_a_dtype_that_files_do_not_have(self, path, subject):
+        subject.model.register_buffer("triangle", np.ones(2, bool))
+        with pytest.raises(ModelFileError, match=r"'triangle' has dtype bool, not one of float32"):
+            subject.model.save(path)
+        assert not path.exists()
+
+    def test_another_dtype_in_the_file_is_refused(self, path, subject, monkeypatch):
+        subject.model.save(path)
+
+        class Narrow(Centred):
+            def __init__(self, *arguments, **options):
+                super().__init__(*arguments, **options)
+                self.steps = np.array(0, np.int32)
+
+        monkeypatch.setitem(models.FAMILIES, "centred", Narrow)
+        with pytest.raises(ModelFileError, match="'steps' has dtype int64, not int32"):
+            models.load(path)
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from tests.helpers.programs import programs
 from tests.helpers.registry import BY_NAME
 from tests.helpers.registry.row import SEEDS
 from tests.models import test_model_file_checks, test_models
-from tests.nn import test_training_mode
+from tests.nn import test_buffers, test_containers, test_cross_entropy, test_training_mode
 from tests.runs import test_run_record
 from tests.testing import test_numbers, test_scalars
 from tests.training import test_optim, test_schedules, test_training
@@ -53,6 +53,9 @@ FILES = (
     test_numpy_protocol,
     test_training,
     test_training_mode,
+    test_buffers,
+    test_containers,
+    test_cross_entropy,
     test_sampling,
     test_schedules,
     test_optim,

@@ -328,7 +328,7 @@ class TestContainersOfModules:
     def test_the_remedy_works(self):
         class Layer(nn.Module):
             def __init__(self, n_in, n_out):
-                self.neurons = nn.Sequential(*[Neuron(n_in) for _ in range(n_out)])
+                self.neurons = nn.ModuleList([Neuron(n_in) for _ in range(n_out)])
 
             def forward(self, x):
                 return [neuron(x) for neuron in self.neurons]
@@ -337,7 +337,7 @@ class TestContainersOfModules:
             def __init__(self):
                 self.neurons = [Neuron(1)]
 
-        with pytest.raises(TypeError, match=r"self\.neurons = nn\.Sequential\(\*modules\), .* looped over"):
+        with pytest.raises(TypeError, match=r"self\.neurons = nn\.ModuleList\(modules\), .* looped over"):
             Wrong()
         layer = Layer(2, 3)
         assert len(layer([1.0, 2.0])) == 3

@@ -8,6 +8,19 @@ from tinygrad_lm.models import MLP
 from tinygrad_lm.testing import check_gradients
 from tinygrad_lm.text import Vocabulary
 
+
+class Looped(nn.Module):
+    """What is not called itself is checked within a module: a list, and a dictionary."""
+
+    def __init__(self, container):
+        self.parts = container
+
+    def forward(self, x):
+        for part in self.parts.values() if isinstance(self.parts, nn.ModuleDict) else self.parts:
+            x = np.tanh(part(x))
+        return x
+
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(3, 4))
 IDS = np.array([[0, 2, 2], [4, 0, 1]])
@@ -19,6 +32,8 @@ LAYERS = {
     "GELU": (nn.GELU(), X),
     "LayerNorm": (nn.LayerNorm(4), X),
     "Linear": (nn.Linear(4, 2, rng=RNG), X),
+    "ModuleDict": (Looped(nn.ModuleDict({"a": nn.Linear(4, 2, rng=RNG), "b": nn.Linear(2, 3, rng=RNG)})), X),
+    "ModuleList": (Looped(nn.ModuleList([nn.Linear(4, 2, rng=RNG), nn.Linear(2, 3, rng=RNG)])), X),
     "ReLU": (nn.ReLU(), X),
     "Sequential": (nn.Sequential(nn.Linear(4, 3, rng=RNG), nn.Tanh(), nn.Linear(3, 2, rng=RNG)), X),
     "SiLU": (nn.SiLU(), X),

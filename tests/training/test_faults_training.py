@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from tinygrad_lm import Tensor
-from tinygrad_lm.nn import Linear, Module
-from tinygrad_lm.nn.module import Parameter
+from tinygrad_lm.nn import Linear, Module, Parameter
 from tinygrad_lm.optim import SGD, Adam, AdamW
 
 OPTIMIZERS = pytest.mark.parametrize("make", [SGD, Adam, AdamW])

@@ -193,37 +193,103 @@ def _shift(z: Array) -> Array:
     return np.where(np.isfinite(largest), largest, 0)
 
 
-def _cross_entropy_reference(z: Array, targets: Array) -> Array:
-    shifted = z - _shift(z)
-    correct = shifted[np.arange(len(targets)), targets]
-    return (np.log(np.sum(np.exp(shifted), axis=-1)) - correct).sum() * (1 / len(targets))
+def _counted(z: Array, targets: Array, ignore_index: int | None) -> tuple[Array, Array, Array | None]:
+    """Rows of logits (m, classes), targets (m,), and which of all rows they are: ``None`` where none is ignored."""
+    if ignore_index is None and z.ndim == 2:
+        return z, targets, None
+    rows, ids = z.reshape((targets.size, z.shape[-1])), targets.reshape(-1)
+    if ignore_index is None:
+        return rows, ids, None
+    kept = np.flatnonzero(ids != ignore_index)
+    return rows[kept], ids[kept], kept
 
 
-def _cross_entropy_forward(z: Array, targets: Array) -> tuple[Array, object]:
-    largest = np.maximum.reduce(z, axis=-1, keepdims=True)
+def _cross_entropy_reference(
+    z: Array, targets: Array, ignore_index: int | None = None, reduction: str = "mean", label_smoothing: float = 0.0
+) -> Array:
+    rows, ids, kept = _counted(z, targets, ignore_index)
+    shifted = rows - _shift(rows)
+    wanted = shifted[np.arange(len(ids)), ids]
+    if label_smoothing:
+        wanted = wanted * (1 - label_smoothing) + shifted.sum(axis=-1) * (label_smoothing / z.shape[-1])
+    losses = np.log(np.sum(np.exp(shifted), axis=-1)) - wanted
+    if reduction == "mean":
+        return losses.sum() * (1 / len(ids))
+    if reduction == "sum":
+        return losses.sum()
+    every = losses if kept is None else shaping.scatter_add(losses, index=kept, shape=(targets.size,))
+    return every.reshape(targets.shape)
+
+
+def _cross_entropy_forward(
+    z: Array, targets: Array, ignore_index: int | None = None, reduction: str = "mean", label_smoothing: float = 0.0
+) -> tuple[Array, object]:
+    rows, ids, kept = _counted(z, targets, ignore_index)
+    largest = np.maximum.reduce(rows, axis=-1, keepdims=True)
     flat = largest.reshape(-1)
     if not math.isfinite(flat.dot(flat)):
-        largest = _shift(z)
-    probabilities = z - largest
-    rows = np.arange(len(targets))
-    correct = probabilities[rows, targets]
+        largest = _shift(rows)
+    probabilities = np.subtract(rows, largest, order="C")
+    # One index of flat elements is found faster than two, of rows and columns.
+    classes: int = z.shape[-1]
+    places = np.arange(0, probabilities.size, classes)
+    places += ids
+    wanted = probabilities.reshape(-1).take(places)
+    if label_smoothing:
+        wanted *= 1 - label_smoothing
+        wanted += np.add.reduce(probabilities, axis=-1) * (label_smoothing / z.shape[-1])
     np.exp(probabilities, out=probabilities)
     totals = np.add.reduce(probabilities, axis=-1, keepdims=True)
     probabilities /= totals
-    loss = np.add.reduce(np.log(totals[:, 0]) - correct) * (1 / len(targets))
-    return loss, (probabilities, rows)
+    losses = np.log(totals[:, 0]) - wanted
+    saved = probabilities, places, kept
+    if reduction == "mean":
+        return np.add.reduce(losses) * (1 / len(ids)), saved
+    if reduction == "sum":
+        return np.add.reduce(losses), saved
+    every: Array = losses
+    if kept is not None:
+        every = np.zeros(targets.size, losses.dtype)
+        every[kept] = losses
+    return every.reshape(targets.shape), saved
 
 
-def _cross_entropy_backward(g: Array, saved: Any, needed: Sequence[bool], z: Array, targets: Array) -> Gradients:
-    probabilities, rows = saved
-    scale = g * (1 / len(targets))
-    grad = probabilities * scale
-    grad[rows, targets] -= scale
-    return [grad]
+def _cross_entropy_backward(
+    g: Array,
+    saved: tuple[Array, Array, Array | None],
+    needed: Sequence[bool],
+    z: Array,
+    targets: Array,
+    ignore_index: int | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Gradients:
+    probabilities, places, kept = saved
+    scale = g * (1 / len(places)) if reduction == "mean" else g
+    if reduction == "none":
+        every = g.reshape(-1)
+        scale = every if kept is None else every[kept]
+        grad = probabilities * scale[:, None]
+    else:
+        grad = probabilities * scale
+    if label_smoothing:
+        grad -= np.reshape(scale, (-1, 1)) * (label_smoothing / z.shape[-1])
+        scale = scale * (1 - label_smoothing)
+    flat = grad.reshape(-1)
+    flat[places] -= scale
+    if kept is not None:
+        rows, grad = grad, np.zeros((targets.size, z.shape[-1]), grad.dtype)
+        grad[kept] = rows
+    return [grad if z.ndim == 2 else grad.reshape(z.shape)]
 
 
 cross_entropy = Kernel("cross_entropy", _cross_entropy_reference, _cross_entropy_forward, _cross_entropy_backward)
-"""The mean of -log softmax(z)[target] over the rows of logits z (n, classes) with integer targets (n,)."""
+"""-log softmax(z)[target] of logits z (..., classes) and integer targets (...): their mean, their sum, or each (...).
+
+Those whose target is ``ignore_index`` have no loss and do not count. ``label_smoothing`` s takes that share of what is
+wanted from the target and spreads it evenly over all classes: (1 - s) times the loss plus s times the mean over the
+classes c of -log softmax(z)[c] (Szegedy et al. 2016).
+"""
 
 
 def _layer_norm_reference(x: Array, weight: Array, bias: Array, eps: float) -> Array:

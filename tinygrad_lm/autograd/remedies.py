@@ -172,9 +172,8 @@ _WRITTEN_BY_HAND = "write it as an nn.Module of nn.Linear layers, with a loop ov
 _FROM_LOGITS = "write nn.CrossEntropyLoss() of the logits"
 
 NN: dict[str, str] = {
-    "ModuleList": "write nn.Sequential(*modules), which can be indexed and looped over like a list",
-    "ModuleDict": "assign each module as an attribute of its own",
-    "ParameterList": "assign each nn.Parameter as an attribute of its own",
+    **dict.fromkeys(("ParameterList", "ParameterDict"), "assign each nn.Parameter as an attribute of its own"),
+    "Buffer": "write self.register_buffer(name, array)",
     "Softmax": "write x.softmax(dim=-1), or nn.functional.softmax(x, dim=-1), in forward",
     "LogSoftmax": "write x.log_softmax(dim=-1) in forward",
     "Identity": "write nn.Sequential(), which gives back what it is given",
@@ -200,18 +199,15 @@ OPTIM: dict[str, str] = {
 }
 """What stands in an error where ``optim`` is asked for an optimizer that it has not."""
 
-_NOT_LEARNED = "a plain array as an attribute is left alone by the optimizer: self.mask = np.tril(np.ones((3, 3)))"
-
 MODULE: dict[str, str] = {
     **dict.fromkeys(("cuda", "cpu", "device", "share_memory"), _DEVICE),
     "float": "write model.to(np.float32)",
     "double": "write model.to(np.float64)",
     "half": "write model.to(np.float32): half precision is slower on the processor",
     "type": "write model.to(np.float32)",
-    **dict.fromkeys(("register_buffer", "buffers", "named_buffers"), _NOT_LEARNED),
     "register_parameter": "assign it: self.weight = nn.Parameter(data)",
-    "add_module": "assign it, self.layer = module, or give a list of them to nn.Sequential(*modules)",
-    "register_module": "assign it, self.layer = module, or give a list of them to nn.Sequential(*modules)",
+    "add_module": "assign it, self.layer = module, or a list of them as nn.ModuleList(modules)",
+    "register_module": "assign it, self.layer = module, or a list of them as nn.ModuleList(modules)",
     "register_forward_hook": "every node knows its module: visualize.draw(model, x) shows what each computed",
     "compile": "NumPy runs each line as it comes: leave it out",
 }

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 
+from tinygrad_lm.autograd import Value
 from tinygrad_lm.models import saving
 from tinygrad_lm.nn import Parameter, evaluating
 from tinygrad_lm.text import Vocabulary
@@ -126,7 +127,7 @@ class TrainableModel(LanguageModel):
         """The mean cross-entropy of a batch of examples, in nats, as a node to differentiate."""
 
     @abstractmethod
-    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+    def named_parameters(self) -> Iterator[tuple[str, Parameter | Value]]:
         """Every parameter once, with its name; a model that is an ``nn.Module`` has this already."""
 
 

@@ -1,9 +1,10 @@
 """Layers with parameters, the functions behind them, and their initialisation."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tinygrad_lm.autograd import remedies
 from tinygrad_lm.nn import functional, init, scalar
+from tinygrad_lm.nn.containers import ModuleDict, ModuleList, Sequential
 from tinygrad_lm.nn.layers import (
     GELU,
     CrossEntropyLoss,
@@ -13,14 +14,15 @@ from tinygrad_lm.nn.layers import (
     LayerNorm,
     Linear,
     ReLU,
-    Sequential,
     Sigmoid,
     SiLU,
     Softplus,
     Tanh,
 )
 from tinygrad_lm.nn.modes import evaluating, learning
-from tinygrad_lm.nn.module import Module, Parameter, functional_call
+from tinygrad_lm.nn.module import Module
+from tinygrad_lm.nn.parameter import Parameter
+from tinygrad_lm.nn.stateless import functional_call
 
 __all__ = [
     "CrossEntropyLoss",
@@ -31,6 +33,8 @@ __all__ = [
     "LayerNorm",
     "Linear",
     "Module",
+    "ModuleDict",
+    "ModuleList",
     "Parameter",
     "ReLU",
     "Sequential",
@@ -48,7 +52,7 @@ __all__ = [
 
 if not TYPE_CHECKING:
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> object:
         """An error that says what to write for a layer of PyTorch's that is not here."""
         raise remedies.unknown(__name__, name, remedies.NN)
 

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from typing import TypeVar, cast
 
 import numpy as np
+
+from tinygrad_lm.autograd.tensor import Tensor
+from tinygrad_lm.autograd.types import is_ndarray
+from tinygrad_lm.autograd.value import Value
+
+Kind = TypeVar("Kind")
 
 _PLAIN = frozenset({bool, bytes, complex, float, int, str, type(None)})
 """What most attributes and long lists are made of: nothing can be in them, so that they are passed over at once."""
 
 
-def found(name: str, thing: Any, kinds: tuple[type, ...], above: tuple[int, ...] = ()) -> Iterator[tuple[str, Any]]:
+def learns(thing: object) -> bool:
+    """Whether this is a node that collects a gradient and was not computed."""
+    return isinstance(thing, (Tensor, Value)) and thing.requires_grad and thing.is_leaf
+
+
+def found(
+    name: str, thing: object, kinds: tuple[type[Kind], ...], above: tuple[int, ...] = ()
+) -> Iterator[tuple[str, Kind]]:
     """Everything of these kinds in ``thing``: itself, or what it holds, named as one would write it.
 
     ``w``, ``w[0]``, ``w[0][1]``, ``w['a']``, and ``w[0, 1]`` in an object array. An object that has a ``parameters``
@@ -27,16 +40,15 @@ def found(name: str, thing: Any, kinds: tuple[type, ...], above: tuple[int, ...]
             yield from found(name + key, part, kinds, (*above, id(thing)))
 
 
-def _parts(thing: Any) -> Iterable[tuple[str, Any]]:
+def _parts(thing: object) -> Iterable[tuple[str, object]]:
     if isinstance(thing, (list, tuple)):
-        parts = cast("list[Any]", thing)
+        parts = cast("list[object]", thing)
         return () if set(map(type, parts)) <= _PLAIN else ((f"[{i}]", part) for i, part in enumerate(parts))
     if isinstance(thing, dict):
-        return ((f"[{key!r}]", part) for key, part in cast("dict[Any, Any]", thing).items())
-    if isinstance(thing, np.ndarray):
-        array = cast("np.ndarray[Any, Any]", thing)
-        indices = np.ndindex(array.shape if array.dtype == object else 0)
-        return ((f"[{', '.join(map(str, index))}]" if index else "", array[index]) for index in indices)
-    if callable(getattr(cast("type[Any]", type(thing)), "parameters", None)):
+        return ((f"[{key!r}]", part) for key, part in cast("dict[object, object]", thing).items())
+    if is_ndarray(thing):
+        indices = np.ndindex(thing.shape if thing.dtype == object else 0)
+        return ((f"[{', '.join(map(str, index))}]" if index else "", thing[index]) for index in indices)
+    if callable(getattr(type(thing), "parameters", None)):
         return ((f".{key}", part) for key, part in getattr(thing, "__dict__", {}).items())
     return ()

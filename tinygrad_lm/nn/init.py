@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.random import as_generator
@@ -31,7 +31,7 @@ def _fans(tensor: Tensor) -> tuple[int, int]:
     return tensor.shape[1], tensor.shape[0]
 
 
-def _fill(tensor: Tensor, values: Any) -> Tensor:
+def _fill(tensor: Tensor, values: ArrayLike) -> Tensor:
     tensor.data = np.asarray(values, dtype=tensor.dtype)
     return tensor
 

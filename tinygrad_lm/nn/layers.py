@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import math
 from numbers import Integral
-from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
+from numpy.typing import ArrayLike, DTypeLike
 
+from tinygrad_lm.autograd.tensor import Tensor
+from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.nn import functional as F
-from tinygrad_lm.nn.module import Module, Parameter
+from tinygrad_lm.nn.functional import Operand, Rows
+from tinygrad_lm.nn.module import Module
+from tinygrad_lm.nn.parameter import Parameter
 from tinygrad_lm.random import as_generator
 
 
-def _size(n: Any, what: str) -> int:
+def _size(n: object, what: str) -> int:
     if isinstance(n, bool) or not isinstance(n, Integral) or int(n) < 1:
         raise ValueError(f"{what} must be a whole number from 1, not {n!r}")
     return int(n)
@@ -27,7 +31,8 @@ def _size(n: Any, what: str) -> int:
 class Linear(Module):
     """x @ weight.T + bias: (..., in_features) to (..., out_features).
 
-    ``weight`` is (out_features, in_features); both start uniform within 1 / sqrt(in_features), as in PyTorch.
+    ``weight`` is (out_features, in_features) and ``bias`` (out_features,), or ``None`` with ``bias=False``. Both start
+    uniform within 1 / sqrt(in_features), as in PyTorch.
     """
 
     def __init__(
@@ -37,7 +42,7 @@ class Linear(Module):
         bias: bool = True,
         *,
         rng: np.random.Generator | int | None = None,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
     ) -> None:
         self.in_features = _size(in_features, "in_features")
         self.out_features = _size(out_features, "out_features")
@@ -46,7 +51,7 @@ class Linear(Module):
         self.weight = Parameter(generator.uniform(-bound, bound, (out_features, in_features)), dtype=dtype)
         self.bias = Parameter(generator.uniform(-bound, bound, out_features), dtype=dtype) if bias else None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Tensor | Array) -> Tensor:
         """The affine map of the last axis."""
         return F.linear(x, self.weight, self.bias)
 
@@ -56,7 +61,10 @@ class Linear(Module):
 
 
 class Embedding(Module):
-    """A learned row for each id: integers (...) to (..., embedding_dim). Rows start normally distributed."""
+    """A learned row for each id: integers (...) from 0 to num_embeddings - 1 give (..., embedding_dim).
+
+    ``weight`` is (num_embeddings, embedding_dim) and starts normally distributed, with mean 0 and standard deviation 1.
+    """
 
     def __init__(
         self,
@@ -64,14 +72,14 @@ class Embedding(Module):
         embedding_dim: int,
         *,
         rng: np.random.Generator | int | None = None,
-        dtype: Any = np.float32,
+        dtype: DTypeLike = np.float32,
     ) -> None:
         self.num_embeddings = _size(num_embeddings, "num_embeddings")
         self.embedding_dim = _size(embedding_dim, "embedding_dim")
         rows = as_generator(rng).normal(size=(num_embeddings, embedding_dim))
         self.weight = Parameter(rows, dtype=dtype)
 
-    def forward(self, ids: Any) -> Any:
+    def forward(self, ids: ArrayLike) -> Tensor:
         """The rows at the ids; negative ids and booleans are refused."""
         return F.embedding(ids, self.weight)
 
@@ -83,7 +91,7 @@ class Embedding(Module):
 class Tanh(Module):
     """The hyperbolic tangent of each element."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Operand:
         """Elementwise."""
         return F.tanh(x)
 
@@ -91,7 +99,7 @@ class Tanh(Module):
 class Sigmoid(Module):
     """1 / (1 + exp(-x)) of each element."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Operand:
         """Elementwise."""
         return F.sigmoid(x)
 
@@ -99,7 +107,7 @@ class Sigmoid(Module):
 class ReLU(Module):
     """max(x, 0) of each element."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Operand:
         """Elementwise."""
         return F.relu(x)
 
@@ -110,7 +118,7 @@ class GELU(Module):
     def __init__(self, approximate: str = "none") -> None:
         self.approximate = approximate
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Operand:
         """Elementwise."""
         return F.gelu(x, self.approximate)
 
@@ -118,7 +126,7 @@ class GELU(Module):
 class SiLU(Module):
     """X times sigmoid(x)."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Operand:
         """Elementwise."""
         return F.silu(x)
 
@@ -126,7 +134,7 @@ class SiLU(Module):
 class Softplus(Module):
     """log(1 + exp(x)) of each element."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Operand:
         """Elementwise."""
         return F.softplus(x)
 
@@ -138,7 +146,7 @@ class Flatten(Module):
         self.start_axis = start_axis
         self.end_axis = end_axis
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Rows) -> Rows:
         """Reshape only."""
         start, end = normalize_axis_index(self.start_axis, x.ndim), normalize_axis_index(self.end_axis, x.ndim)
         if start > end:
@@ -159,7 +167,7 @@ class Dropout(Module):
         self.p = p
         self.rng = None if rng is None else as_generator(rng)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Operand:
         """Random in training, the identity in evaluation."""
         return F.dropout(x, self.p, self.training, rng=self.rng)
 
@@ -169,15 +177,19 @@ class Dropout(Module):
 
 
 class LayerNorm(Module):
-    """Rows of the last axis brought to mean 0 and variance 1, then scaled and shifted (Ba et al. 2016)."""
+    """Rows of the last axis brought to mean 0 and variance 1, then scaled and shifted (Ba et al. 2016).
 
-    def __init__(self, normalized_shape: int, eps: float = 1e-5, *, dtype: Any = np.float32) -> None:
+    (..., normalized_shape) to the same shape. ``weight`` and ``bias`` are (normalized_shape,) and start as ones and as
+    zeros.
+    """
+
+    def __init__(self, normalized_shape: int, eps: float = 1e-5, *, dtype: DTypeLike = np.float32) -> None:
         self.normalized_shape = _size(normalized_shape, "normalized_shape")
         self.eps = eps
         self.weight = Parameter(np.ones(normalized_shape), dtype=dtype)
         self.bias = Parameter(np.zeros(normalized_shape), dtype=dtype)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Tensor | Array) -> Tensor:
         """Normalise the last axis."""
         return F.layer_norm(x, self.weight, self.bias, self.eps)
 
@@ -187,30 +199,25 @@ class LayerNorm(Module):
 
 
 class CrossEntropyLoss(Module):
-    """The mean of -log softmax(logits)[target], in nats."""
+    """-log softmax(logits)[target], in nats, with the options of ``functional.cross_entropy``; see there."""
 
-    def forward(self, logits: Any, targets: Any) -> Any:
-        """Logits (n, classes) and integer targets (n,) to one number."""
-        return F.cross_entropy(logits, targets)
+    ignore_index: int = -100
+    reduction: str = "mean"
+    label_smoothing: float = 0.0
 
+    def __init__(self, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
+        F.check_cross_entropy(ignore_index, reduction, label_smoothing)
+        self.ignore_index = ignore_index
+        self.reduction = reduction
+        self.label_smoothing = label_smoothing
 
-class Sequential(Module):
-    """Modules called one after the other."""
+    def forward(self, logits: Tensor, targets: ArrayLike) -> Tensor:
+        """Logits (..., classes) and integer targets (...) to one number, or with ``"none"`` to a loss each (...)."""
+        return F.cross_entropy(logits, targets, self.ignore_index, self.reduction, self.label_smoothing)
 
-    def __init__(self, *modules: Module) -> None:
-        for i, module in enumerate(modules):
-            if not isinstance(module, Module):  # pyright: ignore[reportUnnecessaryIsInstance]
-                raise TypeError(f"Sequential takes modules, but number {i} is {type(module).__name__}")
-            setattr(self, str(i), module)
-
-    def forward(self, x: Any) -> Any:
-        """The last module's output."""
-        for module in [child for child in vars(self).values() if isinstance(child, Module)]:
-            x = module(x)
-        return x
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self.children())
-
-    def __getitem__(self, index: int) -> Module:
-        return list(self.children())[index]
+    def extra_repr(self) -> str:
+        """The options that were chosen."""
+        given = {name: getattr(self, name) for name in ("ignore_index", "reduction", "label_smoothing")}
+        return ", ".join(
+            f"{name}={value!r}" for name, value in given.items() if value != getattr(CrossEntropyLoss, name)
+        )

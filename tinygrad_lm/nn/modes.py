@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from tinygrad_lm.nn.module import Module
 
@@ -47,9 +47,9 @@ def learning(model: Model) -> Generator[Model]:
         _restore(before)
 
 
-def _outermost(model: Any) -> list[Module]:
+def _outermost(model: object) -> list[Module]:
     """The modules of a model that are within no other."""
-    held: list[Any] = [model] if isinstance(model, Module) else list(getattr(model, "__dict__", {}).values())
+    held: list[object] = [model] if isinstance(model, Module) else list(getattr(model, "__dict__", {}).values())
     return [one for one in held if isinstance(one, Module)]
 
 

@@ -1,46 +1,42 @@
-"""``Module``, the base of layers and models, its ``Parameter``s, and calling one with other parameters."""
+"""``Module``, the base of layers and models: what it holds, what of that it learns, and calling it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tinygrad_lm.autograd import remedies
 from tinygrad_lm.autograd.context import Scope, current_scope, enter_scope, leave_scope
-from tinygrad_lm.autograd.graph import detach, offered
+from tinygrad_lm.autograd.graph import offered
 from tinygrad_lm.autograd.tensor import Tensor
+from tinygrad_lm.autograd.types import Array, is_ndarray
 from tinygrad_lm.autograd.value import Value
-from tinygrad_lm.nn.attributes import found
+from tinygrad_lm.nn.attributes import found, learns
+from tinygrad_lm.nn.parameter import Parameter
+from tinygrad_lm.nn.state import Slot, checked_buffer, copies, load, numbers
 
-Array = np.ndarray[Any, Any]
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
 
 
-class Parameter(Tensor):
-    """A tensor that a module learns: found by ``parameters()``, stepped by an optimizer."""
+class HasForward(Protocol[P, R]):
+    """What type checkers know of a module: it is called with what its ``forward`` takes, and gives what that gives."""
 
-    __slots__ = ()
-
-    is_parameter = True
-    """What tells a parameter from any other node, also where this class is not known."""
-
-    def __init__(self, data: Any, requires_grad: bool = True, dtype: Any = None, label: str = "") -> None:
-        super().__init__(data, requires_grad=requires_grad, dtype=dtype, label=label)
-
-    def _to(self, dtype: np.dtype[Any]) -> None:
-        """Turn data and gradient into a dtype; graphs that used the earlier data are stale."""
-        if dtype != self._data.dtype:
-            self._data = self._data.astype(dtype)
-            self._version += 1
-            self.grad = None if self.grad is None else self.grad.astype(dtype)
+    def forward(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """What the module computes."""
+        ...
 
 
 class Module:
     """A function with parameters.
 
-    Assign ``Parameter``s and other modules as attributes and write ``forward``; calling the module calls it.
-    A parameter that is reached by several names (a tied weight) is one parameter.
+    Assign ``Parameter``s and other modules as attributes, several modules as an ``nn.ModuleList``, and write
+    ``forward``; calling the module calls it. A parameter that is reached by several names (a tied weight) is one
+    parameter. An array that belongs to the module's state and is not learned is a buffer: ``register_buffer``.
 
     On the scalar engine every ``Value`` that requires a gradient and was not computed is a parameter, as an attribute
     or in a list, tuple, dictionary or object array: ``self.w = [Value(0.1), Value(0.2)]`` has the parameters ``w[0]``
@@ -56,48 +52,97 @@ class Module:
     _frozen: tuple[Value, ...] = ()
     """The Values that ``requires_grad_(False)`` froze: they stay parameters."""
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    _buffers: Mapping[str, bool] = MappingProxyType({})
+    """The names of the buffers, and whether each is a part of the state."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in self._buffers:
+            if isinstance(value, (Module, Parameter)):
+                self._forget_buffer(name)
+            else:
+                value = checked_buffer(f"{type(self).__name__}.{name}", value)
         if isinstance(value, Module):
-            object.__setattr__(value, "_name", name)
+            value._take_name(name)
         else:
             self._check_assignment(name, value)
-            if isinstance(value, Parameter) or (isinstance(value, Value) and _learns(value)):
+            if isinstance(value, Parameter) or (isinstance(value, Value) and learns(value)):
                 value.label = value.label or name
         object.__setattr__(self, name, value)
 
-    def _check_assignment(self, name: str, value: Any) -> None:
+    def _take_name(self, name: str) -> None:
+        """Be called in pictures by the name of the attribute that now holds this module."""
+        object.__setattr__(self, "_name", name)
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        self._forget_buffer(name)
+
+    def _forget_buffer(self, name: str) -> None:
+        kept = {other: saved for other, saved in self._buffers.items() if other != name}
+        if len(kept) < len(self._buffers):
+            object.__setattr__(self, "_buffers", kept)
+
+    def register_buffer(self, name: str, array: Array | np.generic | Tensor | None, persistent: bool = True) -> None:
+        """Make an array the attribute ``name``, as a part of the module's state that is not learned: a buffer.
+
+        A running mean, a mask, a table of positions. ``state_dict`` has it unless ``persistent`` is false (as for
+        what is made anew with the module), and ``to`` turns it into another dtype if it is of floating-point numbers.
+        The array itself is kept, so two modules may share one; of a tensor, which must need no gradient, a copy.
+
+        Assigning to the name replaces the array, by one of any shape and dtype or ``None`` (no buffer for the time
+        being); ``del`` ends it. Write ``self.mean = 0.9 * self.mean + ...`` for a running mean: changed in place it
+        would change the gradients of a graph that has used it. Type checkers are told of it by a line
+        ``mean: np.ndarray`` in the class.
+
+        Raises
+        ------
+        ValueError
+            For a name that is none of an attribute's, or is taken.
+        TypeError
+            For what is no array of numbers, or needs a gradient.
+        """
+        place = f"{type(self).__name__}.{name}"
+        if not _is_name(name):
+            raise ValueError(f"a buffer has the name of an attribute, without a dot, not {name!r:.60}")
+        if name not in self._buffers and (name in vars(self) or hasattr(type(self), name)):
+            raise ValueError(f"{place} is something else already: register the buffer under another name, or del it")
+        buffer = checked_buffer(place, array)
+        object.__setattr__(self, "_buffers", {**self._buffers, name: bool(persistent)})
+        object.__setattr__(self, name, buffer)
+
+    def _check_assignment(self, name: str, value: object) -> None:
         """Refuse what would silently not learn, or would silently end that something learns."""
         place, earlier = f"{type(self).__name__}.{name}", vars(self).get(name)
         nodes = list(found(name, value, _KINDS))
         for path, node in nodes:
             if node is not value and _misplaced(node):
-                raise _unfound(self, name, path, node)
+                raise _unfound(place, value, path, node)
         values = [node for _, node in nodes if isinstance(node, Value)]
-        if value is None or isinstance(value, Parameter) or any(map(_learns, values)):
+        if value is None or isinstance(value, Parameter) or any(map(learns, values)):
             return
         if isinstance(earlier, Parameter):
             raise TypeError(
                 f"{place} is a Parameter, and a {type(value).__name__} in its place would not "
                 f"learn: write .{name}.data = ... to change its numbers, or assign an nn.Parameter"
             )
-        if isinstance(value, Tensor) and _learns(value):
+        if isinstance(value, Tensor) and learns(value):
             raise TypeError(f"{place}: parameters() would not find a plain Tensor; make it an nn.Parameter")
-        if isinstance(earlier, Value) and _learns(earlier):
+        if isinstance(earlier, Value) and learns(earlier):
             raise TypeError(
                 f"{place} is a Value that learns, and what takes its place would not: write .{name}.data -= ... to "
                 f"step it, or begin with {name} = Value(..., requires_grad=False) if it is not to be learned"
             )
         computed = any(not node.is_leaf for node in values)
-        if computed and any(isinstance(node, Value) and _learns(node) for _, node in found(name, earlier, _KINDS)):
+        if computed and any(isinstance(node, Value) and learns(node) for _, node in found(name, earlier, _KINDS)):
             raise TypeError(
                 f"{place} holds Values that learn, and the computed ones in their place would not: write "
                 "p.data -= ... for each p to step them"
             )
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self: HasForward[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call ``forward``; what it computes is marked as made by this module."""
         kind = type(self).__name__
-        token = enter_scope(Scope(self._name or kind, kind, id(self), current_scope()))
+        token = enter_scope(Scope(vars(self).get("_name") or kind, kind, id(self), current_scope()))
         try:
             return self.forward(*args, **kwargs)
         finally:
@@ -134,75 +179,64 @@ class Module:
             below = [(f"{name}.{key}" if name else key, child) for key, child in module.named_children()]
             stack.extend(reversed(below))
 
-    def _learned(self) -> Iterator[tuple[str, str, Parameter | Value]]:
-        """What this module learns apart from the modules in it: the name, the attribute, the parameter."""
-        frozen = {id(value) for value in self._frozen}
-        for key, value in vars(self).items():
-            if isinstance(value, Parameter):
-                yield key, key, value
-                continue
-            if isinstance(value, Module) or key == "_frozen":
-                continue
-            for name, node in found(key, value, _KINDS):
-                if node is not value and _misplaced(node):
-                    raise _unfound(self, key, name, node)
-                if isinstance(node, Value) and (_learns(node) or id(node) in frozen):
-                    yield name, key, node
-
-    def _slots(self) -> Iterator[tuple[str, Module, str, Parameter | Value]]:
-        """Every place that holds a parameter: its dotted name, the module, the attribute, the parameter."""
-        for path, module in self.named_modules():
-            for name, key, parameter in module._learned():
-                yield f"{path}.{name}" if path else name, module, key, parameter
-
-    def named_parameters(self) -> Iterator[tuple[str, Parameter | Any]]:
+    def named_parameters(self) -> Iterator[tuple[str, Parameter | Value]]:
         """Every parameter once, a ``Parameter`` or a ``Value``, with the first dotted name that leads to it."""
-        seen: set[int] = set()
-        for name, _, _, parameter in self._slots():
-            if id(parameter) not in seen:
-                seen.add(id(parameter))
-                yield name, parameter
+        for slot in _each_once(slots_of(self)):
+            if not isinstance(slot.held, np.ndarray):
+                yield slot.name, slot.held
 
-    def parameters(self) -> Iterator[Parameter | Any]:
+    def parameters(self) -> Iterator[Parameter | Value]:
         """Every parameter once, a ``Parameter`` or a ``Value``."""
         return (parameter for _, parameter in self.named_parameters())
 
+    def named_buffers(self) -> Iterator[tuple[str, Array]]:
+        """Every buffer once, with the first dotted name that leads to it; also those that are not persistent."""
+        for slot in _each_once(slots_of(self)):
+            if isinstance(slot.held, np.ndarray):
+                yield slot.name, slot.held
+
+    def buffers(self) -> Iterator[Array]:
+        """Every buffer once: the arrays that ``register_buffer`` made a part of the module."""
+        return (buffer for _, buffer in self.named_buffers())
+
+    def named_generators(self) -> Iterator[tuple[str, np.random.Generator]]:
+        """Every random generator that the modules own, once, with the first dotted name: ``"drop.rng"``.
+
+        What to save and to set back where random layers are to go on as they would have: each has its state in
+        ``bit_generator.state``. The default generator, from which layers without ``rng`` draw, belongs to none.
+        """
+        seen: set[int] = set()
+        for path, module in self.named_modules():
+            for key, value in vars(module).items():
+                if isinstance(value, Module):
+                    continue
+                for name, generator in found(key, value, (np.random.Generator,)):
+                    if id(generator) not in seen:
+                        seen.add(id(generator))
+                        yield f"{path}.{name}" if path else name, generator
+
     def num_parameters(self) -> int:
-        """How many numbers the module learns."""
+        """How many numbers the module learns; buffers do not count."""
         return sum(np.size(parameter.data) for parameter in self.parameters())
 
     def state_dict(self) -> dict[str, Array]:
-        """A copy of every parameter's array by name (a tied one under each of its names).
+        """A copy of every parameter and persistent buffer by name (a tied one under each of its names).
 
-        A ``Value`` gives a float64 array of shape ().
+        Of each module the parameters come first, then the buffers, then what the modules in it have. A ``Value`` gives
+        a float64 array of shape ().
         """
-        return {name: np.array(parameter.data, order="C") for name, _, _, parameter in self._slots()}
+        return copies(slots_of(self))
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Copy arrays into the parameters of the same names. All of it fits, or nothing changes.
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Copy arrays into the parameters and buffers of the same names. All of it fits, or nothing changes.
+
+        A buffer is given a new array; those that shared one within this module share the new one. Floating-point
+        numbers are rounded to the dtype that is here; other dtypes must be just the same.
 
         Raises ``ValueError`` naming every missing and unknown name, every wrong shape or dtype, and every tied
-        parameter that was given two different arrays.
+        parameter or buffer that was given two different arrays.
         """
-        slots = {name: parameter for name, _, _, parameter in self._slots()}
-        own = {name: np.asarray(parameter.data) for name, parameter in slots.items()}
-        problems = [f"missing: {name!r} of shape {own[name].shape}" for name in own if name not in state]
-        problems += [f"unknown: {name!r}" for name in state if name not in slots]
-        arrays = {name: np.asarray(detach(value)) for name, value in state.items() if name in slots}
-        tied: dict[int, Array] = {}
-        for name, array in arrays.items():
-            if array.shape != own[name].shape:
-                problems.append(f"shape of {name!r}: {array.shape} was given, {own[name].shape} is needed")
-            elif array.dtype.kind != "f":
-                problems.append(f"dtype of {name!r}: {array.dtype} was given, a floating-point type is needed")
-            elif not _same(tied.setdefault(id(slots[name]), array), array):
-                problems.append(f"tied: {name!r} is one parameter under several names, but other numbers were given")
-        if problems:
-            raise ValueError(f"the state does not fit this {type(self).__name__}:\n  " + "\n  ".join(problems))
-        ready = [(slots[name], array.astype(own[name].dtype)) for name, array in arrays.items()]
-        for parameter, array in ready:
-            data: Any = array.item() if isinstance(parameter, Value) else array
-            parameter.data = data
+        load(list(slots_of(self)), state, type(self).__name__)
 
     def train(self, mode: bool = True) -> Self:
         """Switch the module and all within it to training, or to evaluation with ``False``."""
@@ -222,7 +256,7 @@ class Module:
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Freeze all parameters (``False``) or let them learn again."""
         for module in self.modules():
-            own = [parameter for _, _, parameter in module._learned()]
+            own = [slot.held for slot in _own_slots(module) if not isinstance(slot.held, np.ndarray)]
             values = [parameter for parameter in own if isinstance(parameter, Value)]
             for parameter in own:
                 if isinstance(parameter, Value):
@@ -233,8 +267,8 @@ class Module:
                 object.__setattr__(module, "_frozen", () if requires_grad else tuple(values))
         return self
 
-    def to(self, dtype: Any) -> Self:
-        """Turn all parameters and their gradients, in place, into a floating-point dtype."""
+    def to(self, dtype: DTypeLike) -> Self:
+        """Turn all parameters with their gradients, in place, and all floating-point buffers into a dtype."""
         try:
             wanted = np.dtype(dtype).newbyteorder("=")
         except TypeError:
@@ -247,10 +281,14 @@ class Module:
                 raise TypeError(f"{name} is a Value, whose number is a Python float: float64, and never {wanted}")
         for parameter in parameters.values():
             if isinstance(parameter, Parameter):
-                parameter._to(wanted)  # pyright: ignore[reportPrivateUsage]
+                parameter.astype_(wanted)
+        slots = [slot for slot in slots_of(self) if isinstance(slot.held, np.ndarray) and slot.held.dtype.kind == "f"]
+        arrays = {id(slot.held): numbers(slot.held).astype(wanted, copy=False) for slot in slots}
+        for slot in slots:
+            object.__setattr__(slot.owner, slot.key, arrays[id(slot.held)])
         return self
 
-    def apply(self, function: Callable[[Module], Any]) -> Self:
+    def apply(self, function: Callable[[Module], object]) -> Self:
         """Call a function on every module once: those within first, in their order, and this one last."""
         seen: set[int] = set()
 
@@ -284,62 +322,58 @@ remedies.refuse(Module, remedies.MODULE)
 _KINDS = (Module, Tensor, Value)
 
 
-def _learns(node: Any) -> bool:
-    """Whether this is a node that collects a gradient and was not computed."""
-    return not isinstance(node, Module) and node.requires_grad and node.is_leaf
+def slots_of(module: Module) -> Iterator[Slot]:
+    """Every place in a module and in those within it that holds a parameter or buffer; a tied one stands in several."""
+    for path, inner in module.named_modules():
+        for slot in _own_slots(inner):
+            yield slot._replace(name=f"{path}.{slot.name}") if path else slot
 
 
-def _misplaced(node: Any) -> bool:
+def _own_slots(module: Module) -> Iterator[Slot]:
+    """The places of a module apart from those of the modules in it: the parameters, then the buffers."""
+    attributes = vars(module)
+    buffers: Mapping[str, bool] = attributes.get("_buffers", {})
+    frozen = {id(value) for value in attributes.get("_frozen", ())}
+    for key, value in attributes.items():
+        if isinstance(value, Parameter):
+            yield Slot(key, module, key, value)
+            continue
+        if isinstance(value, Module) or key == "_frozen" or key in buffers:
+            continue
+        for name, node in found(key, value, _KINDS):
+            if node is not value and _misplaced(node):
+                raise _unfound(f"{type(module).__name__}.{key}", value, name, node)
+            if isinstance(node, Value) and (learns(node) or id(node) in frozen):
+                yield Slot(name, module, key, node)
+    for key, saved in buffers.items():
+        if is_ndarray(attributes.get(key)):
+            yield Slot(key, module, key, attributes[key], saved)
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and name != "" and "." not in name
+
+
+def _each_once(slots: Iterable[Slot]) -> Iterator[Slot]:
+    seen: set[int] = set()
+    for slot in slots:
+        if id(slot.held) not in seen:
+            seen.add(id(slot.held))
+            yield slot
+
+
+def _misplaced(node: object) -> bool:
     """Whether this would learn as an attribute, but is not looked for in containers."""
-    return isinstance(node, (Module, Parameter)) or (isinstance(node, Tensor) and _learns(node))
+    return isinstance(node, (Module, Parameter)) or (isinstance(node, Tensor) and learns(node))
 
 
-def _unfound(module: Module, key: str, path: str, node: Any) -> TypeError:
-    remedy = "assign each as an attribute of its own, a Tensor as nn.Parameter"
+def _unfound(place: str, container: object, path: str, node: object) -> TypeError:
+    remedy, attribute = "assign each as an attribute of its own, a Tensor as nn.Parameter", place.rpartition(".")[2]
     if isinstance(node, Module):
-        remedy = f"write self.{key} = nn.Sequential(*modules), which can be indexed and looped over like a list"
-    place, kind = f"{type(module).__name__}.{key}", type(node).__name__
-    return TypeError(f"{place}: the {kind} at {path} would not be found by parameters(); {remedy}")
+        kind, like = ("ModuleDict", "dictionary") if isinstance(container, dict) else ("ModuleList", "list")
+        remedy = f"write self.{attribute} = nn.{kind}(modules), which can be indexed and looped over like a {like}"
+    return TypeError(f"{place}: the {type(node).__name__} at {path} would not be found by parameters(); {remedy}")
 
 
 def _count(n: int) -> str:
     return f"[{n:,} parameter{'' if n == 1 else 's'}]" if n else "[no parameters]"
-
-
-def _same(a: Any, b: Any) -> bool:
-    """Whether two values for one tied parameter are one object, or equal plain arrays."""
-    if not isinstance(a, np.ndarray) or not isinstance(b, np.ndarray) or a is b:
-        return a is b
-    return np.result_type(a, b).kind == "f" and np.array_equal(a, b, equal_nan=True)  # pyright: ignore[reportUnknownArgumentType]
-
-
-def functional_call(module: Module, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a module with other values in place of the named parameters, which are put back afterwards.
-
-    The values may be tensors, arrays, or arrays of ``Value``s (the module then runs on the scalar engine). A
-    tied parameter is replaced wherever it stands. Not for two threads on one module at a time.
-    """
-    slots = list(module._slots())  # pyright: ignore[reportPrivateUsage]
-    names = {name: parameter for name, _, _, parameter in slots}
-    unknown = [name for name in parameters if name not in names]
-    if unknown:
-        raise ValueError(f"{type(module).__name__} has no parameter {unknown[0]!r}; it has {', '.join(names)}")
-    for name, owner, key, parameter in slots:
-        if name in parameters and vars(owner)[key] is not parameter:
-            raise ValueError(
-                f"{type(owner).__name__}.{key} is a container, in which functional_call replaces nothing: "
-                "make each Value an attribute of its own, or change its data"
-            )
-    replacement: dict[int, Any] = {}
-    for name, value in parameters.items():
-        if not _same(replacement.setdefault(id(names[name]), value), value):
-            raise ValueError(f"{name!r} is a tied parameter: give one value, under any of its names")
-    kept = [(owner, key, vars(owner)[key]) for _, owner, key, _ in slots]
-    try:
-        for _, owner, key, parameter in slots:
-            if id(parameter) in replacement:
-                object.__setattr__(owner, key, replacement[id(parameter)])
-        return module(*args, **kwargs)
-    finally:
-        for owner, key, attribute in kept:
-            object.__setattr__(owner, key, attribute)

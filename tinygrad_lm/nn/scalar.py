@@ -8,8 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.autograd.value import Value
 from tinygrad_lm.random import as_generator
+
+Inputs = Sequence[Value | float] | Array
+"""What a neuron is called on: floats and ``Value``s in a list, a tuple or an array."""
 
 NONLINEARITIES = {"relu": "ReLU", "tanh": "Tanh", "sigmoid": "Sigmoid", "linear": "Linear"}
 """What may follow the weighted sum, by the name of ``Value``'s method, and how a neuron is then printed."""
@@ -42,7 +46,7 @@ class Neuron(Module):
         self.b = Value(0.0)
         self.nonlinearity = nonlinearity
 
-    def __call__(self, x: Sequence[Any]) -> Value:
+    def __call__(self, x: Inputs) -> Value:
         """The nonlinearity of w·x + b."""
         act = Value.dot(self.w, x) + self.b
         return act if self.nonlinearity == "linear" else getattr(act, self.nonlinearity)()
@@ -64,7 +68,7 @@ class Layer(Module):
         generator = as_generator(rng)
         self.neurons = [Neuron(nin, nonlinearity, rng=generator) for _ in range(nout)]
 
-    def __call__(self, x: Sequence[Any]) -> Any:
+    def __call__(self, x: Inputs) -> Any:
         """The list of results, or the one."""
         out = [neuron(x) for neuron in self.neurons]
         return out[0] if len(out) == 1 else out
@@ -93,7 +97,7 @@ class MLP(Module):
         sizes = zip(pairwise([nin, *nouts]), kinds, strict=False)
         self.layers = [Layer(before, after, kind, rng=generator) for (before, after), kind in sizes]
 
-    def __call__(self, x: Sequence[Any]) -> Any:
+    def __call__(self, x: Inputs) -> Any:
         """What the last layer makes of it."""
         out: Any = x
         for layer in self.layers:

@@ -188,7 +188,15 @@ def _kernels(rng: np.random.Generator) -> dict[str, list[tuple[Any, ...]]]:
             (kernels.linear, _apart(rng, 2, 3, 4), _apart(rng, 2, 4)),
         ],
         "embedding": [(lambda w: kernels.embedding(w, ids=ids), _apart(rng, 5, 3))],
-        "cross_entropy": [(lambda z: kernels.cross_entropy(z, targets=np.array([0, 2, 1, 1])), _apart(rng, 4, 3))],
+        "cross_entropy": [
+            (lambda z: kernels.cross_entropy(z, targets=np.array([0, 2, 1, 1])), _apart(rng, 4, 3)),
+            (
+                lambda z: kernels.cross_entropy(
+                    z, targets=np.array([[0, -1], [2, 1]]), ignore_index=-1, reduction="none", label_smoothing=0.1
+                ),
+                _apart(rng, 2, 2, 3),
+            ),
+        ],
         "layer_norm": [
             (lambda x, w, b: kernels.layer_norm(x, w, b, eps=1e-5), _apart(rng, 3, 4), _apart(rng, 4), _apart(rng, 4))
         ],

@@ -29,9 +29,22 @@ def embeddings(draw):
 
 @st.composite
 def classifications(draw):
-    """Logits and targets; a single class too."""
-    rng, n, classes = generator(draw(SEEDS)), draw(st.integers(1, 4)), draw(st.integers(1, 4))
-    return Case((anywhere(rng, (n, classes)),), {"targets": rng.integers(0, classes, n)})
+    """Logits and targets, also of a single class; as often as not sequences, some ignored, each loss, smoothed ones."""
+    rng, classes = generator(draw(SEEDS)), draw(st.integers(1, 4))
+    if draw(st.booleans()):
+        n = draw(st.integers(1, 4))
+        return Case((anywhere(rng, (n, classes)),), {"targets": rng.integers(0, classes, n)})
+    reduction = draw(st.sampled_from(["mean", "sum", "none"]))
+    lead = draw(shapes(max_dims=2, sizes=(1, 2, 3) if reduction == "mean" else (1, 2, 3, 0)))
+    targets = np.array(rng.integers(0, classes, lead))
+    ignore_index = draw(st.sampled_from([None, -100, -1, classes, 0 if classes > 1 else -1]))
+    if ignore_index is not None:
+        targets[rng.random(lead) < 0.4] = ignore_index
+    if reduction == "mean":  # which is of one target at least
+        targets.flat[0] = classes - 1
+    smoothing = draw(st.sampled_from([0.0, 0.1, 0.5, 1.0]))
+    options = {"ignore_index": ignore_index, "reduction": reduction, "label_smoothing": smoothing}
+    return Case((anywhere(rng, (*lead, classes)),), {"targets": targets, **options})
 
 
 @st.composite
@@ -43,9 +56,13 @@ def normalisations(draw):
     return Case(inputs, {"eps": draw(st.sampled_from([1e-5, 0.1]))})
 
 
-def cross_entropy_reference(z, targets):
-    e = np.exp(z)
-    return -np.mean(np.log(e[np.arange(len(targets)), targets] / e.sum(axis=-1)))
+def cross_entropy_reference(z, targets, ignore_index=None, reduction="mean", label_smoothing=0.0):
+    """Of rows of probabilities that are wanted, one-hot or smoothed."""
+    e, classes = np.exp(z), z.shape[-1]
+    counts = np.ones(targets.shape, bool) if ignore_index is None else targets != ignore_index
+    wanted = (np.arange(classes) == targets[..., None]) * (1 - label_smoothing) + label_smoothing / classes
+    losses = -np.sum(wanted * np.log(e / e.sum(axis=-1, keepdims=True)), axis=-1) * counts
+    return {"none": losses, "sum": losses.sum(), "mean": losses.sum() / max(1, counts.sum())}[reduction]
 
 
 def layer_norm_reference(x, weight, bias, eps):
@@ -81,6 +98,19 @@ ROWS = (
             Kink(([[5.0]],), 0.0, ([[0.0]],), {"targets": np.array([0])}),
             Kink(([[-INF, 0.0]],), 0.0, ([[0.0, 0.0]],), {"targets": np.array([1])}),
             Kink(([[-INF, 0.0]],), INF, ([[-1.0, 1.0]],), {"targets": np.array([0])}),
+            # By hand: 2000 is the only loss, and it is the mean of the one, the sum, and the one that is not 0.
+            *(
+                Kink(
+                    ([[1e3, -1e3], [INF, np.nan]],),
+                    value,
+                    ([[1.0, -1.0], [0.0, 0.0]],),
+                    {"targets": np.array([1, -1]), "ignore_index": -1, "reduction": reduction},
+                )
+                for reduction, value in (("mean", 2e3), ("sum", 2e3), ("none", [2e3, 0.0]))
+            ),
+            # By hand: of two classes the target is wanted with 0.75, the other, whose loss is 2000, with 0.25.
+            Kink(([[1e3, -1e3]],), 500.0, ([[0.25, -0.25]],), {"targets": np.array([0]), "label_smoothing": 0.5}),
+            Kink(([1e3, -1e3],), 500.0, ([0.25, -0.25],), {"targets": np.array(0), "label_smoothing": 0.5}),
         ),
     ),
     row("layer_norm", layer_norm_reference, normalisations()),
