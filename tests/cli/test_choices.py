@@ -10,7 +10,8 @@ from unittest import mock
 
 import pytest
 
-from tinygrad_lm import cli, commands, runs, training
+from tinygrad_lm import cli, runs, training
+from tinygrad_lm.cli import commands
 from tinygrad_lm.models import NGram
 from tinygrad_lm.text import Vocabulary, split_names
 

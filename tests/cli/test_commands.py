@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import ROOT
-from tinygrad_lm import __version__, cli, commands, locking, runs
+from tinygrad_lm import __version__, cli, locking, runs
+from tinygrad_lm.cli import commands
 from tinygrad_lm.training import Trainer
 
 TINY = ("--steps", "16", "--hidden", "6", "--embedding", "2", "--batch-size", "8")

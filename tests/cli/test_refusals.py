@@ -201,7 +201,7 @@ class TestDashes:
 
     @pytest.mark.parametrize("value", ["-", "---", "--=", "-1", "--steps", "=--"])
     def test_a_value_that_begins_with_dashes_is_taken_as_it_stands_or_refused(self, here, capsys, monkeypatch, value):
-        from tinygrad_lm import commands
+        from tinygrad_lm.cli import commands
 
         seen = []
         for name in ("train", "sample", "evaluate", "gradcheck"):

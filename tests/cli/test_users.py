@@ -12,7 +12,8 @@ import pytest
 
 import visualize
 from tests.helpers import ROOT
-from tinygrad_lm import cli, runs, source
+from tinygrad_lm import cli, runs
+from tinygrad_lm.cli import source
 from tinygrad_lm.text import clean_names, files, split_names
 
 NAMES = ["abid", "zeel", "nipun", "meera", "zara", "anya", "ravi", "kiran", "sunita", "vikash", "priya", "rajesh"]

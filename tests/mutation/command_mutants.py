@@ -2,7 +2,7 @@
 
 from tests.mutation.checks import Mutant
 from tests.mutation.source import constant, edited
-from tinygrad_lm import commands
+from tinygrad_lm.cli import commands
 
 KILLED = "test test_a_kill_costs_a_few_seconds_at_most"
 COMPARED = "test test_the_comparison_counts_the_training_names_and_is_measured_on_the_validation_names"

@@ -9,8 +9,7 @@ import pytest
 
 from tests import soak
 from tests.soak import mutations
-from tinygrad_lm import commands
-from tinygrad_lm.cli import INTERRUPTED, main
+from tinygrad_lm.cli import INTERRUPTED, commands, main
 from tinygrad_lm.text import bundled_names
 from tinygrad_lm.training import Trainer
 

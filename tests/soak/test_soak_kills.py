@@ -25,7 +25,8 @@ TRAIN = ("train", "--data", "names.txt", "--steps", "900", "--hidden", "40", "--
 # Saved at each evaluation, so that there is much to be cut short; the steps take long enough to be hit.
 SCRIPT = """
 import sys, time
-from tinygrad_lm import __main__, commands, training
+from tinygrad_lm import __main__, training
+from tinygrad_lm.cli import commands
 commands.SECONDS_BETWEEN_CHECKPOINTS = 0.0
 whole = training.Trainer._train_step
 training.Trainer._train_step = lambda trainer: (time.sleep(0.001), whole(trainer))[1]

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tinygrad_lm import __version__
+from tinygrad_lm.cli.terminal import printable
 from tinygrad_lm.interrupts import Later
-from tinygrad_lm.terminal import printable
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, by the convention of shells."""
@@ -218,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     with Later():
-        from tinygrad_lm import commands
+        from tinygrad_lm.cli import commands
         from tinygrad_lm.models import ModelFileError
         from tinygrad_lm.text import DataError
         from tinygrad_lm.training import TrainingError

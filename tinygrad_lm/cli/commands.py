@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lm import runs, sampling, source
-from tinygrad_lm.cli import INTERRUPTED, NGRAMS, UsageError
-from tinygrad_lm.console import Console
+from tinygrad_lm import runs, sampling
+from tinygrad_lm.cli import INTERRUPTED, NGRAMS, UsageError, source
+from tinygrad_lm.cli.console import Console
+from tinygrad_lm.cli.source import Source
 from tinygrad_lm.interrupts import Later
 from tinygrad_lm.models import MLP, LanguageModel, NGram, TrainableModel, files
-from tinygrad_lm.source import Source
 from tinygrad_lm.text import DataError, Split, Vocabulary, clean_names, in_lower_case, read_names
 from tinygrad_lm.text.errors import quoted
 from tinygrad_lm.training import Plan, Report, Trainer, TrainingError, stopping_on_signals
@@ -376,7 +376,7 @@ def gradcheck(options: argparse.Namespace) -> int:
     except Exception as error:
         # Whatever a user's function raises is the user's to read, with its place and without our frames.
         places = [f"{frame.filename}, line {frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
-        own = str(Path(__file__).parent)
+        own = str(Path(__file__).parent.parent)
         theirs = [place for place in places if not place.startswith((own, str(Path(np.__file__).parent)))]
         where = f" ({theirs[-1]})" if theirs and not isinstance(error, (ValueError, FileNotFoundError)) else ""
         raise DataError(f"{error}{where}" if where == "" else f"{type(error).__name__}: {error}{where}") from None

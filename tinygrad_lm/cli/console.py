@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tinygrad_lm import runs
-from tinygrad_lm.terminal import printable
+from tinygrad_lm.cli.terminal import printable
 
 
 class Console:

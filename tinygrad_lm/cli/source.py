@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_lm import runs
-from tinygrad_lm.console import Console
+from tinygrad_lm.cli.console import Console
 from tinygrad_lm.models import LanguageModel, ModelFileError, disk
 from tinygrad_lm.text import (
     CleanedNames,
