@@ -172,7 +172,7 @@ class Trainer:
             while True:
                 if self._is_due():
                     report = self._evaluate(started)
-                    bar.set_description_str(f"validation {report.validation_loss:.3f}, train {report.train_loss:.3f}, ")
+                    bar.set_description_str(progress.losses(report.train_loss, report.validation_loss))
                     if on_report is not None:
                         on_report(report)
                 if self.step == self.plan.steps or self.stop or interrupt.heard:
