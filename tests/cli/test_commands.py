@@ -14,7 +14,7 @@ import pytest
 
 from tests.helpers import ROOT
 from tinygrad_lm import __version__, cli, locking, runs
-from tinygrad_lm.cli import commands
+from tinygrad_lm.cli.train import fitting
 from tinygrad_lm.training import Trainer
 
 TINY = ("--steps", "16", "--hidden", "6", "--embedding", "2", "--batch-size", "8")
@@ -173,7 +173,7 @@ class TestTrain:
         ],
     )
     def test_every_option_is_heard(self, run, monkeypatch, options, where, value):
-        monkeypatch.setattr(commands, "_fit", lambda *arguments: 0)  # the plan is saved before the training
+        monkeypatch.setattr(fitting, "_fit", lambda *arguments: 0)  # the plan is saved before the training
         run("train", "--data", "names.txt", "--out", "r", *options)
         found = config("r")
         for key in where:
@@ -360,7 +360,7 @@ class TestStoppingAndGoingOn:
         assert not Path(folder, locking.LOCK).exists()
 
     def test_a_crash_after_a_checkpoint(self, monkeypatch):
-        monkeypatch.setattr(commands, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+        monkeypatch.setattr(fitting, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
         original = Trainer._train_step
 
         def crashing(trainer):

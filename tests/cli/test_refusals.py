@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tinygrad_lm import cli, runs
+from tinygrad_lm.cli import program
+from tinygrad_lm.cli.train import families, options
 from tinygrad_lm.models import MLP, files
 from tinygrad_lm.training import Trainer
 
@@ -148,7 +150,7 @@ class TestUsage:
         for value in values:
             assert f"argument {option}" in refused("sample", "r", option, value, code=2)
 
-    @pytest.mark.parametrize("option", cli.NEURAL_OPTIONS)
+    @pytest.mark.parametrize("option", [*families.NEURAL.options, *options.TRAINING_OPTIONS])
     @pytest.mark.parametrize("model", ["bigram", "6gram"])
     def test_neural_options_mean_nothing_to_counts(self, refused, model, option):
         value = {"activation": "relu", "optimizer": "sgd", "schedule": "step"}.get(option, "1")
@@ -176,7 +178,8 @@ class TestUsage:
         (train,) = [action for action in cli.parser()._actions if action.dest == "command"]
         found = {action.dest for action in train.choices["train"]._actions}
         both = {"help", "model", "data", "alphabet", "boundary", "min_length", "max_length", "seed", "out", "resume"}
-        assert found == both | set(cli.NEURAL_OPTIONS) | set(cli.NGRAM_OPTIONS)
+        trained = set(options.TRAINING_OPTIONS)
+        assert found == both | trained | {name for family in families.FAMILIES for name in family.options}
 
 
 class TestDashes:
@@ -201,11 +204,10 @@ class TestDashes:
 
     @pytest.mark.parametrize("value", ["-", "---", "--=", "-1", "--steps", "=--"])
     def test_a_value_that_begins_with_dashes_is_taken_as_it_stands_or_refused(self, here, capsys, monkeypatch, value):
-        from tinygrad_lm.cli import commands
-
-        seen = []
-        for name in ("train", "sample", "evaluate", "gradcheck"):
-            monkeypatch.setattr(commands, name, lambda options: seen.append(options) or 0)
+        seen, command_of = [], program.command_of
+        monkeypatch.setattr(
+            program, "command_of", lambda name: command_of(name)._replace(run=lambda told: seen.append(told) or 0)
+        )
         for command, option, action in self.options_with_values():
             run = {"sample": ("r",), "evaluate": ("r", "names.txt"), "gradcheck": ("f.py:f",)}.get(command, ())
             seen.clear()

@@ -14,6 +14,7 @@ import visualize
 from tests import soak
 from tests.helpers import ROOT
 from tinygrad_lm import cli, runs
+from tinygrad_lm.cli import sample
 from tinygrad_lm.interrupts import Later
 from tinygrad_lm.models import MLP
 from tinygrad_lm.training import Plan, Trainer, stopping_on_signals
@@ -130,7 +131,7 @@ def test_the_imports_of_a_command_are_not_cut_short(monkeypatch, capsys):
         signal.raise_signal(signal.SIGINT)
         imported.append(name)
 
-    monkeypatch.setattr(cli, "import_module", interrupted)
+    monkeypatch.setattr(sample, "import_module", interrupted)
     assert cli.main(["sample", "none"]) == cli.INTERRUPTED
     assert imported == ["safetensors.numpy"] and capsys.readouterr().err == "tinygrad-lm: interrupted\n"
 

@@ -26,8 +26,8 @@ TRAIN = ("train", "--data", "names.txt", "--steps", "900", "--hidden", "40", "--
 SCRIPT = """
 import sys, time
 from tinygrad_lm import __main__, training
-from tinygrad_lm.cli import commands
-commands.SECONDS_BETWEEN_CHECKPOINTS = 0.0
+from tinygrad_lm.cli.train import fitting
+fitting.SECONDS_BETWEEN_CHECKPOINTS = 0.0
 whole = training.Trainer._train_step
 training.Trainer._train_step = lambda trainer: (time.sleep(0.001), whole(trainer))[1]
 sys.exit(__main__.main())
