@@ -8,6 +8,7 @@ import pytest
 
 from tests.helpers.command_line import DEVANAGARI, EIGHT, FAST, NAMES, stopping_after
 from tinygrad_lm import cli
+from tinygrad_lm.cli import program
 
 BAD_FILES = {
     "empty": b"",
@@ -43,6 +44,16 @@ def run(capsys):
         return out + err
 
     return call
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Commands do nothing but note what they are told, in this list."""
+    noted, command_of = [], program.command_of
+    monkeypatch.setattr(
+        program, "command_of", lambda name: command_of(name)._replace(run=lambda options: noted.append(options) or 0)
+    )
+    return noted
 
 
 @pytest.fixture(scope="class")

@@ -139,3 +139,10 @@ def test_what_may_be_chosen_is_what_there_is(page):
     ):
         (choices,) = re.findall(rf"^  --{option} {{(.*)}}", text, re.MULTILINE)
         assert choices.split(",") == list(known)
+
+
+def test_what_the_readme_types_is_understood(told):
+    lines = re.findall(r"^tinygrad-lm .*", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(lines) > 5
+    for number, line in enumerate(lines, 1):
+        assert cli.main(shlex.split(line, comments=True)[1:]) == 0 and len(told) == number, line

@@ -4,6 +4,7 @@ import itertools
 import os
 import subprocess
 import sys
+import types
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from tests.helpers import ROOT
 from tests.helpers.command_line import TINY
 from tinygrad_lm import __version__, cli
+from tinygrad_lm.cli import program
+from tinygrad_lm.cli.parsing import Command, Options
 from tinygrad_lm.training import Trainer
 
 
@@ -50,6 +53,23 @@ class TestProgram:
         ]
         done = subprocess.run([*command, *TINY], env=environment, capture_output=True, check=False, timeout=60)
         assert (done.returncode, done.stderr) == (0, b"") and b"Saved in runs" in done.stdout
+
+
+def test_a_command_is_a_module_and_a_line(monkeypatch, capsys):
+    class Greeting(Options):
+        name: str = "you"
+
+    command = Command(
+        "say hello",
+        Greeting,
+        lambda parser: parser.add_argument("--name"),
+        lambda told: len(told.name),
+        [("greet --name world", "everybody")],
+    )
+    monkeypatch.setitem(sys.modules, "tinygrad_lm.cli.greet", types.SimpleNamespace(COMMAND=command))
+    monkeypatch.setattr(program, "COMMANDS", (*program.COMMANDS, "greet"))
+    assert (cli.main(["greet"]), cli.main(["greet", "--name", "world"])) == (3, 5)
+    assert cli.main(["--help"]) == 0 and "greet     say hello" in capsys.readouterr().out
 
 
 COMMANDS = ["train", "sample", "evaluate", "train", "sample", "evaluate", "", "--help", "--version", "fly"]

@@ -47,8 +47,8 @@ class Command(NamedTuple, Generic[Told]):
     """Declares the options to a parser; none needs a default, since ``options`` has it."""
     run: Callable[[Told], int]
     """Does it and returns the exit code. What is heavy is imported within, under ``Later``: there Ctrl-C can wait."""
-    examples: Sequence[tuple[str, str]] = ()
-    """What may be typed after ``tinygrad-lm``, and what for."""
+    examples: Sequence[tuple[str, str]]
+    """What may be typed after ``tinygrad-lm``, and what for: one or a few."""
 
 
 class Parser(argparse.ArgumentParser):

@@ -106,9 +106,11 @@ def _add_training(parser: ArgumentParser) -> None:
 
 def _starts(name: str) -> str:
     """What a setting starts with, in words, for every optimizer: 0.003; 0.3 for sgd."""
-    others = [optimizer for optimizer, start in STARTS.items() if name in start]
-    values = {f"{STARTS[optimizer][name]:g}" for optimizer in others}
-    return f"{getattr(TrainOptions, name):g}; {' or '.join(values)} for {' and '.join(others)}"
+    starts = {optimizer: start[name] for optimizer, start in STARTS.items() if name in start}
+    told = [f"{getattr(TrainOptions, name):g}"]
+    for value in sorted(set(starts.values())):
+        told.append(f"{value:g} for {' and '.join(optimizer for optimizer in starts if starts[optimizer] == value)}")
+    return "; ".join(told)
 
 
 def _add_run(parser: ArgumentParser) -> None:
