@@ -89,9 +89,9 @@ def _told(error: Exception) -> str:
     """What a user's function raised is the user's to read, with its place and without our frames."""
     import numpy as np
 
-    ours = tuple(str(Path(module.__path__[0])) for module in (tinygrad_lm, np))
+    ours = [module.__path__[0] for module in (tinygrad_lm, np)]
     frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if not frame.filename.startswith(ours)]
+    theirs = [frame for frame in frames if not any(Path(frame.filename).is_relative_to(path) for path in ours)]
     if not theirs or isinstance(error, (ValueError, FileNotFoundError)):
         return str(error)
     return f"{type(error).__name__}: {error} ({theirs[-1].filename}, line {theirs[-1].lineno})"

@@ -110,6 +110,7 @@ NEURAL = Family(("mlp",), ("context", "embedding", "hidden", "activation"), _add
 COUNTING = Family(tuple(NGRAMS), ("smoothing",), _add_counting, False, _make_counting)
 FAMILIES = (NEURAL, COUNTING)
 MODELS = tuple(chain(*(family.models for family in FAMILIES)))
+"""All that ``--model`` offers."""
 
 
 def family_of(model: str) -> Family:
