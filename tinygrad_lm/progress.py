@@ -1,21 +1,22 @@
 """What a training shows while it works: a bar in a terminal or a notebook, and nowhere else."""
 
-# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
-
 from __future__ import annotations
 
 import sys
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 FORM = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {remaining}"
 """The description, which is the losses, first: where the terminal is narrow the bar is cut, not they."""
 
 
-def bar(total: int, done: int, show: bool | None) -> Any:
+def bar(total: int, done: int, show: bool | None = None, *, leave: bool = True) -> tqdm[NoReturn]:
     """A tqdm bar of steps, some of which are done; ``show=None``: where somebody is looking.
 
-    Where it is hidden, all that it is told has no effect.
+    Where it is hidden, all that it is told has no effect. ``leave``: it stays when it is done.
     """
     from tqdm import TqdmWarning
 
@@ -24,7 +25,12 @@ def bar(total: int, done: int, show: bool | None) -> Any:
         from tqdm.auto import tqdm
 
     shown = _is_watched() if show is None else show and sys.stderr is not None
-    return tqdm(total=total, initial=done, disable=not shown, bar_format=FORM)
+    return tqdm(total=total, initial=done, disable=not shown, bar_format=FORM, leave=leave, dynamic_ncols=True)
+
+
+def losses(train: float, validation: float) -> str:
+    """The description of a bar, in nats a character."""
+    return f"validation {validation:.3f}, train {train:.3f}, "
 
 
 def _is_watched() -> bool:

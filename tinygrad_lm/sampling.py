@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lm import defaults
 from tinygrad_lm.models.interface import LanguageModel
 from tinygrad_lm.nn import evaluating
 from tinygrad_lm.random import as_generator
@@ -18,7 +19,7 @@ from tinygrad_lm.text import DataError
 
 Array = np.ndarray[Any, Any]
 
-MAX_LENGTH = 30
+MAX_LENGTH = defaults.MAX_LENGTH
 """How many tokens a sample has at most, its prefix included."""
 
 
@@ -128,7 +129,7 @@ class Sample:
 class Settings:
     """How to draw. ``ValueError`` names a setting that is out of range."""
 
-    temperature: float = 1.0
+    temperature: float = defaults.TEMPERATURE
     top_k: int | None = None
     top_p: float | None = None
     max_length: int = MAX_LENGTH
@@ -201,7 +202,7 @@ def samples(
     settings: Settings = AS_LEARNED,
     rng: np.random.Generator | int | None = None,
     prefix: str = "",
-    count: int = 20,
+    count: int = defaults.SAMPLES,
 ) -> Iterator[Sample]:
     """That many texts, one after the other from the same generator; see ``generate``."""
     check_prefix(model, prefix, settings.max_length)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lm import optim, progress
+from tinygrad_lm import defaults, optim, progress
 from tinygrad_lm.interrupts import Later
 from tinygrad_lm.models.interface import Array, TrainableModel, whole_number
 from tinygrad_lm.nn import evaluating, learning
@@ -35,11 +35,11 @@ class Plan:
     """How to train. ``ValueError`` names a setting that is out of range."""
 
     steps: int
-    batch_size: int = 64
-    lr: float = 3e-3
-    optimizer: str = "adamw"
-    schedule: str = "cosine"
-    weight_decay: float = 0.06
+    batch_size: int = defaults.BATCH_SIZE
+    lr: float = defaults.LR
+    optimizer: str = defaults.OPTIMIZER
+    schedule: str = defaults.SCHEDULE
+    weight_decay: float = defaults.WEIGHT_DECAY
     seed: int = 0
     evaluate_every: int = 250
 
@@ -172,7 +172,7 @@ class Trainer:
             while True:
                 if self._is_due():
                     report = self._evaluate(started)
-                    bar.set_description_str(f"validation {report.validation_loss:.3f}, train {report.train_loss:.3f}, ")
+                    bar.set_description_str(progress.losses(report.train_loss, report.validation_loss))
                     if on_report is not None:
                         on_report(report)
                 if self.step == self.plan.steps or self.stop or interrupt.heard:

@@ -123,16 +123,24 @@ def test_as_a_module_and_as_the_script_of_an_installation():
     assert 'tinygrad-lm = "tinygrad_lm.__main__:main"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
-def test_the_imports_of_a_command_are_not_cut_short(monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("sample", ["safetensors.numpy"]),
+        ("evaluate", ["safetensors.numpy"]),
+        ("train", ["safetensors.numpy", "threadpoolctl", "tqdm"]),
+    ],
+)
+def test_the_imports_of_a_command_are_not_cut_short(monkeypatch, capsys, command, names):
     imported = []
 
     def interrupted(name):
         signal.raise_signal(signal.SIGINT)
         imported.append(name)
 
-    monkeypatch.setattr(cli, "import_module", interrupted)
-    assert cli.main(["sample", "none"]) == cli.INTERRUPTED
-    assert imported == ["safetensors.numpy"] and capsys.readouterr().err == "tinygrad-lm: interrupted\n"
+    monkeypatch.setattr(f"tinygrad_lm.cli.{command}.import_module", interrupted)
+    assert cli.main([command, *(() if command == "train" else ("none",))]) == cli.INTERRUPTED
+    assert imported == names and capsys.readouterr().err == "tinygrad-lm: interrupted\n"
 
 
 def test_the_picture_is_not_cut_short(monkeypatch, capsys):

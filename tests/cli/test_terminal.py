@@ -10,8 +10,8 @@ import pytest
 from tests.helpers import ROOT
 from tests.helpers.runs import NAMES
 from tinygrad_lm import cli, runs
-from tinygrad_lm.console import Console
-from tinygrad_lm.terminal import printable
+from tinygrad_lm.cli.console import Console
+from tinygrad_lm.cli.terminal import printable
 
 
 class TestTerminals:

@@ -22,7 +22,7 @@ from tests.autograd import (
     test_programs,
     test_state_machine,
 )
-from tests.cli import test_choices
+from tests.cli.train import test_choices
 from tests.helpers.programs import programs
 from tests.helpers.registry import BY_NAME
 from tests.helpers.registry.row import SEEDS

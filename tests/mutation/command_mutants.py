@@ -2,7 +2,7 @@
 
 from tests.mutation.checks import Mutant
 from tests.mutation.source import constant, edited
-from tinygrad_lm import commands
+from tinygrad_lm.cli.train import fitting, options, plan, showing
 
 KILLED = "test test_a_kill_costs_a_few_seconds_at_most"
 COMPARED = "test test_the_comparison_counts_the_training_names_and_is_measured_on_the_validation_names"
@@ -11,20 +11,28 @@ STEPS = "test test_as_many_steps_as_the_help_says"
 FITTED = "NGram.fitted(order, split.train, split.validation,"
 
 
-def plan(old, new):
-    return edited(commands, "_plan", old, new)
+def planned(old, new):
+    return edited(plan, "plan_of", old, new)
 
 
 def comparison(old, new):
-    return edited(commands, "_show_comparison", old, new)
+    return edited(showing, "show_comparison", old, new)
 
+
+def starts(changes):
+    """Other values that an optimizer starts with."""
+    return constant(plan, "STARTS", {**options.STARTS, **changes})
+
+
+START_OVERRIDES = edited(plan, "_start", "value if options.is_given(name) else ", "")
+ZERO_IS_DROPPED = edited(plan, "_start", "if options.is_given(name)", "if options.is_given(name) and value")
 
 COMMAND_MUTANTS = (
-    Mutant("a checkpoint every 2,000 s", constant(commands, "SECONDS_BETWEEN_CHECKPOINTS", 2_000.0), (KILLED,)),
-    Mutant("a checkpoint at each report", constant(commands, "SECONDS_BETWEEN_CHECKPOINTS", 0.0), (KILLED,)),
+    Mutant("a checkpoint every 2,000 s", constant(fitting, "SECONDS_BETWEEN_CHECKPOINTS", 2_000.0), (KILLED,)),
+    Mutant("a checkpoint at each report", constant(fitting, "SECONDS_BETWEEN_CHECKPOINTS", 0.0), (KILLED,)),
     Mutant(
         "the first checkpoint alone",
-        edited(commands, "_progress", "saved[0] = report.seconds", "saved[0] = 1e9"),
+        edited(fitting, "_run", "saved = report.seconds", "saved = 1e9"),
         (KILLED,),
     ),
     Mutant(
@@ -43,16 +51,12 @@ COMMAND_MUTANTS = (
         comparison("model.evaluate(split.validation)", "model.evaluate(split.train)"),
         (COMPARED,),
     ),
-    Mutant("SGD learns at 0.03", plan('setdefault("lr", 0.3)', 'setdefault("lr", 0.03)'), (STARTS,)),
-    Mutant("SGD's rate for all", plan('if chosen.get("optimizer") == "sgd":', "if True:"), (STARTS,)),
-    Mutant("SGD's rate overrides", plan('chosen.setdefault("lr", 0.3)', 'chosen["lr"] = 0.3'), (STARTS,)),
-    Mutant("SGD and Adam decay", plan('chosen.setdefault("weight_decay", 0.0)', "pass"), (STARTS,)),
-    Mutant("AdamW does not decay", plan('if chosen.get("optimizer", "adamw") != "adamw":', "if True:"), (STARTS,)),
-    Mutant(
-        "a rate of zero is dropped",
-        plan("if getattr(options, name) is not None", "if getattr(options, name)"),
-        (STARTS,),
-    ),
-    Mutant("8,000 steps became 800", plan("or 8000", "or 800"), (STEPS,)),
-    Mutant("an evaluation at each step", plan("min(250, steps // 8)", "0"), (STEPS,)),
+    Mutant("SGD learns at 0.03", starts({"sgd": {"lr": 0.03, "weight_decay": 0.0}}), (STARTS,)),
+    Mutant("SGD's rate for all", starts(dict.fromkeys(("adam", "adamw"), options.STARTS["sgd"])), (STARTS,)),
+    Mutant("what an optimizer starts with overrides", START_OVERRIDES, (STARTS,)),
+    Mutant("SGD and Adam decay", starts({"sgd": {"lr": 0.3}, "adam": {}}), (STARTS,)),
+    Mutant("AdamW does not decay", starts({"adamw": {"weight_decay": 0.0}}), (STARTS,)),
+    Mutant("a rate of zero is dropped", ZERO_IS_DROPPED, (STARTS,)),
+    Mutant("8,000 steps became 800", constant(options.TrainOptions, "steps", 800), (STEPS,)),
+    Mutant("an evaluation at each step", planned("min(Plan.evaluate_every, steps // 8)", "0"), (STEPS,)),
 )

@@ -9,8 +9,8 @@ import pytest
 
 from tests import soak
 from tests.soak import mutations
-from tinygrad_lm import commands
 from tinygrad_lm.cli import INTERRUPTED, main
+from tinygrad_lm.cli.train import picture, showing
 from tinygrad_lm.text import bundled_names
 from tinygrad_lm.training import Trainer
 
@@ -32,8 +32,8 @@ pytestmark = pytest.mark.slow
 def without_the_show():
     """No pictures and no samples at the end of a training: nine tenths of its time, and nothing reads them again."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("_draw", "_show_samples"):
-            patch.setattr(commands, name, lambda *arguments: None)
+        for room, name in ((picture, "draw"), (showing, "show_samples")):
+            patch.setattr(room, name, lambda *arguments: None)
         yield
 
 

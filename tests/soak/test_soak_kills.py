@@ -25,8 +25,9 @@ TRAIN = ("train", "--data", "names.txt", "--steps", "900", "--hidden", "40", "--
 # Saved at each evaluation, so that there is much to be cut short; the steps take long enough to be hit.
 SCRIPT = """
 import sys, time
-from tinygrad_lm import __main__, commands, training
-commands.SECONDS_BETWEEN_CHECKPOINTS = 0.0
+from tinygrad_lm import __main__, training
+from tinygrad_lm.cli.train import fitting
+fitting.SECONDS_BETWEEN_CHECKPOINTS = 0.0
 whole = training.Trainer._train_step
 training.Trainer._train_step = lambda trainer: (time.sleep(0.001), whole(trainer))[1]
 sys.exit(__main__.main())

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinygrad_lm import nn
+from tinygrad_lm import defaults, nn
 from tinygrad_lm.autograd import no_grad
 from tinygrad_lm.models.interface import MAX_NUMBERS, Array, TrainableModel, whole_number
 from tinygrad_lm.nn import functional as F
@@ -34,10 +34,10 @@ class MLP(nn.Module, TrainableModel):
     def __init__(
         self,
         vocabulary: Vocabulary | None = None,
-        context: int = 3,
-        embedding: int = 10,
-        hidden: Sequence[int] = (200,),
-        activation: str = "tanh",
+        context: int = defaults.CONTEXT,
+        embedding: int = defaults.EMBEDDING,
+        hidden: Sequence[int] = defaults.HIDDEN,
+        activation: str = defaults.ACTIVATION,
         *,
         rng: np.random.Generator | int | None = None,
         dtype: Any = np.float32,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tinygrad_lm import runs
-from tinygrad_lm.terminal import printable
+from tinygrad_lm.cli.terminal import printable
 
 
 class Console:
@@ -33,6 +32,8 @@ class Console:
 
     def _write(self) -> None:
         if self._folder is not None:
+            from tinygrad_lm import runs  # as whoever has a run has done before
+
             runs.append_log(self._folder, "".join(line + "\n" for line in self._lines))
             self._lines.clear()
 

@@ -1,4 +1,4 @@
-"""Tests of the commands that look: ``gradcheck`` of a user's function and of the package, and ``doctor``."""
+"""Tests of ``tinygrad-lm gradcheck``: of a user's function and of the package."""
 
 import pytest
 
@@ -91,10 +91,3 @@ def test_every_operation_of_the_package_is_checked_and_right(call):
     assert "operations agree with numeric derivatives" in out and "not checked" not in out
     for operation in ("matmul", "cross_entropy", "softmax", "tanh", "einsum"):
         assert operation in out
-
-
-def test_doctor_names_the_engines(call):
-    code, out, _ = call("doctor")
-    assert code == 0
-    for engine in ("dot", "pygraphviz", "builtin"):
-        assert engine in out

@@ -1,4 +1,4 @@
-"""Which names a run is about: read, cleaned and split, shown, and read again when a run goes on or is evaluated."""
+"""Which names a run is about: read, cleaned and split, and read again when a run goes on or is evaluated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_lm import runs
-from tinygrad_lm.console import Console
 from tinygrad_lm.models import LanguageModel, ModelFileError, disk
 from tinygrad_lm.text import (
     CleanedNames,
@@ -23,7 +22,7 @@ from tinygrad_lm.text import (
     split_names,
 )
 from tinygrad_lm.text.errors import quoted
-from tinygrad_lm.text.names import LONGEST, OUTSIDE
+from tinygrad_lm.text.names import LONGEST
 
 OWN_COPY = "names.txt"
 """Where a run keeps the lines that it cannot read again."""
@@ -33,13 +32,13 @@ OWN_COPY = "names.txt"
 class Source:
     """Which names a run is about, as its configuration says it."""
 
-    file: str | None = None
+    file: str | None
     """An absolute path, ``names.txt`` for the run's own copy of what came through a pipe, None: the bundled names."""
-    alphabet: str = "latin"
-    boundary: str = "-"
-    min_length: int = 1
-    max_length: int | None = None
-    seed: int = 0
+    alphabet: str
+    boundary: str
+    min_length: int
+    max_length: int | None
+    seed: int
 
     @property
     def origin(self) -> str:
@@ -106,31 +105,6 @@ def read_again(config: Mapping[str, Any], model: LanguageModel, folder: Path, re
             f"the names in {'the package' if file is None else file} have changed since {folder} was started; {remedy}"
         )
     return source, split
-
-
-def show(say: Console, source: Source, cleaned: CleanedNames, split: Split, vocabulary: Vocabulary) -> None:
-    """Print where the names come from, which were dropped and why, how they are split, and the vocabulary."""
-    dropped = sum(map(len, cleaned.dropped.values()))
-    say(f"Data: {source.origin}")
-    say(f"  {len(cleaned.kept) + dropped:,} lines, {len(cleaned.kept):,} names kept, {dropped:,} dropped")
-    for reason, names in cleaned.dropped.items():
-        named = f"{'name' if len(names) == 1 else 'names'} with {reason}" if reason == OUTSIDE else reason
-        say(f"    {len(names):,} {named}: {some(names)}")
-        if reason == OUTSIDE and source.alphabet != "data":
-            clash = any(vocabulary.boundary in name for name in names)
-            say(f"      to keep them: --alphabet data{' --boundary .' if clash else ''}")
-    parts = (
-        f"{len(split.train):,} for training, {len(split.validation):,} for validation, {len(split.test):,} for testing"
-    )
-    say(f"  split by name, seed {source.seed}: {parts}")
-    say()
-    tokens = vocabulary.tokens
-    shown = " ".join(tokens) if len(tokens) <= 60 else " ".join(tokens[:50]) + " ... " + tokens[-1]
-    say(f"Vocabulary: {len(tokens)} tokens, numbered from 0: {shown}")
-    say(
-        f"  {vocabulary.boundary} (number {vocabulary.boundary_id}) stands before the start and after the end of a name"
-    )
-    say()
 
 
 def some(names: Sequence[str]) -> str:

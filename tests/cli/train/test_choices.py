@@ -10,7 +10,8 @@ from unittest import mock
 
 import pytest
 
-from tinygrad_lm import cli, commands, runs, training
+from tinygrad_lm import cli, runs, training
+from tinygrad_lm.cli.train import fitting, picture
 from tinygrad_lm.models import NGram
 from tinygrad_lm.text import Vocabulary, split_names
 
@@ -36,7 +37,7 @@ def train(*options):
 
 def plan_of(*options):
     """The plan in the run's configuration, which is written before the training; there is none of that here."""
-    with elsewhere(), mock.patch.object(commands, "_fit", lambda *arguments: 0):
+    with elsewhere(), mock.patch.object(fitting, "_fit", lambda *arguments: 0):
         train("--hidden", "4", *options)
         return json.loads(Path("r", runs.CONFIG).read_text(encoding="utf-8"))["training"]
 
@@ -87,7 +88,7 @@ def saves(seconds_a_step):
         mock.patch("time.perf_counter", lambda: clock[0]),
         mock.patch.object(training.Trainer, "_train_step", timed),
         mock.patch.object(runs, "save_checkpoint", saving),
-        mock.patch.object(commands, "_draw", lambda *arguments: None),
+        mock.patch.object(picture, "draw", lambda *arguments: None),
     ):
         train("--steps", "80", *SMALL)
     return saved

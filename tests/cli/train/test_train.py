@@ -1,89 +1,19 @@
-"""Tests of the command line that does its job: training, sampling, evaluating, resuming, every option heard."""
+"""Tests of ``tinygrad-lm train``: what is shown and saved, and that every option is heard."""
 
-import contextlib
-import csv
-import json
 import os
 import shlex
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.helpers import ROOT
-from tinygrad_lm import __version__, cli, commands, locking, runs
-from tinygrad_lm.training import Trainer
+from tests.helpers.command_line import NAMES, TINY, config, metrics, written
+from tinygrad_lm import runs
+from tinygrad_lm.cli.train import fitting
 
-TINY = ("--steps", "16", "--hidden", "6", "--embedding", "2", "--batch-size", "8")
+pytestmark = pytest.mark.usefixtures("elsewhere")
+
 FEW = ("--data", "names.txt", *TINY)
-NAMES = [
-    "abid",
-    "aabid",
-    "zeel",
-    "nipun",
-    "meera",
-    "zara",
-    "anya",
-    "ravi",
-    "kiran",
-    "sunita",
-    "vikash",
-    "rajesh",
-    "priya",
-]
-DEVANAGARI = ["राम", "सीता", "कृष्ण", "गीता", "मोहन", "राधा", "लक्ष्मी", "अर्जुन", "भीम", "द्रौपदी"]
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """Runs are saved below the current directory: make that a temporary one. Graphviz has tests of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TINYGRAD_LM_DOT", "builtin")
-    Path("names.txt").write_text("\n".join(NAMES) + "\n", encoding="utf-8")
-    Path("deva.txt").write_text("\n".join(DEVANAGARI) + "\n", encoding="utf-8")
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command that must succeed; its output."""
-
-    def succeed(*arguments, code=0):
-        assert cli.main([str(argument) for argument in arguments]) == code
-        out, err = capsys.readouterr()
-        assert err == ""
-        return out
-
-    return succeed
-
-
-@pytest.fixture(scope="class")
-def trained_once(request, tmp_path_factory):
-    """A folder with names.txt and a run that the tests of a class read: the one that its ``ONCE`` trains."""
-    folder = tmp_path_factory.mktemp("shared")
-    with contextlib.chdir(folder):
-        Path("names.txt").write_text("\n".join(NAMES) + "\n", encoding="utf-8")
-        assert cli.main(["train", "--data", "names.txt", *request.cls.ONCE]) == 0
-    return folder
-
-
-def config(folder):
-    return json.loads(Path(folder, runs.CONFIG).read_text(encoding="utf-8"))
-
-
-def metrics(folder):
-    """The lines of metrics.csv without the column of times."""
-    with Path(folder, runs.METRICS).open(encoding="utf-8", newline="") as file:
-        return [row[:-1] for row in csv.reader(file)]
-
-
-def written(folder, name=runs.WEIGHTS):
-    return Path(folder, name).read_bytes()
-
-
-def test_the_help_says_what_evaluate_evaluates(run):
-    assert "predicts its own test names, or those of a file" in " ".join(run("--help").split())
 
 
 class TestTrain:
@@ -172,7 +102,7 @@ class TestTrain:
         ],
     )
     def test_every_option_is_heard(self, run, monkeypatch, options, where, value):
-        monkeypatch.setattr(commands, "_fit", lambda *arguments: 0)  # the plan is saved before the training
+        monkeypatch.setattr(fitting, "_fit", lambda *arguments: 0)  # the plan is saved before the training
         run("train", "--data", "names.txt", "--out", "r", *options)
         found = config("r")
         for key in where:
@@ -192,6 +122,7 @@ class TestTrain:
             assert written(f"r{i}") != written("base"), options
 
     def test_the_weights_that_validated_best_are_saved(self, run):
+        Path("names.txt").write_text("\n".join([*NAMES, "aabid"]))
         out = run(
             "train", "--data", "names.txt", "--steps", "400", "--lr", "0.1", "--schedule", "constant", "--out", "r"
         )
@@ -266,140 +197,8 @@ class TestTrain:
         assert config(out)["data"]["file"] == str(Path(data).resolve())
 
 
-class TestSample:
-    ONCE = ("--model", "trigram", "--out", "r", "--smoothing", "0.01")
-
-    @pytest.fixture(autouse=True)
-    def beside_the_run(self, elsewhere, trained_once, monkeypatch):
-        monkeypatch.chdir(trained_once)
-
-    def test_seeds_and_counts(self, run):
-        first = run("sample", "r")
-        assert first == run("sample", "r", "--seed", "0") != run("sample", "r", "--seed", "1")
-        assert first.count("\n") == 20 and run("sample", "r", "-n", "5") == "".join(first.splitlines(True)[:5])
-
-    def test_greedy_writes_one_name(self, run):
-        assert len(set(run("sample", "r", "--temperature", "0").splitlines())) == 1
-        assert run("sample", "r", "--temperature", "0") == run("sample", "r", "--top-k", "1")
-        assert run("sample", "r", "--temperature", "0") == run("sample", "r", "--top-p", "1e-9")
-
-    def test_every_option_changes_something(self, run):
-        base = run("sample", "r", "-n", "40")
-        for options in (("--temperature", "3"), ("--top-k", "1"), ("--top-p", "0.3"), ("--max-length", "3")):
-            assert run("sample", "r", "-n", "40", *options) != base, options
-
-    def test_names_are_marked(self, run):
-        lines = run("sample", "r", "-n", "60").splitlines()
-        training = set(Path("r", runs.TRAINING_NAMES).read_text().split())
-        for line in lines:
-            name, _, mark = line.partition(" ")
-            assert mark.strip() == ("in training data" if name in training else "new")
-        assert len({line.split(maxsplit=1)[1] for line in lines}) == 2
-
-    def test_names_that_were_cut_show_it(self, run):
-        lines = run("sample", "r", "--max-length", "3", "-n", "5").splitlines()
-        assert all(line.split()[0][3:] in ("", "...") for line in lines) and "..." in lines[0]
-
-    def test_an_empty_name_shows(self, run):
-        run("train", "--model", "unigram", "--data", "names.txt", "--out", "u")
-        assert "(empty)" in run("sample", "u", "-n", "99")
-
-    def test_the_trace_shows_each_step(self, run):
-        out = run("sample", "r", "--trace", "--prefix", "ze", "-n", "1")
-        assert "context" in out and "the likeliest options" in out and "roll" in out and "-ze " in out
-        steps = [line for line in out.splitlines() if line.startswith("    -")]
-        assert "".join(line.split()[-1] for line in steps).startswith("el")
-        assert out.splitlines()[-1] == run("sample", "r", "--prefix", "ze", "-n", "1").strip()
-
-
-class TestEvaluate:
-    def test_it_equals_the_training_report(self, run):
-        out = run("train", "--model", "bigram", "--out", "r", "--smoothing", "1")
-        Path("all.txt").write_text("zara\nZARA\n\nnew1\nqqq\n")
-        found = run("evaluate", "r", "all.txt")
-        assert "all.txt: 2 names, " in found and "1 more dropped, duplicate" in found
-        assert "1 more dropped, characters outside the vocabulary" in found
-        run("evaluate", "r", Path("r", runs.TRAINING_NAMES))
-        loss = runs.load(Path("r")).model.evaluate(["zara", "qqq"]).loss
-        assert f"loss {loss:.4f} nats a character" in found and "this run: bigram, add 1" in out
-
-
-class TestStoppingAndGoingOn:
-    LONG = ("--data", "names.txt", "--hidden", "5", "--batch-size", "8", "--steps", "40")
-    ONCE = (*LONG, "--out", "whole")
-
-    @pytest.fixture(autouse=True)
-    def beside_the_whole_run(self, elsewhere, trained_once, monkeypatch):
-        monkeypatch.chdir(trained_once)
-
-    @pytest.mark.parametrize(
-        ("step", "number"), [(1, signal.SIGTERM), (12, signal.SIGINT), (15, signal.SIGTERM), (40, signal.SIGINT)]
-    )
-    def test_with_the_same_bytes_at_the_end(self, run, monkeypatch, number, step):
-        folder = f"r-{step}-{number}"
-        with monkeypatch.context() as patch:
-            original = Trainer._train_step
-
-            def stopping(trainer):
-                loss = original(trainer)
-                if trainer.step + 1 == step:
-                    signal.raise_signal(number)
-                return loss
-
-            patch.setattr(Trainer, "_train_step", stopping)
-            out = run("train", *self.LONG, "--out", folder, code=cli.INTERRUPTED)
-        assert f"Stopped after step {step} of 40; all is saved in {folder}." in out
-        assert out.endswith(f"Go on with:  tinygrad-lm train --resume {folder}\n")
-        run("sample", folder, "-n", "2")
-        out = run("train", "--resume", folder)
-        assert f"Going on with {folder} after step {step} of 40" in out and f"Saved in {folder}" in out
-        for name in (runs.WEIGHTS, runs.CONFIG, runs.TRAINING_NAMES):
-            assert written(folder, name) == written("whole", name), name
-        assert metrics(folder) == metrics("whole")
-        assert not Path(folder, locking.LOCK).exists()
-
-    def test_a_crash_after_a_checkpoint(self, monkeypatch):
-        monkeypatch.setattr(commands, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-        original = Trainer._train_step
-
-        def crashing(trainer):
-            if trainer.step == 23:
-                raise KeyboardInterrupt  # as a second Ctrl-C: at once, nothing saved
-            return original(trainer)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Trainer, "_train_step", crashing)
-            assert cli.main(["train", *self.LONG, "--out", "r"]) == cli.INTERRUPTED
-        assert "after step 20 of 40" in (cli.main(["train", "--resume", "r"]), Path("r/log.txt").read_text())[1]
-        assert written("r") == written("whole") and metrics("r") == metrics("whole")
-
-
-class TestProgram:
-    def test_version_and_help(self, run):
-        assert run("--version") == f"tinygrad-lm {__version__}\n"
-        for command in ((), ("train",), ("sample",), ("evaluate",)):
-            assert "usage: tinygrad-lm" in run(*command, "--help")
-
-    def test_as_a_module(self):
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONIOENCODING": "ascii",
-            # Graphviz's libraries may warn of the machine's fonts on the same stream.
-            "TINYGRAD_LM_DOT": "builtin",
-        }
-        command = [
-            sys.executable,
-            "-W",
-            "error",
-            "-m",
-            "tinygrad_lm",
-            "train",
-            "--data",
-            "deva.txt",
-            "--alphabet",
-            "data",
-        ]
-        done = subprocess.run([*command, *TINY], env=environment, capture_output=True, check=False, timeout=60)
-        assert (done.returncode, done.stderr) == (0, b"") and b"Saved in runs" in done.stdout
+@pytest.mark.parametrize("sizes", [("30", "10"), ("30,10",), ("30", "10,7")])
+def test_hidden_sizes_apart_or_together(run, sizes):
+    run("train", "--data", "names.txt", "--hidden", *sizes, "--steps", "2", "--out", "r")
+    expected = [int(size) for part in sizes for size in part.split(",")]
+    assert runs.load(Path("r")).config["model"]["config"]["hidden"] == expected

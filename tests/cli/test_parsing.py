@@ -1,0 +1,144 @@
+"""Tests of options: words that are none, values out of range, what goes together, and dashes."""
+
+import pytest
+
+from tinygrad_lm import cli
+from tinygrad_lm.cli.train import families, options
+
+LONG_WORD = "x" * 5_000
+
+
+class TestUsage:
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            ((), "COMMAND"),
+            (("fly",), "invalid choice: 'fly'"),
+            (("train", "--model", "gpt"), "invalid choice: 'gpt'"),
+            (("train", "names.txt"), "unrecognized arguments"),
+            (("train", "--steps", "5", "--epochs", "2"), "not allowed with"),
+            (("sample",), "RUN"),
+            (("sample", "r", "--prefix"), "expected one argument"),
+            (("evaluate",), "RUN"),
+            (("sample", "r", "--resume", "r"), "unrecognized arguments"),
+        ],
+    )
+    def test_wrong_words(self, refused, arguments, words):
+        assert words in refused(*arguments, code=2)
+
+    @pytest.mark.parametrize(
+        ("option", "values"),
+        [
+            *((name, ("0", "-1", "1.5", "x", "", "1e3", "99999999999", "nan", LONG_WORD))
+              for name in ("--context", "--embedding", "--hidden", "--epochs", "--steps", "--batch-size",
+                           "--min-length", "--max-length")),
+            ("--hidden", ("5,", ",", "5,0", "5 6", ",".join(["1"] * 101))),
+            *((name, ("-1", "nan", "inf", "1e400", "x", "")) for name in ("--lr", "--weight-decay", "--smoothing")),
+            ("--seed", ("-1", "1.5", "x", "1" * 30)),
+            ("--optimizer", ("lion", "")),
+            ("--schedule", ("none",)),
+            ("--activation", ("softmax",)),
+            ("--alphabet", ("greek",)),
+            ("--context", ("1025", "100000")),
+            ("--embedding", ("100000",)),
+            ("--hidden", ("2000000", "1000000", "8000,8000")),
+        ],
+    )  # fmt: skip
+    def test_values_of_training_options(self, refused, option, values):
+        for value in values:
+            message = refused("train", option, value, code=2)
+            assert (
+                option in message
+                or f"{option[2:]} must be" in message
+                or f"{option[2:]} is a list" in message
+                or ("parameters, more than" in message and value in ("1000000", "8000,8000"))
+            )
+
+    @pytest.mark.parametrize(
+        ("option", "values"),
+        [
+            ("-n", ("0", "-1", "x", "2.5")),
+            ("--temperature", ("-1", "nan", "inf", "-inf", "x", "")),
+            ("--top-k", ("0", "-1", "1.5", "x")),
+            ("--top-p", ("0", "-0.1", "1.1", "nan", "inf", "x")),
+            ("--max-length", ("0", "-5", "x")),
+            ("--seed", ("-1", "x")),
+        ],
+    )
+    def test_values_of_sampling_options(self, refused, option, values):
+        for value in values:
+            assert f"argument {option}" in refused("sample", "r", option, value, code=2)
+
+    @pytest.mark.parametrize("option", [*families.NEURAL.options, *options.TRAINING_OPTIONS])
+    @pytest.mark.parametrize("model", ["bigram", "6gram"])
+    def test_neural_options_mean_nothing_to_counts(self, refused, model, option):
+        value = {"activation": "relu", "optimizer": "sgd", "schedule": "step"}.get(option, "1")
+        name = "--" + option.replace("_", "-")
+        assert f"{name} means nothing to the model {model!r}" in refused("train", "--model", model, name, value, code=2)
+
+    def test_smoothing_means_nothing_to_the_neural_model(self, refused):
+        for model in ((), ("--model", "mlp")):
+            message = refused("train", *model, "--smoothing", "1", code=2)
+            assert "--smoothing means nothing to the model 'mlp'" in message
+        assert "from 0 to 1e+09" in refused("train", "--model", "bigram", "--smoothing", "1e10", code=2)
+
+    def test_every_training_option_is_refused_beside_resume(self, refused):
+        (train,) = [action for action in cli.parser()._actions if action.dest == "command"]
+        options = [action for action in train.choices["train"]._actions if action.option_strings]
+        assert len(options) > 18
+        for action in options:
+            if action.dest not in ("help", "resume", "steps"):
+                value = action.choices[0] if action.choices else "1"
+                message = refused("train", "--resume", "stopped", action.option_strings[0], value, code=2)
+                assert f"leave out {action.option_strings[0]}" in message
+
+    def test_every_training_option_is_known_to_a_rule(self):
+        """An option added later must be said to mean something to both kinds of model, or to one."""
+        (train,) = [action for action in cli.parser()._actions if action.dest == "command"]
+        found = {action.dest for action in train.choices["train"]._actions}
+        both = {"help", "model", "data", "alphabet", "boundary", "min_length", "max_length", "seed", "out", "resume"}
+        trained = set(options.TRAINING_OPTIONS)
+        assert found == both | trained | {name for family in families.FAMILIES for name in family.options}
+
+
+class TestDashes:
+    """``--`` as a value, which argparse before Python 3.13 drops."""
+
+    @staticmethod
+    def options_with_values():
+        (commands,) = [action for action in cli.parser()._actions if action.dest == "command"]
+        for command, parser in commands.choices.items():
+            for action in parser._actions:
+                if action.option_strings and action.nargs != 0:
+                    yield from ((command, option, action) for option in action.option_strings)
+
+    def test_two_dashes_are_no_value_of_any_option(self, refused):
+        found = list(self.options_with_values())
+        assert len(found) > 30
+        for command, option, _ in found:
+            run = {"sample": ("r",), "evaluate": ("r", "names.txt")}.get(command, ())
+            for joined in (f"{option}=--", f"{option}--" if len(option) == 2 else f"{option[:-1]}=--"):
+                message = refused(command, *run, joined, code=2)
+                assert f"argument {option[:3]}" in message and "'--' is no value" in message, joined
+
+    @pytest.mark.parametrize("value", ["-", "---", "--=", "-1", "--steps", "=--"])
+    def test_a_value_that_begins_with_dashes_is_taken_as_it_stands_or_refused(self, here, capsys, told, value):
+        for command, option, action in self.options_with_values():
+            run = {"sample": ("r",), "evaluate": ("r", "names.txt"), "gradcheck": ("f.py:f",)}.get(command, ())
+            told.clear()
+            capsys.readouterr()
+            code = cli.main([command, *run, f"{option}={value}"])
+            err = capsys.readouterr().err
+            assert (code, bool(err)) in ((0, False), (2, True)) and "Traceback" not in err, (option, err)
+            if code == 0:
+                taken = getattr(told[0], action.dest)
+                assert taken == ([value] if action.dest == "input" else value), option
+            if option in ("--prefix", "--data", "--out", "--boundary", "--resume"):
+                assert code == 0, (option, err)
+
+    @pytest.mark.parametrize("command", [("sample",), ("evaluate", "r"), ("evaluate",), ("gradcheck",)])
+    def test_two_dashes_are_no_name(self, refused, command):
+        assert "'--' names no run and no file" in refused(*command, "--", "--", code=2)
+
+    def test_a_name_that_begins_with_dashes(self, refused):
+        assert "there is no run folder '--prefix=--'" in refused("sample", "--", "--prefix=--")

@@ -1,0 +1,96 @@
+"""Tests of the program as a whole: version, help, as a module, and any words at all."""
+
+import itertools
+import os
+import subprocess
+import sys
+import types
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.helpers import ROOT
+from tests.helpers.command_line import TINY
+from tinygrad_lm import __version__, cli
+from tinygrad_lm.cli import program
+from tinygrad_lm.cli.parsing import Command, Options
+from tinygrad_lm.training import Trainer
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_the_help_says_what_evaluate_evaluates(run):
+    assert "predicts its own test names, or those of a file" in " ".join(run("--help").split())
+
+
+@pytest.mark.usefixtures("elsewhere")
+class TestProgram:
+    def test_version_and_help(self, run):
+        assert run("--version") == f"tinygrad-lm {__version__}\n"
+        for command in ((), ("train",), ("sample",), ("evaluate",)):
+            assert "usage: tinygrad-lm" in run(*command, "--help")
+
+    def test_as_a_module(self):
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONIOENCODING": "ascii",
+            # Graphviz's libraries may warn of the machine's fonts on the same stream.
+            "TINYGRAD_LM_DOT": "builtin",
+        }
+        command = [
+            sys.executable,
+            "-W",
+            "error",
+            "-m",
+            "tinygrad_lm",
+            "train",
+            "--data",
+            "deva.txt",
+            "--alphabet",
+            "data",
+        ]
+        done = subprocess.run([*command, *TINY], env=environment, capture_output=True, check=False, timeout=60)
+        assert (done.returncode, done.stderr) == (0, b"") and b"Saved in runs" in done.stdout
+
+
+def test_a_command_is_a_module_and_a_line(monkeypatch, capsys):
+    class Greeting(Options):
+        name: str = "you"
+
+    command = Command(
+        "say hello",
+        Greeting,
+        lambda parser: parser.add_argument("--name"),
+        lambda told: len(told.name),
+        [("greet --name world", "everybody")],
+    )
+    monkeypatch.setitem(sys.modules, "tinygrad_lm.cli.greet", types.SimpleNamespace(COMMAND=command))
+    monkeypatch.setattr(program, "COMMANDS", (*program.COMMANDS, "greet"))
+    assert (cli.main(["greet"]), cli.main(["greet", "--name", "world"])) == (3, 5)
+    assert cli.main(["--help"]) == 0 and "greet     say hello" in capsys.readouterr().out
+
+
+COMMANDS = ["train", "sample", "evaluate", "train", "sample", "evaluate", "", "--help", "--version", "fly"]
+WORDS = ["r", "counts", "stopped", "names.txt", "none", ".", "mlp", "bigram", "devanagari", "3", "0", "-1", "nan"]
+WORDS += ["5,5", "1e9", "ab", "0.5", "é", "data", "--", "\udcff", "latin", "sgd", "", "/proc/x", "x" * 300]
+OPTIONS = ["--model", "--data", "--context", "--hidden", "--lr", "--seed", "--resume", "--out", "--prefix", "--steps"]
+OPTIONS += ["--temperature", "--top-k", "--top-p", "--max-length", "--smoothing", "--boundary", "--alphabet"]
+text = st.text(st.characters(exclude_characters="\0/"), max_size=4)  # no shell passes NUL; nothing leaves the folder
+words = st.one_of(
+    st.tuples(st.sampled_from(OPTIONS), st.one_of(st.sampled_from(WORDS), text)),
+    st.tuples(st.one_of(st.sampled_from(WORDS), st.sampled_from([*OPTIONS, "-n", "--trace"]), text)),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(command=st.sampled_from(COMMANDS), more=st.lists(words, max_size=4))
+def test_any_words_at_all(here, capsys, monkeypatch, command, more):
+    """A clumsy newcomer may type anything."""
+    monkeypatch.setattr(Trainer, "run", lambda trainer, *callbacks, progress: setattr(trainer, "stop", True))
+    capsys.readouterr()
+    code = cli.main([command, *itertools.chain.from_iterable(more)])
+    out, err = capsys.readouterr()
+    assert code in (0, 1, 2, cli.INTERRUPTED)
+    assert "Traceback" not in err and bool(err) == (code in (1, 2)), (out, err)

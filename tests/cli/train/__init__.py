@@ -1,0 +1,1 @@
+"""Tests of ``tinygrad-lm train``."""

@@ -1,0 +1,166 @@
+"""Tests of who imports whom: no circle, and arrows between rooms that run one way; imports in functions count too."""
+
+import ast
+from functools import cache
+
+import pytest
+
+from tests.helpers import ROOT
+from tinygrad_lm import cli
+
+ROOMS = {
+    "autograd": "",
+    "defaults": "",
+    "interrupts": "",
+    "progress": "",
+    "random": "",
+    "text": "",
+    "nn": "autograd random",
+    "models": "nn text autograd random defaults",
+    "optim": "autograd",
+    "sampling": "models nn text random defaults",
+    "training": "models optim nn text defaults interrupts progress",
+    "locking": "models",
+    "runs": "training models locking",
+    "testing": "autograd",
+    "visualize": "autograd",
+    "cli": "runs training sampling models text random defaults interrupts progress testing visualize",
+    "__main__": "cli interrupts",
+}
+"""Which others a room may import from. A room that is new is given its arrows here."""
+
+KNOWN = {
+    ("testing", "nn"),  # the checker asks whether it was given a module, and calls it with other parameters
+}
+"""Arrows that are not to be: each is to go, and none to come."""
+
+
+def modules():
+    """Every module of the two packages by its name."""
+    found = {}
+    for package in ("tinygrad_lm", "visualize"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def statements(node):
+    """A tree without what type checkers alone look at."""
+    if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+        for child in node.orelse:
+            yield from statements(child)
+        return
+    yield node
+    for child in ast.iter_child_nodes(node):
+        yield from statements(child)
+
+
+def imported(source, package):
+    """The names of modules (or what is taken from one) that a source imports, wherever it does."""
+    for node in statements(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            home = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (f"{home}.{alias.name}" for alias in node.names)
+
+
+@cache
+def graph():
+    """What each module imports of the two packages."""
+    files, found = modules(), {}
+    for name, path in files.items():
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        asked = imported(path.read_text(encoding="utf-8"), package)
+        own = {each if each in files else each.rpartition(".")[0] for each in asked}
+        found[name] = {each for each in own if each in files and each != name}
+    # The commands are imported by their names, which stand in one table.
+    found["tinygrad_lm.cli.program"] |= {f"tinygrad_lm.cli.{command}" for command in cli.COMMANDS}
+    return found
+
+
+def circle(edges):
+    """Modules that import one another in a circle, if there are such."""
+    done = set()
+
+    def search(name, path):
+        if name in path:
+            return [*path[path.index(name) :], name]
+        if name not in done:
+            for other in sorted(edges[name]):
+                if found := search(other, [*path, name]):
+                    return found
+            done.add(name)
+        return None
+
+    return next((found for name in sorted(edges) if (found := search(name, []))), None)
+
+
+def room(name):
+    """A package or file right below ``tinygrad_lm``, or ``visualize``."""
+    package, _, rest = name.partition(".")
+    return package if package == "visualize" else rest.partition(".")[0]
+
+
+def wrong(edges):
+    """The arrows between rooms that are not allowed, and which modules make them."""
+    found = {}
+    for name, others in edges.items():
+        for other in others:
+            one, another = room(name), room(other)
+            if another not in (one, "", *ROOMS[one].split()):
+                found.setdefault((one, another), set()).add(name)
+    return found
+
+
+def test_every_module_is_looked_at():
+    edges = graph()
+    assert len(edges) > 90 and sum(map(len, edges.values())) > 200
+    assert {room(name) for name in edges} - {""} == set(ROOMS)
+    assert "tinygrad_lm.models" in edges["tinygrad_lm.cli.program"]  # within a function
+    assert "tinygrad_lm.cli.train" in edges["tinygrad_lm.cli.program"]  # by its name in a table
+    assert "tinygrad_lm.text" not in edges["tinygrad_lm.cli.train.families"]  # for type checkers alone
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    assert circle(graph()) is None
+
+
+def test_arrows_between_rooms_run_one_way():
+    assert circle({name: others.split() for name, others in ROOMS.items()}) is None
+    found = wrong(graph())
+    assert set(found) == KNOWN, found
+
+
+def test_of_the_package_itself_only_the_version_is_imported():
+    """Its other names are looked up when they are asked for, in rooms that no arrow here would show."""
+    files, found = modules(), set()
+    for name, path in files.items():
+        for each in imported(path.read_text(encoding="utf-8"), name):
+            if each.rpartition(".")[0] == "tinygrad_lm" and each not in files:
+                found.add(each)
+    assert found == {"tinygrad_lm.__version__"}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import a.b, c", ["a.b", "c"]),
+        ("from a import b as c, d", ["a.b", "a.d"]),
+        ("def f():\n    with g():\n        from a import b", ["a.b"]),
+        ("if TYPE_CHECKING:\n    from a import b\nelse:\n    import c", ["c"]),
+        ("if typing.TYPE_CHECKING:\n    import a", []),
+        ("from . import a\nfrom .b import c\nfrom ..d import e", ["p.q.a", "p.q.b.c", "p.d.e"]),
+    ],
+)
+def test_what_counts_as_an_import(source, found):
+    assert list(imported(source, "p.q")) == found
+
+
+def test_a_circle_and_an_arrow_that_runs_back_are_seen():
+    edges = {"tinygrad_lm.nn.a": {"tinygrad_lm.cli.b"}, "tinygrad_lm.cli.b": {"tinygrad_lm.nn.a"}}
+    assert circle(edges) == ["tinygrad_lm.cli.b", "tinygrad_lm.nn.a", "tinygrad_lm.cli.b"]
+    assert wrong(edges) == {("nn", "cli"): {"tinygrad_lm.nn.a"}, ("cli", "nn"): {"tinygrad_lm.cli.b"}}
+    assert circle({"a": {"b", "c"}, "b": {"d"}, "c": {"d"}, "d": set()}) is None

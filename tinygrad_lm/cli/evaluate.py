@@ -1,0 +1,74 @@
+"""``tinygrad-lm evaluate``: how well a trained model predicts names."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from importlib import import_module
+
+from tinygrad_lm.cli.parsing import Command, Options
+from tinygrad_lm.interrupts import Later
+
+
+class EvaluateOptions(Options):
+    """What ``evaluate`` is told."""
+
+    run: str
+    file: str | None = None
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Declare them."""
+    parser.add_argument("run", metavar="RUN", help="a run folder")
+    parser.add_argument(
+        "file", nargs="?", metavar="FILE", help="one name a line, UTF-8 (default: the test split of the run)"
+    )
+
+
+def run(options: EvaluateOptions) -> int:
+    """Print how well a model predicts the names of a file, or those of its own test split."""
+    with Later():
+        import_module("safetensors.numpy")  # a run is read with it
+
+        from tinygrad_lm import runs
+        from tinygrad_lm.cli import source
+        from tinygrad_lm.cli.console import Console
+        from tinygrad_lm.cli.folder import run_folder
+        from tinygrad_lm.text import clean_names, read_names
+    say = Console()
+    found = runs.load(run_folder(options.run))
+    if options.file is None:
+        remedy = f"give a file of names: tinygrad-lm evaluate {runs.typed(found.folder)} FILE"
+        data, split = source.read_again(found.config, found.model, found.folder, remedy)
+        names = split.test
+        told = _told(names, found.training_names)
+        say(f"The test split of the run (seed {data.seed}; {data.origin}): {told}")
+    else:
+        cleaned = clean_names(read_names(options.file), found.model.vocabulary)
+        names = cleaned.kept
+        say(f"{options.file}: {_told(names, found.training_names)}")
+        for reason, dropped in cleaned.dropped.items():
+            say(f"  {len(dropped):,} more dropped, {reason}: {source.some(dropped)}")
+    evaluation = found.model.evaluate(names)
+    say(
+        f"loss {evaluation.loss:.4f} nats a character, perplexity {evaluation.perplexity:.2f}, "
+        f"over {evaluation.characters:,} characters"
+    )
+    return 0
+
+
+def _told(names: Sequence[str], training_names: frozenset[str]) -> str:
+    known = sum(name in training_names for name in names)
+    return f"{len(names):,} names, {known:,} of them in the training data"
+
+
+COMMAND = Command(
+    "how well a model predicts its own test names, or those of a file",
+    EvaluateOptions,
+    add_options,
+    run,
+    examples=(
+        ("evaluate runs/mlp-1", "on its own test split"),
+        ("evaluate runs/mlp-1 names.txt", "on other names"),
+    ),
+)

@@ -1,0 +1,109 @@
+"""``tinygrad-lm gradcheck``: check a function in a user's file, or every operation of the package."""
+
+from __future__ import annotations
+
+import traceback
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+import tinygrad_lm
+from tinygrad_lm.cli.parsing import SEED, Command, Options, UsageError, option
+from tinygrad_lm.interrupts import Later
+
+Kinks = Literal["raise", "skip", "subgradient"]
+Mode = Literal["auto", "full", "sample"]
+
+
+class GradcheckOptions(Options):
+    """What ``gradcheck`` is told."""
+
+    target: str | None = None
+    input: Sequence[str] = ()
+    order: int = 1
+    kinks: Kinks = "raise"
+    mode: Mode = "auto"
+    seed: int = 0
+
+    def check(self) -> None:
+        """Refuse options that a check of the whole package would ignore."""
+        for name in ("input", "order", "kinks", "mode"):
+            if self.target is None and self.is_given(name):
+                raise UsageError(
+                    f"{option(name)} is for a function of your own: tinygrad-lm gradcheck FILE:FUNCTION "
+                    f"{option(name)} ..."
+                )
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Declare them."""
+    told = GradcheckOptions
+    parser.add_argument(
+        "target", nargs="?", metavar="FILE:FUNCTION", help="such as model.py:loss (default: the package)"
+    )
+    parser.add_argument("--input", action="append", metavar="SHAPE", help="one an argument: 3x4, scalar, value, 5:0:1")
+    parser.add_argument(
+        "--order",
+        type=int,
+        choices=[1, 2],
+        help=f"2 checks the gradient's gradient too (default: {told.order})",
+    )
+    parser.add_argument("--kinks", choices=get_args(Kinks), help=f"at a kink (default: {told.kinks})")
+    parser.add_argument(
+        "--mode", choices=get_args(Mode), help=f"all elements, or a sample of directions (default: {told.mode})"
+    )
+    parser.add_argument(
+        "--seed", type=SEED, metavar="N", help=f"decides the inputs and the weights (default: {told.seed})"
+    )
+
+
+def run(options: GradcheckOptions) -> int:
+    """Check a function in a user's file, or every operation of the package."""
+    with Later():
+        from tinygrad_lm.cli.console import Console
+        from tinygrad_lm.testing import GradientError, command
+        from tinygrad_lm.text import DataError
+    code = 0
+    try:
+        if options.target is None:
+            found = command.check_package(options.seed)
+        else:
+            found = command.check_file(
+                options.target,
+                options.input,
+                order=options.order,
+                kinks=options.kinks,
+                mode=options.mode,
+                seed=options.seed,
+            )
+    except GradientError as error:
+        found, code = str(error), 1
+    except Exception as error:
+        raise DataError(_told(error)) from None
+    Console()(found)
+    return code
+
+
+def _told(error: Exception) -> str:
+    """What a user's function raised is the user's to read, with its place and without our frames."""
+    import numpy as np
+
+    ours = [module.__path__[0] for module in (tinygrad_lm, np)]
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if not any(Path(frame.filename).is_relative_to(path) for path in ours)]
+    if not theirs or isinstance(error, (ValueError, FileNotFoundError)):
+        return str(error)
+    return f"{type(error).__name__}: {error} ({theirs[-1].filename}, line {theirs[-1].lineno})"
+
+
+COMMAND = Command(
+    "check gradients: of your own function, or of every operation here",
+    GradcheckOptions,
+    add_options,
+    run,
+    examples=(
+        ("gradcheck", "every operation"),
+        ("gradcheck model.py:loss --input 3x4 --input 4", "your own"),
+    ),
+)

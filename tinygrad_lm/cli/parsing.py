@@ -1,0 +1,107 @@
+"""How a command declares itself: its options as a typed object, the numbers they take, its help with examples."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Generic, NamedTuple, NoReturn, TypeVar
+
+from tinygrad_lm.cli.terminal import printable
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, by the convention of shells."""
+
+Number = TypeVar("Number", int, float)
+
+
+class UsageError(Exception):
+    """Options that do not go together."""
+
+
+class Options:
+    """What a command is told: a subclass declares each option, with the value that it has where it is not given."""
+
+    def __init__(self, **given: object) -> None:
+        vars(self).update(given)
+
+    def is_given(self, name: str) -> bool:
+        """Whether the option was typed, be it with the value that it has anyway."""
+        return name in vars(self)
+
+    def check(self) -> None:
+        """Raise ``UsageError`` where options do not go together."""
+
+
+Told = TypeVar("Told", bound=Options)
+
+
+class Command(NamedTuple, Generic[Told]):
+    """A command: what its help says, its options, and what it does."""
+
+    summary: str
+    """A line in the list of commands, without a full stop."""
+    options: type[Told]
+    add_options: Callable[[argparse.ArgumentParser], None]
+    """Declares the options to a parser; none needs a default, since ``options`` has it."""
+    run: Callable[[Told], int]
+    """Does it and returns the exit code. What is heavy is imported within, under ``Later``: there Ctrl-C can wait."""
+    examples: Sequence[tuple[str, str]]
+    """What may be typed after ``tinygrad-lm``, and what for: one or a few."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors, which quote what was typed, do not act on the terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with code 2 after the usage and the message."""
+        super().error(printable(message))
+
+
+def epilog(examples: Sequence[tuple[str, str]]) -> str:
+    """The end of a help: what may be typed, and what for, in two columns."""
+    width = max(len(typed) for typed, _ in examples)
+    lines = [f"  tinygrad-lm {typed:<{width}}  # {purpose}" for typed, purpose in examples]
+    return "\n".join(["examples:", *lines])
+
+
+def option(name: str) -> str:
+    """How an attribute of ``Options`` is typed: ``batch_size`` as ``--batch-size``."""
+    return f"--{name.replace('_', '-')}"
+
+
+def _number(kind: type[Number], low: float, high: float, what: str) -> Callable[[str], Number]:
+    """An argparse type: a number within bounds, or a sentence."""
+
+    def parse(text: str) -> Number:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high or math.isinf(value):
+            raise argparse.ArgumentTypeError(f"{text!r:.60} is not {what}")
+        return value
+
+    return parse
+
+
+COUNT = _number(int, 1, 10**9, "a whole number from 1 to 1,000,000,000")
+SEED = _number(int, 0, 10**18, "a whole number from 0 to 10**18")
+RATE = _number(float, 0, math.inf, "a finite number from 0")
+PROBABILITY = _number(float, 5e-324, 1, "a probability above 0 and at most 1")
+
+
+def check_dashes(arguments: Sequence[str]) -> None:
+    """Refuse ``--`` as a value, which argparse before Python 3.13 takes for no value at all."""
+    ended = False
+    for argument in arguments:
+        found = re.fullmatch(r"(--[^=]+|-\w)=?--", argument)
+        if ended and argument == "--":
+            raise UsageError("'--' names no run and no file here; write ./-- for one of that name")
+        if not ended and found is not None:
+            raise UsageError(
+                f"argument {found[1]:.60}: '--' is no value, since it ends the options; write ./-- for a file or "
+                "folder of that name"
+            )
+        ended = ended or argument == "--"

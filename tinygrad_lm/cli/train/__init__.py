@@ -1,0 +1,34 @@
+"""``tinygrad-lm train``: train a model on a list of names, or go on with a stopped run."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from tinygrad_lm.cli.parsing import Command
+from tinygrad_lm.cli.train.options import TrainOptions, add_options
+from tinygrad_lm.interrupts import Later
+
+
+def run(options: TrainOptions) -> int:
+    """Train a model, or go on with a stopped run."""
+    with Later():
+        for name in ("safetensors.numpy", "threadpoolctl", "tqdm"):  # which others import in the course of it
+            import_module(name)
+
+        from tinygrad_lm.cli.train import fitting
+    if options.resume is None:
+        return fitting.train(options)
+    return fitting.resume(options.resume, options.steps if options.is_given("steps") else None)
+
+
+COMMAND = Command(
+    "train a model on a list of names and write new ones",
+    TrainOptions,
+    add_options,
+    run,
+    examples=(
+        ("train --model trigram", "count; a second's work"),
+        ("train --data names.txt --hidden 300 100", "names of your own"),
+        ("train --resume runs/mlp-1 --steps 16000", "go on with a run"),
+    ),
+)

@@ -1,0 +1,150 @@
+"""What ``train`` does: a new run or one that goes on, counted or trained, saved on the way and shown at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from tinygrad_lm import progress, runs
+from tinygrad_lm.cli import source
+from tinygrad_lm.cli.console import Console
+from tinygrad_lm.cli.folder import run_folder
+from tinygrad_lm.cli.parsing import INTERRUPTED
+from tinygrad_lm.cli.source import Source
+from tinygrad_lm.cli.train import picture, showing
+from tinygrad_lm.cli.train.families import family_of
+from tinygrad_lm.cli.train.options import TrainOptions
+from tinygrad_lm.cli.train.plan import plan_of
+from tinygrad_lm.models import LanguageModel, NGram, files
+from tinygrad_lm.text import Split
+from tinygrad_lm.training import Plan, Report, Trainer, TrainingError, stopping_on_signals
+
+SECONDS_BETWEEN_CHECKPOINTS = 2.0
+
+
+class OpenRun(NamedTuple):
+    """A run that this process has locked: its folder, its configuration, and its names."""
+
+    folder: Path
+    config: Mapping[str, object]
+    data: Source
+    split: Split
+
+
+def train(options: TrainOptions) -> int:
+    """Train a model, or count, in a new run."""
+    say = Console()
+    file, lines = source.read(options.data)
+    data = Source(file, options.alphabet, options.boundary, options.min_length, options.max_length, options.seed)
+    cleaned, split, vocabulary = data.split(lines)
+    showing.show_data(say, data, cleaned, split, vocabulary)
+    lines = lines if file == source.OWN_COPY else []
+    model = family_of(options.model).make(options, split, vocabulary)
+    if isinstance(model, NGram):
+        showing.show_counts(say, model, options.model)
+        with _new_run(say, options, model, data, lines, split, None) as run:
+            runs.save_weights(run.folder, model, run.config)
+            _finish(say, model, run, f"this run: {options.model}, add {model.smoothing:g}")
+            showing.show_files(say, run.folder, data.seed)
+        return 0
+    trainer = Trainer(model, split.train, split.validation, plan_of(options, len(model.examples(split.train))))
+    showing.show_windows(say, model, split.train)
+    showing.show_parameters(say, model)
+    with _new_run(say, options, model, data, lines, split, trainer.plan) as run:
+        return _fit(say, trainer, run)
+
+
+@contextmanager
+def _new_run(
+    say: Console,
+    options: TrainOptions,
+    model: LanguageModel,
+    data: Source,
+    lines: Sequence[str],
+    split: Split,
+    plan: Plan | None,
+) -> Generator[OpenRun]:
+    """A new run, locked within."""
+    files.check_limits(model)
+    folder = runs.new_folder(options.out, options.model)
+    with runs.locked(folder):
+        runs.check_free(folder)  # until it was locked, another could have trained there
+        say.log_to(folder)
+        runs.save_names(folder, split.train)
+        source.keep(folder, data, lines)
+        told = {**vars(data), "fingerprint": runs.fingerprint((*split.train, *split.validation))}
+        yield OpenRun(folder, runs.save_config(folder, model, told, plan), data, split)
+
+
+def resume(name: str, steps: int | None) -> int:
+    """Go on with a stopped run, or with a finished one to that number of steps in all."""
+    say = Console()
+    folder = run_folder(name)
+    with runs.locked(folder):
+        config, model, plan = runs.open_stopped(folder, steps)
+        data, split = source.read_again(config, model, folder, "train anew")
+        trainer = Trainer(model, split.train, split.validation, plan)
+        runs.restore(folder, trainer)
+        say.log_to(folder)
+        say(f"Going on with {folder} after step {trainer.step:,} of {plan.steps:,}")
+        say()
+        return _fit(say, trainer, OpenRun(folder, config, data, split))
+
+
+def _fit(say: Console, trainer: Trainer, run: OpenRun) -> int:
+    """Train to the end of the plan or until stopped, then save and show what came of it."""
+    with stopping_on_signals(trainer):
+        try:
+            _run(say, trainer, run)
+        except TrainingError:
+            runs.save_weights(run.folder, trainer.model, run.config)
+            raise
+    runs.save_checkpoint(run.folder, trainer, run.config)
+    if trainer.stop:
+        say(f"Stopped after step {trainer.step:,} of {trainer.plan.steps:,}; all is saved in {run.folder}.")
+        say(f"Go on with:  tinygrad-lm train --resume {runs.typed(run.folder)}")
+        return INTERRUPTED
+    trainer.restore_best()
+    say(
+        f"Trained {trainer.plan.steps:,} steps in {trainer.seconds:.1f} s; the best weights are those of step "
+        f"{trainer.best_step:,} (validation {trainer.best_loss:.3f})"
+    )
+    say()
+    _finish(say, trainer.model, run, f"this run: {trainer.model.kind}")
+    picture.draw(say, trainer, run.folder)
+    showing.show_files(say, run.folder, run.data.seed)
+    return 0
+
+
+def _run(say: Console, trainer: Trainer, run: OpenRun) -> None:
+    """Train, with a bar and a line now and then; a kill costs what was done since the last checkpoint."""
+    say("Training")
+    plan = trainer.plan
+    saved = -SECONDS_BETWEEN_CHECKPOINTS
+    with progress.bar(plan.steps, trainer.step, leave=False) as bar:
+
+        def on_report(report: Report) -> None:
+            nonlocal saved
+            bar.set_description_str(progress.losses(report.train_loss, report.validation_loss))
+            if report.step % (plan.evaluate_every * 4) == 0 or report.step == plan.steps:
+                bar.clear()
+                say(
+                    f"  step {report.step:>7,}  train {report.train_loss:.3f}  validation {report.validation_loss:.3f}"
+                    f"  {report.seconds:5.1f} s"
+                )
+            runs.append_metrics(run.folder, report)
+            if report.seconds - saved > SECONDS_BETWEEN_CHECKPOINTS:
+                runs.save_checkpoint(run.folder, trainer, run.config)
+                saved = report.seconds
+
+        def on_step(step: int, loss: float) -> None:
+            bar.update()
+
+        trainer.run(on_step, on_report, progress=False)
+
+
+def _finish(say: Console, model: LanguageModel, run: OpenRun, title: str) -> None:
+    showing.show_comparison(say, model, run.split, title)
+    showing.show_samples(say, model, frozenset(run.split.train), run.data.seed)

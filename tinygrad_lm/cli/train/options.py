@@ -1,0 +1,125 @@
+"""The options of ``train``: the data, the model, how it is trained, the run; and which of them go together."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+import tinygrad_lm.defaults as defaults
+from tinygrad_lm.cli.parsing import COUNT, RATE, SEED, UsageError, option
+from tinygrad_lm.cli.train.families import FAMILIES, MODELS, ModelOptions, family_of
+
+TRAINING_OPTIONS = ("epochs", "steps", "batch_size", "lr", "optimizer", "schedule", "weight_decay")
+"""The options that mean something to models that learn by gradient descent alone."""
+
+STARTS = {"sgd": {"lr": 0.3, "weight_decay": 0.0}, "adam": {"weight_decay": 0.0}}
+"""What an optimizer starts with where that is not what holds for the others."""
+
+
+class TrainOptions(ModelOptions):
+    """What ``train`` is told."""
+
+    data: str | None = None
+    alphabet: str = "latin"
+    boundary: str = "-"
+    min_length: int = 1
+    max_length: int | None = None
+    epochs: int | None = None
+    steps: int = 8_000
+    batch_size: int = defaults.BATCH_SIZE
+    lr: float = defaults.LR
+    optimizer: str = defaults.OPTIMIZER
+    schedule: str = defaults.SCHEDULE
+    weight_decay: float = defaults.WEIGHT_DECAY
+    out: str | None = None
+    resume: str | None = None
+
+    def check(self) -> None:
+        """Refuse what the chosen model, or the run that is gone on with, would ignore."""
+        if self.is_given("resume"):
+            beside = vars(self).keys() - {"resume", "steps"}
+            if beside:
+                raise UsageError(f"--resume keeps the settings of the run: leave out {option(min(beside))}")
+            return
+        own = family_of(self.model)
+        ignored = [name for family in FAMILIES if family is not own for name in family.options]
+        for name in (*ignored, *(() if own.learns else TRAINING_OPTIONS)):
+            if self.is_given(name):
+                raise UsageError(f"{option(name)} means nothing to the model {self.model!r}; leave it out")
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Declare them, in groups."""
+    parser.add_argument(
+        "--model",
+        choices=MODELS,
+        metavar="MODEL",
+        help=f"the model family: {', '.join(MODELS)} (default: {TrainOptions.model})",
+    )
+    _add_data(parser)
+    for family in FAMILIES:
+        family.add_options(parser)
+    _add_training(parser)
+    _add_run(parser)
+
+
+def _add_data(parser: ArgumentParser) -> None:
+    data = parser.add_argument_group("data")
+    data.add_argument("--data", metavar="FILE", help="one name a line, UTF-8 (default: the bundled Indian names)")
+    data.add_argument(
+        "--alphabet",
+        choices=["latin", "data"],
+        help=f"a to z, or all letters in the data (default: {TrainOptions.alphabet})",
+    )
+    data.add_argument(
+        "--boundary",
+        metavar="C",
+        help=f"how the start and end of a name are written (default: {TrainOptions.boundary})",
+    )
+    data.add_argument(
+        "--min-length", type=COUNT, metavar="N", help=f"drop shorter names (default: {TrainOptions.min_length})"
+    )
+    data.add_argument("--max-length", type=COUNT, metavar="N", help="drop longer names (default: none)")
+
+
+def _add_training(parser: ArgumentParser) -> None:
+    training = parser.add_argument_group("the training of the neural model")
+    length = training.add_mutually_exclusive_group()
+    length.add_argument("--epochs", type=COUNT, metavar="N", help="passes over the data")
+    length.add_argument(
+        "--steps",
+        type=COUNT,
+        metavar="N",
+        help=f"batches to train on, in all if a run goes on (default: {TrainOptions.steps})",
+    )
+    training.add_argument(
+        "--batch-size", type=COUNT, metavar="N", help=f"examples a step (default: {TrainOptions.batch_size})"
+    )
+    training.add_argument("--lr", type=RATE, metavar="X", help=f"learning rate (default: {_starts('lr')})")
+    training.add_argument("--optimizer", choices=["sgd", "adam", "adamw"], help=f"default: {TrainOptions.optimizer}")
+    training.add_argument(
+        "--schedule", choices=["constant", "linear", "cosine", "step"], help=f"default: {TrainOptions.schedule}"
+    )
+    training.add_argument(
+        "--weight-decay", type=RATE, metavar="X", help=f"of matrices (default: {_starts('weight_decay')})"
+    )
+
+
+def _starts(name: str) -> str:
+    """What a setting starts with, in words, for every optimizer: 0.003; 0.3 for sgd."""
+    starts = {optimizer: start[name] for optimizer, start in STARTS.items() if name in start}
+    told = [f"{getattr(TrainOptions, name):g}"]
+    for value in sorted(set(starts.values())):
+        told.append(f"{value:g} for {' and '.join(optimizer for optimizer in starts if starts[optimizer] == value)}")
+    return "; ".join(told)
+
+
+def _add_run(parser: ArgumentParser) -> None:
+    run = parser.add_argument_group("the run")
+    run.add_argument(
+        "--seed",
+        type=SEED,
+        metavar="N",
+        help=f"decides split, weights, batches and samples (default: {TrainOptions.seed})",
+    )
+    run.add_argument("--out", metavar="DIR", help="the run folder (default: runs/MODEL-1, or the next free number)")
+    run.add_argument("--resume", metavar="RUN", help="go on with a stopped run, or with --steps N a finished one")

@@ -1,0 +1,127 @@
+"""What ``train`` shows: its names, what it learns from, how well it predicts beside counts, names, and files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tinygrad_lm import runs, sampling
+from tinygrad_lm.cli import source
+from tinygrad_lm.cli.console import Console
+from tinygrad_lm.cli.sample import marked
+from tinygrad_lm.cli.source import Source
+from tinygrad_lm.cli.train.families import NGRAMS
+from tinygrad_lm.models import LanguageModel, NGram, TrainableModel
+from tinygrad_lm.random import as_generator
+from tinygrad_lm.text import CleanedNames, Split, Vocabulary
+from tinygrad_lm.text.errors import quoted
+from tinygrad_lm.text.names import OUTSIDE
+
+MOST_WINDOWS = 20
+"""How many windows of the first name are shown."""
+
+FILES = {
+    runs.WEIGHTS: "the weights",
+    runs.CONFIG: "the settings and the vocabulary",
+    runs.METRICS: "the losses in the course of it",
+    runs.LOG: "what was printed",
+    runs.TRAINING_NAMES: "the names it learned from",
+    source.OWN_COPY: "all lines that came in",
+    runs.CHECKPOINT: "to go on: --resume RUN --steps N",
+    "graph.svg": "the graph of one small batch",
+    "graph.html": "its backward pass to step through",
+    "graph.dot": "the same graph for Graphviz",
+}
+"""What a run folder holds, in the order of telling."""
+
+
+def show_data(say: Console, data: Source, cleaned: CleanedNames, split: Split, vocabulary: Vocabulary) -> None:
+    """Where the names come from, which were dropped and why, how they are split, and the vocabulary."""
+    dropped = sum(map(len, cleaned.dropped.values()))
+    say(f"Data: {data.origin}")
+    say(f"  {len(cleaned.kept) + dropped:,} lines, {len(cleaned.kept):,} names kept, {dropped:,} dropped")
+    for reason, names in cleaned.dropped.items():
+        named = f"{'name' if len(names) == 1 else 'names'} with {reason}" if reason == OUTSIDE else reason
+        say(f"    {len(names):,} {named}: {source.some(names)}")
+        if reason == OUTSIDE and data.alphabet != "data":
+            clash = any(vocabulary.boundary in name for name in names)
+            say(f"      to keep them: --alphabet data{' --boundary .' if clash else ''}")
+    parts = (
+        f"{len(split.train):,} for training, {len(split.validation):,} for validation, {len(split.test):,} for testing"
+    )
+    say(f"  split by name, seed {data.seed}: {parts}")
+    say()
+    tokens = vocabulary.tokens
+    shown = " ".join(tokens) if len(tokens) <= 60 else " ".join(tokens[:50]) + " ... " + tokens[-1]
+    say(f"Vocabulary: {len(tokens)} tokens, numbered from 0: {shown}")
+    say(
+        f"  {vocabulary.boundary} (number {vocabulary.boundary_id}) stands before the start and after the end of a name"
+    )
+    say()
+
+
+def show_counts(say: Console, model: NGram, name: str) -> None:
+    """How much was counted, of what there could be."""
+    say(
+        f"Counted {model.counts.sum():,} {name}s: {len(model.contexts):,} of "
+        f"{len(model.vocabulary) ** (model.order - 1):,} contexts occur; {model.smoothing:g} is added to every count"
+    )
+    say()
+
+
+def show_windows(say: Console, model: TrainableModel, names: Sequence[str]) -> None:
+    """The examples that the first name gives, where the model learns from windows."""
+    windows = getattr(model.examples(names[:1]), "windows", None)
+    if windows is not None:
+        say(f"Sliding window: {quoted(names[0])} gives these examples, context -> next character")
+        for context, target in (examples := windows(names[0]))[:MOST_WINDOWS]:
+            say(f"  {context} -> {target}")
+        if len(examples) > MOST_WINDOWS:
+            say(f"  ... and {len(examples) - MOST_WINDOWS:,} more")
+        say()
+
+
+def show_parameters(say: Console, model: TrainableModel) -> None:
+    """The shape and size of each parameter."""
+    say("Learnable parameters")
+    rows = [
+        (name, " x ".join(map(str, np.shape(parameter.data))), f"{np.size(parameter.data):,}")
+        for name, parameter in model.named_parameters()
+    ]
+    total = sum(np.size(parameter.data) for _, parameter in model.named_parameters())
+    say.table([*rows, ("total", "", f"{total:,}")])
+    say()
+
+
+def show_comparison(say: Console, model: LanguageModel, split: Split, title: str) -> None:
+    """The model beside n-gram counts (smoothing chosen on the validation names) on the same split."""
+    own = model.evaluate(split.validation)
+    say("Validation, in nats a character (lower is better)")
+    rows = [("model", "loss", "perplexity")]
+    for name, order in NGRAMS.items():
+        if order in (2, 3, 4):
+            counted = NGram.fitted(order, split.train, split.validation, model.vocabulary)
+            found = counted.evaluate(split.validation)
+            rows.append((f"{name} counts, add {counted.smoothing:g}", f"{found.loss:.3f}", f"{found.perplexity:.2f}"))
+    say.table([*rows, (title, f"{own.loss:.3f}", f"{own.perplexity:.2f}")])
+    say()
+
+
+def show_samples(say: Console, model: LanguageModel, training_names: frozenset[str], seed: int) -> None:
+    """Names that the model writes, and which of them it has seen."""
+    say("Twenty names from the model")
+    for sample in sampling.samples(model, rng=as_generator(seed), count=20):
+        say(f"  {marked(sample, training_names)}")
+    say()
+
+
+def show_files(say: Console, folder: Path, seed: int) -> None:
+    """The files of the run, and how to get more names from it."""
+    say("Files of the run")
+    for name, what in FILES.items():
+        if (folder / name).exists():
+            say(f"  {name:<22}  {what}")
+    say()
+    say(f"Saved in {folder}. More names:  tinygrad-lm sample {runs.typed(folder)} --seed {(seed + 1) % 10**18}")

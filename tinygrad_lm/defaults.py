@@ -1,0 +1,25 @@
+"""What holds where nothing else is chosen: the defaults that signatures of the library and the command's help share.
+
+Each stands here alone. Nothing is imported, so that a help is printed without NumPy. For that the command imports this
+file by its full name: ``from tinygrad_lm import`` first looks among the engines' names, and loads them.
+"""
+
+from typing import Final
+
+# models.MLP
+CONTEXT: Final = 3
+EMBEDDING: Final = 10
+HIDDEN: Final = (200,)
+ACTIVATION: Final = "tanh"
+
+# training.Plan
+BATCH_SIZE: Final = 64
+LR: Final = 3e-3
+OPTIMIZER: Final = "adamw"
+SCHEDULE: Final = "cosine"
+WEIGHT_DECAY: Final = 0.06
+
+# sampling.Settings and sampling.samples
+TEMPERATURE: Final = 1.0
+MAX_LENGTH: Final = 30
+SAMPLES: Final = 20
