@@ -30,7 +30,7 @@ IMPORTS = {
     "train": ("safetensors.numpy", "threadpoolctl", "tqdm"),
     "sample": ("safetensors.numpy",),
     "evaluate": ("safetensors.numpy",),
-    "gradcheck": ("tinygrad_lm.testing.command",),
+    "gradcheck": ("tinygrad_lm.testing.selfcheck.command",),
     "doctor": ("visualize",),
 }
 """What a command imports in its course: all of it is imported at its start, where Ctrl-C can wait."""

@@ -360,7 +360,8 @@ def _told(names: Sequence[str], run: runs.Run) -> str:
 
 def gradcheck(options: argparse.Namespace) -> int:
     """Check a function in a user's file, or every operation of the package."""
-    from tinygrad_lm.testing import GradientError, command
+    from tinygrad_lm.testing import GradientError
+    from tinygrad_lm.testing.selfcheck import command
 
     say = Console()
     given = {name: getattr(options, name) for name in ("order", "kinks", "mode", "seed")}

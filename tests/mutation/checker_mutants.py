@@ -2,7 +2,7 @@
 
 from tests.mutation.checks import Mutant
 from tests.mutation.source import constant, edited
-from tinygrad_lm.testing import differences, gradients, measure, preconditions
+from tinygrad_lm.testing.checker import differences, gradients, measure, preconditions
 
 RTOL = "test TestTolerance.test_rtol"
 DIFFERENCE = "test TestTolerance.test_a_difference_is_allowed_its_own_error_and_little_more"

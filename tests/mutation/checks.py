@@ -28,7 +28,7 @@ from tests.helpers.registry.row import SEEDS
 from tests.models import test_model_file_checks, test_models
 from tests.nn import test_training_mode
 from tests.runs import test_run_record
-from tests.testing import test_numbers, test_scalars
+from tests.testing.checker import test_numbers, test_scalars
 from tests.training import test_optim, test_schedules, test_training
 from tests.visualize import test_folding, test_steps, test_text
 

@@ -6,7 +6,7 @@ the first operation that makes a NaN or an infinity. For property tests there ar
 """
 
 from tinygrad_lm.autograd.anomaly import detect_anomaly
-from tinygrad_lm.testing.gradients import check_gradients
-from tinygrad_lm.testing.report import GradientError, GradientReport, InputReport
+from tinygrad_lm.testing.checker.gradients import check_gradients
+from tinygrad_lm.testing.checker.report import GradientError, GradientReport, InputReport
 
 __all__ = ["GradientError", "GradientReport", "InputReport", "check_gradients", "detect_anomaly"]

@@ -7,7 +7,7 @@ import pytest
 
 from tinygrad_lm.autograd import custom
 from tinygrad_lm.testing import GradientError, check_gradients
-from tinygrad_lm.testing.differences import slope, step_at
+from tinygrad_lm.testing.checker.differences import slope, step_at
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(3, 4))

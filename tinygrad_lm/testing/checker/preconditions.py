@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.testing.problem import Call, Problem, Slopes
-from tinygrad_lm.testing.report import GradientError
+from tinygrad_lm.testing.checker.problem import Call, Problem, Slopes
+from tinygrad_lm.testing.checker.report import GradientError
 
 Array = np.ndarray[Any, Any]
 

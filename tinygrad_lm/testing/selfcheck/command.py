@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm.autograd import Value
-from tinygrad_lm.testing.cases import cases, operations
-from tinygrad_lm.testing.gradients import Kinks, Mode, check_gradients
-from tinygrad_lm.testing.report import GradientError, table
+from tinygrad_lm.testing.checker.gradients import Kinks, Mode, check_gradients
+from tinygrad_lm.testing.checker.report import GradientError, table
+from tinygrad_lm.testing.selfcheck.cases import cases, operations
 
 WORST_ALLOWED = 1e-7
 """No operation of the package may be further off than this."""

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tinygrad_lm.testing import failure, measure
-from tinygrad_lm.testing.measure import Measurement, Tolerance
-from tinygrad_lm.testing.preconditions import consistent_backward, deterministic, usable_gradients
-from tinygrad_lm.testing.problem import Call, Problem, Slopes
-from tinygrad_lm.testing.report import GradientReport, InputReport
+from tinygrad_lm.testing.checker import failure, measure
+from tinygrad_lm.testing.checker.measure import Measurement, Tolerance
+from tinygrad_lm.testing.checker.preconditions import consistent_backward, deterministic, usable_gradients
+from tinygrad_lm.testing.checker.problem import Call, Problem, Slopes
+from tinygrad_lm.testing.checker.report import GradientReport, InputReport
 
 Array = np.ndarray[Any, Any]
 Kinks = Literal["raise", "skip", "subgradient"]

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.testing.differences import step_at
-from tinygrad_lm.testing.problem import Problem
-from tinygrad_lm.testing.report import Index, number, show_index
+from tinygrad_lm.testing.checker.differences import step_at
+from tinygrad_lm.testing.checker.problem import Problem
+from tinygrad_lm.testing.checker.report import Index, number, show_index
 
 Array = np.ndarray[Any, Any]
 _CLOSE = 1e-4

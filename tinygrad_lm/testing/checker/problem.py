@@ -18,9 +18,9 @@ from tinygrad_lm.autograd import Tensor, Value, data_of, enable_grad, graph
 from tinygrad_lm.autograd.custom import signature_of
 from tinygrad_lm.autograd.derivatives import gradients_or_zeros
 from tinygrad_lm.autograd.graph import Operation
-from tinygrad_lm.testing.analytic import analytic
-from tinygrad_lm.testing.nodes import flat, grouped, make_leaf, nodes_of, numbers_of, parts_of
-from tinygrad_lm.testing.report import GradientError
+from tinygrad_lm.testing.checker.analytic import analytic
+from tinygrad_lm.testing.checker.nodes import flat, grouped, make_leaf, nodes_of, numbers_of, parts_of
+from tinygrad_lm.testing.checker.report import GradientError
 
 Array = np.ndarray[Any, Any]
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from tinygrad_lm.autograd import custom
-from tinygrad_lm.testing import GradientError, check_gradients, differences, measure
-from tinygrad_lm.testing.differences import STEP, slope, step_at
+from tinygrad_lm.testing import GradientError, check_gradients
+from tinygrad_lm.testing.checker import differences, measure
+from tinygrad_lm.testing.checker.differences import STEP, slope, step_at
 
 
 def failing(fn, *inputs, **options):

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.testing.differences import Slope, complex_slope, slope, step_at
-from tinygrad_lm.testing.problem import Problem
+from tinygrad_lm.testing.checker.differences import Slope, complex_slope, slope, step_at
+from tinygrad_lm.testing.checker.problem import Problem
 
 Array = np.ndarray[Any, Any]
 COMPLEX_RTOL, COMPLEX_ATOL = 1e-9, 1e-11

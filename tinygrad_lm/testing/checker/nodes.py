@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm.autograd import Tensor, Value, data_of, to_values
-from tinygrad_lm.testing.report import GradientError
+from tinygrad_lm.testing.checker.report import GradientError
 
 Array = np.ndarray[Any, Any]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.testing import diagnosis, measure
-from tinygrad_lm.testing.differences import Slope
-from tinygrad_lm.testing.measure import Measurement, Tolerance
-from tinygrad_lm.testing.problem import Call, Problem
-from tinygrad_lm.testing.report import GradientError, Index, lines, number, show_index
+from tinygrad_lm.testing.checker import diagnosis, measure
+from tinygrad_lm.testing.checker.differences import Slope
+from tinygrad_lm.testing.checker.measure import Measurement, Tolerance
+from tinygrad_lm.testing.checker.problem import Call, Problem
+from tinygrad_lm.testing.checker.report import GradientError, Index, lines, number, show_index
 
 Array = np.ndarray[Any, Any]
 _PRINTED_ELEMENTS = 40
