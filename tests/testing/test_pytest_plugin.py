@@ -56,3 +56,24 @@ def test_the_fixture_serves_property_tests(ran):
 def test_plugin_registers_the_profiles(ran, tmp_path):
     assert "test_profile FAILED" in ran
     assert "test_profile PASSED" in run_pytest(tmp_path, "--hypothesis-profile=tinygrad_lm-ci", "-k", "profile")
+
+
+def test_the_plugin_loads_neither_numpy_nor_the_engines():
+    """pytest imports it in every run of everybody who has the package."""
+    code = f"import pytest, sys; before = set(sys.modules); import {PLUGIN}\nprint(*set(sys.modules) - before)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {name for name in loaded if name.startswith(("tinygrad_lm", "numpy", "hypothesis"))} == {
+        "tinygrad_lm",
+        "tinygrad_lm.testing",
+        PLUGIN,
+    }
+
+
+def test_the_public_names_are_there_when_they_are_asked_for():
+    from tinygrad_lm import testing
+
+    assert set(testing.__all__) <= set(dir(testing))
+    for name in testing.__all__:
+        assert getattr(testing, name).__name__ == name
+    with pytest.raises(AttributeError, match="module 'tinygrad_lm.testing' has no attribute 'check_gradient'"):
+        testing.check_gradient  # noqa: B018
