@@ -67,8 +67,8 @@ CHECKER_MUTANTS = (
         edited(
             preconditions,
             "consistent_backward",
-            "others - 2.5 * weights",
-            "others + 2 * weights",
+            "others - 2.5 * cotangent",
+            "others + 2 * cotangent",
             "w - 2.5 * v\n",
             "w + 2 * v\n",
         ),
@@ -81,12 +81,12 @@ CHECKER_MUTANTS = (
     ),
     Mutant(
         "a single number has a random weight",
-        edited(gradients, "_weights", "base.size == 1", "base.size == 0"),
+        edited(gradients, "_cotangent", "base.size == 1", "base.size == 0"),
         ("test test_the_numbers_are_those_of_the_function",),
     ),
     Mutant(
         "several numbers have weights of one",
-        edited(gradients, "_weights", "base.size == 1", "base.size >= 1"),
+        edited(gradients, "_cotangent", "base.size == 1", "base.size >= 1"),
         ("test test_several_numbers_keep_random_weights",),
     ),
     kink("a kink is where the gap does not shrink at all", "0.5 * gap", "0.99 * gap", CURVED),

@@ -75,5 +75,5 @@ def test_the_public_names_are_there_when_they_are_asked_for():
     assert set(testing.__all__) <= set(dir(testing))
     for name in testing.__all__:
         assert getattr(testing, name).__name__ == name
-    with pytest.raises(AttributeError, match="module 'tinygrad_lm.testing' has no attribute 'check_gradient'"):
+    with pytest.raises(AttributeError, match=r"module 'tinygrad_lm\.testing' has no attribute 'check_gradient'"):
         testing.check_gradient  # noqa: B018

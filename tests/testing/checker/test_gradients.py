@@ -156,7 +156,7 @@ class TestComplexStep:
     def test_refused(self, fn, name):
         report = check_gradients(fn, X[0])
         assert report.inputs[0].oracle == "differences"
-        assert f"np.{name} is not analytic" in str(report)
+        assert f"np.{name} is not holomorphic" in str(report)
 
     def test_small_contribution_of_an_absolute_value(self):
         """Too small for differences to tell, it must not pass as an error of the gradient."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
+from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.testing.checker.differences import step_at
-from tinygrad_lm.testing.checker.problem import Problem
+from tinygrad_lm.testing.checker.measure import Subject
 from tinygrad_lm.testing.checker.report import Index, number, show_index
 
-Array = np.ndarray[Any, Any]
 _CLOSE = 1e-4
 _MOST_RESULTS = 400
 _MOST_ENTRIES = 40_000
@@ -37,25 +36,22 @@ def hints(name: str, analytic: Array | None, numeric: Array, wrong: Array, sizes
     return found
 
 
-def jacobians(problem: Problem, points: Sequence[Array], position: int) -> tuple[Array, Array] | None:
+def jacobians(subject: Subject) -> tuple[Array, Array] | None:
     """The derivative of every result to every element of one input, by the backward pass and by differences.
 
     Both of shape (results, elements); ``None`` where that would be too many.
     """
+    problem, point = subject.problem, subject.point
     results = int(sum(np.prod(shape, dtype=int) for shape in problem.shapes))
-    point = points[position]
     if results > _MOST_RESULTS or results * point.size > _MOST_ENTRIES:
         return None
-    rows = [row[position] for row in problem.pull(points, list(np.eye(results)))]
+    rows = [row[subject.position] for row in problem.vjp(subject.points, list(np.eye(results)))]
     analytic = np.array([np.zeros(point.size) if row is None else row.reshape(-1) for row in rows])
     numeric = np.empty((results, point.size))
     for k, x in enumerate(point.flat):
-        step = step_at(float(x))
-        moved = [p.copy() for p in points]
-        moved[position].flat[k] = x + step
-        ahead = problem.evaluate(moved)
-        moved[position].flat[k] = x - step
-        numeric[:, k] = (ahead - problem.evaluate(moved)) / ((x + step) - (x - step))
+        along, step = subject.along_element(k), step_at(float(x))
+        ahead, behind = float(x) + step, float(x) - step
+        numeric[:, k] = (along(ahead) - along(behind)) / (ahead - behind)
     return analytic, numeric
 
 

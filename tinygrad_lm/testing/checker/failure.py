@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.testing.checker import diagnosis, measure
 from tinygrad_lm.testing.checker.differences import Slope
-from tinygrad_lm.testing.checker.measure import Measurement, Tolerance
-from tinygrad_lm.testing.checker.problem import Call, Problem
+from tinygrad_lm.testing.checker.measure import Measurement, Subject, Tolerance
 from tinygrad_lm.testing.checker.report import GradientError, Index, lines, number, show_index
+from tinygrad_lm.testing.checker.user_function import UserFunction
 
-Array = np.ndarray[Any, Any]
 _PRINTED_ELEMENTS = 40
 
 
@@ -22,7 +21,7 @@ _PRINTED_ELEMENTS = 40
 class Options:
     """How the check was called, for the line that repeats it."""
 
-    call: Call
+    user: UserFunction
     order: int
     kinks: str
     mode: str
@@ -34,7 +33,7 @@ class Options:
     def cotangent(self) -> str:
         """What the results were weighted by, and to second order the gradient."""
         drawn = f"random signs times U(0.5, 1.5), seed {self.seed}"
-        single = sum(int(np.prod(shape, dtype=int)) for shape in self.call.shapes) == 1
+        single = sum(int(np.prod(shape, dtype=int)) for shape in self.user.shapes) == 1
         first = "given" if self.weighted else "1" if single else drawn
         if self.order == 2:
             return f"{first} for the result; for its gradient {drawn}"
@@ -48,29 +47,18 @@ class Options:
         named = [f"{key}={value!r}" for key, value in options.items()]
         if self.weighted:
             named.append("cotangent=cotangent")
-        set_up = [f"{line}\n    " for line in self.call.assignments(_PRINTED_ELEMENTS)]
-        return f"{''.join(set_up)}check_gradients({', '.join([self.call.call_line(), *named])})"
+        set_up = [f"{line}\n    " for line in self.user.assignments(_PRINTED_ELEMENTS)]
+        return f"{''.join(set_up)}check_gradients({', '.join([self.user.call_line(), *named])})"
 
 
 @dataclass(frozen=True)
 class Failure:
     """One input whose gradient is wrong."""
 
-    problem: Problem
-    points: Sequence[Array]
-    position: int
-    gradient: Array | None
-    """By the backward pass; ``None`` where no path leads to the input."""
+    subject: Subject
     measurement: Measurement
     wrong: Array
     checked: Array
-    weights: Array
-    base: Array
-
-    @property
-    def name(self) -> str:
-        """The input's name."""
-        return self.problem.names[self.position]
 
     @property
     def excess(self) -> float:
@@ -82,17 +70,18 @@ class Failure:
 def wrong_gradient(failures: Sequence[Failure], options: Options) -> GradientError:
     """The error for the worst input, with the names of the others that are wrong too."""
     worst = max(failures, key=lambda failed: failed.excess)
-    build = _in_sample if worst.measurement.directions else _in_full
-    index, analytic, numeric, facts, hints = build(worst)
-    point = worst.points[worst.position]
+    subject = worst.subject
+    index, analytic, numeric, facts, hints = (_in_sample if worst.measurement.directions else _in_full)(worst)
+    point = subject.point
     order = "" if options.order == 1 else " (second order: the gradient of the gradient)"
-    head = f"the gradient of {worst.problem.function} with respect to {worst.name} is wrong{order}"
+    head = f"the gradient of {subject.problem.function} with respect to {subject.name} is wrong{order}"
     error = abs(analytic - numeric)
+    others = [failed.subject.name for failed in failures if failed is not worst]
     rows = [
-        ("input", f"{worst.name}, number {worst.position}, shape {point.shape}"),
+        ("input", f"{subject.name}, number {subject.position}, shape {point.shape}"),
         ("wrong", facts["wrong"]),
-        ("at", f"index {index}, where {worst.name}{show_index(index)} = {number(float(point[index]))}"),
-        ("analytic", number(analytic) + ("  (no path)" if worst.gradient is None else "")),
+        ("at", f"index {index}, where {subject.name}{show_index(index)} = {number(float(point[index]))}"),
+        ("analytic", number(analytic) + ("  (no path)" if subject.found is None else "")),
         ("numeric", f"{number(numeric)}  ({facts['method']})"),
         ("slopes", facts["slopes"]),
         ("error", f"{error:.3g} absolute, {error / max(abs(numeric), 1e-300):.3g} relative"),
@@ -101,31 +90,26 @@ def wrong_gradient(failures: Sequence[Failure], options: Options) -> GradientErr
         *(("hint", hint) for hint in hints),
         *([("jacobian", facts["jacobian"])] if "jacobian" in facts else []),
         ("cotangent", options.cotangent()),
-        *([("also wrong", ", ".join(f.name for f in failures if f is not worst))] if len(failures) > 1 else []),
+        *([("also wrong", ", ".join(others))] if others else []),
         ("reproduce", options.reproducer()),
     ]
     return GradientError(
         f"{head}\n{lines(rows)}",
-        name=worst.name,
+        name=subject.name,
         index=index,
         analytic=analytic,
         numeric=numeric,
         hints=hints,
-        inputs=dict(zip(options.call.names, worst.points, strict=True)),
+        inputs=dict(zip(options.user.names, subject.points, strict=True)),
     )
 
 
 def no_derivative(
-    problem: Problem,
-    points: Sequence[Array],
-    position: int,
-    measurement: Measurement,
-    refused: Sequence[int],
-    options: Options,
+    subject: Subject, measurement: Measurement, refused: Sequence[int], options: Options
 ) -> GradientError:
     """The error for a point where the function has a kink, a jump, or the edge of its domain."""
     k = int(refused[0])
-    name, point, s = problem.names[position], points[position], measurement.slopes[k]
+    name, point, s = subject.name, subject.point, measurement.slopes[k]
     index: Index | None = None
     at = "along a direction"
     if not measurement.directions:
@@ -142,19 +126,20 @@ def no_derivative(
         if np.isfinite(s.left)
         else "there are no slopes"
     )
-    subject = problem.function if problem.order == 1 else f"the gradient of {problem.function}"
+    function = subject.problem.function
+    differentiated = function if subject.problem.order == 1 else f"the gradient of {function}"
     probes = "directions" if measurement.directions else "elements"
     many = f" ({len(refused)} of {len(measurement.slopes)} {probes} are like this)" if len(refused) > 1 else ""
     options_left = "leave such elements out with kinks='skip'"
     if s.verdict == "kink" and options.kinks == "raise":
         options_left += ", or accept any value between the slopes with kinks='subgradient'"
     return GradientError(
-        f"{subject} {what} {name} {at}{many}: {fact} (step {s.step:.3g}), so there is no derivative to "
+        f"{differentiated} {what} {name} {at}{many}: {fact} (step {s.step:.3g}), so there is no derivative to "
         f"compare with; {remedy}, {options_left}\n{lines([('reproduce', options.reproducer())])}",
         name=name,
         index=index,
         analytic=float(measurement.analytic[k]),
-        inputs=dict(zip(options.call.names, points, strict=True)),
+        inputs=dict(zip(options.user.names, subject.points, strict=True)),
     )
 
 
@@ -162,16 +147,15 @@ _Parts = tuple[Index, float, float, dict[str, str], list[str]]
 
 
 def _in_full(failed: Failure) -> _Parts:
-    measurement, point = failed.measurement, failed.points[failed.position]
+    subject, measurement, point = failed.subject, failed.measurement, failed.subject.point
     worst = int(np.nanargmax(np.where(failed.wrong, measurement.errors / measurement.tolerance, -1.0)))
     index = tuple(int(i) for i in np.unravel_index(worst, point.shape))
     s = measurement.slopes[worst]
     at_kink = s.verdict != "smooth"
-    method = "complex step" if measurement.exact and not at_kink else "central difference"
     count = int(failed.wrong.sum())
     facts = {
         "wrong": f"{count} of {int(failed.checked.sum())} elements checked; the worst at index {index}",
-        "method": method,
+        "method": "complex step" if measurement.exact and not at_kink else "central difference",
         "slopes": _slopes(s),
     }
     if at_kink:
@@ -183,39 +167,30 @@ def _in_full(failed: Failure) -> _Parts:
     wrong = (failed.wrong & comparable).reshape(point.shape)
     hints: list[str] = []
     if wrong.any():
-        hints = diagnosis.hints(failed.name, failed.gradient, numeric, wrong, _sizes(failed))
-        pair = diagnosis.jacobians(failed.problem, failed.points, failed.position)
+        hints = diagnosis.hints(subject.name, subject.found, numeric, wrong, _sizes(subject))
+        pair = diagnosis.jacobians(subject)
         if pair is not None:
-            if failed.gradient is not None:
-                hints = [*diagnosis.jacobian_hints(failed.name, *pair), *hints]
-            facts["jacobian"] = diagnosis.worst_entry(*pair, failed.problem.shapes, point.shape, failed.name)
+            if subject.found is not None:
+                hints = [*diagnosis.jacobian_hints(subject.name, *pair), *hints]
+            facts["jacobian"] = diagnosis.worst_entry(*pair, subject.problem.shapes, point.shape, subject.name)
     return index, float(measurement.analytic[worst]), float(measurement.numeric[worst]), facts, hints
 
 
 def _in_sample(failed: Failure) -> _Parts:
     """Halve the direction until the element is found that the error comes from."""
-    measurement, point = failed.measurement, failed.points[failed.position]
-    gradient = np.zeros(point.shape) if failed.gradient is None else failed.gradient
+    subject, measurement = failed.subject, failed.measurement
     worst = int(np.nanargmax(np.where(failed.wrong, measurement.errors, -1.0)))
-    k, s = measure.locate(
-        failed.problem,
-        failed.points,
-        failed.position,
-        failed.weights,
-        failed.base,
-        gradient,
-        measurement.directions[worst],
-    )
-    index = tuple(int(i) for i in np.unravel_index(k, point.shape))
-    analytic = float(gradient[index])
+    k, s = measure.locate(subject, measurement.directions[worst])
+    index = tuple(int(i) for i in np.unravel_index(k, subject.point.shape))
+    analytic = float(subject.analytic[index])
     facts = {
         "wrong": f"{int(failed.wrong.sum())} of {int(failed.checked.sum())} random directions; one element behind it",
         "method": "central difference",
         "slopes": _slopes(s),
     }
     single = np.ones((), dtype=bool)
-    given = None if failed.gradient is None else np.asarray(analytic)
-    hints = diagnosis.hints(failed.name, given, np.asarray(s.central), single, _sizes(failed))
+    given = None if subject.found is None else np.asarray(analytic)
+    hints = diagnosis.hints(subject.name, given, np.asarray(s.central), single, _sizes(subject))
     return index, analytic, s.central, facts, hints
 
 
@@ -224,15 +199,15 @@ def _slopes(s: Slope) -> str:
     return f"{number(s.left, 5)} on the left, {number(s.right, 5)} on the right (step {s.step:.3g}): {kind}"
 
 
-def _sizes(failed: Failure) -> dict[int, str]:
+def _sizes(subject: Subject) -> dict[int, str]:
     """Numbers that a mean may have divided by, with what they count."""
-    point = failed.points[failed.position]
+    point, shapes = subject.point, subject.problem.shapes
     sizes: dict[int, str] = {}
     for axis, length in enumerate(point.shape):
-        sizes.setdefault(length, f"the length of axis {axis} of {failed.name}")
-    sizes.setdefault(point.size, f"the number of elements of {failed.name}")
-    for other, shape in enumerate(failed.problem.shapes):
-        what = "the result" if len(failed.problem.shapes) == 1 else f"result {other}"
+        sizes.setdefault(length, f"the length of axis {axis} of {subject.name}")
+    sizes.setdefault(point.size, f"the number of elements of {subject.name}")
+    for other, shape in enumerate(shapes):
+        what = "the result" if len(shapes) == 1 else f"result {other}"
         for axis, length in enumerate(shape):
             sizes.setdefault(length, f"the length of axis {axis} of {what}")
         sizes.setdefault(int(np.prod(shape, dtype=int)), f"the number of elements of {what}")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.testing.checker.differences import Slope, complex_slope, slope, step_at
 from tinygrad_lm.testing.checker.problem import Problem
 
-Array = np.ndarray[Any, Any]
 COMPLEX_RTOL, COMPLEX_ATOL = 1e-9, 1e-11
 """What a complex step is held to unless the caller says otherwise."""
 
@@ -47,6 +46,64 @@ class Tolerance:
         return f"{self.atol:g} + {self.rtol:g} * |numeric|"
 
 
+@dataclass(frozen=True)
+class Subject:
+    """The gradient of a problem to one of its inputs, by the backward pass, and where it was taken."""
+
+    problem: Problem
+    points: Sequence[Array]
+    """All inputs."""
+    position: int
+    """Which of them it is the gradient to."""
+    cotangent: Array
+    base: Array
+    """The results at the inputs."""
+    found: Array | None
+    """``None`` where no path leads to the input."""
+
+    @property
+    def name(self) -> str:
+        """The input's name."""
+        return self.problem.names[self.position]
+
+    @property
+    def point(self) -> Array:
+        """The input."""
+        return self.points[self.position]
+
+    @property
+    def analytic(self) -> Array:
+        """The gradient, zero where there is no path."""
+        return np.zeros(self.point.shape) if self.found is None else self.found
+
+    def along_element(self, k: int) -> Callable[[float], Array]:
+        """The results as a function of one element."""
+
+        def along(t: float) -> Array:
+            moved = self.point.copy()
+            moved.flat[k] = t
+            return self._results(moved)
+
+        return along
+
+    def along_direction(self, u: Array) -> Callable[[float], Array]:
+        """The results as a function of how far the input goes in a direction."""
+        return lambda t: self._results(self.point + t * u)
+
+    def _results(self, moved: Array) -> Array:
+        return self.problem.evaluate([*self.points[: self.position], moved, *self.points[self.position + 1 :]])
+
+    def slope_of_element(self, k: int) -> Slope:
+        """The slope along one element."""
+        x = float(self.point.flat[k])
+        return slope(self.along_element(k), x, step_at(x), self.cotangent, self.base)
+
+    def slope_of_direction(self, u: Array) -> Slope:
+        """The slope along a direction, by a step that suits the input's largest element."""
+        step = step_at(float(np.abs(self.point).max(initial=0.0)))
+        return slope(self.along_direction(u), 0.0, step, self.cotangent, self.base)
+
+
 @dataclass(slots=True)
 class Measurement:
     """The slopes of one input: along each of its elements, or along directions."""
@@ -71,67 +128,25 @@ class Measurement:
         return np.abs(self.analytic - self.numeric)
 
 
-def along_element(problem: Problem, points: Sequence[Array], position: int, k: int) -> Callable[[float], Array]:
-    """The results as a function of one element."""
-
-    def along(t: float) -> Array:
-        moved = points[position].copy()
-        moved.flat[k] = t
-        return problem.evaluate([*points[:position], moved, *points[position + 1 :]])
-
-    return along
-
-
-def along_direction(problem: Problem, points: Sequence[Array], position: int, u: Array) -> Callable[[float], Array]:
-    """The results as a function of how far one input goes in a direction."""
-
-    def along(t: float) -> Array:
-        return problem.evaluate([*points[:position], points[position] + t * u, *points[position + 1 :]])
-
-    return along
-
-
-def in_full(
-    problem: Problem,
-    points: Sequence[Array],
-    position: int,
-    weights: Array,
-    base: Array,
-    analytic: Array,
-    tol: Tolerance,
-) -> Measurement:
-    """The slope along every element of one input."""
-    slopes = [
-        slope(along_element(problem, points, position, k), float(x), step_at(float(x)), weights, base)
-        for k, x in enumerate(points[position].flat)
-    ]
+def in_full(subject: Subject, tol: Tolerance) -> Measurement:
+    """The slope along every element of the input."""
+    slopes = [subject.slope_of_element(k) for k in range(subject.point.size)]
     return Measurement(
         slopes,
-        analytic.reshape(-1),
+        subject.analytic.reshape(-1),
         np.array([measured.central for measured in slopes]),
         np.array([tol.of_slope(measured) for measured in slopes]),
         [],
     )
 
 
-def in_sample(
-    problem: Problem,
-    points: Sequence[Array],
-    position: int,
-    weights: Array,
-    base: Array,
-    analytic: Array,
-    tol: Tolerance,
-    directions: Sequence[Array],
-) -> Measurement:
+def in_sample(subject: Subject, tol: Tolerance, directions: Sequence[Array]) -> Measurement:
     """The slope along directions; the tolerance grows as the length of a direction does."""
-    point = points[position]
-    step = step_at(float(np.abs(point).max(initial=0.0)))
-    slopes = [slope(along_direction(problem, points, position, u), 0.0, step, weights, base) for u in directions]
-    length = float(np.sqrt(point.size))
+    slopes = [subject.slope_of_direction(u) for u in directions]
+    length = float(np.sqrt(subject.point.size))
     return Measurement(
         slopes,
-        np.array([float(np.sum(analytic * u)) for u in directions]),
+        np.array([float(np.sum(subject.analytic * u)) for u in directions]),
         np.array([measured.central for measured in slopes]),
         np.array([tol.of_slope(measured) + tol.atol * (length - 1) for measured in slopes]),
         list(directions),
@@ -139,9 +154,9 @@ def in_sample(
 
 
 def by_complex_step(
-    evaluate: Callable[[Sequence[Any]], Array],
+    evaluate: Callable[[Sequence[Array]], Array],
     points: Sequence[Array],
-    weights: Array,
+    cotangent: Array,
     base: Array,
     measurements: Sequence[Measurement],
     tol: Tolerance,
@@ -159,13 +174,13 @@ def by_complex_step(
             if plain.shape != base.shape or not np.allclose(plain, base, rtol=1e-9, atol=1e-12):
                 return "its values on complex numbers are others"
             for position, measurement in enumerate(measurements):
-                exact.append(_complex_slopes(evaluate, shifted, position, weights, measurement))
+                exact.append(_complex_slopes(evaluate, shifted, position, cotangent, measurement))
     except Exception as error:
         return f"on complex numbers it raises {type(error).__name__}: {_short(error)}"
     for measurement, slopes in zip(measurements, exact, strict=True):
         smooth = ~measurement.kinks
         if not (np.abs(slopes - measurement.numeric) <= measurement.tolerance)[smooth].all():
-            return "on complex numbers its slopes are others, so it is not analytic as written"
+            return "on complex numbers its slopes are others, so it is not holomorphic as written"
     for measurement, slopes in zip(measurements, exact, strict=True):
         smooth = ~measurement.kinks
         scale = float(np.abs(slopes[smooth]).max(initial=0.0))
@@ -178,10 +193,10 @@ def by_complex_step(
 
 
 def _complex_slopes(
-    evaluate: Callable[[Sequence[Any]], Array],
+    evaluate: Callable[[Sequence[Array]], Array],
     points: list[Array],
     position: int,
-    weights: Array,
+    cotangent: Array,
     measurement: Measurement,
 ) -> Array:
     point = points[position]
@@ -197,28 +212,25 @@ def _complex_slopes(
             return evaluate([*points[:position], moved, *points[position + 1 :]])
 
         at = 0.0 if measurement.directions else float(point.flat[k].real)
-        slopes.append(complex_slope(along, at, weights) if measured.verdict == "smooth" else np.nan)
+        slopes.append(complex_slope(along, at, cotangent) if measured.verdict == "smooth" else np.nan)
     return np.array(slopes)
 
 
-def locate(
-    problem: Problem, points: Sequence[Array], position: int, weights: Array, base: Array, analytic: Array, u: Array
-) -> tuple[int, Slope]:
+def locate(subject: Subject, u: Array) -> tuple[int, Slope]:
     """The element that a wrong slope along ``u`` comes from, by halving, and the slope along it alone."""
-    chosen = np.arange(analytic.size)
-    step = step_at(float(np.abs(points[position]).max(initial=0.0)))
+    chosen = np.arange(subject.point.size)
+    analytic = subject.analytic.reshape(-1)
     while len(chosen) > 1:
         halves = np.array_split(chosen, 2)
         errors: list[float] = []
         for half in halves:
             part: Array = np.zeros(analytic.size)
             part[half] = u.reshape(-1)[half]
-            along = along_direction(problem, points, position, part.reshape(u.shape))
-            errors.append(abs(slope(along, 0.0, step, weights, base).central - float(analytic.reshape(-1) @ part)))
+            measured = subject.slope_of_direction(part.reshape(u.shape))
+            errors.append(abs(measured.central - float(analytic @ part)))
         chosen = halves[int(np.argmax(np.nan_to_num(errors, nan=np.inf)))]
     k = int(chosen[0])
-    x = float(points[position].flat[k])
-    return k, slope(along_element(problem, points, position, k), x, step_at(x), weights, base)
+    return k, subject.slope_of_element(k)
 
 
 def _short(error: Exception) -> str:

@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.testing.checker.problem import Call, Problem, Slopes
+from tinygrad_lm.autograd.types import Array
+from tinygrad_lm.testing.checker.problem import GradientFunction, Problem
 from tinygrad_lm.testing.checker.report import GradientError
+from tinygrad_lm.testing.checker.user_function import UserFunction
 
-Array = np.ndarray[Any, Any]
 
-
-def deterministic(call: Call) -> Array:
+def deterministic(user: UserFunction) -> Array:
     """The results at the inputs, finite and the same twice."""
-    base = call.evaluate(call.points)
-    if not np.array_equal(base, call.evaluate(call.points), equal_nan=True):
+    base = user.evaluate(user.points)
+    if not np.array_equal(base, user.evaluate(user.points), equal_nan=True):
         raise GradientError(
-            f"{call.function} gave two different results for the same inputs, so it is random: draw from a generator "
+            f"{user.function} gave two different results for the same inputs, so it is random: draw from a generator "
             "that is seeded inside the function, or switch dropout off (module.eval())"
         )
     if not np.isfinite(base).all():
         k = int(np.argwhere(~np.isfinite(base))[0, 0])
-        which, index = _place(k, call.shapes)
+        which, index = _place(k, user.shapes)
         raise GradientError(
-            f"{call.function} gave {base[k]} at index {index}{which} of its result: there is no derivative to check. "
+            f"{user.function} gave {base[k]} at index {index}{which} of its result: there is no derivative to check. "
             "tinygrad_lm.testing.detect_anomaly() names the operation that it comes from",
             index=index,
         )
     return base
 
 
-def usable_gradients(problem: Problem, points: Sequence[Array], weights: Array) -> list[Array | None]:
+def usable_gradients(problem: Problem, points: Sequence[Array], cotangent: Array) -> list[Array | None]:
     """The gradients by the backward pass, each of its input's shape and finite."""
-    (gradients,) = _pull(problem, points, [weights])
+    (gradients,) = _vjp(problem, points, [cotangent])
     for name, point, gradient in zip(problem.names, points, gradients, strict=True):
         if gradient is None:
             continue
@@ -55,18 +54,18 @@ def usable_gradients(problem: Problem, points: Sequence[Array], weights: Array) 
                 index=index,
                 analytic=float(gradient[index]),
             )
-    if isinstance(problem, Slopes):
+    if isinstance(problem, GradientFunction):
         _same_recorded(problem, points)
     return gradients
 
 
 def consistent_backward(
-    problem: Problem, points: Sequence[Array], weights: Array, gradients: Sequence[Array | None], seed: int
+    problem: Problem, points: Sequence[Array], cotangent: Array, gradients: Sequence[Array | None], seed: int
 ) -> None:
     """The backward pass gives the same twice, nothing for nothing, and is linear in the cotangent."""
-    others = np.random.default_rng((seed, 4)).uniform(-1.5, 1.5, weights.size)
-    first, again, nothing, one, both = _pull(
-        problem, points, [weights, weights, 0 * weights, others, others - 2.5 * weights]
+    others = np.random.default_rng((seed, 4)).uniform(-1.5, 1.5, cotangent.size)
+    first, again, nothing, one, both = _vjp(
+        problem, points, [cotangent, cotangent, 0 * cotangent, others, others - 2.5 * cotangent]
     )
     for i, name in enumerate(problem.names):
         v, v_again, zero, w, mixed, given = (
@@ -81,35 +80,42 @@ def consistent_backward(
                 name=name,
             )
         if zero.any():
-            index = tuple(int(k) for k in np.argwhere(zero != 0)[0])
-            raise GradientError(
-                f"{what} gave {zero[index]} at index {index} for a cotangent of zeros: it adds something that is not "
-                "multiplied by the gradient of the result",
-                name=name,
-                index=index,
-                analytic=float(zero[index]),
-            )
+            raise _from_nothing(what, name, zero)
         # Of a single number v is 1 and w between -1.5 and 1.5: this also tells |v|, its sign or its powers from v, and
         # (2.5 being none) whole numbers.
         wanted = w - 2.5 * v
         # The last term is round-off where a gradient is zero but for what cancels.
-        slack = 1e-10 * (np.abs(v).max(initial=0.0) + np.abs(w).max(initial=0.0)) + 1e-13 * np.abs(weights).max(
-            initial=0.0
-        )
-        if (np.abs(mixed - wanted) > slack).any():
-            index = tuple(int(k) for k in np.argwhere(np.abs(mixed - wanted) > slack)[0])
-            raise GradientError(
-                f"{what} is not linear: for w - 2.5v it gave {mixed[index]} at index {index}, but the gradient for w "
-                f"less 2.5 times that for v is {wanted[index]}. A vjp multiplies the gradient of the result and "
-                "nothing else",
-                name=name,
-                index=index,
-                analytic=float(mixed[index]),
-                numeric=float(wanted[index]),
-            )
+        largest = np.abs(v).max(initial=0.0) + np.abs(w).max(initial=0.0)
+        off = np.abs(mixed - wanted) > 1e-10 * largest + 1e-13 * np.abs(cotangent).max(initial=0.0)
+        if off.any():
+            raise _not_linear(what, name, off, mixed, wanted)
 
 
-def _same_recorded(problem: Slopes, points: Sequence[Array]) -> None:
+def _from_nothing(what: str, name: str, zero: Array) -> GradientError:
+    index = tuple(int(k) for k in np.argwhere(zero != 0)[0])
+    return GradientError(
+        f"{what} gave {zero[index]} at index {index} for a cotangent of zeros: it adds something that is not "
+        "multiplied by the gradient of the result",
+        name=name,
+        index=index,
+        analytic=float(zero[index]),
+    )
+
+
+def _not_linear(what: str, name: str, off: Array, mixed: Array, wanted: Array) -> GradientError:
+    index = tuple(int(k) for k in np.argwhere(off)[0])
+    return GradientError(
+        f"{what} is not linear: for w - 2.5v it gave {mixed[index]} at index {index}, but the gradient for w "
+        f"less 2.5 times that for v is {wanted[index]}. A vjp multiplies the gradient of the result and "
+        "nothing else",
+        name=name,
+        index=index,
+        analytic=float(mixed[index]),
+        numeric=float(wanted[index]),
+    )
+
+
+def _same_recorded(problem: GradientFunction, points: Sequence[Array]) -> None:
     """The gradient that is recorded to be differentiated again is the plain one."""
     plain = problem.evaluate(points)
     off = np.abs(problem.recorded - plain) > 1e-9 * (1 + np.abs(plain).max(initial=0.0))
@@ -128,9 +134,9 @@ def _same_recorded(problem: Slopes, points: Sequence[Array]) -> None:
         )
 
 
-def _pull(problem: Problem, points: Sequence[Array], weights: Sequence[Array]) -> list[list[Array | None]]:
+def _vjp(problem: Problem, points: Sequence[Array], cotangents: Sequence[Array]) -> list[list[Array | None]]:
     try:
-        return problem.pull(points, weights)
+        return problem.vjp(points, cotangents)
     except GradientError:
         raise
     except Exception as error:
