@@ -22,7 +22,6 @@ from tests.autograd import (
     test_state_machine,
 )
 from tests.cli import test_choices
-from tests.helpers.programs import programs
 from tests.helpers.registry import BY_NAME
 from tests.helpers.registry.row import SEEDS
 from tests.models import test_model_file_checks, test_models
@@ -31,6 +30,7 @@ from tests.runs import test_run_record
 from tests.testing.checker import test_numbers, test_scalars
 from tests.training import test_optim, test_schedules, test_training
 from tests.visualize import test_folding, test_steps, test_text
+from tinygrad_lm.testing.strategies import programs
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ CHECKS = {
     "values": of_row(test_operations.on_values, 60),
     "layout": of_row(test_operations.any_layout, 60),
     "kinks": kinks,
-    "programs": of_programs(test_programs.check_gradient, 1_500),
+    "programs": of_programs(test_programs.check_gradient, 500),
     "test": named,
 }
 

@@ -4,18 +4,9 @@ A program is a list of leaves and a list of steps, each an operation of ``OPERAT
 which result it returns. ``tinygrad_lm.testing.strategies.programs`` draws them.
 """
 
-from tinygrad_lm.testing.properties.programs import (
-    FORMAT,
-    KINKED,
-    OPERATIONS,
-    Program,
-    Step,
-    decode_index,
-    encode_index,
-    gradients_on_tensors,
-    gradients_on_values,
-    numbers,
-)
+from tinygrad_lm.testing.properties.index_data import decode_index, encode_index
+from tinygrad_lm.testing.properties.operations import KINKED, OPERATIONS, numbers
+from tinygrad_lm.testing.properties.program import FORMAT, Program, Step, gradients_on_tensors, gradients_on_values
 
 __all__ = [
     "FORMAT",

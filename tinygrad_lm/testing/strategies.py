@@ -5,16 +5,9 @@ Needs hypothesis (``pip install hypothesis``). Importing this module also regist
 """
 
 from tinygrad_lm.testing.profiles import register_profiles
-from tinygrad_lm.testing.properties.strategies import (
-    MARGIN,
-    arrays,
-    axes,
-    broadcastable_shapes,
-    cotangents,
-    indices,
-    programs,
-    shapes,
-)
+from tinygrad_lm.testing.properties.arrays import MARGIN, arrays, axes, broadcastable_shapes, cotangents, shapes
+from tinygrad_lm.testing.properties.indices import indices
+from tinygrad_lm.testing.properties.random_programs import programs
 
 register_profiles()
 
