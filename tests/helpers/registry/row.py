@@ -1,4 +1,4 @@
-"""What a registry row holds, and the strategies that rows share: shapes, axes, and values away from every kink."""
+"""What a registry row holds, and the strategies that rows share: shapes, axes, values from the package's domains."""
 
 import functools
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from tinygrad_lm.autograd.graph import Operation
+from tinygrad_lm.testing.selfcheck.samples import domains_of
 
 SEEDS = st.integers(0, 2**32 - 1)
 WIDE = frozenset(
@@ -92,37 +93,6 @@ def generator(seed):
     return np.random.default_rng(seed)
 
 
-def anywhere(rng, shape):
-    """Numbers of either sign up to 3."""
-    return np.asarray(rng.uniform(-3, 3, shape))
-
-
-def nonzero(rng, shape):
-    """Numbers of either sign, at least 0.2 from zero."""
-    return np.asarray(rng.choice([-1.0, 1.0], shape) * rng.uniform(0.2, 2, shape))
-
-
-def positive(rng, shape):
-    """Numbers from 0.3 to 3."""
-    return np.asarray(rng.uniform(0.3, 3, shape))
-
-
-def above_minus_one(rng, shape):
-    """Numbers from -0.6 to 3."""
-    return np.asarray(rng.uniform(-0.6, 3, shape))
-
-
-def distinct(rng, shape):
-    """Numbers at least 0.1 apart and at least 0.05 from zero."""
-    size = int(np.prod(shape))
-    return (0.1 * (rng.permutation(size) - size // 2) + 0.05).reshape(shape)
-
-
-def on_grid(offset):
-    """Numbers on a grid of 0.3, shifted: two grids with different shifts never meet."""
-    return lambda rng, shape: np.asarray(0.3 * rng.integers(-6, 6, shape) + offset)
-
-
 @functools.cache
 def shapes(min_dims=0, max_dims=3, sizes=(1, 2, 3, 0)):
     """Shapes small enough for a full Jacobian; an empty axis now and then."""
@@ -158,6 +128,11 @@ def axes(draw, ndim, several=True, none=True):
     if isinstance(choice, list):
         return tuple(axis - ndim if draw(st.booleans()) else axis for axis in choice)
     return choice
+
+
+def domain_of(operation):
+    """Where the package's table draws the first operand of an operation from."""
+    return domains_of(operation)[0]
 
 
 @st.composite

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeGuard, cast
@@ -157,9 +158,10 @@ def title(fn: object) -> str:
 def argument_names(fn: Callable[..., object], count: int) -> list[str]:
     """The names of so many arguments, ``input 3`` for one that has none."""
     target: Callable[..., object] = getattr(fn, "forward", fn)
-    if isinstance(fn, Operation):
+    operation = _without_keywords(fn)
+    if isinstance(operation, Operation):
         # Its forward takes anything; the function that it was made of has names.
-        made_of = (getattr(fn, name, None) for name in ("function", "numpy", "fused"))
+        made_of = (getattr(operation, name, None) for name in ("function", "numpy", "fused"))
         target = next((function for function in made_of if function is not None), target)
     try:
         parameters = list(custom.signature_of(target).parameters.values())
@@ -173,6 +175,14 @@ def argument_names(fn: Callable[..., object], count: int) -> list[str]:
             names.append(parameter.name)
     names = names[:count]
     return names + [f"input {i}" for i in range(len(names), count)]
+
+
+def _without_keywords(fn: object) -> object:
+    """What a ``functools.partial`` calls, if it fixes keyword arguments alone."""
+    if isinstance(fn, functools.partial):
+        partial = cast("functools.partial[object]", fn)
+        return partial if partial.args else partial.func
+    return fn
 
 
 def variable(name: str) -> str:
