@@ -7,11 +7,11 @@ import inspect
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tinygrad_lm.autograd import Value
+from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.testing.checker.gradients import Kinks, Mode, check_gradients
 from tinygrad_lm.testing.checker.report import GradientError, table
 from tinygrad_lm.testing.selfcheck.cases import cases, operations
@@ -83,7 +83,7 @@ def check_package(seed: int = 0) -> str:
     )
 
 
-def load(target: str) -> Callable[..., Any]:
+def load(target: str) -> Callable[..., object]:
     """The function (or module object) that ``path/to/file.py:name`` names, by running the file."""
     file, colon, name = target.rpartition(":")
     if not colon or not file or not name:
@@ -105,7 +105,7 @@ def load(target: str) -> Callable[..., Any]:
     finally:
         sys.path.remove(str(path.resolve().parent))
         del sys.modules[spec.name]
-    found: Any = module
+    found: object = module
     for part in name.split("."):
         found = getattr(found, part, None)
     if found is None:
@@ -116,7 +116,7 @@ def load(target: str) -> Callable[..., Any]:
     return found
 
 
-def draw(text: str, rng: np.random.Generator) -> Any:
+def draw(text: str, rng: np.random.Generator) -> Array | Value:
     """A random input from its description: ``3x4``, ``scalar`` or ``value``, each perhaps with ``:low:high``."""
     what, *limits = text.split(":")
     try:
@@ -133,7 +133,7 @@ def draw(text: str, rng: np.random.Generator) -> Any:
     return Value(numbers.item()) if what == "value" else numbers
 
 
-def _signature(function: Callable[..., Any]) -> str:
+def _signature(function: Callable[..., object]) -> str:
     try:
         return str(inspect.signature(function))
     except (TypeError, ValueError):
