@@ -7,12 +7,14 @@ from tests.mutation.files_mutants import FILES_MUTANTS
 from tests.mutation.graph_mutants import GRAPH_MUTANTS
 from tests.mutation.operation_mutants import OPERATION_MUTANTS
 from tests.mutation.picture_mutants import PICTURE_MUTANTS
+from tests.mutation.properties_mutants import PROPERTIES_MUTANTS
 from tests.mutation.training_mutants import TRAINING_MUTANTS
 
 MUTANTS = (
     *GRAPH_MUTANTS,
     *OPERATION_MUTANTS,
     *CHECKER_MUTANTS,
+    *PROPERTIES_MUTANTS,
     *PICTURE_MUTANTS,
     *TRAINING_MUTANTS,
     *FILES_MUTANTS,

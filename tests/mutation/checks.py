@@ -27,7 +27,10 @@ from tests.helpers.registry.row import SEEDS
 from tests.models import test_model_file_checks, test_models
 from tests.nn import test_training_mode
 from tests.runs import test_run_record
-from tests.testing.checker import test_numbers, test_scalars
+from tests.testing.checker import test_mistakes, test_numbers, test_scalars
+from tests.testing.properties import test_arrays
+from tests.testing.properties import test_programs as test_random_programs
+from tests.testing.selfcheck import test_domains
 from tests.training import test_optim, test_schedules, test_training
 from tests.visualize import test_folding, test_steps, test_text
 from tinygrad_lm.testing.strategies import programs
@@ -59,6 +62,10 @@ FILES = (
     test_choices,
     test_numbers,
     test_scalars,
+    test_mistakes,
+    test_arrays,
+    test_random_programs,
+    test_domains,
     test_folding,
     test_steps,
     test_text,

@@ -1,8 +1,11 @@
 """Planted mistakes in a user's own operations: ``check_gradients`` names the wrong index and the mistake."""
 
+import functools
+
 import numpy as np
 import pytest
 
+from tests.testing.checker.failing import failing
 from tinygrad_lm import Value
 from tinygrad_lm.autograd import custom
 from tinygrad_lm.testing import GradientError, check_gradients
@@ -16,13 +19,6 @@ SQUARE = RNG.normal(size=(3, 3))
 def softmax(x):
     e = np.exp(x - np.max(x, axis=-1, keepdims=True))
     return e / np.sum(e, axis=-1, keepdims=True)
-
-
-def failing(fn, *inputs, **options):
-    """The error that the check raises."""
-    with pytest.raises(GradientError) as caught:
-        check_gradients(fn, *inputs, **options)
-    return caught.value
 
 
 class TestPlantedMistakes:
@@ -181,6 +177,12 @@ class TestPlantedMistakes:
         with pytest.raises(GradientError) as again:
             exec("\n".join(line.strip() for line in lines.splitlines()), names)
         assert str(again.value) == str(error)
+
+    def test_of_an_operation_with_its_attributes(self):
+        total = custom.operation("total", lambda y, axis: np.sum(y, axis), lambda g, out, y, axis: 0 * y - g)
+        error = failing(functools.partial(total, axis=None), X)
+        assert (error.name, str(error).splitlines()[0]) == ("y", "the gradient of total with respect to y is wrong")
+        assert failing(functools.partial(lambda a, y: a * y.data * y, 2.0), X).name == "y"
 
     def test_carries_the_arrays(self):
         error = failing(lambda x: x * x.data, X)

@@ -3,17 +3,11 @@
 import numpy as np
 import pytest
 
+from tests.testing.checker.failing import failing
 from tinygrad_lm.autograd import custom
-from tinygrad_lm.testing import GradientError, check_gradients
+from tinygrad_lm.testing import check_gradients
 from tinygrad_lm.testing.checker import differences, measure
 from tinygrad_lm.testing.checker.differences import STEP, slope, step_at
-
-
-def failing(fn, *inputs, **options):
-    """The error that the check raises."""
-    with pytest.raises(GradientError) as caught:
-        check_gradients(fn, *inputs, **options)
-    return caught.value
 
 
 def off(error, factor=1.0):

@@ -5,20 +5,14 @@ import itertools
 import numpy as np
 import pytest
 
+from tests.testing.checker.failing import failing
 from tinygrad_lm import Tensor, nn
 from tinygrad_lm.autograd import custom
 from tinygrad_lm.autograd.graph import Operation
-from tinygrad_lm.testing import GradientError, check_gradients
+from tinygrad_lm.testing import check_gradients
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(3, 4))
-
-
-def failing(fn, *inputs, **options):
-    """The error that the check raises."""
-    with pytest.raises(GradientError) as caught:
-        check_gradients(fn, *inputs, **options)
-    return caught.value
 
 
 class TestPreconditions:

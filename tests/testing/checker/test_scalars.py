@@ -3,19 +3,12 @@
 import numpy as np
 import pytest
 
+from tests.testing.checker.failing import failing
 from tinygrad_lm import Value
 from tinygrad_lm.autograd import custom
-from tinygrad_lm.testing import GradientError, check_gradients
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(3, 4))
-
-
-def failing(fn, *inputs, **options):
-    """The error that the check raises."""
-    with pytest.raises(GradientError) as caught:
-        check_gradients(fn, *inputs, **options)
-    return caught.value
 
 
 def hidden(x):

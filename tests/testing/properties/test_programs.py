@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tinygrad_lm import Tensor
 from tinygrad_lm.testing import GradientError, check_gradients, strategies
 from tinygrad_lm.testing.programs import (
+    KINKED,
     OPERATIONS,
     Program,
     Step,
@@ -73,6 +74,12 @@ def test_programs_keep_away_from_kinks(program):
     assert program.margin() >= strategies.MARGIN
 
 
+def test_programs_keep_away_from_ties():
+    x = np.array([0.5, 0.25, 0.5, 0.125])
+    assert KINKED["max"](x, axis=0, keepdims=False) == 0
+    assert KINKED["max"](x[:3].reshape(3, 1), axis=1, keepdims=True) == np.inf
+
+
 def test_the_margin_is_that_of_the_nearest_kink():
     x, y = np.array([0.5, -0.25]), np.array([0.5, 0.5])
     plain = Program((x, y), (Step("add", (0, 1)),), 2)
@@ -81,7 +88,9 @@ def test_the_margin_is_that_of_the_nearest_kink():
     assert (relu.margin(), relu.margin([x + 0.5, y])) == (0.25, 0.25)
     assert Program((x, y), (Step("maximum", (0, 1)),), 2).margin([x + 0.125, y]) == 0.125
     largest = {"axis": 0, "keepdims": False}
-    assert Program((x, y), (Step("abs", (1,)), Step("max", (0,), largest)), 3).margin() == 0.5
+    both = (Step("abs", (1,)), Step("max", (0,), largest))
+    assert Program((x, y), both, 3).margin() == 0.5
+    assert Program((x + 1, y), both, 3).margin([x, np.array([2.0, 3.0])]) == 0.75
 
 
 @settings(max_examples=25)

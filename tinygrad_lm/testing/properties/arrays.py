@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
-from math import prod
 
 import numpy as np
 from hypothesis import strategies as st
@@ -53,7 +53,7 @@ def arrays(
     """
     wanted = draw(shapes() if shape is None else shape if isinstance(shape, st.SearchStrategy) else st.just(shape))
     numbers = _numbers(float(low), float(high), tuple(map(float, avoid)))
-    size = prod(wanted)
+    size = math.prod(wanted)
     if len(numbers) < (size if distinct else 1):
         raise ValueError(f"arrays: there are not {size} distinct numbers from {low} to {high} on a grid of 1/{_GRID}")
     if not distinct:
@@ -65,9 +65,11 @@ def arrays(
 @functools.lru_cache(maxsize=64)
 def _numbers(low: float, high: float, avoid: tuple[float, ...]) -> Array:
     """The numbers that an array may hold, those next to zero first."""
-    steps = sorted(range(int(np.ceil(low * _GRID)), int(np.floor(high * _GRID - 0.25)) + 1), key=abs)
-    allowed = [n / _GRID + _OFFSET for n in steps]
-    return np.array([x for x in allowed if all(abs(x - p) > MARGIN for p in avoid)])
+    steps = np.arange(math.ceil(low * _GRID), math.floor(high * _GRID - 0.25) + 1)
+    numbers = steps[np.argsort(np.abs(steps), kind="stable")] / _GRID + _OFFSET
+    for number in avoid:
+        numbers = numbers[np.abs(numbers - number) > MARGIN]
+    return numbers
 
 
 def _elements(numbers: Array, size: int) -> st.SearchStrategy[Array]:
@@ -97,4 +99,4 @@ _WEIGHTS = np.array([sign * (0.5 + k / 64) for k in range(65) for sign in (1, -1
 
 def cotangents(shape: Shape) -> st.SearchStrategy[Array]:
     """Weights of either sign, between 1/2 and 3/2 in size: none is zero, and hardly ever are all equal."""
-    return _elements(_WEIGHTS, prod(shape)).map(lambda x: x.reshape(shape))
+    return _elements(_WEIGHTS, math.prod(shape)).map(lambda x: x.reshape(shape))

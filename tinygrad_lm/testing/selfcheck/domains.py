@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinygrad_lm.autograd.rules import Elementwise
+from tinygrad_lm.autograd import rules
 from tinygrad_lm.autograd.types import Array
 
 Shape = tuple[int, ...]
@@ -61,11 +61,11 @@ INTERVALS: dict[str, tuple[float, float]] = {
 """Of the first operand, by the name of the elementwise operation; every other operand may be anywhere but near 0."""
 
 
-def of_rule(rule: Elementwise) -> tuple[Domain, ...]:
+def of_elementwise(name: str) -> tuple[Domain, ...]:
     """The domains of an elementwise operation's operands, which never meet: where they do, some have a kink."""
-    interval = INTERVALS.get(rule.name)
+    interval = INTERVALS.get(name)
     first = anywhere if interval is None else between(*interval)
-    count = len(rule.derivatives)
+    count = len(rules.TABLE[name].derivatives)
     if count == 1:
         return (first,)
     return tuple(_apart(anywhere if part else first, part, count) for part in range(count))

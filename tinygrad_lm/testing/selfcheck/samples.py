@@ -22,7 +22,7 @@ from tinygrad_lm.testing.selfcheck.domains import (
     factors,
     greatest,
     least,
-    of_rule,
+    of_elementwise,
     with_a_zero,
 )
 
@@ -65,7 +65,7 @@ def _of(operation: Operation, *calls: Sample, domain: Domain = anywhere) -> Samp
 
 def _elementwise() -> Iterator[Samples]:
     for name, rule in rules.TABLE.items():
-        domains = of_rule(rule)
+        domains = of_elementwise(name)
         if len(domains) == 1:
             yield Samples(name, rule, domains, [sample((3, 4))])
             yield Samples(name, rule, [greatest(domains[0])], [sample(())], scalar=True)
