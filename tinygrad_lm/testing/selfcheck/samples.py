@@ -168,4 +168,7 @@ TABLE: tuple[Samples, ...] = (*_elementwise(), *_shaping(), *_reductions(), *_pr
 
 def domains_of(operation: str) -> Sequence[Domain]:
     """The domains of the first calls in the table of an operation."""
-    return next(samples.domains for samples in TABLE if samples.operation == operation)
+    for samples in TABLE:
+        if samples.operation == operation:
+            return samples.domains
+    raise KeyError(operation)
