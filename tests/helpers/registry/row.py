@@ -3,7 +3,6 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from hypothesis import settings
@@ -29,7 +28,7 @@ class Case:
     """Differentiable inputs, float64, and what else the operation is called with."""
 
     inputs: tuple[np.ndarray, ...]
-    attributes: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", tuple(map(np.asarray, self.inputs)))
@@ -39,17 +38,17 @@ class Case:
 class Kink:
     """A corner with its exact value and exact gradients (for a cotangent of ones)."""
 
-    inputs: tuple[Any, ...]
-    value: Any
-    gradients: tuple[Any, ...]
-    attributes: dict[str, Any] = field(default_factory=dict)
+    inputs: tuple[object, ...]
+    value: object
+    gradients: tuple[object, ...]
+    attributes: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Refusal:
     """A wrong call, the exception it must raise, and words of the message."""
 
-    call: Callable[[], Any]
+    call: Callable[[], object]
     error: type[Exception]
     words: str = ""
 
@@ -59,9 +58,9 @@ class Row:
     """An operation: how it is called, what it computes, on which inputs, and what happens at its corners."""
 
     name: str
-    spellings: dict[str, Callable[..., Any]]
+    spellings: dict[str, Callable[..., object]]
     """Every public way to call it, by name; all take ``(*inputs, **attributes)``."""
-    reference: Callable[..., Any]
+    reference: Callable[..., object]
     """The same in plain NumPy, for real and complex arrays."""
     cases: st.SearchStrategy[Case]
     operations: tuple[Operation, ...] = ()
@@ -72,7 +71,7 @@ class Row:
     refusals: tuple[Refusal, ...] = ()
 
     @property
-    def call(self) -> Callable[..., Any]:
+    def call(self) -> Callable[..., object]:
         """The first spelling."""
         return next(iter(self.spellings.values()))
 

@@ -71,6 +71,9 @@ class Reduction(Protocol):
         ...
 
 
+# A lambda cannot say what it takes: these say it.
+
+
 def _unary(arrays: Unary, tensors: Unary | None = None, values: Unary | None = None) -> ProgramOperation:
     return ProgramOperation(arrays, tensors, values)
 
@@ -83,8 +86,8 @@ def _joining(arrays: Callable[[Array, Array, int], Array]) -> ProgramOperation:
     return ProgramOperation(arrays)
 
 
-def _along_axis(arrays: AlongAxis, tensors: AlongAxis | None = None) -> ProgramOperation:
-    return ProgramOperation(arrays, tensors)
+def _along_axis(arrays: AlongAxis) -> ProgramOperation:
+    return ProgramOperation(arrays)
 
 
 def _by_numbers(arrays: ByNumbers) -> ProgramOperation:
