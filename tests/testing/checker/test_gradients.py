@@ -9,6 +9,8 @@ import pytest
 from tinygrad_lm import Tensor, Value, nn, no_grad
 from tinygrad_lm.autograd import custom, to_values
 from tinygrad_lm.testing import check_gradients
+from tinygrad_lm.testing.checker.holomorphic import HolomorphicArray, holomorphic
+from tinygrad_lm.testing.programs import Program, Step
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(3, 4))
@@ -158,10 +160,30 @@ class TestComplexStep:
         assert report.inputs[0].oracle == "differences"
         assert f"np.{name} is not holomorphic" in str(report)
 
+    @pytest.mark.parametrize(
+        "selected",
+        [
+            lambda x: np.where(x > 0, x, 2 * x),
+            lambda x: np.concatenate([x, x]),
+            lambda x: np.split(x, 2)[1],
+            lambda x: x[1:],
+            lambda x: np.sum(x),
+        ],
+    )
+    def test_refused_of_what_a_function_returned(self, selected):
+        assert "np.absolute is not holomorphic" in str(check_gradients(lambda x: np.abs(selected(x)), X[0]))
+
+    def test_tuples_keep_their_names(self):
+        found = np.linalg.eigh(holomorphic(np.eye(2)))
+        assert isinstance(found.eigenvectors, HolomorphicArray)
+        assert isinstance(np.split(holomorphic(X), 3), list)
+
     def test_small_contribution_of_an_absolute_value(self):
         """Too small for differences to tell, it must not pass as an error of the gradient."""
         softsign = custom.elementwise("f", lambda x: x / (1 + np.abs(x)), lambda x, out: 1 / (1 + np.abs(x)) ** 2)
         check_gradients(lambda x, y: softsign(x * y), np.array(1e-3), np.array(1.1e-3))
+        square = Program((np.array(1 / 1024),), (Step("mul", (0, 0)),), 1)
+        check_gradients(lambda *leaves: softsign(square.evaluate(leaves)), *square.leaves)
 
     @pytest.mark.parametrize(
         "fn", [np.tanh, softmax, lambda x: np.maximum(x, 0.1), lambda x: np.where(x > 0, x, 2 * x)]

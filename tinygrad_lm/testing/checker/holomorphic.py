@@ -6,7 +6,7 @@ Comparisons and ``np.maximum`` are let through: NumPy orders complex numbers by 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -37,7 +37,7 @@ class HolomorphicArray(np.ndarray[Any, np.dtype[Any]]):
     ) -> object:
         if function in _FUNCTIONS:
             raise _refusal(function)
-        return super().__array_function__(function, types, args, options)
+        return _holomorphic(super().__array_function__(function, types, args, options))
 
     def var(self, *args: object, **options: object) -> Array:
         """Refused: of complex numbers it is the mean of |x - mean|²."""
@@ -58,8 +58,13 @@ def _plain(x: object) -> object:
 
 
 def _holomorphic(result: object) -> object:
+    if isinstance(result, list):
+        return [_holomorphic(part) for part in cast("list[object]", result)]
     if isinstance(result, tuple):
-        return tuple(_holomorphic(part) for part in cast("Sequence[object]", result))
+        parts = cast("tuple[object, ...]", result)
+        # Some of NumPy's tuples have names.
+        make: Callable[[Iterable[object]], object] = getattr(parts, "_make", tuple[object, ...])
+        return make(map(_holomorphic, parts))
     if isinstance(result, (np.ndarray, np.complexfloating)):
         array = np.asarray(cast("Array", result))
         return array.view(HolomorphicArray) if array.dtype.kind == "c" else array

@@ -47,7 +47,7 @@ OperandT = TypeVar("OperandT", bound=Operand)
 
 def whole(result: OperandT) -> OperandT:
     """A result as an array: NumPy turns those of shape () into bare numbers, which know less."""
-    return result if isinstance(result, Tensor) else cast("OperandT", np.asarray(result))
+    return result if isinstance(result, Tensor) else cast("OperandT", np.asanyarray(result))
 
 
 def numbers(result: Operand) -> Array:
