@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from tests.helpers.oracles import agree, leaves, probe
 from tests.helpers.registry.indices import indices as mixed
-from tests.helpers.registry.row import SEEDS, anywhere, generator, shapes
+from tests.helpers.registry.row import SEEDS, generator, shapes
 from tinygrad_lm import Tensor, grad
 from tinygrad_lm.nn import functional as F
 from tinygrad_lm.testing import strategies
+from tinygrad_lm.testing.selfcheck.domains import anywhere
 
 
 class ArrayLike:

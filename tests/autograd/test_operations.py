@@ -18,11 +18,12 @@ from tests.helpers.oracles import (
     leaves,
     probe,
 )
-from tests.helpers.registry import ROWS, examples
+from tests.helpers.registry import BY_NAME, ROWS, Case, examples
 from tests.helpers.registry.row import SEEDS
 from tinygrad_lm import Tensor, Value, grad, no_grad
-from tinygrad_lm.autograd.graph import topological_order
+from tinygrad_lm.autograd.graph import Operation, topological_order
 from tinygrad_lm.autograd.tensor import from_array
+from tinygrad_lm.testing.selfcheck.samples import TABLE
 
 QUIET = {"divide": "ignore", "invalid": "ignore", "over": "ignore"}
 every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -251,6 +252,20 @@ def second_order_on_values(row, case, seed):
 @every_row
 def test_value_and_gradient(row):
     on_cases(row, lambda case, seed: first_order(row, case, seed))
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [each for each in TABLE if isinstance(each.function, Operation) and not each.scalar],
+    ids=lambda x: x.operation,
+)
+def test_points_of_the_package(samples):
+    """What ``tinygrad-lm gradcheck`` compares with differences agrees with the references too."""
+    row = BY_NAME[samples.operation]
+    assert samples.function in row.operations
+    for seed, call in enumerate(samples.calls):
+        inputs = samples.draw(call, np.random.default_rng(seed))
+        first_order(row, Case(inputs, dict(call.attributes)), seed)
 
 
 @every_row

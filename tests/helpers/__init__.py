@@ -1,4 +1,4 @@
-"""What tests share: oracles, random programs, the registry of operations, small models and runs."""
+"""What tests share: oracles, the registry of operations, small models and runs."""
 
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""What the engines are compared with: complex step and central differences of plain NumPy functions, and probes."""
+"""What the engines are compared with: complex step and central differences of plain NumPy functions, and probes.
+
+They are written a second time here, apart from the checker's own: what a test shares with its subject it cannot prove.
+"""
 
 import numpy as np
 

@@ -8,6 +8,7 @@ from tests.mutation.graph_mutants import GRAPH_MUTANTS
 from tests.mutation.module_mutants import MODULE_MUTANTS
 from tests.mutation.operation_mutants import OPERATION_MUTANTS
 from tests.mutation.picture_mutants import PICTURE_MUTANTS
+from tests.mutation.properties_mutants import PROPERTIES_MUTANTS
 from tests.mutation.training_mutants import TRAINING_MUTANTS
 
 MUTANTS = (
@@ -15,6 +16,7 @@ MUTANTS = (
     *OPERATION_MUTANTS,
     *MODULE_MUTANTS,
     *CHECKER_MUTANTS,
+    *PROPERTIES_MUTANTS,
     *PICTURE_MUTANTS,
     *TRAINING_MUTANTS,
     *FILES_MUTANTS,

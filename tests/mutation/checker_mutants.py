@@ -3,7 +3,7 @@
 from tests.mutation.checks import Mutant
 from tests.mutation.source import constant, edited
 from tinygrad_lm.autograd import differences as steps
-from tinygrad_lm.testing import differences, gradients, measure, preconditions
+from tinygrad_lm.testing.checker import differences, gradients, measure, preconditions
 
 RTOL = "test TestTolerance.test_rtol"
 DIFFERENCE = "test TestTolerance.test_a_difference_is_allowed_its_own_error_and_little_more"
@@ -68,8 +68,8 @@ CHECKER_MUTANTS = (
         edited(
             preconditions,
             "consistent_backward",
-            "others - 2.5 * weights",
-            "others + 2 * weights",
+            "others - 2.5 * cotangent",
+            "others + 2 * cotangent",
             "w - 2.5 * v\n",
             "w + 2 * v\n",
         ),
@@ -82,12 +82,12 @@ CHECKER_MUTANTS = (
     ),
     Mutant(
         "a single number has a random weight",
-        edited(gradients, "_weights", "base.size == 1", "base.size == 0"),
+        edited(gradients, "_cotangent", "base.size == 1", "base.size == 0"),
         ("test test_the_numbers_are_those_of_the_function",),
     ),
     Mutant(
         "several numbers have weights of one",
-        edited(gradients, "_weights", "base.size == 1", "base.size >= 1"),
+        edited(gradients, "_cotangent", "base.size == 1", "base.size >= 1"),
         ("test test_several_numbers_keep_random_weights",),
     ),
     kink("a kink is where the gap does not shrink at all", "0.5 * gap", "0.99 * gap", CURVED),

@@ -23,17 +23,20 @@ from tests.autograd import (
     test_state_machine,
 )
 from tests.cli.train import test_choices
-from tests.helpers.programs import programs
 from tests.helpers.registry import BY_NAME
 from tests.helpers.registry.row import SEEDS
 from tests.models import test_model_file_checks, test_models
 from tests.nn import test_buffers, test_containers, test_cross_entropy, test_training_mode
 from tests.runs import test_run_record
-from tests.testing import test_numbers, test_scalars
+from tests.testing.checker import test_mistakes, test_numbers, test_scalars
+from tests.testing.properties import test_arrays
+from tests.testing.properties import test_programs as test_random_programs
+from tests.testing.selfcheck import test_domains
 from tests.training import test_optim, test_schedules, test_training
 from tests.visualize.backward import test_steps
 from tests.visualize.formats import test_text, test_themes
 from tests.visualize.graph import test_folding, test_naming
+from tinygrad_lm.testing.strategies import programs
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,10 @@ FILES = (
     test_numbers,
     test_scalars,
     test_differences,
+    test_mistakes,
+    test_arrays,
+    test_random_programs,
+    test_domains,
     test_folding,
     test_naming,
     test_steps,
@@ -150,7 +157,7 @@ CHECKS = {
     "values": of_row(test_operations.on_values, 60),
     "layout": of_row(test_operations.any_layout, 60),
     "kinks": kinks,
-    "programs": of_programs(test_programs.check_gradient, 1_500),
+    "programs": of_programs(test_programs.check_gradient, 500),
     "test": named,
 }
 

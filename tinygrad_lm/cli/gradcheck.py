@@ -62,7 +62,8 @@ def run(options: GradcheckOptions) -> int:
     """Check a function in a user's file, or every operation of the package."""
     with Later():
         from tinygrad_lm.cli.console import Console
-        from tinygrad_lm.testing import GradientError, command
+        from tinygrad_lm.testing import GradientError
+        from tinygrad_lm.testing.selfcheck import command
         from tinygrad_lm.text import DataError
     code = 0
     try:

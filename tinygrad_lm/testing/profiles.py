@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 PREFIX = "tinygrad_lm-"
 
 
@@ -19,12 +17,12 @@ def register_profiles() -> None:
     """
     from hypothesis import HealthCheck, settings
 
-    common: dict[str, Any] = {
-        "deadline": None,
-        "print_blob": True,
-        "suppress_health_check": (HealthCheck.too_slow, HealthCheck.data_too_large),
-    }
-    settings.register_profile(f"{PREFIX}dev", max_examples=50, **common)
+    common = settings(
+        deadline=None,
+        print_blob=True,
+        suppress_health_check=(HealthCheck.too_slow, HealthCheck.data_too_large),
+    )
+    settings.register_profile(f"{PREFIX}dev", common, max_examples=50)
     # Without a database: what an earlier run found must not make this one different.
-    settings.register_profile(f"{PREFIX}ci", max_examples=300, derandomize=True, database=None, **common)
-    settings.register_profile(f"{PREFIX}explore", max_examples=20_000, **common)
+    settings.register_profile(f"{PREFIX}ci", common, max_examples=300, derandomize=True, database=None)
+    settings.register_profile(f"{PREFIX}explore", common, max_examples=20_000)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tinygrad_lm.testing.report import GradientReport
+    from tinygrad_lm.testing.checker.report import GradientReport
 
 PREFIX = "tinygrad_lm-"
 
@@ -16,7 +16,7 @@ PREFIX = "tinygrad_lm-"
 @pytest.fixture(scope="session")  # it holds nothing, and hypothesis refuses what is made anew for each test
 def check_gradients() -> Callable[..., GradientReport]:
     """``tinygrad_lm.testing.check_gradients``: ``check_gradients(fn, *inputs, order=2)`` fails the test if wrong."""
-    from tinygrad_lm.testing.gradients import check_gradients as check
+    from tinygrad_lm.testing.checker.gradients import check_gradients as check
 
     return check
 

@@ -3,9 +3,10 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from tests.helpers.registry.row import SEEDS, Case, Refusal, Row, anywhere, broadcastable, generator
+from tests.helpers.registry.row import SEEDS, Case, Refusal, Row, broadcastable, generator
 from tinygrad_lm import Tensor
 from tinygrad_lm.autograd import products
+from tinygrad_lm.testing.selfcheck.domains import anywhere
 
 SIZE = st.sampled_from([1, 2, 3])
 INNER = st.sampled_from([1, 2, 3, 2, 3, 0])

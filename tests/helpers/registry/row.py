@@ -1,15 +1,15 @@
-"""What a registry row holds, and the strategies that rows share: shapes, axes, and values away from every kink."""
+"""What a registry row holds, and the strategies that rows share: shapes, axes, values from the package's domains."""
 
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from tinygrad_lm.autograd.graph import Operation
+from tinygrad_lm.testing.selfcheck.samples import domains_of
 
 SEEDS = st.integers(0, 2**32 - 1)
 WIDE = frozenset(
@@ -28,7 +28,7 @@ class Case:
     """Differentiable inputs, float64, and what else the operation is called with."""
 
     inputs: tuple[np.ndarray, ...]
-    attributes: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", tuple(map(np.asarray, self.inputs)))
@@ -38,17 +38,17 @@ class Case:
 class Kink:
     """A corner with its exact value and exact gradients (for a cotangent of ones)."""
 
-    inputs: tuple[Any, ...]
-    value: Any
-    gradients: tuple[Any, ...]
-    attributes: dict[str, Any] = field(default_factory=dict)
+    inputs: tuple[object, ...]
+    value: object
+    gradients: tuple[object, ...]
+    attributes: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Refusal:
     """A wrong call, the exception it must raise, and words of the message."""
 
-    call: Callable[[], Any]
+    call: Callable[[], object]
     error: type[Exception]
     words: str = ""
 
@@ -58,9 +58,9 @@ class Row:
     """An operation: how it is called, what it computes, on which inputs, and what happens at its corners."""
 
     name: str
-    spellings: dict[str, Callable[..., Any]]
+    spellings: dict[str, Callable[..., object]]
     """Every public way to call it, by name; all take ``(*inputs, **attributes)``."""
-    reference: Callable[..., Any]
+    reference: Callable[..., object]
     """The same in plain NumPy, for real and complex arrays."""
     cases: st.SearchStrategy[Case]
     operations: tuple[Operation, ...] = ()
@@ -71,7 +71,7 @@ class Row:
     refusals: tuple[Refusal, ...] = ()
 
     @property
-    def call(self) -> Callable[..., Any]:
+    def call(self) -> Callable[..., object]:
         """The first spelling."""
         return next(iter(self.spellings.values()))
 
@@ -90,37 +90,6 @@ def examples(in_ci: int, exploring: int | None = None) -> int:
 def generator(seed):
     """Values are drawn by NumPy from a seed that hypothesis draws: fast, and shapes still shrink."""
     return np.random.default_rng(seed)
-
-
-def anywhere(rng, shape):
-    """Numbers of either sign up to 3."""
-    return np.asarray(rng.uniform(-3, 3, shape))
-
-
-def nonzero(rng, shape):
-    """Numbers of either sign, at least 0.2 from zero."""
-    return np.asarray(rng.choice([-1.0, 1.0], shape) * rng.uniform(0.2, 2, shape))
-
-
-def positive(rng, shape):
-    """Numbers from 0.3 to 3."""
-    return np.asarray(rng.uniform(0.3, 3, shape))
-
-
-def above_minus_one(rng, shape):
-    """Numbers from -0.6 to 3."""
-    return np.asarray(rng.uniform(-0.6, 3, shape))
-
-
-def distinct(rng, shape):
-    """Numbers at least 0.1 apart and at least 0.05 from zero."""
-    size = int(np.prod(shape))
-    return (0.1 * (rng.permutation(size) - size // 2) + 0.05).reshape(shape)
-
-
-def on_grid(offset):
-    """Numbers on a grid of 0.3, shifted: two grids with different shifts never meet."""
-    return lambda rng, shape: np.asarray(0.3 * rng.integers(-6, 6, shape) + offset)
 
 
 @functools.cache
@@ -158,6 +127,11 @@ def axes(draw, ndim, several=True, none=True):
     if isinstance(choice, list):
         return tuple(axis - ndim if draw(st.booleans()) else axis for axis in choice)
     return choice
+
+
+def domain_of(operation):
+    """Where the package's table draws the first operand of an operation from."""
+    return domains_of(operation)[0]
 
 
 @st.composite

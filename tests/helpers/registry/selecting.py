@@ -4,11 +4,12 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tests.helpers.registry.indices import indices
-from tests.helpers.registry.row import SEEDS, Case, Kink, anywhere, axes, broadcastable, generator, shapes
+from tests.helpers.registry.row import SEEDS, Case, Kink, axes, broadcastable, generator, shapes
 from tests.helpers.registry.shaping import AXIS_ERROR, ONES, case_of, moving, refuses
 from tinygrad_lm import Tensor
 from tinygrad_lm.autograd import shaping
 from tinygrad_lm.autograd.graph import detach
+from tinygrad_lm.testing.selfcheck.domains import anywhere
 
 INF, NAN = np.inf, np.nan
 

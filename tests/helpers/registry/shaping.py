@@ -8,13 +8,13 @@ from tests.helpers.registry.row import (
     Case,
     Refusal,
     Row,
-    anywhere,
     axes,
     generator,
     shapes,
 )
 from tinygrad_lm import Tensor
 from tinygrad_lm.autograd import shaping
+from tinygrad_lm.testing.selfcheck.domains import anywhere
 
 ONES = Tensor(np.ones((2, 3)))
 

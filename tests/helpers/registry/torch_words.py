@@ -4,10 +4,11 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tests.helpers.registry.reductions import along_one_axis
-from tests.helpers.registry.row import Kink, distinct, largest, shapes, smallest
+from tests.helpers.registry.row import Kink, largest, shapes, smallest
 from tests.helpers.registry.shaping import AXIS_ERROR, ONES, case_of, moving, refuses
 from tinygrad_lm import Tensor
 from tinygrad_lm.autograd import shaping
+from tinygrad_lm.testing.selfcheck.domains import distinct
 
 
 def to_gather(draw, shape):

@@ -1,0 +1,1 @@
+"""Tests of ``check_gradients`` and what lies behind it."""

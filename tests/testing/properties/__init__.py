@@ -1,0 +1,1 @@
+"""Tests of the hypothesis strategies, the random programs, and the pytest plugin."""

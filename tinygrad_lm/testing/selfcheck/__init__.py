@@ -1,0 +1,1 @@
+"""The package's check of itself: what ``tinygrad-lm gradcheck`` runs."""

@@ -1,0 +1,140 @@
+"""What ``tinygrad-lm gradcheck`` does: check a function in a user's file, or every operation of this package."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tinygrad_lm.autograd import Value
+from tinygrad_lm.autograd.types import Array
+from tinygrad_lm.testing.checker.gradients import Kinks, Mode, check_gradients
+from tinygrad_lm.testing.checker.report import GradientError, table
+from tinygrad_lm.testing.selfcheck.cases import cases, operations
+
+WORST_ALLOWED = 1e-7
+"""No operation of the package may be further off than this."""
+
+
+def check_file(
+    target: str, inputs: Sequence[str], *, order: int = 1, kinks: Kinks = "raise", mode: Mode = "auto", seed: int = 0
+) -> str:
+    """Check the function that ``path/to/file.py:name`` names; the report as text.
+
+    Each of ``inputs`` says what to draw for one argument, in their order: ``3x4`` a tensor of that shape with standard
+    normal elements, ``scalar`` one of shape (), ``value`` a ``Value``, and ``3x4:0.5:2`` elements from 0.5 to 2. The
+    file is run, as ``import`` would run it. Raises ``GradientError`` for a wrong gradient, and ``ValueError`` or
+    ``FileNotFoundError`` with a sentence for everything else.
+    """
+    function = load(target)
+    if not inputs:
+        name = target.rpartition(":")[2]
+        raise ValueError(
+            f"say what {name}{_signature(function)} is to be called with: an --input for each argument, such as "
+            "--input 3x4 for a tensor of that shape, --input scalar, or --input value for a Value"
+        )
+    rng = np.random.default_rng(seed)
+    drawn = [draw(text, rng) for text in inputs]
+    try:
+        inspect.signature(function).bind(*drawn)
+    except TypeError as error:
+        name = target.rpartition(":")[2]
+        raise ValueError(
+            f"{name}{_signature(function)} cannot be called with {len(drawn)} "
+            f"input{'' if len(drawn) == 1 else 's'}: {error}; give one --input for each argument"
+        ) from None
+    except ValueError:
+        # A function written in C that does not say what it takes.
+        pass
+    return str(check_gradients(function, *drawn, order=order, kinks=kinks, mode=mode, seed=seed))
+
+
+def check_package(seed: int = 0) -> str:
+    """Check every operation of both engines to second order; a table of operations, cases and worst errors.
+
+    Raises ``GradientError`` with the table where an operation is wrong, was not checked, or is off by more than 1e-7.
+    """
+    counts = dict.fromkeys(sorted(operations()), 0)
+    worst = dict.fromkeys(counts, 0.0)
+    failures: list[str] = []
+    for case in cases(seed):
+        counts[case.operation] = counts.get(case.operation, 0) + 1
+        try:
+            error = check_gradients(case.function, *case.inputs, order=2, seed=seed).worst_error
+        except GradientError as wrong:
+            failures.append(f"{case.operation}: {wrong}")
+            error = np.inf
+        worst[case.operation] = max(worst.get(case.operation, 0.0), error)
+    rows = [(name, str(count), f"{worst[name]:.1e}" if count else "not checked") for name, count in counts.items()]
+    text = "\n".join(table([("operation", "cases", "worst error"), *rows]))
+    failures += [f"{name} has no case" for name, count in counts.items() if not count]
+    failures += [f"{name} is off by {error:.1e}" for name, error in worst.items() if WORST_ALLOWED < error < np.inf]
+    if failures:
+        raise GradientError("\n\n".join([text, *failures]))
+    total = sum(counts.values())
+    most = max(worst.values())
+    return (
+        f"{text}\n\n{len(counts)} operations agree with numeric derivatives, first and second order, in {total} cases "
+        f"(seed {seed}); the worst error is {most:.1e}"
+    )
+
+
+def load(target: str) -> Callable[..., object]:
+    """The function (or module object) that ``path/to/file.py:name`` names, by running the file."""
+    file, colon, name = target.rpartition(":")
+    if not colon or not file or not name:
+        raise ValueError(f"{target!r} names no function: write path/to/file.py:function")
+    path = Path(file)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {file!r}")
+    spec = importlib.util.spec_from_file_location(f"tinygrad_lm_gradcheck_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{file!r} is no Python file: its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    # The file may import its neighbours, and define classes that look themselves up.
+    sys.modules[spec.name] = module
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{file!r} could not be run: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(path.resolve().parent))
+        del sys.modules[spec.name]
+    found: object = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if found is None:
+        known = [key for key, x in vars(module).items() if callable(x) and getattr(x, "__module__", "") == spec.name]
+        raise ValueError(f"{file!r} has no {name!r}; it has {', '.join(known) or 'no functions'}")
+    if not callable(found):
+        raise ValueError(f"{name!r} in {file!r} is {type(found).__name__}, not a function")
+    return found
+
+
+def draw(text: str, rng: np.random.Generator) -> Array | Value:
+    """A random input from its description: ``3x4``, ``scalar`` or ``value``, each perhaps with ``:low:high``."""
+    what, *limits = text.split(":")
+    try:
+        low, high = map(float, limits) if limits else (0.0, 0.0)
+        shape = () if what in ("scalar", "value") else tuple(int(size) for size in what.split("x"))
+        if any(size < 0 for size in shape) or not np.isfinite([low, high]).all() or low > high:
+            raise ValueError(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} describes no input: write a shape such as 3x4 or 5, or scalar, or value, and if need be the "
+            "range of its elements, as in 3x4:0.5:2"
+        ) from None
+    numbers = np.asarray(rng.uniform(low, high, shape) if limits else rng.normal(size=shape))
+    return Value(numbers.item()) if what == "value" else numbers
+
+
+def _signature(function: Callable[..., object]) -> str:
+    try:
+        return str(inspect.signature(function))
+    except (TypeError, ValueError):
+        return "(...)"
