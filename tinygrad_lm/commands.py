@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm import runs, sampling, source
+from tinygrad_lm.checks import quoted
 from tinygrad_lm.cli import INTERRUPTED, NGRAMS, UsageError
 from tinygrad_lm.console import Console
 from tinygrad_lm.interrupts import Later
 from tinygrad_lm.models import MLP, LanguageModel, NGram, TrainableModel, files
 from tinygrad_lm.source import Source
 from tinygrad_lm.text import DataError, Split, Vocabulary, clean_names, in_lower_case, read_names
-from tinygrad_lm.text.errors import quoted
 from tinygrad_lm.training import Plan, Report, Trainer, TrainingError, stopping_on_signals
 
 SECONDS_BETWEEN_CHECKPOINTS = 2.0

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lm.checks import whole_number
 from tinygrad_lm.models.interface import LanguageModel
 from tinygrad_lm.nn import evaluating
 from tinygrad_lm.random import as_generator
@@ -37,7 +38,7 @@ def with_temperature(logits: Array, temperature: float) -> Array:
 
 def top_k(logits: Array, k: int) -> Array:
     """The k largest logits, exactly (the first of ties); -inf for the others. All of them where k is larger."""
-    _check_whole("top_k", k)
+    k = whole_number(k, 1, "top_k is a whole number from 1")
     scores, _ = _scores(logits)
     ranks = np.argsort(np.argsort(-scores, axis=-1, kind="stable"), axis=-1, kind="stable")
     return _keep(scores, ranks < k)
@@ -68,11 +69,6 @@ def _scores(logits: Any) -> tuple[Array, Array]:
     if not np.isfinite(largest).all():
         raise DataError("the logits are nan, +inf, or all -inf: the numbers of the model that gave them overflow")
     return scores, largest
-
-
-def _check_whole(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} is a whole number from 1, not {value!r}")
 
 
 def _keep(logits: Array, kept: Array) -> Array:
@@ -134,7 +130,7 @@ class Settings:
     max_length: int = MAX_LENGTH
 
     def __post_init__(self) -> None:
-        _check_whole("max_length", self.max_length)
+        whole_number(self.max_length, 1, "max_length is a whole number from 1")
         self.distribution(np.zeros(1))
 
     def distribution(self, logits: Array) -> Array:

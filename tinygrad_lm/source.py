@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_lm import runs
+from tinygrad_lm.checks import quoted
 from tinygrad_lm.console import Console
 from tinygrad_lm.models import LanguageModel, ModelFileError, disk
 from tinygrad_lm.text import (
@@ -22,7 +23,6 @@ from tinygrad_lm.text import (
     read_names,
     split_names,
 )
-from tinygrad_lm.text.errors import quoted
 from tinygrad_lm.text.names import LONGEST, OUTSIDE
 
 OWN_COPY = "names.txt"

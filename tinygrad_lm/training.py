@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm import optim, progress
+from tinygrad_lm.checks import whole_number
 from tinygrad_lm.interrupts import Later
-from tinygrad_lm.models.interface import Array, TrainableModel, whole_number
+from tinygrad_lm.models.interface import Array, TrainableModel, whole_entry
 from tinygrad_lm.nn import evaluating, learning
 from tinygrad_lm.text import DataError
 
@@ -45,10 +46,9 @@ class Plan:
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "evaluate_every", "seed"):
-            value = getattr(self, name)
             low = 0 if name == "seed" else 1
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= MOST:
-                raise ValueError(f"{name} is a whole number from {low} to 10**18, not {value!r:.60}")
+            value = whole_number(getattr(self, name), low, f"{name} is a whole number from {low} to 10**18", MOST)
+            object.__setattr__(self, name, value)  # one of NumPy's would not be written as JSON
         for name in ("lr", "weight_decay"):
             _number(vars(self), name, 0)
         if self.optimizer not in optim.OPTIMIZERS:
@@ -268,10 +268,10 @@ class Trainer:
         for name, array in arrays.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = array
-        step = whole_number(data, "step", 0, MOST)
+        step = whole_entry(data, "step", 0, MOST)
         if step > self.plan.steps:
             raise ValueError(f"step {step} is not one of the plan's {self.plan.steps}")
-        best_step, loss_count = (whole_number(data, name, 0, step) for name in ("best_step", "loss_count"))
+        best_step, loss_count = (whole_entry(data, name, 0, step) for name in ("best_step", "loss_count"))
         seconds, loss_sum = _number(data, "seconds", 0), _number(data, "loss_sum")
         best_loss = math.inf if data["best_loss"] is None else _number(data, "best_loss")
         stepped = {name.partition(".")[0] for name in parts["optimizer"]}

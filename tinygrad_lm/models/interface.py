@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 
+from tinygrad_lm.checks import whole_number
 from tinygrad_lm.models import saving
 from tinygrad_lm.nn import Parameter, evaluating
 from tinygrad_lm.text import Vocabulary
@@ -130,9 +131,6 @@ class TrainableModel(LanguageModel):
         """Every parameter once, with its name; a model that is an ``nn.Module`` has this already."""
 
 
-def whole_number(config: Mapping[str, Any], key: str, low: int, high: int) -> int:
-    """An integer of a configuration in its range. Raises ``ValueError`` naming the key."""
-    value = config.get(key)
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{key} must be a whole number from {low} to {high}, not {value!r:.60}")
-    return value
+def whole_entry(config: Mapping[str, object], key: str, low: int, high: int) -> int:
+    """A whole number of a configuration, in its range. Raises ``ValueError`` naming the key."""
+    return whole_number(config.get(key), low, f"{key} must be a whole number from {low} to {high}", high)

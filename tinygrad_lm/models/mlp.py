@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_lm import nn
 from tinygrad_lm.autograd import no_grad
-from tinygrad_lm.models.interface import MAX_NUMBERS, Array, TrainableModel, whole_number
+from tinygrad_lm.models.interface import MAX_NUMBERS, Array, TrainableModel, whole_entry
 from tinygrad_lm.nn import functional as F
 from tinygrad_lm.random import as_generator
 from tinygrad_lm.text import NameDataset, Vocabulary
@@ -125,12 +125,12 @@ def _checked(config: Mapping[str, Any]) -> dict[str, Any]:
     hidden: Any = config["hidden"]
     if not isinstance(hidden, (list, tuple)) or len(hidden) > MAX_LAYERS:  # pyright: ignore[reportUnknownArgumentType]
         raise ValueError(f"hidden is a list of at most {MAX_LAYERS} layer sizes, such as [200], not {hidden!r:.60}")
-    sizes = [whole_number({"hidden": size}, "hidden", 1, 1 << 20) for size in hidden]  # pyright: ignore[reportUnknownVariableType]
+    sizes = [whole_entry({"hidden": size}, "hidden", 1, 1 << 20) for size in hidden]  # pyright: ignore[reportUnknownVariableType]
     if config["activation"] not in ACTIVATIONS:
         raise ValueError(f"activation is one of {', '.join(ACTIVATIONS)}, not {config['activation']!r}")
     return {
-        "context": whole_number(config, "context", 1, 1 << 10),
-        "embedding": whole_number(config, "embedding", 1, 1 << 16),
+        "context": whole_entry(config, "context", 1, 1 << 10),
+        "embedding": whole_entry(config, "embedding", 1, 1 << 16),
         "hidden": sizes,
         "activation": config["activation"],
     }

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from tinygrad_lm.models.interface import Array, LanguageModel, whole_number
+from tinygrad_lm.models.interface import Array, LanguageModel, whole_entry
 from tinygrad_lm.text import NameDataset, Vocabulary
 
 MAX_ORDER = 12
@@ -35,7 +35,7 @@ class NGram(LanguageModel):
     kind: ClassVar[str] = "ngram"
 
     def __init__(self, order: int = 2, smoothing: float = 1.0, vocabulary: Vocabulary | None = None) -> None:
-        self.order = whole_number({"order": order}, "order", 1, MAX_ORDER)
+        self.order = whole_entry({"order": order}, "order", 1, MAX_ORDER)
         if not 0 <= smoothing <= MAX_SMOOTHING:
             raise ValueError(
                 f"smoothing is a number from 0 to {MAX_SMOOTHING:g}, added to every count, not {smoothing!r}"
@@ -158,15 +158,15 @@ class NGram(LanguageModel):
         smoothing = config.get("smoothing")
         if isinstance(smoothing, bool) or not isinstance(smoothing, (int, float)):
             raise ValueError(f"smoothing must be a number, not {smoothing!r}")
-        model = cls(whole_number(config, "order", 1, MAX_ORDER), smoothing, vocabulary)
-        contexts, pairs = (np.zeros(whole_number(config, key, 0, 1 << 32), np.int64) for key in ("contexts", "pairs"))
+        model = cls(whole_entry(config, "order", 1, MAX_ORDER), smoothing, vocabulary)
+        contexts, pairs = (np.zeros(whole_entry(config, key, 0, 1 << 32), np.int64) for key in ("contexts", "pairs"))
         model.contexts, model.pairs, model.counts = contexts, pairs, pairs.copy()
         return model
 
     @classmethod
     def size_of(cls, config: Mapping[str, Any], vocabulary: Vocabulary) -> int:
         """Contexts, pairs and their counts."""
-        return whole_number(config, "contexts", 0, 1 << 32) + 2 * whole_number(config, "pairs", 0, 1 << 32)
+        return whole_entry(config, "contexts", 0, 1 << 32) + 2 * whole_entry(config, "pairs", 0, 1 << 32)
 
     def state_dict(self) -> dict[str, Array]:
         """Copies of the contexts that occurred, of what followed them, and of how often."""

@@ -7,21 +7,19 @@ which ``tinygrad_lm.manual_seed`` seeds.
 from __future__ import annotations
 
 import math
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from tinygrad_lm.checks import whole_number
 from tinygrad_lm.nn import functional as F
 from tinygrad_lm.nn.module import Module, Parameter
 from tinygrad_lm.random import as_generator
 
 
-def _size(n: Any, what: str) -> int:
-    if isinstance(n, bool) or not isinstance(n, Integral) or int(n) < 1:
-        raise ValueError(f"{what} must be a whole number from 1, not {n!r}")
-    return int(n)
+def _size(n: object, what: str) -> int:
+    return whole_number(n, 1, f"{what} must be a whole number from 1")
 
 
 class Linear(Module):

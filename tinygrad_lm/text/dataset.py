@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lm.text.errors import DataError, check_integer, quoted
+from tinygrad_lm.checks import quoted, whole_number
+from tinygrad_lm.text.errors import DataError
 from tinygrad_lm.text.vocabulary import Vocabulary
 
 Pair = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -40,14 +41,14 @@ class NameDataset:
     def __init__(self, names: Sequence[str], vocabulary: Vocabulary, context: int = 3) -> None:
         if isinstance(names, str):
             raise DataError(f"a dataset needs a list of names; got the string {quoted(names)}")
-        check_integer(context, 1, "the context, the length of the window,")
         if not len(names):
             raise DataError("a dataset needs at least one name; got none")
         if "" in names:
             raise DataError(f"name {names.index('')} (counted from 0) is empty. Clean the list with clean_names first.")
         self.names = tuple(names)
         self.vocabulary = vocabulary
-        self.context = int(context)
+        what = "the context, the length of the window, is an integer from 1 up"
+        self.context = whole_number(context, 1, what, error=DataError)
         self._ids, self._places = _in_a_row(self.names, vocabulary)
 
     @cached_property
@@ -122,7 +123,7 @@ class NameDataset:
         return self.take(chosen)
 
     def _check_batch_size(self, batch_size: int) -> None:
-        check_integer(batch_size, 1, "the batch size")
+        whole_number(batch_size, 1, "the batch size is an integer from 1 up", error=DataError)
         if batch_size > len(self._ids):
             raise DataError(
                 f"a batch of {batch_size} is larger than the data, which has {len(self)} windows. "

@@ -5,7 +5,8 @@ import os
 from importlib import resources
 from pathlib import Path
 
-from tinygrad_lm.text.errors import DataError, quoted
+from tinygrad_lm.checks import quoted
+from tinygrad_lm.text.errors import DataError
 
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 MAX_SIZE = 1 << 28

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygrad_lm.text.errors import DataError, check_integer, quoted
+from tinygrad_lm.checks import quoted, whole_number
+from tinygrad_lm.text.errors import DataError
 from tinygrad_lm.text.graphemes import composed, graphemes
 from tinygrad_lm.text.vocabulary import Vocabulary
 
@@ -62,9 +63,9 @@ def clean_names(
         DataError: no name is left (with the count of each reason and the remedy), or the lengths make no
             range of integers from 1 up.
     """
-    check_integer(min_length, 1, "min_length")
+    whole_number(min_length, 1, "min_length is an integer from 1 up", error=DataError)
     if max_length is not None:
-        check_integer(max_length, min_length, "max_length")
+        whole_number(max_length, min_length, f"max_length is an integer from {min_length} up", error=DataError)
     lower = in_lower_case(vocabulary)
     kept: dict[str, None] = {}
     dropped: dict[str, list[str]] = {}
@@ -154,7 +155,7 @@ def _nothing_left(dropped: dict[str, list[str]], vocabulary: Vocabulary, lower: 
 def _check_split_settings(names: Collection[str], seed: int, fractions: tuple[float, ...]) -> None:
     if isinstance(names, str):
         raise DataError(f"a split needs a list of names; got the string {quoted(names)}")
-    check_integer(seed, 0, "the seed")
+    whole_number(seed, 0, "the seed is an integer from 0 up", error=DataError)
     usable = len(fractions) == 3 and all(math.isfinite(fraction) and fraction > 0 for fraction in fractions)
     if not usable or abs(sum(fractions) - 1) > 1e-9:
         raise DataError(

@@ -11,7 +11,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tinygrad_lm.text.errors import DataError, code_points, is_integer, quoted
+from tinygrad_lm.checks import is_whole_number, quoted
+from tinygrad_lm.text.errors import DataError, code_points
 from tinygrad_lm.text.files import read_names
 from tinygrad_lm.text.graphemes import graphemes
 
@@ -175,7 +176,7 @@ class Vocabulary:
         # Lists as Python objects, so that NumPy turns neither True into 1 nor a huge integer into a float.
         given = cast(NDArray[Any], ids) if isinstance(ids, np.ndarray) else np.array(ids, dtype=object)
         if given.dtype == object:
-            wrong = np.array([not is_integer(value) for value in given.flat], dtype=bool)
+            wrong = np.array([not is_whole_number(value) for value in given.flat], dtype=bool)
         else:
             wrong = np.full(given.size, given.dtype.kind not in "iu")
         if not wrong.any():
