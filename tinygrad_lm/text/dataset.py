@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lm.checks import quoted, whole_number
+from tinygrad_lm.checks import whole_number
 from tinygrad_lm.text.errors import DataError
+from tinygrad_lm.text.stream import check_batch_size, checked_names, in_a_row
 from tinygrad_lm.text.vocabulary import Vocabulary
 
 Pair = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -39,17 +40,11 @@ class NameDataset:
     """
 
     def __init__(self, names: Sequence[str], vocabulary: Vocabulary, context: int = 3) -> None:
-        if isinstance(names, str):
-            raise DataError(f"a dataset needs a list of names; got the string {quoted(names)}")
-        if not len(names):
-            raise DataError("a dataset needs at least one name; got none")
-        if "" in names:
-            raise DataError(f"name {names.index('')} (counted from 0) is empty. Clean the list with clean_names first.")
-        self.names = tuple(names)
+        self.names = checked_names(names)
         self.vocabulary = vocabulary
         what = "the context, the length of the window, is an integer from 1 up"
         self.context = whole_number(context, 1, what, error=DataError)
-        self._ids, self._places = _in_a_row(self.names, vocabulary)
+        self._ids, self._places = in_a_row(self.names, vocabulary)
 
     @cached_property
     def contexts(self) -> NDArray[np.int64]:
@@ -79,7 +74,7 @@ class NameDataset:
             DataError: a character of the name is outside the vocabulary.
         """
         decode = self.vocabulary.decode
-        ids, places = _in_a_row([name], self.vocabulary)
+        ids, places = in_a_row([name], self.vocabulary)
         contexts, targets = _windows(ids, places, np.arange(len(ids)), self.context)
         return [(decode(row), decode([target])) for row, target in zip(contexts, targets.tolist(), strict=True)]
 
@@ -97,7 +92,7 @@ class NameDataset:
         Raises:
             DataError: the batch size is out of range (at the call, before the first batch).
         """
-        self._check_batch_size(batch_size)
+        check_batch_size(batch_size, len(self), "windows")
         order = rng.permutation(len(self)) if shuffle else np.arange(len(self))
         return (
             self._drawn(chosen)
@@ -110,7 +105,7 @@ class NameDataset:
         Raises:
             DataError: the batch size is not an integer from 1 to `len(self)`.
         """
-        self._check_batch_size(batch_size)
+        check_batch_size(batch_size, len(self), "windows")
         return self._drawn(rng.integers(len(self._ids), size=batch_size))
 
     def take(self, chosen: NDArray[np.int64]) -> Pair:
@@ -122,29 +117,6 @@ class NameDataset:
             return self.contexts.take(chosen, axis=0), self.targets.take(chosen)
         return self.take(chosen)
 
-    def _check_batch_size(self, batch_size: int) -> None:
-        whole_number(batch_size, 1, "the batch size is an integer from 1 up", error=DataError)
-        if batch_size > len(self._ids):
-            raise DataError(
-                f"a batch of {batch_size} is larger than the data, which has {len(self)} windows. "
-                f"Choose a batch size of at most {len(self)}, or give more names."
-            )
-
-
-def _in_a_row(names: Sequence[str], vocabulary: Vocabulary) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The ids of all names, each closed by the boundary, and the place of each id in its name.
-
-    Both in the smallest unsigned dtype that holds them.
-    """
-    ids = np.fromiter(_stream(names, vocabulary), np.min_scalar_type(vocabulary.boundary_id))
-    ends = np.flatnonzero(ids == vocabulary.boundary_id)
-    # One step up each time, and back to 0 behind a boundary.
-    steps = np.ones(len(ids), np.int32)
-    steps[0] = 0
-    steps[ends[:-1] + 1] = -np.diff(ends, prepend=-1)[:-1] + 1
-    places = np.cumsum(steps, out=steps)
-    return ids, places.astype(np.min_scalar_type(int(places.max())))
-
 
 def _windows(ids: NDArray[Any], places: NDArray[Any], chosen: NDArray[np.int64], context: int) -> Pair:
     """The windows that end at the chosen ids of a row: what stands before each, and the boundary before its name.
@@ -155,9 +127,3 @@ def _windows(ids: NDArray[Any], places: NDArray[Any], chosen: NDArray[np.int64],
     before = chosen[:, None] - np.arange(context, 0, -1)
     np.maximum(before, first[:, None] - 1, out=before)
     return ids.take(before).astype(np.int64), ids.take(chosen).astype(np.int64)
-
-
-def _stream(names: Sequence[str], vocabulary: Vocabulary) -> Iterator[int]:
-    for name in names:
-        yield from vocabulary.encode(name)
-        yield vocabulary.boundary_id

@@ -1,0 +1,53 @@
+"""A list of names as one stream of ids, which datasets cut their examples from, and the checks that they share."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_lm.checks import quoted, whole_number
+from tinygrad_lm.text.errors import DataError
+from tinygrad_lm.text.vocabulary import Vocabulary
+
+
+def checked_names(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, once there is one at least and none is empty. Raises `DataError` otherwise."""
+    if isinstance(names, str):
+        raise DataError(f"a dataset needs a list of names; got the string {quoted(names)}")
+    if not len(names):
+        raise DataError("a dataset needs at least one name; got none")
+    if "" in names:
+        raise DataError(f"name {names.index('')} (counted from 0) is empty. Clean the list with clean_names first.")
+    return tuple(names)
+
+
+def check_batch_size(batch_size: int, count: int, what: str) -> None:
+    """Raise `DataError` unless a batch size is a whole number from 1 to the count of examples, which are so called."""
+    whole_number(batch_size, 1, "the batch size is an integer from 1 up", error=DataError)
+    if batch_size > count:
+        raise DataError(
+            f"a batch of {batch_size} is larger than the data, which has {count} {what}. "
+            f"Choose a batch size of at most {count}, or give more names."
+        )
+
+
+def in_a_row(names: Sequence[str], vocabulary: Vocabulary) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The ids of all names, each closed by the boundary, and the place of each id in its name.
+
+    Both in the smallest unsigned dtype that holds them.
+    """
+    ids = np.fromiter(_ids(names, vocabulary), np.min_scalar_type(vocabulary.boundary_id))
+    ends = np.flatnonzero(ids == vocabulary.boundary_id)
+    # One step up each time, and back to 0 behind a boundary.
+    steps = np.ones(len(ids), np.int32)
+    steps[0] = 0
+    steps[ends[:-1] + 1] = -np.diff(ends, prepend=-1)[:-1] + 1
+    places = np.cumsum(steps, out=steps)
+    return ids, places.astype(np.min_scalar_type(int(places.max())))
+
+
+def _ids(names: Sequence[str], vocabulary: Vocabulary) -> Iterator[int]:
+    for name in names:
+        yield from vocabulary.encode(name)
+        yield vocabulary.boundary_id
