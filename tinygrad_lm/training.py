@@ -94,13 +94,20 @@ class Trainer:
     that was saved with ``state`` and taken up with ``resume`` ends with the same bytes as one in a single go.
     Random layers of the model's own (Dropout) have their own generators, which are no part of that state.
 
-    Attributes:
-        model: what is trained; after ``run`` it has the weights of the last step (see ``restore_best``).
-        step: how many steps are done.
-        seconds: the time spent training.
-        history: the reports so far, one for each evaluation.
-        best_loss, best_step: the lowest validation loss, and after which step it was.
-        stop: set it to let ``run`` end after the step under way.
+    Attributes
+    ----------
+    model
+        What is trained; after ``run`` it has the weights of the last step (see ``restore_best``).
+    step
+        How many steps are done.
+    seconds
+        The time spent training.
+    history
+        The reports so far, one for each evaluation.
+    best_loss, best_step
+        The lowest validation loss, and after which step it was.
+    stop
+        Set it to let ``run`` end after the step under way.
     """
 
     def __init__(self, model: TrainableModel, train: Sequence[str], validation: Sequence[str], plan: Plan) -> None:

@@ -25,11 +25,14 @@ class NGram(LanguageModel):
     P(next | context) = (count(context, next) + k) / (count(context) + k * len(vocabulary)). Only what occurred is
     stored, so order and vocabulary may be large; after a context that never occurred all tokens are equally likely.
 
-    Attributes:
-        contexts: int64 array of the contexts that occurred, rising, each read as a number to the base of the
-            vocabulary's size.
-        pairs: int64 array of what followed them, rising: (index of the context) * len(vocabulary) + next id.
-        counts: int64 array: how often each of the pairs occurred.
+    Attributes
+    ----------
+    contexts
+        int64 array of the contexts that occurred, rising, each read as a number to the base of the vocabulary's size.
+    pairs
+        int64 array of what followed them, rising: (index of the context) * len(vocabulary) + next id.
+    counts
+        int64 array: how often each of the pairs occurred.
     """
 
     kind: ClassVar[str] = "ngram"

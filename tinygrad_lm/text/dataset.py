@@ -19,24 +19,31 @@ TABLE = 1 << 20
 
 
 class NameDataset:
-    """The training examples of a list of names: `context` ids, and the id that comes next.
+    """The training examples of a list of names: ``context`` ids, and the id that comes next.
 
     A name of n characters gives n + 1 examples: each character, and the boundary that ends it, after the
-    `context` tokens before it; the boundary also fills a context that would reach past the start. With a
+    ``context`` tokens before it; the boundary also fills a context that would reach past the start. With a
     context of 3, "abid" gives --- a, --a b, -ab i, abi d, bid -.
-
-    Attributes:
-        names: the names, in the order given.
-        vocabulary: what the ids mean.
-        context: the length of the window.
-        contexts: int64 array of shape `(len(self), context)`, read-only, made when it is first asked for.
-        targets: int64 array of shape `(len(self),)`, read-only, likewise.
 
     Beyond 8 MiB of contexts it holds two small integers an example, and windows are cut out when they are drawn.
 
-    Raises:
-        DataError: no name, an empty name, a character outside the vocabulary, or a context that is not an
-            integer from 1 up.
+    Attributes
+    ----------
+    names
+        The names, in the order given.
+    vocabulary
+        What the ids mean.
+    context
+        The length of the window.
+    contexts
+        The contexts of all examples: int64 ``(len(self), context)``, read-only, made when it is first asked for.
+    targets
+        The targets of all examples: int64 ``(len(self),)``, read-only, likewise.
+
+    Raises
+    ------
+    DataError
+        For no name, an empty name, a character outside the vocabulary, and a context that is not an integer from 1 up.
     """
 
     def __init__(self, names: Sequence[str], vocabulary: Vocabulary, context: int = 3) -> None:
@@ -68,10 +75,9 @@ class NameDataset:
         return f"NameDataset({len(self.names)} names, {len(self)} windows, context {self.context})"
 
     def windows(self, name: str) -> list[tuple[str, str]]:
-        """The examples of one name as text, to print: `[("---", "a"), ("--a", "b"), ...]`.
+        """The examples of one name as text, to print: ``[("---", "a"), ("--a", "b"), ...]``.
 
-        Raises:
-            DataError: a character of the name is outside the vocabulary.
+        Raises ``DataError`` where a character of the name is outside the vocabulary.
         """
         decode = self.vocabulary.decode
         ids, places = in_a_row([name], self.vocabulary)
@@ -79,18 +85,26 @@ class NameDataset:
         return [(decode(row), decode([target])) for row, target in zip(contexts, targets.tolist(), strict=True)]
 
     def batches(self, batch_size: int, rng: np.random.Generator, shuffle: bool = True) -> Iterator[Pair]:
-        """One epoch: every example once, `batch_size` at a time, the last batch with what is left.
+        """One epoch: every example once, ``batch_size`` at a time, the last batch with what is left.
 
-        Args:
-            batch_size: from 1 to `len(self)`.
-            rng: decides the order when the examples are shuffled.
-            shuffle: whether to mix the examples of all names; else they come in the order of the names.
+        Parameters
+        ----------
+        batch_size
+            From 1 to ``len(self)``.
+        rng
+            Decides the order when the examples are shuffled.
+        shuffle
+            Whether to mix the examples of all names; else they come in the order of the names.
 
-        Returns:
-            Pairs of contexts `(size, context)` and targets `(size,)`, int64, the caller's own to change.
+        Returns
+        -------
+        Iterator
+            Pairs of contexts ``(size, context)`` and targets ``(size,)``, int64, the caller's own to change.
 
-        Raises:
-            DataError: the batch size is out of range (at the call, before the first batch).
+        Raises
+        ------
+        DataError
+            Where the batch size is out of range (at the call, before the first batch).
         """
         check_batch_size(batch_size, len(self), "windows")
         order = rng.permutation(len(self)) if shuffle else np.arange(len(self))
@@ -100,16 +114,15 @@ class NameDataset:
         )
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> Pair:
-        """One batch drawn with replacement: contexts `(batch_size, context)`, targets `(batch_size,)`, int64.
+        """One batch drawn with replacement: contexts ``(batch_size, context)``, targets ``(batch_size,)``, int64.
 
-        Raises:
-            DataError: the batch size is not an integer from 1 to `len(self)`.
+        Raises ``DataError`` where the batch size is not an integer from 1 to ``len(self)``.
         """
         check_batch_size(batch_size, len(self), "windows")
         return self._drawn(rng.integers(len(self._ids), size=batch_size))
 
     def take(self, chosen: NDArray[np.int64]) -> Pair:
-        """The examples of these numbers: contexts `(len(chosen), context)`, targets `(len(chosen),)`, int64."""
+        """The examples of these numbers: contexts ``(len(chosen), context)``, targets ``(len(chosen),)``, int64."""
         return _windows(self._ids, self._places, chosen, self.context)
 
     def _drawn(self, chosen: NDArray[np.int64]) -> Pair:

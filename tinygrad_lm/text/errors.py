@@ -6,5 +6,5 @@ class DataError(ValueError):
 
 
 def code_points(text: str) -> str:
-    """The code points of `text` as Unicode writes them, at most eight: `code_points("é") == "U+00E9"`."""
+    """The code points of ``text`` as Unicode writes them, at most eight: ``code_points("é") == "U+00E9"``."""
     return " ".join(f"U+{ord(character):04X}" for character in text[:8]) + (" ..." if len(text) > 8 else "")

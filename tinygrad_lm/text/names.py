@@ -22,7 +22,7 @@ LONGEST = 10_000
 
 @dataclass(frozen=True)
 class CleanedNames:
-    """What `clean_names` kept, in first-seen order, and the raw lines it dropped, by reason."""
+    """What ``clean_names`` kept, in first-seen order, and the raw lines it dropped, by reason."""
 
     kept: tuple[str, ...]
     dropped: dict[str, tuple[str, ...]]
@@ -52,16 +52,15 @@ def _some(names: tuple[str, ...]) -> str:
 def clean_names(
     lines: Iterable[str], vocabulary: Vocabulary, min_length: int = 1, max_length: int | None = None
 ) -> CleanedNames:
-    """The usable names of `lines`, each once, and why every other line was dropped.
+    """The usable names of ``lines``, each once, and why every other line was dropped.
 
     A line loses its surrounding white space, is brought to Unicode's composed form NFC, and to lower case
     where the vocabulary holds no upper-case letter. Lengths count graphemes. The reasons, in the order in
     which they are looked for: "longer than 10,000 code points", "empty", "characters outside the vocabulary",
     "shorter than N", "longer than N", "duplicate".
 
-    Raises:
-        DataError: no name is left (with the count of each reason and the remedy), or the lengths make no
-            range of integers from 1 up.
+    Raises ``DataError`` where no name is left (with the count of each reason and the remedy), and where the lengths
+    make no range of integers from 1 up.
     """
     whole_number(min_length, 1, "min_length is an integer from 1 up", error=DataError)
     if max_length is not None:
@@ -91,15 +90,14 @@ def in_lower_case(vocabulary: Vocabulary) -> bool:
 def split_names(
     names: Collection[str], seed: int = 0, fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
 ) -> Split:
-    """Three lists of different names, shuffled by `seed`, about as large as `fractions` of the whole say.
+    """Three lists of different names, shuffled by ``seed``, about as large as ``fractions`` of the whole say.
 
     Repeated names are dropped first and whole names are dealt out, so no name stands in two lists. The same
-    set of names and the same seed give the same split, whatever the order of `names`. Validation and test
-    have `round(fraction * count)` names but at least one, training has the rest.
+    set of names and the same seed give the same split, whatever the order of ``names``. Validation and test
+    have ``round(fraction * count)`` names but at least one, training has the rest.
 
-    Raises:
-        DataError: fewer than three different names or none left for training; fractions that are not three
-            positive numbers of sum 1; a seed that is not an integer from 0 up.
+    Raises ``DataError`` for fewer than three different names or none left for training, for fractions that are not
+    three positive numbers of sum 1, and for a seed that is not an integer from 0 up.
     """
     _check_split_settings(names, seed, fractions)
     different = sorted(set(names))

@@ -12,7 +12,7 @@ from tinygrad_lm.text.vocabulary import Vocabulary
 
 
 def checked_names(names: Sequence[str]) -> tuple[str, ...]:
-    """The names, once there is one at least and none is empty. Raises `DataError` otherwise."""
+    """The names, once there is one at least and none is empty. Raises ``DataError`` otherwise."""
     if isinstance(names, str):
         raise DataError(f"a dataset needs a list of names; got the string {quoted(names)}")
     if not len(names):
@@ -23,7 +23,7 @@ def checked_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_batch_size(batch_size: int, count: int, what: str) -> None:
-    """Raise `DataError` unless a batch size is a whole number from 1 to the count of examples, which are so called."""
+    """Raise ``DataError`` unless a batch size is an integer from 1 to the count of the data's ``what``."""
     whole_number(batch_size, 1, "the batch size is an integer from 1 up", error=DataError)
     if batch_size > count:
         raise DataError(
