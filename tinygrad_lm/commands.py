@@ -19,7 +19,7 @@ from tinygrad_lm.console import Console
 from tinygrad_lm.interrupts import Later
 from tinygrad_lm.models import MLP, LanguageModel, NGram, TrainableModel, files
 from tinygrad_lm.source import Source
-from tinygrad_lm.text import DataError, Split, Vocabulary, clean_names, in_lower_case, read_names
+from tinygrad_lm.text import DataError, Split, Tokenizer, clean_names, in_lower_case, read_names
 from tinygrad_lm.training import Plan, Report, Trainer, TrainingError, stopping_on_signals
 
 SECONDS_BETWEEN_CHECKPOINTS = 2.0
@@ -177,7 +177,7 @@ def _count(
     data: Source,
     lines: Sequence[str],
     split: Split,
-    vocabulary: Vocabulary,
+    vocabulary: Tokenizer,
 ) -> int:
     order = NGRAMS[options.model]
     try:
@@ -320,7 +320,7 @@ def sample(options: argparse.Namespace) -> int:
     return 0
 
 
-def _show_trace(say: Console, vocabulary: Vocabulary, found: sampling.Sample) -> None:
+def _show_trace(say: Console, vocabulary: Tokenizer, found: sampling.Sample) -> None:
     rows = [("context", "the likeliest options", "roll", "choice")]
     for step in found.steps:
         options = "  ".join(f"{token} {chance:.2f}" for token, chance in step.options[:5])

@@ -17,6 +17,7 @@ from tinygrad_lm.text import (
     CleanedNames,
     DataError,
     Split,
+    Tokenizer,
     Vocabulary,
     bundled_names,
     clean_names,
@@ -48,7 +49,7 @@ class Source:
             return "the bundled Indian names"
         return f"a pipe; the run keeps its lines in {OWN_COPY}" if self.file == OWN_COPY else self.file
 
-    def split(self, lines: Sequence[str]) -> tuple[CleanedNames, Split, Vocabulary]:
+    def split(self, lines: Sequence[str]) -> tuple[CleanedNames, Split, Tokenizer]:
         """The names among the lines, cleaned and split, and the vocabulary they are written in."""
         try:
             if self.alphabet == "data":
@@ -108,7 +109,7 @@ def read_again(config: Mapping[str, Any], model: LanguageModel, folder: Path, re
     return source, split
 
 
-def show(say: Console, source: Source, cleaned: CleanedNames, split: Split, vocabulary: Vocabulary) -> None:
+def show(say: Console, source: Source, cleaned: CleanedNames, split: Split, vocabulary: Tokenizer) -> None:
     """Print where the names come from, which were dropped and why, how they are split, and the vocabulary."""
     dropped = sum(map(len, cleaned.dropped.values()))
     say(f"Data: {source.origin}")

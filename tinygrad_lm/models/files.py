@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from tinygrad_lm.models.disk import ModelFileError, read_bytes, reading, size_of_file, write_atomically
-from tinygrad_lm.text import DataError, Vocabulary
+from tinygrad_lm.text import DataError, tokenizer_from_json
 
 if TYPE_CHECKING:
     from tinygrad_lm.models.interface import LanguageModel
@@ -211,7 +211,7 @@ def build(description: Any, path: Path, weights: Path) -> LanguageModel:
     """
     try:
         kind, config = description["kind"], description["config"]
-        vocabulary = Vocabulary.from_json(description["vocabulary"])
+        vocabulary = tokenizer_from_json(description["vocabulary"])
         if kind not in FAMILIES:
             raise ModelFileError(
                 f"{path} describes a model of the unknown kind {kind!r:.60}; known are {', '.join(FAMILIES)}, and what "

@@ -14,7 +14,8 @@ import numpy as np
 from tinygrad_lm.checks import whole_number
 from tinygrad_lm.models import saving
 from tinygrad_lm.nn import Parameter, evaluating
-from tinygrad_lm.text import Vocabulary
+from tinygrad_lm.text import Tokenizer
+from tinygrad_lm.text.graphemes import grapheme_count
 
 Array = np.ndarray[Any, Any]
 
@@ -54,7 +55,8 @@ class LanguageModel(ABC):
     kind: ClassVar[str]
     """The family's name in files and on the command line."""
 
-    vocabulary: Vocabulary
+    vocabulary: Tokenizer
+    """What its ids mean: characters, or longer pieces of text."""
 
     @abstractmethod
     def next_logits(self, prefixes: Sequence[Sequence[int]]) -> Array:
@@ -73,12 +75,12 @@ class LanguageModel(ABC):
 
     @classmethod
     @abstractmethod
-    def from_config(cls, config: Mapping[str, Any], vocabulary: Vocabulary) -> Self:
+    def from_config(cls, config: Mapping[str, Any], vocabulary: Tokenizer) -> Self:
         """An untrained model of a configuration. Raises ``ValueError`` or ``TypeError`` for a bad one."""
 
     @classmethod
     @abstractmethod
-    def size_of(cls, config: Mapping[str, Any], vocabulary: Vocabulary) -> int:
+    def size_of(cls, config: Mapping[str, Any], vocabulary: Tokenizer) -> int:
         """How many numbers a model of this configuration holds, computed without building it."""
 
     @abstractmethod
@@ -92,11 +94,13 @@ class LanguageModel(ABC):
     def evaluate(self, names: Sequence[str]) -> Evaluation:
         """The mean loss over all characters of the names; nan or inf where the model's numbers overflow.
 
-        The model is in evaluation mode meanwhile.
+        Characters are graphemes of the names, whatever tokens the model cuts them into: so the losses of models with
+        different vocabularies can be compared. The model is in evaluation mode meanwhile.
         """
         with evaluating(self), np.errstate(over="ignore", invalid="ignore"):  # the loss says it
             likelihoods = self.log_likelihoods(names)
-        return Evaluation(float(-np.mean(likelihoods, dtype=np.float64)), len(likelihoods))
+        characters = sum(grapheme_count(name) + 1 for name in names)
+        return Evaluation(float(-np.sum(likelihoods, dtype=np.float64) / characters), characters)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the model into one file, which ``models.load`` reads; returns its path.

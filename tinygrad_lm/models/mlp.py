@@ -13,7 +13,7 @@ from tinygrad_lm.autograd import no_grad
 from tinygrad_lm.models.interface import MAX_NUMBERS, Array, TrainableModel, whole_entry
 from tinygrad_lm.nn import functional as F
 from tinygrad_lm.random import as_generator
-from tinygrad_lm.text import NameDataset, Vocabulary
+from tinygrad_lm.text import NameDataset, Tokenizer, Vocabulary
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 MAX_LAYERS = 100
@@ -33,7 +33,7 @@ class MLP(nn.Module, TrainableModel):
 
     def __init__(
         self,
-        vocabulary: Vocabulary | None = None,
+        vocabulary: Tokenizer | None = None,
         context: int = 3,
         embedding: int = 10,
         hidden: Sequence[int] = (200,),
@@ -102,17 +102,17 @@ class MLP(nn.Module, TrainableModel):
         return dict(self._config)
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], vocabulary: Vocabulary) -> MLP:
+    def from_config(cls, config: Mapping[str, Any], vocabulary: Tokenizer) -> MLP:
         """An untrained model of the given sizes."""
         return cls(vocabulary, **_checked(config), rng=0)
 
     @classmethod
-    def size_of(cls, config: Mapping[str, Any], vocabulary: Vocabulary) -> int:
+    def size_of(cls, config: Mapping[str, Any], vocabulary: Tokenizer) -> int:
         """The number of parameters."""
         return _size(_checked(config), vocabulary)
 
 
-def _size(config: Mapping[str, Any], vocabulary: Vocabulary) -> int:
+def _size(config: Mapping[str, Any], vocabulary: Tokenizer) -> int:
     widths = [config["context"] * config["embedding"], *config["hidden"], len(vocabulary)]
     return len(vocabulary) * config["embedding"] + sum((before + 1) * after for before, after in pairwise(widths))
 

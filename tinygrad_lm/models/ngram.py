@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from tinygrad_lm.models.interface import Array, LanguageModel, whole_entry
-from tinygrad_lm.text import NameDataset, Vocabulary
+from tinygrad_lm.text import NameDataset, Tokenizer, Vocabulary
 
 MAX_ORDER = 12
 MAX_SMOOTHING = 1e9
@@ -37,7 +37,7 @@ class NGram(LanguageModel):
 
     kind: ClassVar[str] = "ngram"
 
-    def __init__(self, order: int = 2, smoothing: float = 1.0, vocabulary: Vocabulary | None = None) -> None:
+    def __init__(self, order: int = 2, smoothing: float = 1.0, vocabulary: Tokenizer | None = None) -> None:
         self.order = whole_entry({"order": order}, "order", 1, MAX_ORDER)
         if not 0 <= smoothing <= MAX_SMOOTHING:
             raise ValueError(
@@ -73,7 +73,7 @@ class NGram(LanguageModel):
         return self
 
     @classmethod
-    def fitted(cls, order: int, names: Sequence[str], validation: Sequence[str], vocabulary: Vocabulary) -> NGram:
+    def fitted(cls, order: int, names: Sequence[str], validation: Sequence[str], vocabulary: Tokenizer) -> NGram:
         """Counts of ``names`` with the smoothing, of a few, that predicts the validation names best."""
         model = cls(order, vocabulary=vocabulary).fit(names)
         losses: dict[float, float] = {}
@@ -137,8 +137,8 @@ class NGram(LanguageModel):
     def count_matrix(self) -> Array:
         """How often each token followed each other in the names: (len(vocabulary), len(vocabulary)), int64.
 
-        Row and column i belong to ``vocabulary.tokens[i]``. The last, the boundary, is the start of a name as a row
-        and its end as a column. With ``smoothing`` added, each row divided by its sum is ``table()``.
+        Row and column i belong to ``vocabulary.tokens[i]``. The boundary's row is the start of a name, and its column
+        the end. With ``smoothing`` added, each row divided by its sum is ``table()``.
         """
         if self.order != 2:
             raise ValueError(
@@ -156,7 +156,7 @@ class NGram(LanguageModel):
         return {"order": self.order, "smoothing": self.smoothing, **sizes}
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], vocabulary: Vocabulary) -> NGram:
+    def from_config(cls, config: Mapping[str, Any], vocabulary: Tokenizer) -> NGram:
         """A model with room for the counts."""
         smoothing = config.get("smoothing")
         if isinstance(smoothing, bool) or not isinstance(smoothing, (int, float)):
@@ -167,7 +167,7 @@ class NGram(LanguageModel):
         return model
 
     @classmethod
-    def size_of(cls, config: Mapping[str, Any], vocabulary: Vocabulary) -> int:
+    def size_of(cls, config: Mapping[str, Any], vocabulary: Tokenizer) -> int:
         """Contexts, pairs and their counts."""
         return whole_entry(config, "contexts", 0, 1 << 32) + 2 * whole_entry(config, "pairs", 0, 1 << 32)
 

@@ -5,10 +5,14 @@ from tinygrad_lm.text.errors import DataError
 from tinygrad_lm.text.files import bundled_names, read_names
 from tinygrad_lm.text.graphemes import graphemes
 from tinygrad_lm.text.names import CleanedNames, Split, clean_names, in_lower_case, split_names
+from tinygrad_lm.text.tokenizer import TOKENIZERS, Tokenizer, tokenizer_from_json
 from tinygrad_lm.text.vocabulary import Vocabulary
 
 __all__ = [
+    "Tokenizer",
     "Vocabulary",
+    "TOKENIZERS",
+    "tokenizer_from_json",
     "graphemes",
     "read_names",
     "bundled_names",

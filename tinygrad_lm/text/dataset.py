@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lm.checks import whole_number
 from tinygrad_lm.text.errors import DataError
-from tinygrad_lm.text.stream import check_batch_size, checked_names, in_a_row
-from tinygrad_lm.text.vocabulary import Vocabulary
+from tinygrad_lm.text.stream import Ids, check_batch_size, checked_names, in_a_row
+from tinygrad_lm.text.tokenizer import Tokenizer
 
 Pair = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -46,7 +45,7 @@ class NameDataset:
         For no name, an empty name, a character outside the vocabulary, and a context that is not an integer from 1 up.
     """
 
-    def __init__(self, names: Sequence[str], vocabulary: Vocabulary, context: int = 3) -> None:
+    def __init__(self, names: Sequence[str], vocabulary: Tokenizer, context: int = 3) -> None:
         self.names = checked_names(names)
         self.vocabulary = vocabulary
         what = "the context, the length of the window, is an integer from 1 up"
@@ -131,7 +130,7 @@ class NameDataset:
         return self.take(chosen)
 
 
-def _windows(ids: NDArray[Any], places: NDArray[Any], chosen: NDArray[np.int64], context: int) -> Pair:
+def _windows(ids: Ids, places: Ids, chosen: NDArray[np.int64], context: int) -> Pair:
     """The windows that end at the chosen ids of a row: what stands before each, and the boundary before its name.
 
     A name follows the boundary that closes the one before it, and the first name the last boundary, at -1.

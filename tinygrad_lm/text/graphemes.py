@@ -47,3 +47,8 @@ def graphemes(text: str) -> list[str]:
         if index == 0 or not (character in ZERO_WIDTH_JOINERS or unicodedata.category(character)[0] == "M")
     ]
     return [text[start:end] for start, end in pairwise([*starts, len(text)])]
+
+
+def grapheme_count(text: str) -> int:
+    """``len(graphemes(text))``, without a list of them where each is one character of ASCII."""
+    return len(text if text.isascii() else graphemes(text))

@@ -10,8 +10,8 @@ import numpy as np
 
 from tinygrad_lm.checks import quoted, whole_number
 from tinygrad_lm.text.errors import DataError
-from tinygrad_lm.text.graphemes import composed, graphemes
-from tinygrad_lm.text.vocabulary import Vocabulary
+from tinygrad_lm.text.graphemes import composed, grapheme_count
+from tinygrad_lm.text.tokenizer import Tokenizer
 
 EMPTY = "empty"
 OUTSIDE = "characters outside the vocabulary"
@@ -50,7 +50,7 @@ def _some(names: tuple[str, ...]) -> str:
 
 
 def clean_names(
-    lines: Iterable[str], vocabulary: Vocabulary, min_length: int = 1, max_length: int | None = None
+    lines: Iterable[str], vocabulary: Tokenizer, min_length: int = 1, max_length: int | None = None
 ) -> CleanedNames:
     """The usable names of ``lines``, each once, and why every other line was dropped.
 
@@ -82,9 +82,10 @@ def clean_names(
     return CleanedNames(tuple(kept), {reason: tuple(group) for reason, group in dropped.items()})
 
 
-def in_lower_case(vocabulary: Vocabulary) -> bool:
+def in_lower_case(vocabulary: Tokenizer) -> bool:
     """Whether the vocabulary holds no upper-case letter, so that names and prefixes are brought to lower case."""
-    return not any(token != token.lower() for token in vocabulary.tokens[:-1])
+    others = (token for index, token in enumerate(vocabulary.tokens) if index != vocabulary.boundary_id)
+    return all(token == token.lower() for token in others)
 
 
 def split_names(
@@ -118,16 +119,14 @@ def _tidy(line: str, lower: bool) -> str:
     return composed(line.strip().lower() if lower else line.strip())
 
 
-def _reason_to_drop(
-    line: str, name: str, vocabulary: Vocabulary, min_length: int, max_length: int | None
-) -> str | None:
+def _reason_to_drop(line: str, name: str, vocabulary: Tokenizer, min_length: int, max_length: int | None) -> str | None:
     if len(line) > LONGEST:
         return f"longer than {LONGEST:,} code points"
     if not name:
         return EMPTY
     if vocabulary.unknown(name):
         return OUTSIDE
-    length = len(name if name.isascii() else graphemes(name))
+    length = grapheme_count(name)
     if length < min_length:
         return f"shorter than {min_length}"
     if max_length is not None and length > max_length:
@@ -135,7 +134,7 @@ def _reason_to_drop(
     return None
 
 
-def _nothing_left(dropped: dict[str, list[str]], vocabulary: Vocabulary, lower: bool) -> str:
+def _nothing_left(dropped: dict[str, list[str]], vocabulary: Tokenizer, lower: bool) -> str:
     if not dropped:
         return "no name is left, for no line was given. Give at least one name"
     counts = ", ".join(f"{reason} ({len(group)})" for reason, group in dropped.items())

@@ -1,14 +1,16 @@
 """A list of names as one stream of ids, which datasets cut their examples from, and the checks that they share."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lm.checks import quoted, whole_number
 from tinygrad_lm.text.errors import DataError
-from tinygrad_lm.text.vocabulary import Vocabulary
+from tinygrad_lm.text.tokenizer import Tokenizer
+
+Ids = NDArray[np.integer]
+"""Ids, or places of them, in whatever integers hold them."""
 
 
 def checked_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -32,12 +34,12 @@ def check_batch_size(batch_size: int, count: int, what: str) -> None:
         )
 
 
-def in_a_row(names: Sequence[str], vocabulary: Vocabulary) -> tuple[NDArray[Any], NDArray[Any]]:
+def in_a_row(names: Sequence[str], vocabulary: Tokenizer) -> tuple[Ids, Ids]:
     """The ids of all names, each closed by the boundary, and the place of each id in its name.
 
     Both in the smallest unsigned dtype that holds them.
     """
-    ids = np.fromiter(_ids(names, vocabulary), np.min_scalar_type(vocabulary.boundary_id))
+    ids = np.fromiter(_ids(names, vocabulary), np.min_scalar_type(len(vocabulary) - 1))
     ends = np.flatnonzero(ids == vocabulary.boundary_id)
     # One step up each time, and back to 0 behind a boundary.
     steps = np.ones(len(ids), np.int32)
@@ -47,7 +49,7 @@ def in_a_row(names: Sequence[str], vocabulary: Vocabulary) -> tuple[NDArray[Any]
     return ids, places.astype(np.min_scalar_type(int(places.max())))
 
 
-def _ids(names: Sequence[str], vocabulary: Vocabulary) -> Iterator[int]:
+def _ids(names: Sequence[str], vocabulary: Tokenizer) -> Iterator[int]:
     for name in names:
         yield from vocabulary.encode(name)
         yield vocabulary.boundary_id

@@ -6,7 +6,7 @@ import os
 import string
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -39,6 +39,9 @@ class Vocabulary:
     """
 
     __slots__ = ("_ids", "_tokens")
+
+    kind: ClassVar[str] = "characters"
+    """What ``TOKENIZERS`` calls the class; files do not say it."""
 
     def __init__(self, tokens: Iterable[str] = string.ascii_lowercase, boundary: str = "-") -> None:
         alphabet = [_one_grapheme(token, "a token") for token in _listed(tokens)]
@@ -147,7 +150,7 @@ class Vocabulary:
         except KeyError:
             raise DataError(self._refusal(text)) from None
 
-    def decode(self, ids: Sequence[int] | NDArray[np.integer[Any]]) -> str:
+    def decode(self, ids: Sequence[int] | NDArray[np.integer]) -> str:
         """The text of a sequence of ids, the boundary's included: ``Vocabulary().decode([0, 1, 26]) == "ab-"``.
 
         Raises ``DataError`` where ``ids`` is not one-dimensional, and for an id that is not an integer (bools and
@@ -173,7 +176,7 @@ class Vocabulary:
     def _checked(self, ids: object) -> NDArray[np.int64]:
         """``ids`` as an int64 array, once each is known to be an integer of the vocabulary."""
         # Lists as Python objects, so that NumPy turns neither True into 1 nor a huge integer into a float.
-        given = cast(NDArray[Any], ids) if isinstance(ids, np.ndarray) else np.array(ids, dtype=object)
+        given = cast(NDArray[np.generic], ids) if isinstance(ids, np.ndarray) else np.array(ids, dtype=object)
         if given.dtype == object:
             wrong = np.array([not is_whole_number(value) for value in given.flat], dtype=bool)
         else:
