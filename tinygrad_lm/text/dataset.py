@@ -8,10 +8,8 @@ from numpy.typing import NDArray
 
 from tinygrad_lm.checks import whole_number
 from tinygrad_lm.text.errors import DataError
-from tinygrad_lm.text.stream import Ids, check_batch_size, checked_names, in_a_row
+from tinygrad_lm.text.stream import Ids, Pair, check_batch_size, checked_names, in_a_row
 from tinygrad_lm.text.tokenizer import Tokenizer
-
-Pair = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 TABLE = 1 << 20
 """Up to so many ids (8 MiB) the contexts are cut out once, since training draws from them thousands of times."""
@@ -50,7 +48,8 @@ class NameDataset:
         self.vocabulary = vocabulary
         what = "the context, the length of the window, is an integer from 1 up"
         self.context = whole_number(context, 1, what, error=DataError)
-        self._ids, self._places = in_a_row(self.names, vocabulary)
+        self._ids, starts = in_a_row(self.names, vocabulary)
+        self._places = _places(starts, len(self._ids))
 
     @cached_property
     def contexts(self) -> NDArray[np.int64]:
@@ -79,8 +78,8 @@ class NameDataset:
         Raises ``DataError`` where a character of the name is outside the vocabulary.
         """
         decode = self.vocabulary.decode
-        ids, places = in_a_row([name], self.vocabulary)
-        contexts, targets = _windows(ids, places, np.arange(len(ids)), self.context)
+        ids, starts = in_a_row([name], self.vocabulary)
+        contexts, targets = _windows(ids, _places(starts, len(ids)), np.arange(len(ids)), self.context)
         return [(decode(row), decode([target])) for row, target in zip(contexts, targets.tolist(), strict=True)]
 
     def batches(self, batch_size: int, rng: np.random.Generator, shuffle: bool = True) -> Iterator[Pair]:
@@ -128,6 +127,16 @@ class NameDataset:
         if len(self._ids) * self.context <= TABLE:
             return self.contexts.take(chosen, axis=0), self.targets.take(chosen)
         return self.take(chosen)
+
+
+def _places(starts: Ids, count: int) -> Ids:
+    """The place of each id in its name, in the smallest unsigned dtype."""
+    # One step up each time, and back to 0 where a name starts.
+    steps = np.ones(count, np.int32)
+    steps[0] = 0
+    steps[starts[1:]] = 1 - np.diff(starts)
+    places = np.cumsum(steps, out=steps)
+    return places.astype(np.min_scalar_type(int(places.max())))
 
 
 def _windows(ids: Ids, places: Ids, chosen: NDArray[np.int64], context: int) -> Pair:

@@ -11,6 +11,8 @@ from tinygrad_lm.text.tokenizer import Tokenizer
 
 Ids = NDArray[np.integer]
 """Ids, or places of them, in whatever integers hold them."""
+Pair = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""What goes into a model, and what shall come out."""
 
 
 def checked_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -35,18 +37,10 @@ def check_batch_size(batch_size: int, count: int, what: str) -> None:
 
 
 def in_a_row(names: Sequence[str], vocabulary: Tokenizer) -> tuple[Ids, Ids]:
-    """The ids of all names, each closed by the boundary, and the place of each id in its name.
-
-    Both in the smallest unsigned dtype that holds them.
-    """
+    """The ids of all names, each closed by the boundary, in the smallest unsigned dtype; and where each name starts."""
     ids = np.fromiter(_ids(names, vocabulary), np.min_scalar_type(len(vocabulary) - 1))
     ends = np.flatnonzero(ids == vocabulary.boundary_id)
-    # One step up each time, and back to 0 behind a boundary.
-    steps = np.ones(len(ids), np.int32)
-    steps[0] = 0
-    steps[ends[:-1] + 1] = -np.diff(ends, prepend=-1)[:-1] + 1
-    places = np.cumsum(steps, out=steps)
-    return ids, places.astype(np.min_scalar_type(int(places.max())))
+    return ids, np.concatenate(([0], ends[:-1] + 1))
 
 
 def _ids(names: Sequence[str], vocabulary: Tokenizer) -> Iterator[int]:
