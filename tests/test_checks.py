@@ -59,5 +59,6 @@ def test_every_room_has_the_rule(room):
 def test_whole_numbers_of_numpy_are_written_as_json():
     plan = Plan(np.int64(3), np.int32(2), seed=np.uint8(0))
     assert json.loads(json.dumps(plan.to_json())) == Plan(3, 2, seed=0).to_json()
-    model = MLP(context=np.int64(2), embedding=np.int32(3), hidden=(np.int8(4),), rng=0)
-    assert json.loads(json.dumps(model.config())) == MLP(context=2, embedding=3, hidden=(4,)).config()
+    model = MLP(context=np.int8(20), embedding=np.int8(30), hidden=(np.int8(4),), rng=0)
+    assert json.loads(json.dumps(model.config())) == MLP(context=20, embedding=30, hidden=(4,)).config()
+    assert model.next_logits([[0]]).shape == (1, 27)

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm import optim, progress
+from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.checks import whole_number
 from tinygrad_lm.interrupts import Later
-from tinygrad_lm.models.interface import Array, TrainableModel, whole_entry
+from tinygrad_lm.models.interface import TrainableModel, whole_entry
 from tinygrad_lm.nn import evaluating, learning
 from tinygrad_lm.text import DataError
 

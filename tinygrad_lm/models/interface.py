@@ -7,17 +7,17 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol, Self
+from typing import ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 
+from tinygrad_lm.autograd.tensor import Tensor
+from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.checks import whole_number
 from tinygrad_lm.models import saving
 from tinygrad_lm.nn import Parameter, evaluating
 from tinygrad_lm.text import Tokenizer
 from tinygrad_lm.text.graphemes import grapheme_count
-
-Array = np.ndarray[Any, Any]
 
 MAX_NUMBERS = 1 << 25
 """How many numbers a trainable model has at most: its checkpoint, of four arrays for each, stays below 1 GiB."""
@@ -70,17 +70,17 @@ class LanguageModel(ABC):
         """The log-probability of every token of every name and of its end, in order, as one flat array."""
 
     @abstractmethod
-    def config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, object]:
         """The plain numbers and words that ``from_config`` builds the same model from (untrained)."""
 
     @classmethod
     @abstractmethod
-    def from_config(cls, config: Mapping[str, Any], vocabulary: Tokenizer) -> Self:
+    def from_config(cls, config: Mapping[str, object], vocabulary: Tokenizer) -> Self:
         """An untrained model of a configuration. Raises ``ValueError`` or ``TypeError`` for a bad one."""
 
     @classmethod
     @abstractmethod
-    def size_of(cls, config: Mapping[str, Any], vocabulary: Tokenizer) -> int:
+    def size_of(cls, config: Mapping[str, object], vocabulary: Tokenizer) -> int:
         """How many numbers a model of this configuration holds, computed without building it."""
 
     @abstractmethod
@@ -88,7 +88,7 @@ class LanguageModel(ABC):
         """A copy of the learned arrays by name."""
 
     @abstractmethod
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Take over learned arrays. Raises ``ValueError`` naming what does not fit."""
 
     def evaluate(self, names: Sequence[str]) -> Evaluation:
@@ -127,7 +127,7 @@ class TrainableModel(LanguageModel):
         """The training examples of a list of names."""
 
     @abstractmethod
-    def loss(self, inputs: Any, targets: Any) -> Any:
+    def loss(self, inputs: Array, targets: Array) -> Tensor:
         """The mean cross-entropy of a batch of examples, in nats, as a node to differentiate."""
 
     @abstractmethod

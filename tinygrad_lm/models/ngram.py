@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
-from tinygrad_lm.models.interface import Array, LanguageModel, whole_entry
+from tinygrad_lm.autograd.types import Array
+from tinygrad_lm.models.interface import LanguageModel, whole_entry
 from tinygrad_lm.text import NameDataset, Tokenizer, Vocabulary
 
 MAX_ORDER = 12
@@ -150,13 +151,13 @@ class NGram(LanguageModel):
         matrix[self.contexts[self.pairs // size], self.pairs % size] = self.counts
         return matrix
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, object]:
         """Order, smoothing, and how many contexts and how many pairs of context and next token occurred."""
         sizes = {"contexts": len(self.contexts), "pairs": len(self.pairs)}
         return {"order": self.order, "smoothing": self.smoothing, **sizes}
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], vocabulary: Tokenizer) -> NGram:
+    def from_config(cls, config: Mapping[str, object], vocabulary: Tokenizer) -> NGram:
         """A model with room for the counts."""
         smoothing = config.get("smoothing")
         if isinstance(smoothing, bool) or not isinstance(smoothing, (int, float)):
@@ -167,7 +168,7 @@ class NGram(LanguageModel):
         return model
 
     @classmethod
-    def size_of(cls, config: Mapping[str, Any], vocabulary: Tokenizer) -> int:
+    def size_of(cls, config: Mapping[str, object], vocabulary: Tokenizer) -> int:
         """Contexts, pairs and their counts."""
         return whole_entry(config, "contexts", 0, 1 << 32) + 2 * whole_entry(config, "pairs", 0, 1 << 32)
 
@@ -175,7 +176,7 @@ class NGram(LanguageModel):
         """Copies of the contexts that occurred, of what followed them, and of how often."""
         return {"contexts": self.contexts.copy(), "pairs": self.pairs.copy(), "counts": self.counts.copy()}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Take over counts of the same shape."""
         own = self.state_dict()
         for name, array in own.items():
