@@ -8,7 +8,7 @@ from typing import TypeGuard
 
 def is_whole_number(value: object) -> TypeGuard[int]:
     """Whether this is an integer of Python's or NumPy's; booleans, floats and arrays are none."""
-    return isinstance(value, Integral) and not isinstance(value, bool)
+    return not isinstance(value, bool) and isinstance(value, Integral)
 
 
 def whole_number(

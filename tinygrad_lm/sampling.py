@@ -1,23 +1,19 @@
 """From logits to text: temperature, top-k, top-p, a draw, each a pure function, and the loop that writes names."""
 
-# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.checks import whole_number
 from tinygrad_lm.models.interface import LanguageModel
 from tinygrad_lm.nn import evaluating
 from tinygrad_lm.random import as_generator
 from tinygrad_lm.text import DataError
-
-Array = np.ndarray[Any, Any]
 
 MAX_LENGTH = 30
 """How many tokens a sample has at most, its prefix included."""
@@ -29,7 +25,9 @@ def with_temperature(logits: Array, temperature: float) -> Array:
         raise ValueError(f"temperature is a finite number from 0 (greedy), not {temperature!r}")
     scores, largest = _scores(logits)
     if temperature == 0:
-        return _keep(scores, np.arange(scores.shape[-1]) == scores.argmax(axis=-1, keepdims=True))
+        kept = np.zeros(scores.shape, bool)
+        np.put_along_axis(kept, scores.argmax(axis=-1, keepdims=True), True, axis=-1)
+        return _keep(scores, kept)
     # Shifted first, so that a tiny temperature overflows to -inf alone.
     shifted = scores - largest
     with np.errstate(over="ignore"):
@@ -62,7 +60,7 @@ def top_p(logits: Array, p: float) -> Array:
     return _keep(scores, kept)
 
 
-def _scores(logits: Any) -> tuple[Array, Array]:
+def _scores(logits: Array) -> tuple[Array, Array]:
     """The logits in float64, and the largest of each row; raises ``DataError`` where that is not a number."""
     scores = np.asarray(logits, np.float64)
     largest = scores.max(axis=-1, keepdims=True)
@@ -85,7 +83,8 @@ def probabilities(logits: Array) -> Array:
 def choose(chances: Array, roll: float) -> int:
     """The index whose share of the unit interval the roll (from 0 to below 1) falls into; never one of chance 0."""
     ends = np.cumsum(chances)
-    index = int(np.searchsorted(ends, roll * ends[-1], side="right"))
+    total: float = ends[-1]
+    index = int(np.searchsorted(ends, roll * total, side="right"))
     return min(index, int(np.flatnonzero(chances)[-1]))
 
 
@@ -183,7 +182,8 @@ def generate(
             order = np.argsort(-chances, kind="stable")
             ranked = chances[order]
             token = int(order[choose(ranked, roll)])
-            options = tuple((tokens[i], p) for i, p in zip(order.tolist(), ranked.tolist(), strict=True) if p > 0)
+            listed: list[tuple[int, float]] = list(zip(order.tolist(), ranked.tolist(), strict=True))
+            options = tuple((tokens[i], p) for i, p in listed if p > 0)
             steps.append(Step(text, options, roll, tokens[token]))
             if token == vocabulary.boundary_id:
                 return Sample(text, True, tuple(steps))

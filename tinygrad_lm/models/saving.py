@@ -47,7 +47,7 @@ def _check_comes_back(model: LanguageModel) -> None:
         )
     own = type(model.vocabulary)
     found = TOKENIZERS.get(str(kind_of(model.vocabulary.to_json())), own)
-    if not issubclass(own, found):
+    if found not in own.__mro__:
         raise TypeError(
             f"a {own.__name__} would come back as {found.__name__}: give the class a kind = ... of its own that its "
             f'to_json says ("kind"), and models.load the class: text.TOKENIZERS[{own.__name__}.kind] = {own.__name__}'

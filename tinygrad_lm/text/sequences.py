@@ -78,8 +78,12 @@ class SequenceDataset:
         decode = self.vocabulary.decode
         alone = SequenceDataset([name], self.vocabulary, self.context)
         inputs, targets = alone.take(np.arange(len(alone)))
-        counting = zip(*np.nonzero(targets != IGNORE), strict=True)
-        return [(decode(inputs[row, : column + 1]), decode([targets[row, column]])) for row, column in counting]
+        return [
+            (decode(row[: place + 1]), decode([target]))
+            for row, wanted in zip(inputs, targets.tolist(), strict=True)
+            for place, target in enumerate(wanted)
+            if target != IGNORE
+        ]
 
     def batches(self, batch_size: int, rng: np.random.Generator, shuffle: bool = True) -> Iterator[Pair]:
         """One epoch: every sequence once, ``batch_size`` at a time, the last batch with what is left.
@@ -131,8 +135,8 @@ class SequenceDataset:
 
         All of them in order have the targets that count in the order of the names.
         """
-        starts, lengths = self._starts.take(chosen).astype(np.int64), self._lengths.take(chosen)
-        columns = np.arange(lengths.max(initial=1))
+        starts, lengths = (array.take(chosen).astype(np.int64) for array in (self._starts, self._lengths))
+        columns = np.arange(int(lengths.max(initial=1)))
         places = starts[:, None] + columns
         # A name follows the boundary that closes the one before it, and the first name the last boundary, at -1.
         inputs = self._ids.take(places - 1, mode="wrap").astype(np.int64)
@@ -149,12 +153,12 @@ class SequenceDataset:
         return chosen[np.argsort(self._lengths.take(chosen), kind="stable")]
 
 
-def _cut(starts: Ids, count: int, context: int | None) -> tuple[Ids, Ids]:
+def _cut(starts: NDArray[np.int64], count: int, context: int | None) -> tuple[Ids, Ids]:
     """Where each sequence starts in a stream of ``count`` ids, and its length; in the smallest unsigned dtypes."""
     lengths = np.diff(starts, append=count)
     if context is not None:
         parts = np.maximum(lengths - context, 0) + 1
         before = np.cumsum(parts) - parts
-        starts = np.repeat(starts - before, parts) + np.arange(parts.sum())
+        starts = np.repeat(starts - before, parts) + np.arange(int(parts.sum()))
         lengths = np.repeat(np.minimum(lengths, context), parts)
     return starts.astype(np.min_scalar_type(count)), lengths.astype(np.min_scalar_type(int(lengths.max())))

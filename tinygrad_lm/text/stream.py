@@ -36,11 +36,13 @@ def check_batch_size(batch_size: int, count: int, what: str) -> None:
         )
 
 
-def in_a_row(names: Sequence[str], vocabulary: Tokenizer) -> tuple[Ids, Ids]:
+def in_a_row(names: Sequence[str], vocabulary: Tokenizer) -> tuple[Ids, NDArray[np.int64]]:
     """The ids of all names, each closed by the boundary, in the smallest unsigned dtype; and where each name starts."""
     ids = np.fromiter(_ids(names, vocabulary), np.min_scalar_type(len(vocabulary) - 1))
     ends = np.flatnonzero(ids == vocabulary.boundary_id)
-    return ids, np.concatenate(([0], ends[:-1] + 1))
+    starts = np.zeros(len(ends), np.int64)
+    starts[1:] = ends[:-1] + 1
+    return ids, starts
 
 
 def _ids(names: Sequence[str], vocabulary: Tokenizer) -> Iterator[int]:

@@ -176,7 +176,7 @@ class Vocabulary:
     def _checked(self, ids: object) -> NDArray[np.int64]:
         """``ids`` as an int64 array, once each is known to be an integer of the vocabulary."""
         # Lists as Python objects, so that NumPy turns neither True into 1 nor a huge integer into a float.
-        given = cast(NDArray[np.generic], ids) if isinstance(ids, np.ndarray) else np.array(ids, dtype=object)
+        given = cast(NDArray[np.int64], ids) if isinstance(ids, np.ndarray) else np.array(ids, dtype=object)
         if given.dtype == object:
             wrong = np.array([not is_whole_number(value) for value in given.flat], dtype=bool)
         else:
