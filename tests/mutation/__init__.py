@@ -7,6 +7,7 @@ from tests.mutation.files_mutants import FILES_MUTANTS
 from tests.mutation.graph_mutants import GRAPH_MUTANTS
 from tests.mutation.operation_mutants import OPERATION_MUTANTS
 from tests.mutation.picture_mutants import PICTURE_MUTANTS
+from tests.mutation.text_mutants import TEXT_MUTANTS
 from tests.mutation.training_mutants import TRAINING_MUTANTS
 
 MUTANTS = (
@@ -14,6 +15,7 @@ MUTANTS = (
     *OPERATION_MUTANTS,
     *CHECKER_MUTANTS,
     *PICTURE_MUTANTS,
+    *TEXT_MUTANTS,
     *TRAINING_MUTANTS,
     *FILES_MUTANTS,
     *COMMAND_MUTANTS,

@@ -25,10 +25,11 @@ from tests.cli import test_choices
 from tests.helpers.programs import programs
 from tests.helpers.registry import BY_NAME
 from tests.helpers.registry.row import SEEDS
-from tests.models import test_model_file_checks, test_models
+from tests.models import test_model_file_checks, test_models, test_pairs_of_letters
 from tests.nn import test_training_mode
 from tests.runs import test_run_record
 from tests.testing import test_numbers, test_scalars
+from tests.text import test_sequences, test_targets, test_tokenizers
 from tests.training import test_optim, test_schedules, test_training
 from tests.visualize import test_folding, test_steps, test_text
 
@@ -55,6 +56,10 @@ FILES = (
     test_optim,
     test_models,
     test_model_file_checks,
+    test_pairs_of_letters,
+    test_sequences,
+    test_targets,
+    test_tokenizers,
     test_run_record,
     test_choices,
     test_numbers,
