@@ -18,9 +18,9 @@ TABLE = 1 << 20
 class NameDataset:
     """The training examples of a list of names: ``context`` ids, and the id that comes next.
 
-    A name of n characters gives n + 1 examples: each character, and the boundary that ends it, after the
-    ``context`` tokens before it; the boundary also fills a context that would reach past the start. With a
-    context of 3, "abid" gives --- a, --a b, -ab i, abi d, bid -.
+    A name of n tokens gives n + 1 examples: each token, and the boundary that ends the name, after the ``context``
+    tokens before it; the boundary also fills a context that would reach past the start. With a context of 3,
+    "abid" gives --- a, --a b, -ab i, abi d, bid -.
 
     Beyond 8 MiB of contexts it holds two small integers an example, and windows are cut out when they are drawn.
 
