@@ -16,11 +16,11 @@ def whole_number(
 ) -> int:
     """A whole number from ``low`` (to ``high``), as a Python integer.
 
-    Raises ``error`` for anything else, saying ``expected``, a sentence without its end such as "top_k is a whole number
-    from 1", and what was given.
+    Raises ``error`` for anything else, saying ``expected``, a sentence up to its last word such as "top_k is a whole
+    number from 1, not", and then what was given.
     """
     if not is_whole_number(value) or value < low or (high is not None and value > high):
-        raise error(f"{expected}, not {quoted(value)}")
+        raise error(f"{expected} {quoted(value)}")
     return int(value)
 
 

@@ -352,7 +352,7 @@ def warmup(steps: int, then: Schedule | None = None) -> Schedule:
 
 
 def _length(n: object, low: int = 1) -> int:
-    return whole_number(n, low, f"a schedule's length is a whole number of steps from {low}")
+    return whole_number(n, low, f"a schedule's length is a whole number of steps from {low}, not")
 
 
 SCHEDULES: dict[str, Callable[[int], Schedule]] = {

@@ -36,7 +36,7 @@ def with_temperature(logits: Array, temperature: float) -> Array:
 
 def top_k(logits: Array, k: int) -> Array:
     """The k largest logits, exactly (the first of ties); -inf for the others. All of them where k is larger."""
-    k = whole_number(k, 1, "top_k is a whole number from 1")
+    k = whole_number(k, 1, "top_k is a whole number from 1, not")
     scores, _ = _scores(logits)
     ranks = np.argsort(np.argsort(-scores, axis=-1, kind="stable"), axis=-1, kind="stable")
     return _keep(scores, ranks < k)
@@ -129,7 +129,7 @@ class Settings:
     max_length: int = MAX_LENGTH
 
     def __post_init__(self) -> None:
-        whole_number(self.max_length, 1, "max_length is a whole number from 1")
+        whole_number(self.max_length, 1, "max_length is a whole number from 1, not")
         self.distribution(np.zeros(1))
 
     def distribution(self, logits: Array) -> Array:

@@ -48,7 +48,7 @@ class Plan:
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "evaluate_every", "seed"):
             low = 0 if name == "seed" else 1
-            value = whole_number(getattr(self, name), low, f"{name} is a whole number from {low} to 10**18", MOST)
+            value = whole_number(getattr(self, name), low, f"{name} is a whole number from {low} to 10**18, not", MOST)
             object.__setattr__(self, name, value)  # one of NumPy's would not be written as JSON
         for name in ("lr", "weight_decay"):
             _number(vars(self), name, 0)

@@ -137,4 +137,4 @@ class TrainableModel(LanguageModel):
 
 def whole_entry(config: Mapping[str, object], key: str, low: int, high: int) -> int:
     """A whole number of a configuration, in its range. Raises ``ValueError`` naming the key."""
-    return whole_number(config.get(key), low, f"{key} must be a whole number from {low} to {high}", high)
+    return whole_number(config.get(key), low, f"{key} must be a whole number from {low} to {high}, not", high)

@@ -19,7 +19,7 @@ from tinygrad_lm.random import as_generator
 
 
 def _size(n: object, what: str) -> int:
-    return whole_number(n, 1, f"{what} must be a whole number from 1")
+    return whole_number(n, 1, f"{what} must be a whole number from 1, not")
 
 
 class Linear(Module):

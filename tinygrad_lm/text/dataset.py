@@ -46,7 +46,7 @@ class NameDataset:
     def __init__(self, names: Sequence[str], vocabulary: Tokenizer, context: int = 3) -> None:
         self.names = checked_names(names)
         self.vocabulary = vocabulary
-        what = "the context, the length of the window, is an integer from 1 up"
+        what = "the context, the length of the window, is an integer from 1 up; got"
         self.context = whole_number(context, 1, what, error=DataError)
         self._ids, starts = in_a_row(self.names, vocabulary)
         self._places = _places(starts, len(self._ids))

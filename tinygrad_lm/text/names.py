@@ -62,9 +62,9 @@ def clean_names(
     Raises ``DataError`` where no name is left (with the count of each reason and the remedy), and where the lengths
     make no range of integers from 1 up.
     """
-    whole_number(min_length, 1, "min_length is an integer from 1 up", error=DataError)
+    whole_number(min_length, 1, "min_length is an integer from 1 up; got", error=DataError)
     if max_length is not None:
-        whole_number(max_length, min_length, f"max_length is an integer from {min_length} up", error=DataError)
+        whole_number(max_length, min_length, f"max_length is an integer from {min_length} up; got", error=DataError)
     lower = in_lower_case(vocabulary)
     kept: dict[str, None] = {}
     dropped: dict[str, list[str]] = {}
@@ -152,7 +152,7 @@ def _nothing_left(dropped: dict[str, list[str]], vocabulary: Tokenizer, lower: b
 def _check_split_settings(names: Collection[str], seed: int, fractions: tuple[float, ...]) -> None:
     if isinstance(names, str):
         raise DataError(f"a split needs a list of names; got the string {quoted(names)}")
-    whole_number(seed, 0, "the seed is an integer from 0 up", error=DataError)
+    whole_number(seed, 0, "the seed is an integer from 0 up; got", error=DataError)
     usable = len(fractions) == 3 and all(math.isfinite(fraction) and fraction > 0 for fraction in fractions)
     if not usable or abs(sum(fractions) - 1) > 1e-9:
         raise DataError(

@@ -57,7 +57,7 @@ class SequenceDataset:
     def __init__(self, names: Sequence[str], vocabulary: Tokenizer, context: int | None = None) -> None:
         self.names = checked_names(names)
         self.vocabulary = vocabulary
-        what = "the context, the greatest length of a sequence, is an integer from 1 up"
+        what = "the context, the greatest length of a sequence, is an integer from 1 up; got"
         self.context = None if context is None else whole_number(context, 1, what, error=DataError)
         self._ids, starts = in_a_row(self.names, vocabulary)
         self._starts, self._lengths = _cut(starts, len(self._ids), self.context)

@@ -28,7 +28,7 @@ def checked_names(names: Sequence[str]) -> tuple[str, ...]:
 
 def check_batch_size(batch_size: int, count: int, what: str) -> None:
     """Raise ``DataError`` unless a batch size is an integer from 1 to the count of the data's ``what``."""
-    whole_number(batch_size, 1, "the batch size is an integer from 1 up", error=DataError)
+    whole_number(batch_size, 1, "the batch size is an integer from 1 up; got", error=DataError)
     if batch_size > count:
         raise DataError(
             f"a batch of {batch_size} is larger than the data, which has {count} {what}. "
