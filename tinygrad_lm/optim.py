@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from numbers import Integral, Real
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from tinygrad_lm.autograd import remedies
 from tinygrad_lm.autograd.graph import Node
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.value import Value
+from tinygrad_lm.checks import whole_number
 
 Array = np.ndarray[Any, Any]
 Schedule = Callable[[int], float]
@@ -350,10 +351,8 @@ def warmup(steps: int, then: Schedule | None = None) -> Schedule:
     return lambda step: (step + 1) / length if step < length else after(step - length)
 
 
-def _length(n: Any, low: int = 1) -> int:
-    if isinstance(n, bool) or not isinstance(n, Integral) or int(n) < low:
-        raise ValueError(f"a schedule's length is a whole number of steps from {low}, not {n!r}")
-    return int(n)
+def _length(n: object, low: int = 1) -> int:
+    return whole_number(n, low, f"a schedule's length is a whole number of steps from {low}, not")
 
 
 SCHEDULES: dict[str, Callable[[int], Schedule]] = {

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from numbers import Integral
 
 import numpy as np
+
+from tinygrad_lm.checks import is_whole_number
 
 _default: ContextVar[np.random.Generator | None] = ContextVar("tinygrad_lm.generator", default=None)
 
@@ -21,7 +22,7 @@ def manual_seed(seed: int) -> np.random.Generator:
 
     Raises ``TypeError`` for what is no integer, booleans included, and ``ValueError`` below 0.
     """
-    if not _is_integer(seed):
+    if not is_whole_number(seed):
         raise TypeError(f"manual_seed takes an integer from 0, such as manual_seed(0), not {seed!r:.60}")
     if seed < 0:
         raise ValueError(f"manual_seed takes an integer from 0, not {seed!r}")
@@ -48,14 +49,9 @@ def as_generator(rng: np.random.Generator | int | None = None) -> np.random.Gene
         return default_generator()
     if isinstance(rng, np.random.Generator):
         return rng
-    if _is_integer(rng) and rng >= 0:
+    if is_whole_number(rng) and rng >= 0:
         return np.random.Generator(np.random.PCG64(int(rng)))
     raise TypeError(
         f"rng is a numpy.random.Generator or a seed (an integer from 0), not {rng!r:.60}: leave it out to draw from "
         "the default generator, which tinygrad_lm.manual_seed(n) seeds, or hand one np.random.default_rng(n) to all"
     )
-
-
-def _is_integer(x: object) -> bool:
-    """Whether this is a whole number, of NumPy's or Python's, and not a boolean."""
-    return not isinstance(x, bool) and isinstance(x, Integral)

@@ -365,7 +365,7 @@ def restore(folder: Folder, trainer: Trainer) -> None:
     arrays, metadata = files.read_arrays(path, files.room(trainer.model, files.COPIES))
     files.check_description(trainer.model, metadata, path)
     try:
-        trainer.resume(arrays, metadata["state"])
+        trainer.resume(arrays, cast(dict[str, object], metadata["state"]))
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise ModelFileError(f"{path} does not fit its run: {error}") from None
     truncate_metrics(folder, trainer.step)

@@ -1,23 +1,20 @@
 """From logits to text: temperature, top-k, top-p, a draw, each a pure function, and the loop that writes names."""
 
-# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from tinygrad_lm import defaults
+from tinygrad_lm.autograd.types import Array
+from tinygrad_lm.checks import whole_number
 from tinygrad_lm.models.interface import LanguageModel
 from tinygrad_lm.nn import evaluating
 from tinygrad_lm.random import as_generator
 from tinygrad_lm.text import DataError
-
-Array = np.ndarray[Any, Any]
 
 MAX_LENGTH = defaults.MAX_LENGTH
 """How many tokens a sample has at most, its prefix included."""
@@ -29,7 +26,9 @@ def with_temperature(logits: Array, temperature: float) -> Array:
         raise ValueError(f"temperature is a finite number from 0 (greedy), not {temperature!r}")
     scores, largest = _scores(logits)
     if temperature == 0:
-        return _keep(scores, np.arange(scores.shape[-1]) == scores.argmax(axis=-1, keepdims=True))
+        kept = np.zeros(scores.shape, bool)
+        np.put_along_axis(kept, scores.argmax(axis=-1, keepdims=True), True, axis=-1)
+        return _keep(scores, kept)
     # Shifted first, so that a tiny temperature overflows to -inf alone.
     shifted = scores - largest
     with np.errstate(over="ignore"):
@@ -38,7 +37,7 @@ def with_temperature(logits: Array, temperature: float) -> Array:
 
 def top_k(logits: Array, k: int) -> Array:
     """The k largest logits, exactly (the first of ties); -inf for the others. All of them where k is larger."""
-    _check_whole("top_k", k)
+    k = whole_number(k, 1, "top_k is a whole number from 1, not")
     scores, _ = _scores(logits)
     ranks = np.argsort(np.argsort(-scores, axis=-1, kind="stable"), axis=-1, kind="stable")
     return _keep(scores, ranks < k)
@@ -62,18 +61,13 @@ def top_p(logits: Array, p: float) -> Array:
     return _keep(scores, kept)
 
 
-def _scores(logits: Any) -> tuple[Array, Array]:
+def _scores(logits: Array) -> tuple[Array, Array]:
     """The logits in float64, and the largest of each row; raises ``DataError`` where that is not a number."""
     scores = np.asarray(logits, np.float64)
     largest = scores.max(axis=-1, keepdims=True)
     if not np.isfinite(largest).all():
         raise DataError("the logits are nan, +inf, or all -inf: the numbers of the model that gave them overflow")
     return scores, largest
-
-
-def _check_whole(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} is a whole number from 1, not {value!r}")
 
 
 def _keep(logits: Array, kept: Array) -> Array:
@@ -90,7 +84,8 @@ def probabilities(logits: Array) -> Array:
 def choose(chances: Array, roll: float) -> int:
     """The index whose share of the unit interval the roll (from 0 to below 1) falls into; never one of chance 0."""
     ends = np.cumsum(chances)
-    index = int(np.searchsorted(ends, roll * ends[-1], side="right"))
+    total: float = ends[-1]
+    index = int(np.searchsorted(ends, roll * total, side="right"))
     return min(index, int(np.flatnonzero(chances)[-1]))
 
 
@@ -135,7 +130,7 @@ class Settings:
     max_length: int = MAX_LENGTH
 
     def __post_init__(self) -> None:
-        _check_whole("max_length", self.max_length)
+        whole_number(self.max_length, 1, "max_length is a whole number from 1, not")
         self.distribution(np.zeros(1))
 
     def distribution(self, logits: Array) -> Array:
@@ -188,7 +183,8 @@ def generate(
             order = np.argsort(-chances, kind="stable")
             ranked = chances[order]
             token = int(order[choose(ranked, roll)])
-            options = tuple((tokens[i], p) for i, p in zip(order.tolist(), ranked.tolist(), strict=True) if p > 0)
+            listed: list[tuple[int, float]] = list(zip(order.tolist(), ranked.tolist(), strict=True))
+            options = tuple((tokens[i], p) for i, p in listed if p > 0)
             steps.append(Step(text, options, roll, tokens[token]))
             if token == vocabulary.boundary_id:
                 return Sample(text, True, tuple(steps))

@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm import defaults, optim, progress
+from tinygrad_lm.autograd.types import Array
+from tinygrad_lm.checks import whole_number
 from tinygrad_lm.interrupts import Later
-from tinygrad_lm.models.interface import Array, TrainableModel, whole_number
+from tinygrad_lm.models.interface import TrainableModel, whole_entry
 from tinygrad_lm.nn import evaluating, learning
 from tinygrad_lm.text import DataError
 
@@ -45,10 +47,9 @@ class Plan:
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "evaluate_every", "seed"):
-            value = getattr(self, name)
             low = 0 if name == "seed" else 1
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= MOST:
-                raise ValueError(f"{name} is a whole number from {low} to 10**18, not {value!r:.60}")
+            value = whole_number(getattr(self, name), low, f"{name} is a whole number from {low} to 10**18, not", MOST)
+            object.__setattr__(self, name, value)  # one of NumPy's would not be written as JSON
         for name in ("lr", "weight_decay"):
             _number(vars(self), name, 0)
         if self.optimizer not in optim.OPTIMIZERS:
@@ -94,13 +95,20 @@ class Trainer:
     that was saved with ``state`` and taken up with ``resume`` ends with the same bytes as one in a single go.
     Random layers of the model's own (Dropout) have their own generators, which are no part of that state.
 
-    Attributes:
-        model: what is trained; after ``run`` it has the weights of the last step (see ``restore_best``).
-        step: how many steps are done.
-        seconds: the time spent training.
-        history: the reports so far, one for each evaluation.
-        best_loss, best_step: the lowest validation loss, and after which step it was.
-        stop: set it to let ``run`` end after the step under way.
+    Attributes
+    ----------
+    model
+        What is trained; after ``run`` it has the weights of the last step (see ``restore_best``).
+    step
+        How many steps are done.
+    seconds
+        The time spent training.
+    history
+        The reports so far, one for each evaluation.
+    best_loss, best_step
+        The lowest validation loss, and after which step it was.
+    stop
+        Set it to let ``run`` end after the step under way.
     """
 
     def __init__(self, model: TrainableModel, train: Sequence[str], validation: Sequence[str], plan: Plan) -> None:
@@ -268,10 +276,10 @@ class Trainer:
         for name, array in arrays.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = array
-        step = whole_number(data, "step", 0, MOST)
+        step = whole_entry(data, "step", 0, MOST)
         if step > self.plan.steps:
             raise ValueError(f"step {step} is not one of the plan's {self.plan.steps}")
-        best_step, loss_count = (whole_number(data, name, 0, step) for name in ("best_step", "loss_count"))
+        best_step, loss_count = (whole_entry(data, name, 0, step) for name in ("best_step", "loss_count"))
         seconds, loss_sum = _number(data, "seconds", 0), _number(data, "loss_sum")
         best_loss = math.inf if data["best_loss"] is None else _number(data, "best_loss")
         stepped = {name.partition(".")[0] for name in parts["optimizer"]}

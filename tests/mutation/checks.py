@@ -25,13 +25,14 @@ from tests.autograd import (
 from tests.cli.train import test_choices
 from tests.helpers.registry import BY_NAME
 from tests.helpers.registry.row import SEEDS
-from tests.models import test_model_file_checks, test_models
+from tests.models import test_model_file_checks, test_models, test_pairs_of_letters
 from tests.nn import test_buffers, test_containers, test_cross_entropy, test_training_mode
 from tests.runs import test_run_record
 from tests.testing.checker import test_mistakes, test_numbers, test_scalars
 from tests.testing.properties import test_arrays
 from tests.testing.properties import test_programs as test_random_programs
 from tests.testing.selfcheck import test_domains
+from tests.text import test_sequences, test_targets, test_tokenizers
 from tests.training import test_optim, test_schedules, test_training
 from tests.visualize.backward import test_steps
 from tests.visualize.formats import test_text, test_themes
@@ -64,6 +65,10 @@ FILES = (
     test_optim,
     test_models,
     test_model_file_checks,
+    test_pairs_of_letters,
+    test_sequences,
+    test_targets,
+    test_tokenizers,
     test_run_record,
     test_choices,
     test_numbers,

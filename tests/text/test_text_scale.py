@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 
 from tests.helpers import ROOT
+from tinygrad_lm.checks import quoted
 from tinygrad_lm.models import MLP, NGram, ngram
 from tinygrad_lm.text import DataError, NameDataset, Vocabulary, clean_names, graphemes
 from tinygrad_lm.text import dataset as text_dataset
 from tinygrad_lm.text import names as names_room
-from tinygrad_lm.text.errors import code_points, quoted
+from tinygrad_lm.text.errors import code_points
 from tinygrad_lm.text.names import LONGEST
 
 MARKS = "\u0301\u0316\u0345\u0334\u0327\u093c\u094d\u200d\ufe0f"  # of many combining classes, 0 among them

@@ -13,7 +13,7 @@ from tinygrad_lm.interrupts import Later
 if TYPE_CHECKING:
     from tinygrad_lm.cli.console import Console
     from tinygrad_lm.sampling import Sample
-    from tinygrad_lm.text import Vocabulary
+    from tinygrad_lm.text import Tokenizer
 
 
 class SampleOptions(Options):
@@ -71,7 +71,7 @@ def run(options: SampleOptions) -> int:
     return 0
 
 
-def _show_trace(say: Console, vocabulary: Vocabulary, sample: Sample) -> None:
+def _show_trace(say: Console, vocabulary: Tokenizer, sample: Sample) -> None:
     rows = [("context", "the likeliest options", "roll", "choice")]
     for step in sample.steps:
         options = "  ".join(f"{token} {chance:.2f}" for token, chance in step.options[:5])

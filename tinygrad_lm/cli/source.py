@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_lm import runs
+from tinygrad_lm.checks import quoted
 from tinygrad_lm.models import LanguageModel, ModelFileError, disk
 from tinygrad_lm.text import (
     CleanedNames,
     DataError,
     Split,
+    Tokenizer,
     Vocabulary,
     bundled_names,
     clean_names,
     read_names,
     split_names,
 )
-from tinygrad_lm.text.errors import quoted
 from tinygrad_lm.text.names import LONGEST
 
 OWN_COPY = "names.txt"
@@ -47,7 +48,7 @@ class Source:
             return "the bundled Indian names"
         return f"a pipe; the run keeps its lines in {OWN_COPY}" if self.file == OWN_COPY else self.file
 
-    def split(self, lines: Sequence[str]) -> tuple[CleanedNames, Split, Vocabulary]:
+    def split(self, lines: Sequence[str]) -> tuple[CleanedNames, Split, Tokenizer]:
         """The names among the lines, cleaned and split, and the vocabulary they are written in."""
         try:
             if self.alphabet == "data":

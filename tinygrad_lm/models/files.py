@@ -1,7 +1,5 @@
 """Model files: arrays in safetensors and a configuration in JSON, written atomically and read with suspicion."""
 
-# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import hashlib
@@ -10,18 +8,18 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 import numpy as np
 
+from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.models.disk import ModelFileError, read_bytes, reading, size_of_file, write_atomically
-from tinygrad_lm.text import DataError, Vocabulary
+from tinygrad_lm.text import DataError, tokenizer_from_json
 
 if TYPE_CHECKING:
     from tinygrad_lm.models.interface import LanguageModel
-
-Array = np.ndarray[Any, Any]
 
 FAMILIES: dict[str, type[LanguageModel]] = {}
 """The model families by name: those of the package, and those that a user adds."""
@@ -41,7 +39,7 @@ ENTRY = "tinygrad_lm"
 """The one entry of a file's metadata: safetensors writes several in random order, and equal models give equal bytes."""
 
 
-def write_arrays(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, Any] | None = None) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, object] | None = None) -> None:
     """Save named arrays, and plain data beside them, as safetensors with a checksum; equal content, equal bytes.
 
     Raises ``ModelFileError``, and writes nothing, for all that ``read_arrays`` would refuse: numbers that are not
@@ -105,38 +103,53 @@ def room(model: LanguageModel, copies: int = 1) -> int:
     return copies * sum(array.nbytes for array in model.state_dict().values()) + 2 * MAX_HEADER
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ModelFileError("a name occurs twice")
     return found
 
 
-def _read_header(file: BinaryIO, size: int) -> dict[str, Any]:
+class _Opened(Protocol):
+    """A file that safetensors has opened."""
+
+    def keys(self) -> list[str]: ...
+
+    def get_tensor(self, name: str) -> Array: ...
+
+
+def _object(found: object) -> dict[str, object] | None:
+    """What JSON calls an object; ``None`` for all else."""
+    return cast(dict[str, object], found) if isinstance(found, dict) else None
+
+
+def _read_header(file: BinaryIO, size: int) -> dict[str, object]:
     """The header of a file of that size, once it is known to be small and plain and to describe just what follows."""
     start = file.read(8)
     length = int.from_bytes(start, "little")
     if len(start) < 8 or length > min(MAX_HEADER, size - 8):
         raise ModelFileError("its header is cut off or too long")
-    header: Any = json.loads(file.read(length).decode("utf-8"), object_pairs_hook=_unique)
-    if not isinstance(header, dict) or len(header) > MAX_ARRAYS:
+    header = _object(json.loads(file.read(length).decode("utf-8"), object_pairs_hook=_unique))
+    if header is None or len(header) > MAX_ARRAYS:
         raise ModelFileError("its header is not a table of arrays")
     total = 0
     for name, entry in header.items():
         if name == "__metadata__":
             continue
-        shape, dtype = entry["shape"], entry["dtype"]
+        described = cast(dict[str, object], entry)  # whatever else it is raises an error that ``_read`` catches
+        shape, dtype = cast(list[object], described["shape"]), cast(str, described["dtype"])
         if dtype not in ITEM_SIZES or len(shape) > MAX_DIMENSIONS:
             raise ModelFileError(f"the array {name!r:.60} has a dtype or a shape that no model has")
-        if any(type(n) is not int or n < 0 for n in shape):
+        sides = [n for n in shape if type(n) is int and n >= 0]
+        if len(sides) < len(shape):
             raise ModelFileError(f"the array {name!r:.60} has an impossible shape")
-        total += math.prod(shape) * ITEM_SIZES[dtype]
+        total += math.prod(sides) * ITEM_SIZES[dtype]
     if total != size - 8 - length:
         raise ModelFileError("its data is cut off, or there is more of it than its header says")
     return header
 
 
-def read_arrays(path: Path, limit: int = MAX_FILE) -> tuple[dict[str, Array], dict[str, Any]]:
+def read_arrays(path: Path, limit: int = MAX_FILE) -> tuple[dict[str, Array], dict[str, object]]:
     """The arrays and the plain data that ``write_arrays`` put into a file. Raises ``ModelFileError`` otherwise.
 
     A file of more than ``limit`` bytes is refused unread, and the data is read once the header is known to fit it.
@@ -144,27 +157,27 @@ def read_arrays(path: Path, limit: int = MAX_FILE) -> tuple[dict[str, Array], di
     return _read(path, limit, with_arrays=True)
 
 
-def read_metadata(path: Path) -> dict[str, Any]:
+def read_metadata(path: Path) -> dict[str, object]:
     """The plain data alone, from the start of a file; the checksum is for ``read_arrays`` to compare."""
     return _read(path, MAX_FILE, with_arrays=False)[1]
 
 
-def _read(path: Path, limit: int, with_arrays: bool) -> tuple[dict[str, Array], dict[str, Any]]:
+def _read(path: Path, limit: int, with_arrays: bool) -> tuple[dict[str, Array], dict[str, object]]:
     from safetensors import SafetensorError, safe_open
 
     arrays: dict[str, Array] = {}
     try:
         with reading(path, limit) as file:
             header = _read_header(file, os.fstat(file.fileno()).st_size)
-        entry = json.loads(header["__metadata__"][ENTRY])
+        entry = cast(dict[str, str], json.loads(cast(dict[str, str], header["__metadata__"])[ENTRY]))
         if with_arrays:
             # It maps the file, so that one copy is made, where load(bytes) holds two.
-            with safe_open(path, framework="np") as opened:
+            with cast(AbstractContextManager[_Opened], safe_open(path, framework="np")) as opened:
                 arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
             if entry["sha256"] != _checksum(arrays, entry["content"]):
                 raise ModelFileError("its checksum is not that of its content")
-        metadata = json.loads(entry["content"])
-        if not isinstance(metadata, dict):
+        metadata = _object(json.loads(entry["content"]))
+        if metadata is None:
             raise ModelFileError("what it says of itself is no JSON object")
     except ModelFileError as error:
         if str(path) in str(error):
@@ -180,38 +193,39 @@ def _read(path: Path, limit: int, with_arrays: bool) -> tuple[dict[str, Array], 
     return arrays, metadata
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, object]:
     """A JSON object from a file. Raises ``ModelFileError`` for anything else."""
     try:
-        found = json.loads(read_bytes(path, MAX_HEADER).decode("utf-8"), object_pairs_hook=_unique)
+        found = _object(json.loads(read_bytes(path, MAX_HEADER).decode("utf-8"), object_pairs_hook=_unique))
     except ModelFileError as error:
         raise error if str(path) in str(error) else ModelFileError(f"{path} is damaged: {error}") from None
     except (ValueError, RecursionError):
         raise ModelFileError(f"{path} is damaged: it is not JSON") from None
-    if not isinstance(found, dict):
+    if found is None:
         raise ModelFileError(f"{path} is damaged: it holds no JSON object")
     return found
 
 
-def json_bytes(data: Mapping[str, Any]) -> bytes:
+def json_bytes(data: Mapping[str, object]) -> bytes:
     """JSON that a person can read, in UTF-8; the parts of a path that are not (lone surrogates) are escaped."""
     text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     return text.encode("utf-8", errors="backslashreplace")
 
 
-def describe(model: LanguageModel) -> dict[str, Any]:
+def describe(model: LanguageModel) -> dict[str, object]:
     """What a configuration file says of a model."""
     return {"kind": model.kind, "config": model.config(), "vocabulary": model.vocabulary.to_json()}
 
 
-def build(description: Any, path: Path, weights: Path) -> LanguageModel:
+def build(description: object, path: Path, weights: Path) -> LanguageModel:
     """An untrained model from what ``describe`` gave; ``path`` is where that was read, for messages.
 
     Nothing is built that the file of weights is too small to fill: a few words could else ask for 100 GB.
     """
     try:
-        kind, config = description["kind"], description["config"]
-        vocabulary = Vocabulary.from_json(description["vocabulary"])
+        given = cast(dict[str, object], description)  # whatever else it is raises an error that is caught here
+        kind, config = cast(str, given["kind"]), cast(dict[str, object], given["config"])
+        vocabulary = tokenizer_from_json(given["vocabulary"])
         if kind not in FAMILIES:
             raise ModelFileError(
                 f"{path} describes a model of the unknown kind {kind!r:.60}; known are {', '.join(FAMILIES)}, and what "
@@ -231,7 +245,7 @@ def build(description: Any, path: Path, weights: Path) -> LanguageModel:
         raise ModelFileError(f"{path} is no model's configuration: {error}") from None
 
 
-def check_description(model: LanguageModel, metadata: Mapping[str, Any], path: Path) -> None:
+def check_description(model: LanguageModel, metadata: Mapping[str, object], path: Path) -> None:
     """Raise ``ModelFileError`` unless a file was written for just this model, vocabulary included."""
     if metadata.get("model") != describe(model):
         raise ModelFileError(f"{path} does not fit its configuration: it belongs to another model or vocabulary")
@@ -241,14 +255,14 @@ def save_weights(
     model: LanguageModel,
     path: Path,
     state: Mapping[str, Array] | None = None,
-    metadata: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, object] | None = None,
 ) -> None:
     """Write a model's arrays, or others of the same names, for ``load_weights`` to read, and more plain data."""
     described = {**(metadata or {}), "model": describe(model)}
     write_arrays(path, model.state_dict() if state is None else state, described)
 
 
-def load_weights(model: LanguageModel, path: Path) -> dict[str, Any]:
+def load_weights(model: LanguageModel, path: Path) -> dict[str, object]:
     """Read a model's arrays from a file; they must fit exactly and be finite. Returns the plain data beside them."""
     arrays, metadata = read_arrays(path, room(model))
     check_description(model, metadata, path)

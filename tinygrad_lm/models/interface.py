@@ -7,16 +7,18 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol, Self
+from typing import ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 
 from tinygrad_lm.autograd import Value
+from tinygrad_lm.autograd.tensor import Tensor
+from tinygrad_lm.autograd.types import Array
+from tinygrad_lm.checks import whole_number
 from tinygrad_lm.models import saving
 from tinygrad_lm.nn import Parameter, evaluating
-from tinygrad_lm.text import Vocabulary
-
-Array = np.ndarray[Any, Any]
+from tinygrad_lm.text import Tokenizer
+from tinygrad_lm.text.graphemes import grapheme_count
 
 MAX_NUMBERS = 1 << 25
 """How many numbers a trainable model has at most: its checkpoint, of four arrays for each, stays below 1 GiB."""
@@ -54,7 +56,8 @@ class LanguageModel(ABC):
     kind: ClassVar[str]
     """The family's name in files and on the command line."""
 
-    vocabulary: Vocabulary
+    vocabulary: Tokenizer
+    """What its ids mean: characters, or longer pieces of text."""
 
     @abstractmethod
     def next_logits(self, prefixes: Sequence[Sequence[int]]) -> Array:
@@ -68,17 +71,17 @@ class LanguageModel(ABC):
         """The log-probability of every token of every name and of its end, in order, as one flat array."""
 
     @abstractmethod
-    def config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, object]:
         """The plain numbers and words that ``from_config`` builds the same model from (untrained)."""
 
     @classmethod
     @abstractmethod
-    def from_config(cls, config: Mapping[str, Any], vocabulary: Vocabulary) -> Self:
+    def from_config(cls, config: Mapping[str, object], vocabulary: Tokenizer) -> Self:
         """An untrained model of a configuration. Raises ``ValueError`` or ``TypeError`` for a bad one."""
 
     @classmethod
     @abstractmethod
-    def size_of(cls, config: Mapping[str, Any], vocabulary: Vocabulary) -> int:
+    def size_of(cls, config: Mapping[str, object], vocabulary: Tokenizer) -> int:
         """How many numbers a model of this configuration holds, computed without building it."""
 
     @abstractmethod
@@ -86,17 +89,19 @@ class LanguageModel(ABC):
         """A copy of the learned arrays by name."""
 
     @abstractmethod
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Take over learned arrays. Raises ``ValueError`` naming what does not fit."""
 
     def evaluate(self, names: Sequence[str]) -> Evaluation:
         """The mean loss over all characters of the names; nan or inf where the model's numbers overflow.
 
-        The model is in evaluation mode meanwhile.
+        Characters are graphemes of the names, whatever tokens the model cuts them into: so the losses of models with
+        different vocabularies can be compared. The model is in evaluation mode meanwhile.
         """
         with evaluating(self), np.errstate(over="ignore", invalid="ignore"):  # the loss says it
             likelihoods = self.log_likelihoods(names)
-        return Evaluation(float(-np.mean(likelihoods, dtype=np.float64)), len(likelihoods))
+        characters = sum(grapheme_count(name) + 1 for name in names)
+        return Evaluation(float(-np.sum(likelihoods, dtype=np.float64) / characters), characters)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the model into one file, which ``models.load`` reads; returns its path.
@@ -123,7 +128,7 @@ class TrainableModel(LanguageModel):
         """The training examples of a list of names."""
 
     @abstractmethod
-    def loss(self, inputs: Any, targets: Any) -> Any:
+    def loss(self, inputs: Array, targets: Array) -> Tensor:
         """The mean cross-entropy of a batch of examples, in nats, as a node to differentiate."""
 
     @abstractmethod
@@ -131,9 +136,6 @@ class TrainableModel(LanguageModel):
         """Every parameter once, with its name; a model that is an ``nn.Module`` has this already."""
 
 
-def whole_number(config: Mapping[str, Any], key: str, low: int, high: int) -> int:
-    """An integer of a configuration in its range. Raises ``ValueError`` naming the key."""
-    value = config.get(key)
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{key} must be a whole number from {low} to {high}, not {value!r:.60}")
-    return value
+def whole_entry(config: Mapping[str, object], key: str, low: int, high: int) -> int:
+    """A whole number of a configuration, in its range. Raises ``ValueError`` naming the key."""
+    return whole_number(config.get(key), low, f"{key} must be a whole number from {low} to {high}, not", high)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
-from tinygrad_lm.models.interface import Array, LanguageModel, whole_number
-from tinygrad_lm.text import NameDataset, Vocabulary
+from tinygrad_lm.autograd.types import Array
+from tinygrad_lm.models.interface import LanguageModel, whole_entry
+from tinygrad_lm.text import NameDataset, Tokenizer, Vocabulary
 
 MAX_ORDER = 12
 MAX_SMOOTHING = 1e9
@@ -25,17 +26,20 @@ class NGram(LanguageModel):
     P(next | context) = (count(context, next) + k) / (count(context) + k * len(vocabulary)). Only what occurred is
     stored, so order and vocabulary may be large; after a context that never occurred all tokens are equally likely.
 
-    Attributes:
-        contexts: int64 array of the contexts that occurred, rising, each read as a number to the base of the
-            vocabulary's size.
-        pairs: int64 array of what followed them, rising: (index of the context) * len(vocabulary) + next id.
-        counts: int64 array: how often each of the pairs occurred.
+    Attributes
+    ----------
+    contexts
+        int64 array of the contexts that occurred, rising, each read as a number to the base of the vocabulary's size.
+    pairs
+        int64 array of what followed them, rising: (index of the context) * len(vocabulary) + next id.
+    counts
+        int64 array: how often each of the pairs occurred.
     """
 
     kind: ClassVar[str] = "ngram"
 
-    def __init__(self, order: int = 2, smoothing: float = 1.0, vocabulary: Vocabulary | None = None) -> None:
-        self.order = whole_number({"order": order}, "order", 1, MAX_ORDER)
+    def __init__(self, order: int = 2, smoothing: float = 1.0, vocabulary: Tokenizer | None = None) -> None:
+        self.order = whole_entry({"order": order}, "order", 1, MAX_ORDER)
         if not 0 <= smoothing <= MAX_SMOOTHING:
             raise ValueError(
                 f"smoothing is a number from 0 to {MAX_SMOOTHING:g}, added to every count, not {smoothing!r}"
@@ -70,7 +74,7 @@ class NGram(LanguageModel):
         return self
 
     @classmethod
-    def fitted(cls, order: int, names: Sequence[str], validation: Sequence[str], vocabulary: Vocabulary) -> NGram:
+    def fitted(cls, order: int, names: Sequence[str], validation: Sequence[str], vocabulary: Tokenizer) -> NGram:
         """Counts of ``names`` with the smoothing, of a few, that predicts the validation names best."""
         model = cls(order, vocabulary=vocabulary).fit(names)
         losses: dict[float, float] = {}
@@ -134,8 +138,8 @@ class NGram(LanguageModel):
     def count_matrix(self) -> Array:
         """How often each token followed each other in the names: (len(vocabulary), len(vocabulary)), int64.
 
-        Row and column i belong to ``vocabulary.tokens[i]``. The last, the boundary, is the start of a name as a row
-        and its end as a column. With ``smoothing`` added, each row divided by its sum is ``table()``.
+        Row and column i belong to ``vocabulary.tokens[i]``. The boundary's row is the start of a name, and its column
+        the end. With ``smoothing`` added, each row divided by its sum is ``table()``.
         """
         if self.order != 2:
             raise ValueError(
@@ -147,32 +151,32 @@ class NGram(LanguageModel):
         matrix[self.contexts[self.pairs // size], self.pairs % size] = self.counts
         return matrix
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, object]:
         """Order, smoothing, and how many contexts and how many pairs of context and next token occurred."""
         sizes = {"contexts": len(self.contexts), "pairs": len(self.pairs)}
         return {"order": self.order, "smoothing": self.smoothing, **sizes}
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], vocabulary: Vocabulary) -> NGram:
+    def from_config(cls, config: Mapping[str, object], vocabulary: Tokenizer) -> NGram:
         """A model with room for the counts."""
         smoothing = config.get("smoothing")
         if isinstance(smoothing, bool) or not isinstance(smoothing, (int, float)):
             raise ValueError(f"smoothing must be a number, not {smoothing!r}")
-        model = cls(whole_number(config, "order", 1, MAX_ORDER), smoothing, vocabulary)
-        contexts, pairs = (np.zeros(whole_number(config, key, 0, 1 << 32), np.int64) for key in ("contexts", "pairs"))
+        model = cls(whole_entry(config, "order", 1, MAX_ORDER), smoothing, vocabulary)
+        contexts, pairs = (np.zeros(whole_entry(config, key, 0, 1 << 32), np.int64) for key in ("contexts", "pairs"))
         model.contexts, model.pairs, model.counts = contexts, pairs, pairs.copy()
         return model
 
     @classmethod
-    def size_of(cls, config: Mapping[str, Any], vocabulary: Vocabulary) -> int:
+    def size_of(cls, config: Mapping[str, object], vocabulary: Tokenizer) -> int:
         """Contexts, pairs and their counts."""
-        return whole_number(config, "contexts", 0, 1 << 32) + 2 * whole_number(config, "pairs", 0, 1 << 32)
+        return whole_entry(config, "contexts", 0, 1 << 32) + 2 * whole_entry(config, "pairs", 0, 1 << 32)
 
     def state_dict(self) -> dict[str, Array]:
         """Copies of the contexts that occurred, of what followed them, and of how often."""
         return {"contexts": self.contexts.copy(), "pairs": self.pairs.copy(), "counts": self.counts.copy()}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Take over counts of the same shape."""
         own = self.state_dict()
         for name, array in own.items():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tinygrad_lm import nn
 from tinygrad_lm.models import files
+from tinygrad_lm.text.tokenizer import TOKENIZERS, kind_of
 
 if TYPE_CHECKING:
     from tinygrad_lm.models.interface import LanguageModel
@@ -18,15 +19,7 @@ WEIGHTS = "model.safetensors"
 
 def save(model: LanguageModel, path: str | os.PathLike[str]) -> Path:
     """What ``LanguageModel.save`` does; see there."""
-    kind = getattr(model, "kind", None)
-    family = type(model) if kind is None else files.FAMILIES.get(kind, type(model))
-    if kind is None or family is not type(model):
-        name = type(model).__name__
-        is_now = "no kind" if kind is None else f"the kind {kind!r} and would come back as {family.__name__}"
-        raise TypeError(
-            f"{name} has {is_now}: give the class a kind = ... of its own, and models.load the class: "
-            f"models.FAMILIES[{name}.kind] = {name}"
-        )
+    _check_comes_back(model)
     file = Path(path)
     _check_free(file)
     state = model.state_dict()
@@ -39,6 +32,26 @@ def save(model: LanguageModel, path: str | os.PathLike[str]) -> Path:
     described = {"format": files.FORMAT_VERSION, "model": files.describe(model)}
     files.write_arrays(file, state, {**described, "dtype": dtypes[0] if dtypes else None})
     return file
+
+
+def _check_comes_back(model: LanguageModel) -> None:
+    """Raise ``TypeError`` where ``load`` would give a model, or a vocabulary, of another class."""
+    kind = getattr(model, "kind", None)
+    family = type(model) if kind is None else files.FAMILIES.get(kind, type(model))
+    if kind is None or family is not type(model):
+        name = type(model).__name__
+        is_now = "no kind" if kind is None else f"the kind {kind!r} and would come back as {family.__name__}"
+        raise TypeError(
+            f"{name} has {is_now}: give the class a kind = ... of its own, and models.load the class: "
+            f"models.FAMILIES[{name}.kind] = {name}"
+        )
+    own = type(model.vocabulary)
+    found = TOKENIZERS.get(str(kind_of(model.vocabulary.to_json())), own)
+    if found not in own.__mro__:
+        raise TypeError(
+            f"a {own.__name__} would come back as {found.__name__}: give the class a kind = ... of its own that its "
+            f'to_json says ("kind"), and models.load the class: text.TOKENIZERS[{own.__name__}.kind] = {own.__name__}'
+        )
 
 
 def _check_free(file: Path) -> None:

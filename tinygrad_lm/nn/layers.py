@@ -7,7 +7,6 @@ which ``tinygrad_lm.manual_seed`` seeds.
 from __future__ import annotations
 
 import math
-from numbers import Integral
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -15,6 +14,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
+from tinygrad_lm.checks import whole_number
 from tinygrad_lm.nn import functional as F
 from tinygrad_lm.nn.functional import Operand, Rows
 from tinygrad_lm.nn.module import Module
@@ -23,9 +23,7 @@ from tinygrad_lm.random import as_generator
 
 
 def _size(n: object, what: str) -> int:
-    if isinstance(n, bool) or not isinstance(n, Integral) or int(n) < 1:
-        raise ValueError(f"{what} must be a whole number from 1, not {n!r}")
-    return int(n)
+    return whole_number(n, 1, f"{what} must be a whole number from 1, not")
 
 
 class Linear(Module):

@@ -2,53 +2,54 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lm.text.errors import DataError, check_integer, quoted
-from tinygrad_lm.text.vocabulary import Vocabulary
-
-Pair = tuple[NDArray[np.int64], NDArray[np.int64]]
+from tinygrad_lm.checks import whole_number
+from tinygrad_lm.text.errors import DataError
+from tinygrad_lm.text.stream import Ids, Pair, check_batch_size, checked_names, in_a_row
+from tinygrad_lm.text.tokenizer import Tokenizer
 
 TABLE = 1 << 20
 """Up to so many ids (8 MiB) the contexts are cut out once, since training draws from them thousands of times."""
 
 
 class NameDataset:
-    """The training examples of a list of names: `context` ids, and the id that comes next.
+    """The training examples of a list of names: ``context`` ids, and the id that comes next.
 
-    A name of n characters gives n + 1 examples: each character, and the boundary that ends it, after the
-    `context` tokens before it; the boundary also fills a context that would reach past the start. With a
-    context of 3, "abid" gives --- a, --a b, -ab i, abi d, bid -.
-
-    Attributes:
-        names: the names, in the order given.
-        vocabulary: what the ids mean.
-        context: the length of the window.
-        contexts: int64 array of shape `(len(self), context)`, read-only, made when it is first asked for.
-        targets: int64 array of shape `(len(self),)`, read-only, likewise.
+    A name of n tokens gives n + 1 examples: each token, and the boundary that ends the name, after the ``context``
+    tokens before it; the boundary also fills a context that would reach past the start. With a context of 3,
+    "abid" gives --- a, --a b, -ab i, abi d, bid -.
 
     Beyond 8 MiB of contexts it holds two small integers an example, and windows are cut out when they are drawn.
 
-    Raises:
-        DataError: no name, an empty name, a character outside the vocabulary, or a context that is not an
-            integer from 1 up.
+    Attributes
+    ----------
+    names
+        The names, in the order given.
+    vocabulary
+        What the ids mean.
+    context
+        The length of the window.
+    contexts
+        The contexts of all examples: int64 ``(len(self), context)``, read-only, made when it is first asked for.
+    targets
+        The targets of all examples: int64 ``(len(self),)``, read-only, likewise.
+
+    Raises
+    ------
+    DataError
+        For no name, an empty name, a character outside the vocabulary, and a context that is not an integer from 1 up.
     """
 
-    def __init__(self, names: Sequence[str], vocabulary: Vocabulary, context: int = 3) -> None:
-        if isinstance(names, str):
-            raise DataError(f"a dataset needs a list of names; got the string {quoted(names)}")
-        check_integer(context, 1, "the context, the length of the window,")
-        if not len(names):
-            raise DataError("a dataset needs at least one name; got none")
-        if "" in names:
-            raise DataError(f"name {names.index('')} (counted from 0) is empty. Clean the list with clean_names first.")
-        self.names = tuple(names)
+    def __init__(self, names: Sequence[str], vocabulary: Tokenizer, context: int = 3) -> None:
+        self.names = checked_names(names)
         self.vocabulary = vocabulary
-        self.context = int(context)
-        self._ids, self._places = _in_a_row(self.names, vocabulary)
+        what = "the context, the length of the window, is an integer from 1 up; got"
+        self.context = whole_number(context, 1, what, error=DataError)
+        self._ids, starts = in_a_row(self.names, vocabulary)
+        self._places = _places(starts, len(self._ids))
 
     @cached_property
     def contexts(self) -> NDArray[np.int64]:
@@ -72,31 +73,38 @@ class NameDataset:
         return f"NameDataset({len(self.names)} names, {len(self)} windows, context {self.context})"
 
     def windows(self, name: str) -> list[tuple[str, str]]:
-        """The examples of one name as text, to print: `[("---", "a"), ("--a", "b"), ...]`.
+        """The examples of one name as text, to print: ``[("---", "a"), ("--a", "b"), ...]``.
 
-        Raises:
-            DataError: a character of the name is outside the vocabulary.
+        Raises ``DataError`` where a character of the name is outside the vocabulary.
         """
         decode = self.vocabulary.decode
-        ids, places = _in_a_row([name], self.vocabulary)
-        contexts, targets = _windows(ids, places, np.arange(len(ids)), self.context)
+        ids, starts = in_a_row([name], self.vocabulary)
+        contexts, targets = _windows(ids, _places(starts, len(ids)), np.arange(len(ids)), self.context)
         return [(decode(row), decode([target])) for row, target in zip(contexts, targets.tolist(), strict=True)]
 
     def batches(self, batch_size: int, rng: np.random.Generator, shuffle: bool = True) -> Iterator[Pair]:
-        """One epoch: every example once, `batch_size` at a time, the last batch with what is left.
+        """One epoch: every example once, ``batch_size`` at a time, the last batch with what is left.
 
-        Args:
-            batch_size: from 1 to `len(self)`.
-            rng: decides the order when the examples are shuffled.
-            shuffle: whether to mix the examples of all names; else they come in the order of the names.
+        Parameters
+        ----------
+        batch_size
+            From 1 to ``len(self)``.
+        rng
+            Decides the order when the examples are shuffled.
+        shuffle
+            Whether to mix the examples of all names; else they come in the order of the names.
 
-        Returns:
-            Pairs of contexts `(size, context)` and targets `(size,)`, int64, the caller's own to change.
+        Returns
+        -------
+        Iterator
+            Pairs of contexts ``(size, context)`` and targets ``(size,)``, int64, the caller's own to change.
 
-        Raises:
-            DataError: the batch size is out of range (at the call, before the first batch).
+        Raises
+        ------
+        DataError
+            Where the batch size is out of range (at the call, before the first batch).
         """
-        self._check_batch_size(batch_size)
+        check_batch_size(batch_size, len(self), "windows")
         order = rng.permutation(len(self)) if shuffle else np.arange(len(self))
         return (
             self._drawn(chosen)
@@ -104,16 +112,15 @@ class NameDataset:
         )
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> Pair:
-        """One batch drawn with replacement: contexts `(batch_size, context)`, targets `(batch_size,)`, int64.
+        """One batch drawn with replacement: contexts ``(batch_size, context)``, targets ``(batch_size,)``, int64.
 
-        Raises:
-            DataError: the batch size is not an integer from 1 to `len(self)`.
+        Raises ``DataError`` where the batch size is not an integer from 1 to ``len(self)``.
         """
-        self._check_batch_size(batch_size)
+        check_batch_size(batch_size, len(self), "windows")
         return self._drawn(rng.integers(len(self._ids), size=batch_size))
 
     def take(self, chosen: NDArray[np.int64]) -> Pair:
-        """The examples of these numbers: contexts `(len(chosen), context)`, targets `(len(chosen),)`, int64."""
+        """The examples of these numbers: contexts ``(len(chosen), context)``, targets ``(len(chosen),)``, int64."""
         return _windows(self._ids, self._places, chosen, self.context)
 
     def _drawn(self, chosen: NDArray[np.int64]) -> Pair:
@@ -121,31 +128,18 @@ class NameDataset:
             return self.contexts.take(chosen, axis=0), self.targets.take(chosen)
         return self.take(chosen)
 
-    def _check_batch_size(self, batch_size: int) -> None:
-        check_integer(batch_size, 1, "the batch size")
-        if batch_size > len(self._ids):
-            raise DataError(
-                f"a batch of {batch_size} is larger than the data, which has {len(self)} windows. "
-                f"Choose a batch size of at most {len(self)}, or give more names."
-            )
 
-
-def _in_a_row(names: Sequence[str], vocabulary: Vocabulary) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The ids of all names, each closed by the boundary, and the place of each id in its name.
-
-    Both in the smallest unsigned dtype that holds them.
-    """
-    ids = np.fromiter(_stream(names, vocabulary), np.min_scalar_type(vocabulary.boundary_id))
-    ends = np.flatnonzero(ids == vocabulary.boundary_id)
-    # One step up each time, and back to 0 behind a boundary.
-    steps = np.ones(len(ids), np.int32)
+def _places(starts: Ids, count: int) -> Ids:
+    """The place of each id in its name, in the smallest unsigned dtype."""
+    # One step up each time, and back to 0 where a name starts.
+    steps = np.ones(count, np.int32)
     steps[0] = 0
-    steps[ends[:-1] + 1] = -np.diff(ends, prepend=-1)[:-1] + 1
+    steps[starts[1:]] = 1 - np.diff(starts)
     places = np.cumsum(steps, out=steps)
-    return ids, places.astype(np.min_scalar_type(int(places.max())))
+    return places.astype(np.min_scalar_type(int(places.max())))
 
 
-def _windows(ids: NDArray[Any], places: NDArray[Any], chosen: NDArray[np.int64], context: int) -> Pair:
+def _windows(ids: Ids, places: Ids, chosen: NDArray[np.int64], context: int) -> Pair:
     """The windows that end at the chosen ids of a row: what stands before each, and the boundary before its name.
 
     A name follows the boundary that closes the one before it, and the first name the last boundary, at -1.
@@ -154,9 +148,3 @@ def _windows(ids: NDArray[Any], places: NDArray[Any], chosen: NDArray[np.int64],
     before = chosen[:, None] - np.arange(context, 0, -1)
     np.maximum(before, first[:, None] - 1, out=before)
     return ids.take(before).astype(np.int64), ids.take(chosen).astype(np.int64)
-
-
-def _stream(names: Sequence[str], vocabulary: Vocabulary) -> Iterator[int]:
-    for name in names:
-        yield from vocabulary.encode(name)
-        yield vocabulary.boundary_id

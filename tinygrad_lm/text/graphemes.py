@@ -5,11 +5,11 @@ from itertools import groupby, pairwise
 
 ZERO_WIDTH_JOINERS = frozenset("\u200c\u200d")
 SHORT = 256
-"""Up to this many characters `unicodedata` may order marks in its own way, which takes quadratic time."""
+"""Up to this many characters ``unicodedata`` may order marks in its own way, which takes quadratic time."""
 
 
 def composed(text: str) -> str:
-    """The composed form NFC of `text`, in time about linear in its length, however many marks a letter has."""
+    """The composed form NFC of ``text``, in time about linear in its length, however many marks a letter has."""
     if text.isascii():
         return text
     if len(text) > SHORT:
@@ -18,7 +18,7 @@ def composed(text: str) -> str:
 
 
 def _ordered(decomposed: str) -> str:
-    """A decomposed text with the marks of each letter in canonical order, which then costs `unicodedata` nothing."""
+    """A decomposed text with the marks of each letter in canonical order, which then costs ``unicodedata`` nothing."""
     return "".join(
         "".join(sorted(run, key=unicodedata.combining) if are_marks else run)
         for are_marks, run in groupby(decomposed, lambda character: unicodedata.combining(character) > 0)
@@ -26,13 +26,13 @@ def _ordered(decomposed: str) -> str:
 
 
 def graphemes(text: str) -> list[str]:
-    """The graphemes of `text` in Unicode's composed form NFC: `graphemes("कृष्ण") == ["कृ", "ष्", "ण"]`.
+    """The graphemes of ``text`` in Unicode's composed form NFC: ``graphemes("कृष्ण") == ["कृ", "ष्", "ण"]``.
 
     A grapheme is one character and every combining mark (categories Mn, Mc, Me, which hold the variation
     selectors), zero width joiner and zero width non-joiner that follows it. Marks at the very start, with
-    nothing to stand on, make a grapheme of their own. Joining the result gives the NFC form of `text` back.
+    nothing to stand on, make a grapheme of their own. Joining the result gives the NFC form of ``text`` back.
 
-    This is a subset of Unicode's extended grapheme clusters (UAX #29), as far as `unicodedata` alone goes.
+    This is a subset of Unicode's extended grapheme clusters (UAX #29), as far as ``unicodedata`` alone goes.
     Not joined, so that each part is a grapheme of its own: the consonants of an Indic conjunct (a virama
     ends its grapheme); emoji on both sides of a zero width joiner, skin tones, and the two letters of a
     flag; a carriage return and its line feed; spacing vowels that Unicode counts as letters (Thai sara am);
@@ -47,3 +47,8 @@ def graphemes(text: str) -> list[str]:
         if index == 0 or not (character in ZERO_WIDTH_JOINERS or unicodedata.category(character)[0] == "M")
     ]
     return [text[start:end] for start, end in pairwise([*starts, len(text)])]
+
+
+def grapheme_count(text: str) -> int:
+    """``len(graphemes(text))``, without a list of them where each is one character of ASCII."""
+    return len(text if text.isascii() else graphemes(text))

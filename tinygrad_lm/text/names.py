@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygrad_lm.text.errors import DataError, check_integer, quoted
-from tinygrad_lm.text.graphemes import composed, graphemes
-from tinygrad_lm.text.vocabulary import Vocabulary
+from tinygrad_lm.checks import quoted, whole_number
+from tinygrad_lm.text.errors import DataError
+from tinygrad_lm.text.graphemes import composed, grapheme_count
+from tinygrad_lm.text.tokenizer import Tokenizer
 
 EMPTY = "empty"
 OUTSIDE = "characters outside the vocabulary"
@@ -21,7 +22,7 @@ LONGEST = 10_000
 
 @dataclass(frozen=True)
 class CleanedNames:
-    """What `clean_names` kept, in first-seen order, and the raw lines it dropped, by reason."""
+    """What ``clean_names`` kept, in first-seen order, and the raw lines it dropped, by reason."""
 
     kept: tuple[str, ...]
     dropped: dict[str, tuple[str, ...]]
@@ -49,22 +50,21 @@ def _some(names: tuple[str, ...]) -> str:
 
 
 def clean_names(
-    lines: Iterable[str], vocabulary: Vocabulary, min_length: int = 1, max_length: int | None = None
+    lines: Iterable[str], vocabulary: Tokenizer, min_length: int = 1, max_length: int | None = None
 ) -> CleanedNames:
-    """The usable names of `lines`, each once, and why every other line was dropped.
+    """The usable names of ``lines``, each once, and why every other line was dropped.
 
     A line loses its surrounding white space, is brought to Unicode's composed form NFC, and to lower case
     where the vocabulary holds no upper-case letter. Lengths count graphemes. The reasons, in the order in
     which they are looked for: "longer than 10,000 code points", "empty", "characters outside the vocabulary",
     "shorter than N", "longer than N", "duplicate".
 
-    Raises:
-        DataError: no name is left (with the count of each reason and the remedy), or the lengths make no
-            range of integers from 1 up.
+    Raises ``DataError`` where no name is left (with the count of each reason and the remedy), and where the lengths
+    make no range of integers from 1 up.
     """
-    check_integer(min_length, 1, "min_length")
+    whole_number(min_length, 1, "min_length is an integer from 1 up; got", error=DataError)
     if max_length is not None:
-        check_integer(max_length, min_length, "max_length")
+        whole_number(max_length, min_length, f"max_length is an integer from {min_length} up; got", error=DataError)
     lower = in_lower_case(vocabulary)
     kept: dict[str, None] = {}
     dropped: dict[str, list[str]] = {}
@@ -82,23 +82,23 @@ def clean_names(
     return CleanedNames(tuple(kept), {reason: tuple(group) for reason, group in dropped.items()})
 
 
-def in_lower_case(vocabulary: Vocabulary) -> bool:
+def in_lower_case(vocabulary: Tokenizer) -> bool:
     """Whether the vocabulary holds no upper-case letter, so that names and prefixes are brought to lower case."""
-    return not any(token != token.lower() for token in vocabulary.tokens[:-1])
+    others = (token for index, token in enumerate(vocabulary.tokens) if index != vocabulary.boundary_id)
+    return all(token == token.lower() for token in others)
 
 
 def split_names(
     names: Collection[str], seed: int = 0, fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
 ) -> Split:
-    """Three lists of different names, shuffled by `seed`, about as large as `fractions` of the whole say.
+    """Three lists of different names, shuffled by ``seed``, about as large as ``fractions`` of the whole say.
 
     Repeated names are dropped first and whole names are dealt out, so no name stands in two lists. The same
-    set of names and the same seed give the same split, whatever the order of `names`. Validation and test
-    have `round(fraction * count)` names but at least one, training has the rest.
+    set of names and the same seed give the same split, whatever the order of ``names``. Validation and test
+    have ``round(fraction * count)`` names but at least one, training has the rest.
 
-    Raises:
-        DataError: fewer than three different names or none left for training; fractions that are not three
-            positive numbers of sum 1; a seed that is not an integer from 0 up.
+    Raises ``DataError`` for fewer than three different names or none left for training, for fractions that are not
+    three positive numbers of sum 1, and for a seed that is not an integer from 0 up.
     """
     _check_split_settings(names, seed, fractions)
     different = sorted(set(names))
@@ -119,16 +119,14 @@ def _tidy(line: str, lower: bool) -> str:
     return composed(line.strip().lower() if lower else line.strip())
 
 
-def _reason_to_drop(
-    line: str, name: str, vocabulary: Vocabulary, min_length: int, max_length: int | None
-) -> str | None:
+def _reason_to_drop(line: str, name: str, vocabulary: Tokenizer, min_length: int, max_length: int | None) -> str | None:
     if len(line) > LONGEST:
         return f"longer than {LONGEST:,} code points"
     if not name:
         return EMPTY
     if vocabulary.unknown(name):
         return OUTSIDE
-    length = len(name if name.isascii() else graphemes(name))
+    length = grapheme_count(name)
     if length < min_length:
         return f"shorter than {min_length}"
     if max_length is not None and length > max_length:
@@ -136,7 +134,7 @@ def _reason_to_drop(
     return None
 
 
-def _nothing_left(dropped: dict[str, list[str]], vocabulary: Vocabulary, lower: bool) -> str:
+def _nothing_left(dropped: dict[str, list[str]], vocabulary: Tokenizer, lower: bool) -> str:
     if not dropped:
         return "no name is left, for no line was given. Give at least one name"
     counts = ", ".join(f"{reason} ({len(group)})" for reason, group in dropped.items())
@@ -154,7 +152,7 @@ def _nothing_left(dropped: dict[str, list[str]], vocabulary: Vocabulary, lower: 
 def _check_split_settings(names: Collection[str], seed: int, fractions: tuple[float, ...]) -> None:
     if isinstance(names, str):
         raise DataError(f"a split needs a list of names; got the string {quoted(names)}")
-    check_integer(seed, 0, "the seed")
+    whole_number(seed, 0, "the seed is an integer from 0 up; got", error=DataError)
     usable = len(fractions) == 3 and all(math.isfinite(fraction) and fraction > 0 for fraction in fractions)
     if not usable or abs(sum(fractions) - 1) > 1e-9:
         raise DataError(

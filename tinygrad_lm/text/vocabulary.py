@@ -6,12 +6,13 @@ import os
 import string
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tinygrad_lm.text.errors import DataError, code_points, is_integer, quoted
+from tinygrad_lm.checks import is_whole_number, quoted
+from tinygrad_lm.text.errors import DataError, code_points
 from tinygrad_lm.text.files import read_names
 from tinygrad_lm.text.graphemes import graphemes
 
@@ -22,17 +23,25 @@ MAX_TOKEN = 128
 class Vocabulary:
     """A fixed list of tokens, each one grapheme, and the boundary marker as the last of them.
 
-    By default the 27 tokens of the lectures: a = 0 ... z = 25 and the boundary, written `-`, = 26.
+    By default the 27 tokens of the lectures: a = 0 ... z = 25 and the boundary, written ``-``, = 26.
 
-    Args:
-        tokens: the tokens but the boundary, in the order of their ids; a string is cut into graphemes.
-        boundary: the marker, one grapheme that is not among the tokens.
+    Parameters
+    ----------
+    tokens
+        The tokens but the boundary, in the order of their ids; a string is cut into graphemes.
+    boundary
+        The marker, one grapheme that is not among the tokens.
 
-    Raises:
-        DataError: no token, a token or boundary that is not one printable grapheme, or the same one twice.
+    Raises
+    ------
+    DataError
+        For no token, for a token or boundary that is not one printable grapheme, and for the same one twice.
     """
 
     __slots__ = ("_ids", "_tokens")
+
+    kind: ClassVar[str] = "characters"
+    """What ``TOKENIZERS`` calls the class; files do not say it."""
 
     def __init__(self, tokens: Iterable[str] = string.ascii_lowercase, boundary: str = "-") -> None:
         alphabet = [_one_grapheme(token, "a token") for token in _listed(tokens)]
@@ -52,11 +61,10 @@ class Vocabulary:
 
     @classmethod
     def from_names(cls, names: Iterable[str], boundary: str = "-") -> Vocabulary:
-        """The sorted graphemes found in `names`, in any alphabet; `A` and `a` are two.
+        """The sorted graphemes found in ``names``, in any alphabet; ``A`` and ``a`` are two.
 
-        Raises:
-            DataError: nothing but white space, which is stripped from both ends of a name; a control
-                character or lone surrogate; the boundary itself.
+        Raises ``DataError`` for nothing but white space, which is stripped from both ends of a name, for a control
+        character or lone surrogate, and for the boundary itself.
         """
         found: set[str] = set()
         for name in (names,) if isinstance(names, str) else names:
@@ -69,17 +77,15 @@ class Vocabulary:
     def from_file(cls, path: str | os.PathLike[str], boundary: str = "-") -> Vocabulary:
         """The sorted graphemes found in a UTF-8 file of names, one a line, or of an alphabet.
 
-        Raises:
-            DataError: the file cannot be read as `read_names` describes, or holds the boundary.
+        Raises ``DataError`` where the file cannot be read as ``read_names`` describes, or holds the boundary.
         """
         return cls.from_names(read_names(path), boundary)
 
     @classmethod
     def from_json(cls, data: object) -> Vocabulary:
-        """The vocabulary that `to_json` wrote down: `{"tokens": [...], "boundary": "-"}` and nothing else.
+        """The vocabulary that ``to_json`` wrote down: ``{"tokens": [...], "boundary": "-"}`` and nothing else.
 
-        Raises:
-            DataError: keys are missing or unknown, a value has another type, or the constructor refuses it.
+        Raises ``DataError`` where keys are missing or unknown, a value has another type, or the constructor refuses it.
         """
         fields = cast(dict[str, object], data) if isinstance(data, dict) else {}
         if set(fields) != {"tokens", "boundary"} or not isinstance(fields["tokens"], list):
@@ -88,7 +94,7 @@ class Vocabulary:
         return cls(cast(list[str], fields["tokens"]), cast(str, fields["boundary"]))
 
     def to_json(self) -> dict[str, object]:
-        """The constructor's arguments as plain data, ready for `json.dumps`."""
+        """The constructor's arguments as plain data, ready for ``json.dumps``."""
         return {"tokens": list(self._tokens[:-1]), "boundary": self.boundary}
 
     @property
@@ -103,7 +109,7 @@ class Vocabulary:
 
     @property
     def boundary_id(self) -> int:
-        """The id of the boundary, `len(self) - 1`."""
+        """The id of the boundary, ``len(self) - 1``."""
         return len(self._tokens) - 1
 
     def __len__(self) -> int:
@@ -111,7 +117,7 @@ class Vocabulary:
         return len(self._tokens)
 
     def __contains__(self, token: object) -> bool:
-        """Whether `token` is one of the tokens or the boundary, in whichever Unicode form it is written."""
+        """Whether ``token`` is one of the tokens or the boundary, in whichever Unicode form it is written."""
         if not isinstance(token, str):
             return False
         whole = "".join(graphemes(token))
@@ -129,15 +135,14 @@ class Vocabulary:
         return f"Vocabulary({quoted(''.join(self._tokens[:-1]))}, boundary={self.boundary!r})"
 
     def unknown(self, text: str) -> list[str]:
-        """The graphemes of `text` that `encode` would refuse, in order; the boundary is one of them."""
+        """The graphemes of ``text`` that ``encode`` would refuse, in order; the boundary is one of them."""
         return [token for token in _cut(text) if token not in self._ids]
 
     def encode(self, text: str) -> list[int]:
-        """The ids of the graphemes of `text`, no boundary added: `Vocabulary().encode("ab") == [0, 1]`.
+        """The ids of the graphemes of ``text``, no boundary added: ``Vocabulary().encode("ab") == [0, 1]``.
 
-        Raises:
-            DataError: a grapheme is not in the vocabulary, or is its boundary; named with its position
-                (in graphemes, from 0), its code points and the remedy.
+        Raises ``DataError`` for a grapheme that is not in the vocabulary, or is its boundary, naming its position (in
+        graphemes, from 0), its code points and the remedy.
         """
         ids = self._ids
         try:
@@ -145,12 +150,11 @@ class Vocabulary:
         except KeyError:
             raise DataError(self._refusal(text)) from None
 
-    def decode(self, ids: Sequence[int] | NDArray[np.integer[Any]]) -> str:
-        """The text of a sequence of ids, the boundary's included: `Vocabulary().decode([0, 1, 26]) == "ab-"`.
+    def decode(self, ids: Sequence[int] | NDArray[np.integer]) -> str:
+        """The text of a sequence of ids, the boundary's included: ``Vocabulary().decode([0, 1, 26]) == "ab-"``.
 
-        Raises:
-            DataError: `ids` is not one-dimensional, or an id is not an integer (bools and floats are not)
-                from 0 to `len(self) - 1`; named with its position.
+        Raises ``DataError`` where ``ids`` is not one-dimensional, and for an id that is not an integer (bools and
+        floats are not) from 0 to ``len(self) - 1``, naming its position.
         """
         array = self._checked(ids)
         if array.ndim != 1:
@@ -158,12 +162,11 @@ class Vocabulary:
         return "".join([self._tokens[int(index)] for index in array])
 
     def one_hot(self, ids: object, dtype: DTypeLike = np.float32) -> NDArray[Any]:
-        """One row for each id, 1 at the id and 0 elsewhere; shape `ids.shape + (len(self),)`.
+        """One row for each id, 1 at the id and 0 elsewhere; shape ``ids.shape + (len(self),)``.
 
         Any two different rows are at distance sqrt(2): one-hot vectors know nothing of likeness.
 
-        Raises:
-            DataError: an id is not an integer (bools and floats are not) from 0 to `len(self) - 1`.
+        Raises ``DataError`` for an id that is not an integer (bools and floats are not) from 0 to ``len(self) - 1``.
         """
         array = self._checked(ids)
         rows = np.zeros((array.size, len(self)), dtype=dtype)
@@ -171,11 +174,11 @@ class Vocabulary:
         return rows.reshape(*array.shape, len(self))
 
     def _checked(self, ids: object) -> NDArray[np.int64]:
-        """`ids` as an int64 array, once each is known to be an integer of the vocabulary."""
+        """``ids`` as an int64 array, once each is known to be an integer of the vocabulary."""
         # Lists as Python objects, so that NumPy turns neither True into 1 nor a huge integer into a float.
-        given = cast(NDArray[Any], ids) if isinstance(ids, np.ndarray) else np.array(ids, dtype=object)
+        given = cast(NDArray[np.int64], ids) if isinstance(ids, np.ndarray) else np.array(ids, dtype=object)
         if given.dtype == object:
-            wrong = np.array([not is_integer(value) for value in given.flat], dtype=bool)
+            wrong = np.array([not is_whole_number(value) for value in given.flat], dtype=bool)
         else:
             wrong = np.full(given.size, given.dtype.kind not in "iu")
         if not wrong.any():
@@ -206,7 +209,7 @@ class Vocabulary:
 
 
 def _cut(text: str) -> Iterable[str]:
-    """The graphemes of `text`; of plain ASCII without a list of them."""
+    """The graphemes of ``text``; of plain ASCII without a list of them."""
     return text if text.isascii() else graphemes(text)
 
 
@@ -215,7 +218,7 @@ def _listed(tokens: Iterable[str]) -> list[str]:
 
 
 def _one_grapheme(token: object, role: str) -> str:
-    """`token` in NFC, once it is known to be one grapheme that can be printed."""
+    """``token`` in NFC, once it is known to be one grapheme that can be printed."""
     if isinstance(token, str) and len(token) > MAX_TOKEN:  # before NFC, whose time grows with the square of the marks
         raise DataError(
             f"{role} is one character with its marks, at most {MAX_TOKEN} of them together; "

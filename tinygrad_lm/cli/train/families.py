@@ -15,7 +15,7 @@ from tinygrad_lm.cli.parsing import COUNT, RATE, Options, UsageError
 
 if TYPE_CHECKING:
     from tinygrad_lm.models import NGram, TrainableModel
-    from tinygrad_lm.text import Split, Vocabulary
+    from tinygrad_lm.text import Split, Tokenizer
 
 NGRAMS = {"unigram": 1, "bigram": 2, "trigram": 3, "4gram": 4, "5gram": 5, "6gram": 6}
 """What ``--model`` calls the counting models, and how many characters in a row each counts."""
@@ -46,7 +46,7 @@ class Family(NamedTuple):
     add_options: Callable[[ArgumentParser], None]
     learns: bool
     """Whether it learns by gradient descent, so that the options of training mean something to it."""
-    make: Callable[[ModelOptions, Split, Vocabulary], TrainableModel | NGram]
+    make: Callable[[ModelOptions, Split, Tokenizer], TrainableModel | NGram]
     """An untrained model, or counts that are complete. Raises ``UsageError`` for options out of range."""
 
 
@@ -77,7 +77,7 @@ def _add_neural(parser: ArgumentParser) -> None:
     )
 
 
-def _make_neural(options: ModelOptions, split: Split, vocabulary: Vocabulary) -> TrainableModel:
+def _make_neural(options: ModelOptions, split: Split, vocabulary: Tokenizer) -> TrainableModel:
     from tinygrad_lm.models import MLP
 
     hidden = list(chain(*options.hidden))
@@ -94,7 +94,7 @@ def _add_counting(parser: ArgumentParser) -> None:
     )
 
 
-def _make_counting(options: ModelOptions, split: Split, vocabulary: Vocabulary) -> NGram:
+def _make_counting(options: ModelOptions, split: Split, vocabulary: Tokenizer) -> NGram:
     from tinygrad_lm.models import NGram
 
     order = NGRAMS[options.model]

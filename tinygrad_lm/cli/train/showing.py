@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tinygrad_lm import runs, sampling
+from tinygrad_lm.checks import quoted
 from tinygrad_lm.cli import source
 from tinygrad_lm.cli.console import Console
 from tinygrad_lm.cli.sample import marked
@@ -15,8 +16,7 @@ from tinygrad_lm.cli.source import Source
 from tinygrad_lm.cli.train.families import NGRAMS
 from tinygrad_lm.models import LanguageModel, NGram, TrainableModel
 from tinygrad_lm.random import as_generator
-from tinygrad_lm.text import CleanedNames, Split, Vocabulary
-from tinygrad_lm.text.errors import quoted
+from tinygrad_lm.text import CleanedNames, Split, Tokenizer
 from tinygrad_lm.text.names import OUTSIDE
 
 MOST_WINDOWS = 20
@@ -37,7 +37,7 @@ FILES = {
 """What a run folder holds, in the order of telling."""
 
 
-def show_data(say: Console, data: Source, cleaned: CleanedNames, split: Split, vocabulary: Vocabulary) -> None:
+def show_data(say: Console, data: Source, cleaned: CleanedNames, split: Split, vocabulary: Tokenizer) -> None:
     """Where the names come from, which were dropped and why, how they are split, and the vocabulary."""
     dropped = sum(map(len, cleaned.dropped.values()))
     say(f"Data: {data.origin}")

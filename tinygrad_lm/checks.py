@@ -1,0 +1,30 @@
+"""What all rooms check alike, and how an error shows what was given: the one rule of whole numbers, and quotation."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import TypeGuard
+
+
+def is_whole_number(value: object) -> TypeGuard[int]:
+    """Whether this is an integer of Python's or NumPy's; booleans, floats and arrays are none."""
+    return not isinstance(value, bool) and isinstance(value, Integral)
+
+
+def whole_number(
+    value: object, low: int, expected: str, high: int | None = None, *, error: type[ValueError] = ValueError
+) -> int:
+    """A whole number from ``low`` (to ``high``), as a Python integer.
+
+    Raises ``error`` for anything else, saying ``expected``, a sentence up to its last word such as "top_k is a whole
+    number from 1, not", and then what was given.
+    """
+    if not is_whole_number(value) or value < low or (high is not None and value > high):
+        raise error(f"{expected} {quoted(value)}")
+    return int(value)
+
+
+def quoted(value: object, limit: int = 60) -> str:
+    """The ``repr`` of a value, cut to ``limit`` characters so that a message stays one sentence."""
+    shown = repr(value[:limit] if isinstance(value, str) else value)
+    return shown if len(shown) <= limit else shown[:limit] + "..."

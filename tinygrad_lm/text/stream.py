@@ -1,0 +1,51 @@
+"""A list of names as one stream of ids, which datasets cut their examples from, and the checks that they share."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_lm.checks import quoted, whole_number
+from tinygrad_lm.text.errors import DataError
+from tinygrad_lm.text.tokenizer import Tokenizer
+
+Ids = NDArray[np.integer]
+"""Ids, or places of them, in whatever integers hold them."""
+Pair = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""What goes into a model, and what shall come out."""
+
+
+def checked_names(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, once there is one at least and none is empty. Raises ``DataError`` otherwise."""
+    if isinstance(names, str):
+        raise DataError(f"a dataset needs a list of names; got the string {quoted(names)}")
+    if not len(names):
+        raise DataError("a dataset needs at least one name; got none")
+    if "" in names:
+        raise DataError(f"name {names.index('')} (counted from 0) is empty. Clean the list with clean_names first.")
+    return tuple(names)
+
+
+def check_batch_size(batch_size: int, count: int, what: str) -> None:
+    """Raise ``DataError`` unless a batch size is an integer from 1 to the count of the data's ``what``."""
+    whole_number(batch_size, 1, "the batch size is an integer from 1 up; got", error=DataError)
+    if batch_size > count:
+        raise DataError(
+            f"a batch of {batch_size} is larger than the data, which has {count} {what}. "
+            f"Choose a batch size of at most {count}, or give more names."
+        )
+
+
+def in_a_row(names: Sequence[str], vocabulary: Tokenizer) -> tuple[Ids, NDArray[np.int64]]:
+    """The ids of all names, each closed by the boundary, in the smallest unsigned dtype; and where each name starts."""
+    ids = np.fromiter(_ids(names, vocabulary), np.min_scalar_type(len(vocabulary) - 1))
+    ends = np.flatnonzero(ids == vocabulary.boundary_id)
+    starts = np.zeros(len(ends), np.int64)
+    starts[1:] = ends[:-1] + 1
+    return ids, starts
+
+
+def _ids(names: Sequence[str], vocabulary: Tokenizer) -> Iterator[int]:
+    for name in names:
+        yield from vocabulary.encode(name)
+        yield vocabulary.boundary_id
