@@ -201,7 +201,7 @@ def annihilate(product: Any, gradient: Any) -> Any:
 
     So ``where(c, f(x), g(x))`` is right also where the branch not chosen is inf or nan.
     """
-    plain: Any = detach(product)
+    plain: Any = product.data if isinstance(product, Node) else product
     if type(plain) is float:
         return product if plain == plain or detach(gradient) != 0 else 0.0
     flat: Array = plain.reshape(-1)
@@ -209,7 +209,8 @@ def annihilate(product: Any, gradient: Any) -> Any:
     total = flat.dot(flat)
     if total == total:
         return product
-    return np.where(np.not_equal(detach(gradient), 0), product, 0)
+    silenced: Any = product
+    return np.where(np.not_equal(detach(gradient), 0), silenced, 0)
 
 
 def topological_order(*roots: Node, constants: bool = False) -> list[Node]:
@@ -266,33 +267,35 @@ def sweep(
         yield node, gradient, node not in borrowed
         if node.operation is None:
             continue
-        hand_on = _observed(node) if observed else node._hand_on
         # Held by nothing but the loop: memory that is done with serves the next node.
-        for parent, contribution in zip(node.parents, hand_on(gradient, create_graph, wanted), strict=True):
+        for parent, contribution in zip(
+            node.parents,
+            _observed(node, gradient, create_graph, wanted)
+            if observed
+            else node._hand_on(gradient, create_graph, wanted),
+            strict=True,
+        ):
             if contribution is None:
                 continue
-            if parent in sums and not create_graph:
+            if parent not in gradients:
+                gradients[parent] = contribution
+                if contribution is gradient:
+                    borrowed.add(parent)
+            elif parent in sums and not create_graph:
                 gradients[parent] += contribution
-            elif parent in gradients:
+            else:
                 # Not in place: the earlier array may be another node's gradient. The sum is nobody's else.
                 gradients[parent] = gradients[parent] + contribution
                 borrowed.discard(parent)
                 sums.add(parent)
-            else:
-                gradients[parent] = contribution
-                if contribution is gradient:
-                    borrowed.add(parent)
         if release:
             node._release()
 
 
-def _observed(node: Node) -> Callable[..., Sequence[Any]]:
-    def hand_on(gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
-        contributions = watched(node._hand_on, gradient, create_graph, wanted)
-        tell_backward(node, gradient, contributions)
-        return contributions
-
-    return hand_on
+def _observed(node: Node, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
+    contributions = watched(node._hand_on, gradient, create_graph, wanted)
+    tell_backward(node, gradient, contributions)
+    return contributions
 
 
 def contributions_of(node: Node, gradient: Any, wanted: set[Node] | None = None) -> Sequence[Any]:

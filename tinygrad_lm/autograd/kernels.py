@@ -221,19 +221,27 @@ def _cross_entropy_reference(
     return every.reshape(targets.shape)
 
 
+@functools.lru_cache(maxsize=64)
+def _row_starts(rows: int, classes: int) -> Array:
+    """Where each row begins among the flat elements of a matrix."""
+    starts = np.arange(0, rows * classes, classes)
+    starts.flags.writeable = False
+    return starts
+
+
 def _cross_entropy_forward(
     z: Array, targets: Array, ignore_index: int | None = None, reduction: str = "mean", label_smoothing: float = 0.0
 ) -> tuple[Array, object]:
-    rows, ids, kept = _counted(z, targets, ignore_index)
+    rows, ids, kept = z, targets, None
+    if ignore_index is not None or z.ndim != 2:
+        rows, ids, kept = _counted(z, targets, ignore_index)
     largest = np.maximum.reduce(rows, axis=-1, keepdims=True)
     flat = largest.reshape(-1)
     if not math.isfinite(flat.dot(flat)):
         largest = _shift(rows)
     probabilities = np.subtract(rows, largest, order="C")
     # One index of flat elements is found faster than two, of rows and columns.
-    classes: int = z.shape[-1]
-    places = np.arange(0, probabilities.size, classes)
-    places += ids
+    places = _row_starts(*probabilities.shape) + ids
     wanted = probabilities.reshape(-1).take(places)
     if label_smoothing:
         wanted *= 1 - label_smoothing

@@ -58,6 +58,8 @@ def whole(x: Any) -> Any:
     """An axis, a shape or a shift: a Python integer, a tuple of them for a sequence or an array, or ``None``."""
     if x is None or type(x) is int:
         return x
+    if type(x) is tuple:
+        return tuple(map(operator.index, x))  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(x, Sequence) or getattr(x, "ndim", 0):
         return tuple(map(operator.index, detach(cast("Sequence[SupportsIndex]", x))))
     return operator.index(x)

@@ -203,7 +203,8 @@ class Tensor(TorchWords):
             ]
         contributions = operation.vjp(gradient, Call(self._data, self._inputs, needed, self.attributes, self._saved))
         for c, parent in zip(contributions, parents, strict=True):
-            if c is not None and (type(c) is not np.ndarray or c.dtype != parent._data.dtype):
+            # Dtypes that are one object are told equal sooner; equal ones that are two are cast to no effect.
+            if c is not None and (type(c) is not np.ndarray or c.dtype is not parent._data.dtype):
                 break
         else:
             return contributions

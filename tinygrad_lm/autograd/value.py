@@ -108,7 +108,8 @@ class Value(Number):
             elif type(derivative) is int:  # exactly 0, 1 or -1
                 contributions.append(gradient if derivative == 1 else gradient * derivative)
             else:
-                contributions.append(annihilate(gradient * derivative, gradient))
+                product = gradient * derivative
+                contributions.append(product if product == product else annihilate(product, gradient))
         return contributions
 
     def local_derivatives(self, create_graph: bool = False, wanted: set[Node] | None = None) -> list[Any]:

@@ -65,7 +65,8 @@ class _Numbered(Module, Generic[M]):
         return module
 
     def _members(self) -> list[M]:
-        return cast("list[M]", list(self.children()))
+        # Not by children(): a forward pass asks each time.
+        return cast("list[M]", [held for held in vars(self).values() if isinstance(held, Module)])
 
     def _check(self, modules: Iterable[object]) -> None:
         for i, module in enumerate(modules):

@@ -26,6 +26,8 @@ R = TypeVar("R", covariant=True)
 class HasForward(Protocol[P, R]):
     """What type checkers know of a module: it is called with what its ``forward`` takes, and gives what that gives."""
 
+    _name: str
+
     def forward(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """What the module computes."""
         ...
@@ -142,7 +144,7 @@ class Module:
     def __call__(self: HasForward[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call ``forward``; what it computes is marked as made by this module."""
         kind = type(self).__name__
-        token = enter_scope(Scope(vars(self).get("_name") or kind, kind, id(self), current_scope()))
+        token = enter_scope(Scope(self._name or kind, kind, id(self), current_scope()))
         try:
             return self.forward(*args, **kwargs)
         finally:
