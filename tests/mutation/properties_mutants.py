@@ -46,8 +46,8 @@ PROPERTIES_MUTANTS = (
     ),
     Mutant(
         "operands come from anywhere",
-        edited(domains, "of_elementwise", "between(*interval)", "anywhere"),
-        ("test test_the_first_operand_comes_from_the_interval",),
+        edited(domains, "of_elementwise", "within(rule.domain),)", "anywhere,)"),
+        ("test test_operands_come_from_the_intervals_of_the_table",),
     ),
     Mutant(
         "an operation with its attributes has no names",

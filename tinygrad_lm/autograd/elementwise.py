@@ -25,6 +25,13 @@ ScalarFunction = Callable[[float], float] | Callable[[float, float], float] | Ca
 """The same as ``Function`` on floats."""
 
 
+Intervals = tuple[tuple[float, float], ...]
+
+ANYWHERE: Intervals = ((-3.0, 3.0),)
+AWAY_FROM_0: Intervals = ((-3.0, -0.1), (0.1, 3.0))
+POSITIVE: Intervals = ((0.3, 3.0),)
+
+
 class Elementwise(Operation):
     """An operation that acts on each element alone, with one local derivative an operand.
 
@@ -40,11 +47,11 @@ class Elementwise(Operation):
         What a picture shows; the name by default.
     scalar
         Computes it on Python floats, faster than NumPy does; NumPy's own function by default.
-    domain
-        Where it is smooth, for checks at random points; by default anywhere but at 0.
+    domain, others
+        Where it is smooth, for checks at random points: the intervals of its first operand, and of every other one.
     """
 
-    __slots__ = ("domain", "numpy")
+    __slots__ = ("domain", "numpy", "others")
 
     def __init__(
         self,
@@ -54,11 +61,13 @@ class Elementwise(Operation):
         symbol: str = "",
         *,
         scalar: ScalarFunction | None = None,
-        domain: tuple[float, float] | None = None,
+        domain: Intervals = ANYWHERE,
+        others: Intervals = ANYWHERE,
     ) -> None:
         super().__init__(name, symbol, scalar or _on_numpy(numpy), derivatives)
         self.numpy: Callable[..., Any] = numpy
         self.domain = domain
+        self.others = others
 
     def forward(self, *inputs: Any, **attributes: Any) -> Any:
         """The result for arrays and numbers, by NumPy's rules of broadcasting and dtype."""

@@ -18,20 +18,25 @@ import operator
 import numpy as np
 
 from tinygrad_lm.autograd import formulas as f
-from tinygrad_lm.autograd.elementwise import Elementwise
-
-POSITIVE = (0.3, 2.5)
+from tinygrad_lm.autograd.elementwise import AWAY_FROM_0, POSITIVE, Elementwise
 
 add = Elementwise("add", np.add, (1, 1), "+", scalar=operator.add)
 sub = Elementwise("sub", np.subtract, (1, -1), "-", scalar=operator.sub)
 mul = Elementwise("mul", np.multiply, (lambda x, y, out: y, lambda x, y, out: x), "×", scalar=operator.mul)
-div = Elementwise("div", np.divide, (lambda x, y, out: 1 / y, lambda x, y, out: -out / y), "÷", scalar=f.quotient)
+div = Elementwise(
+    "div",
+    np.divide,
+    (lambda x, y, out: 1 / y, lambda x, y, out: -out / y),
+    "÷",
+    scalar=f.quotient,
+    others=AWAY_FROM_0,
+)
 pow = Elementwise("pow", f.power, (f.power_in_base, f.power_in_exponent), "**", scalar=math.pow, domain=POSITIVE)
 neg = Elementwise("neg", np.negative, (-1,), "-", scalar=operator.neg)
-abs = Elementwise("abs", np.abs, (lambda x, out: sign(x),), "|x|", scalar=math.fabs)
-sign = Elementwise("sign", np.sign, (0,))
+abs = Elementwise("abs", np.abs, (lambda x, out: sign(x),), "|x|", scalar=math.fabs, domain=AWAY_FROM_0)
+sign = Elementwise("sign", np.sign, (0,), domain=AWAY_FROM_0)
 square = Elementwise("square", np.square, (lambda x, out: 2 * x,), "x²", scalar=lambda x: x * x)
-reciprocal = Elementwise("reciprocal", np.reciprocal, (lambda x, out: -out * out,), "1/x", domain=POSITIVE)
+reciprocal = Elementwise("reciprocal", np.reciprocal, (lambda x, out: -out * out,), "1/x", domain=AWAY_FROM_0)
 sqrt = Elementwise("sqrt", np.sqrt, (lambda x, out: 0.5 / out,), "√", scalar=math.sqrt, domain=POSITIVE)
 exp = Elementwise("exp", np.exp, (lambda x, out: out,), scalar=math.exp)
 exp2 = Elementwise("exp2", np.exp2, (lambda x, out: out * math.log(2),))
@@ -39,16 +44,18 @@ expm1 = Elementwise("expm1", np.expm1, (lambda x, out: out + 1,), scalar=math.ex
 log = Elementwise("log", np.log, (lambda x, out: 1 / x,), scalar=math.log, domain=POSITIVE)
 log2 = Elementwise("log2", np.log2, (lambda x, out: (1 / math.log(2)) / x,), scalar=math.log2, domain=POSITIVE)
 log10 = Elementwise("log10", np.log10, (lambda x, out: (1 / math.log(10)) / x,), scalar=math.log10, domain=POSITIVE)
-log1p = Elementwise("log1p", np.log1p, (lambda x, out: 1 / (1 + x),), scalar=math.log1p, domain=POSITIVE)
+log1p = Elementwise("log1p", np.log1p, (lambda x, out: 1 / (1 + x),), scalar=math.log1p, domain=((-0.6, 3.0),))
 sin = Elementwise("sin", np.sin, (lambda x, out: np.cos(x),), scalar=math.sin)
 cos = Elementwise("cos", np.cos, (lambda x, out: -np.sin(x),), scalar=math.cos)
-tan = Elementwise("tan", np.tan, (lambda x, out: 1 + out * out,), scalar=math.tan, domain=(-0.9, 0.9))
+tan = Elementwise("tan", np.tan, (lambda x, out: 1 + out * out,), scalar=math.tan, domain=((-1.2, 1.2),))
 arctan = Elementwise("arctan", np.arctan, (lambda x, out: 1 / (1 + x * x),), scalar=math.atan)
 sinh = Elementwise("sinh", np.sinh, (lambda x, out: np.cosh(x),), scalar=math.sinh)
 cosh = Elementwise("cosh", np.cosh, (lambda x, out: np.sinh(x),), scalar=math.cosh)
 tanh = Elementwise("tanh", np.tanh, (lambda x, out: 1 - out * out,), scalar=math.tanh)
 sigmoid = Elementwise("sigmoid", f.sigmoid, (lambda x, out: out * (1 - out),), "σ", scalar=f.sigmoid_of_float)
-relu = Elementwise("relu", lambda x: np.maximum(x, 0), (lambda x, out: out != 0,), scalar=f.relu_of_float)
+relu = Elementwise(
+    "relu", lambda x: np.maximum(x, 0), (lambda x, out: out != 0,), scalar=f.relu_of_float, domain=AWAY_FROM_0
+)
 erf = Elementwise("erf", f.erf, (lambda x, out: 2 / math.sqrt(math.pi) * np.exp(-x * x),), scalar=math.erf)
 gelu = Elementwise(
     "gelu",

@@ -18,7 +18,7 @@ def drawn(domain, size=2_000):
 
 @pytest.mark.parametrize(
     ("domain", "low", "high"),
-    [(domains.anywhere, 0.1, 3.0), (domains.factors, 0.2, 2.0), (domains.distinct, 0.15, 600)],
+    [(domains.away_from_0, 0.1, 3.0), (domains.factors, 0.2, 2.0), (domains.distinct, 0.15, 600)],
 )
 def test_numbers_of_either_sign_away_from_zero(domain, low, high):
     x = drawn(domain)
@@ -39,18 +39,27 @@ def test_one_of_the_factors_is_zero():
 @pytest.mark.parametrize("name", SEVERAL)
 def test_the_operands_of_an_operation_never_meet(name):
     """Not even where a step is added to one of them, or where one is compared with all of another."""
-    x, *others = (drawn(domain) for domain in domains.of_elementwise(name))
+    x, *others = (drawn(domain) for domain in domains.of_elementwise(rules.TABLE[name]))
     for y in others:
         assert np.abs(x[:, None] - y).min() > 1e-3
 
 
-@pytest.mark.parametrize("name", domains.INTERVALS)
-def test_the_first_operand_comes_from_the_interval(name):
-    low, high = domains.INTERVALS[name]
-    x = drawn(domains.of_elementwise(name)[0])
+@pytest.mark.parametrize("name", rules.TABLE)
+def test_operands_come_from_the_intervals_of_the_table(name):
+    rule = rules.TABLE[name]
     moved = 1 / 64 if name in SEVERAL else 0
-    assert low - moved <= x.min() < low + 0.1
-    assert high - 0.1 < x.max() <= high + moved
+    for part, domain in enumerate(domains.of_elementwise(rule)):
+        x, inside = drawn(domain), False
+        for low, high in rule.others if part else rule.domain:
+            here = (x >= low - moved) & (x <= high + moved)
+            assert x[here].min() < low + 0.1 and x[here].max() > high - 0.1
+            inside |= here
+        assert np.all(inside)
+
+
+def test_anywhere_is_near_zero_too():
+    x = drawn(domains.anywhere)
+    assert np.abs(x).min() < 0.01 and np.abs(x).max() > 2.9
 
 
 def test_ends_of_a_domain():

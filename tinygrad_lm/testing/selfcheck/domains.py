@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinygrad_lm.autograd import rules
+from tinygrad_lm.autograd.elementwise import ANYWHERE, AWAY_FROM_0, Elementwise, Intervals
 from tinygrad_lm.autograd.types import Array
 
 Shape = tuple[int, ...]
@@ -14,19 +14,24 @@ Domain = Callable[[np.random.Generator, Shape], Array]
 """Draws an array of a shape."""
 
 
-def between(low: float, high: float) -> Domain:
-    """Numbers of an interval."""
-    return lambda rng, shape: np.asarray(rng.uniform(low, high, shape))
+def within(intervals: Intervals) -> Domain:
+    """Numbers of one interval or several, of each as many as it is long."""
+    lows, highs = np.array(intervals).T
+    ends = np.cumsum(highs - lows)
+
+    def draw(rng: np.random.Generator, shape: Shape) -> Array:
+        along = rng.uniform(0.0, ends[-1], shape)
+        which = np.searchsorted(ends, along, side="right")
+        return np.asarray(highs[which] - (ends[which] - along))
+
+    return draw
 
 
-def either_sign(low: float, high: float) -> Domain:
-    """Numbers of an interval above 0, half of them with the other sign."""
-    return lambda rng, shape: np.asarray(rng.choice([-1.0, 1.0], shape) * rng.uniform(low, high, shape))
-
-
-anywhere = either_sign(0.1, 3.0)
+anywhere = within(ANYWHERE)
+"""Numbers of either sign up to 3."""
+away_from_0 = within(AWAY_FROM_0)
 """Numbers of either sign up to 3, not near 0."""
-factors = either_sign(0.2, 2.0)
+factors = within(((-2.0, -0.2), (0.2, 2.0)))
 """Numbers of which products of many are of moderate size."""
 
 
@@ -53,22 +58,12 @@ def greatest(domain: Domain) -> Domain:
     return lambda rng, shape: np.max(domain(rng, (8, *shape)), axis=0)
 
 
-INTERVALS: dict[str, tuple[float, float]] = {
-    **dict.fromkeys(("sqrt", "log", "log2", "log10", "pow"), (0.3, 3.0)),
-    "log1p": (-0.6, 3.0),
-    "tan": (-1.2, 1.2),
-}
-"""Of the first operand, by the name of the elementwise operation; every other operand may be anywhere but near 0."""
-
-
-def of_elementwise(name: str) -> tuple[Domain, ...]:
+def of_elementwise(rule: Elementwise) -> tuple[Domain, ...]:
     """The domains of an elementwise operation's operands, which never meet: where they do, some have a kink."""
-    interval = INTERVALS.get(name)
-    first = anywhere if interval is None else between(*interval)
-    count = len(rules.TABLE[name].derivatives)
+    count = len(rule.derivatives)
     if count == 1:
-        return (first,)
-    return tuple(_apart(anywhere if part else first, part, count) for part in range(count))
+        return (within(rule.domain),)
+    return tuple(_apart(within(rule.others if part else rule.domain), part, count) for part in range(count))
 
 
 def _apart(domain: Domain, part: int, parts: int) -> Domain:

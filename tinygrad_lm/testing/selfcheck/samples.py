@@ -65,7 +65,7 @@ def _of(operation: Operation, *calls: Sample, domain: Domain = anywhere) -> Samp
 
 def _elementwise() -> Iterator[Samples]:
     for name, rule in rules.TABLE.items():
-        domains = of_elementwise(name)
+        domains = of_elementwise(rule)
         if len(domains) == 1:
             yield Samples(name, rule, domains, [sample((3, 4))])
             yield Samples(name, rule, [greatest(domains[0])], [sample(())], scalar=True)
