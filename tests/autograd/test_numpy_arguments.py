@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tinygrad_lm import Tensor
-from tinygrad_lm.autograd import numpy_functions
+from tinygrad_lm.autograd import numpy_functions, numpy_handlers
 
 X = np.arange(1.0, 7.0).reshape(2, 3)
 ROW = np.array([3.0, 1.0, 2.0])
@@ -273,14 +273,14 @@ def test_ufuncs(key, ours):
 
 
 def test_every_function_is_swept():
-    assert set(numpy_functions.HANDLERS) - set(ARGUMENTS) <= {getattr(np, "permute_dims", None)}
+    assert set(numpy_handlers.HANDLERS) - set(ARGUMENTS) <= {getattr(np, "permute_dims", None)}
     assert set(numpy_functions.UFUNC_METHODS) == set(UFUNCS)
 
 
-@pytest.mark.parametrize("function", numpy_functions.HANDLERS, ids=name_of)
+@pytest.mark.parametrize("function", numpy_handlers.HANDLERS, ids=name_of)
 def test_parameters_have_numpys_names_and_order(function):
     """Arguments by position are read as NumPy reads them, by whichever names this NumPy has."""
-    handler = numpy_functions.HANDLERS[function]
+    handler = numpy_handlers.HANDLERS[function]
     try:
         parameters = inspect.signature(function).parameters.values()
     except ValueError:
@@ -294,7 +294,7 @@ def test_parameters_have_numpys_names_and_order(function):
 @pytest.mark.parametrize("function", ARGUMENTS, ids=name_of)
 def test_arguments_by_name(function):
     """By name the first value of each argument gives what it gives by position."""
-    names = numpy_functions.HANDLERS[function].names
+    names = numpy_handlers.HANDLERS[function].names
     if not names or names[0] in ("arrays", "x") or function is MATRIX_TRANSPOSE:
         pytest.skip("NumPy takes these by position")
     values = [given[0] for given in ARGUMENTS[function]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
@@ -11,7 +11,8 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from tinygrad_lm.autograd import products, rules, shaping
 from tinygrad_lm.autograd.graph import Node, detach
 from tinygrad_lm.autograd.methods import ArrayMethods
-from tinygrad_lm.autograd.operators import bounds, unsupported
+from tinygrad_lm.autograd.numpy_handlers import HANDLERS, handles, plain
+from tinygrad_lm.autograd.operators import bounds
 from tinygrad_lm.autograd.recorded import positions, snapshot, whole
 from tinygrad_lm.autograd.types import Axis, is_ndarray
 
@@ -40,77 +41,6 @@ UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., object]] = {
 """Ufuncs that are not elementwise, and the methods of ufuncs that reduce."""
 
 
-class Handler(NamedTuple):
-    """How a NumPy function is computed when a tensor is among its arguments."""
-
-    function: Callable[..., Any]
-    names: tuple[str, ...]
-    """NumPy's parameters in NumPy's order, so that none is misread; empty where there are any number of arguments."""
-    fixed: dict[str, Any]
-    """The parameters that must keep NumPy's default, since another value has no derivative here."""
-
-    def __call__(self, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> object:
-        """Compute it on arguments as NumPy takes them."""
-        if self.names:
-            if len(args) > len(self.names):
-                raise TypeError(f"{name} takes at most {len(self.names)} arguments by position, not {len(args)}")
-            named = dict(zip(self.names, args, strict=False))
-            twice = named.keys() & options.keys()
-            if twice:
-                raise TypeError(f"{name} got {min(twice)!r} twice, by position and by name")
-            args, options = (), named | options
-        taken = {key: value for key, value in options.items() if key not in self.fixed}
-        for key in options.keys() - taken.keys():
-            value, default = options[key], self.fixed[key]
-            if value is not default and not (isinstance(value, str) and value == default):
-                raise TypeError(
-                    f"{name} on a Tensor takes {key}={default!r} alone: compute it on x.data where no gradient is "
-                    "needed, or write it in functions that have one"
-                )
-        return self.function(*args, **taken)
-
-
-HANDLERS: dict[Any, Handler] = {}
-"""The handler of each NumPy function that has a derivative, or a tensor as its result."""
-
-PLAIN = frozenset(
-    {
-        *(np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj, np.isrealobj),
-        *(np.array_equal, np.array_equiv, np.allclose, np.isclose, np.count_nonzero),
-        *(np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.argsort, np.nonzero, np.flatnonzero),
-        *(np.searchsorted, np.bincount, np.array_str, np.array_repr, np.array2string),
-        *(np.shares_memory, np.may_share_memory),
-    }
-)
-"""NumPy functions that give plain results, without gradient."""
-
-
-def call(function: Any, args: tuple[Any, ...], options: dict[str, Any], tensor: Node) -> Any:
-    """Compute a NumPy function of whose arguments ``tensor`` is one."""
-    name = f"{function.__module__.replace('numpy', 'np')}.{function.__name__}"
-    handler = HANDLERS.get(function)
-    if handler is not None:
-        return handler(name, args, options)
-    if function in PLAIN:
-        return function(*map(_plain, args), **{key: _plain(value) for key, value in options.items()})
-    raise unsupported(name, tensor)
-
-
-def _plain(x: Any) -> Any:
-    return type(x)(map(detach, x)) if type(x) in (list, tuple) else detach(x)
-
-
-def _handles(*functions: Any, names: str, **fixed: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a handler, called by NumPy's names of the parameters (a decorator)."""
-
-    def register(handler: Callable[..., Any]) -> Callable[..., Any]:
-        for function in functions:
-            HANDLERS[function] = Handler(handler, tuple(names.split()), fixed)
-        return handler
-
-    return register
-
-
 def _tensor(x: object) -> Any:
     """A tensor as it is, an array of anything else."""
     return x if isinstance(x, Node) else np.asarray(x)
@@ -126,9 +56,9 @@ def _method(functions: tuple[Any, ...], name: str, names: str, **fixed: Any) -> 
             # The method that reads the words as NumPy does, where PyTorch's are read too.
             return getattr(ArrayMethods, name)(x, **options)
         # Only what selects is a tensor: there is no gradient.
-        return functions[0](_plain(x), **{key: _plain(value) for key, value in options.items()})
+        return functions[0](plain(x), **{key: plain(value) for key, value in options.items()})
 
-    _handles(*functions, names=names, **fixed)(handler)
+    handles(*functions, names=names, **fixed)(handler)
 
 
 _ARRAYS_ONLY: dict[str, Any] = {"dtype": None, "out": None, "initial": None, "where": True}
@@ -157,7 +87,7 @@ _method((np.tril,), "tril", "m k")
 _method((np.triu,), "triu", "m k")
 
 
-@_handles(np.cumsum, names="a axis dtype out", dtype=None, out=None)
+@handles(np.cumsum, names="a axis dtype out", dtype=None, out=None)
 def _cumsum(a: ArrayMethods, axis: Any = None) -> object:
     if a.ndim == 0 and axis is not None:
         normalize_axis_index(whole(axis), 1)
@@ -165,7 +95,7 @@ def _cumsum(a: ArrayMethods, axis: Any = None) -> object:
     return a.cumsum(axis)
 
 
-@_handles(np.split, names="ary indices_or_sections axis")
+@handles(np.split, names="ary indices_or_sections axis")
 def _split(ary: ArrayMethods, indices_or_sections: Any, axis: Any = 0) -> object:
     ary, sections = _tensor(ary), whole(indices_or_sections)
     if sections == 0:
@@ -175,7 +105,7 @@ def _split(ary: ArrayMethods, indices_or_sections: Any, axis: Any = 0) -> object
     return ArrayMethods.split(ary, sections, axis)
 
 
-@_handles(np.take_along_axis, names="arr indices axis")
+@handles(np.take_along_axis, names="arr indices axis")
 def _take_along_axis(arr: ArrayMethods, indices: Any, axis: Any = -1) -> object:
     arr = _tensor(arr)
     if is_ndarray(arr):
@@ -183,33 +113,33 @@ def _take_along_axis(arr: ArrayMethods, indices: Any, axis: Any = -1) -> object:
     return arr.reshape(-1).take_along_axis(indices, 0) if axis is None else arr.take_along_axis(indices, axis)
 
 
-@_handles(np.reshape, names="a shape order", order="C", copy=None)
+@handles(np.reshape, names="a shape order", order="C", copy=None)
 def _reshape(a: ArrayMethods, shape: Any = None, newshape: Any = None) -> object:
     # NumPy's word before 2.1 was newshape.
     return _tensor(a).reshape(whole(newshape if shape is None else shape))
 
 
-@_handles(np.transpose, names="a axes")
+@handles(np.transpose, names="a axes")
 def _transpose(a: ArrayMethods, axes: Any = None) -> object:
     return _tensor(a).transpose() if axes is None else _tensor(a).transpose(whole(axes))
 
 
-@_handles(np.broadcast_to, names="array shape subok", subok=False)
+@handles(np.broadcast_to, names="array shape subok", subok=False)
 def _broadcast_to(array: ArrayMethods, shape: Any) -> object:
     return array.broadcast_to(whole(shape))
 
 
-@_handles(np.ravel, names="a order", order="C")
+@handles(np.ravel, names="a order", order="C")
 def _ravel(a: ArrayMethods) -> object:
     return a.reshape(-1)
 
 
-@_handles(np.copy, names="a order subok", order="K", subok=False)
+@handles(np.copy, names="a order subok", order="K", subok=False)
 def _copy(a: ArrayMethods) -> object:
     return shaping.getitem(a, index=...)
 
 
-@_handles(np.moveaxis, names="a source destination")
+@handles(np.moveaxis, names="a source destination")
 def _moveaxis(a: ArrayMethods, source: Any, destination: Any) -> object:
     old, new = (normalize_axis_tuple(whole(axes), a.ndim) for axes in (source, destination))
     if len(old) != len(new):
@@ -220,7 +150,7 @@ def _moveaxis(a: ArrayMethods, source: Any, destination: Any) -> object:
     return a.transpose(order)
 
 
-@_handles(np.clip, names="a a_min a_max out", out=None)
+@handles(np.clip, names="a a_min a_max out", out=None)
 def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> object:
     if (a_min is not None and min is not None) or (a_max is not None and max is not None):
         raise ValueError("np.clip takes each bound once: as a_min and a_max, or as min and max")
@@ -228,7 +158,7 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
     return _tensor(a).clip(low, high) if isinstance(a, Node) else rules.clip(a, *bounds(low, high))
 
 
-@_handles(np.where, names="")
+@handles(np.where, names="")
 def _where(condition: Any, *branches: Any) -> object:
     if not branches:
         return np.where(detach(condition))
@@ -237,7 +167,7 @@ def _where(condition: Any, *branches: Any) -> object:
     return shaping.where(*branches, condition=snapshot(condition))
 
 
-@_handles(np.concatenate, names="arrays axis out", out=None, dtype=None, casting="same_kind")
+@handles(np.concatenate, names="arrays axis out", out=None, dtype=None, casting="same_kind")
 def _concatenate(arrays: Any, axis: Any = 0) -> object:
     parts = [_tensor(x) for x in arrays]
     if axis is None:
@@ -245,30 +175,30 @@ def _concatenate(arrays: Any, axis: Any = 0) -> object:
     return shaping.concatenate(*parts, axis=whole(axis))
 
 
-@_handles(np.stack, names="arrays axis out", out=None, dtype=None, casting="same_kind")
+@handles(np.stack, names="arrays axis out", out=None, dtype=None, casting="same_kind")
 def _stack(arrays: Any, axis: Any = 0) -> object:
     return shaping.stack(*map(_tensor, arrays), axis=whole(axis))
 
 
-@_handles(np.vstack, names="tup", dtype=None, casting="same_kind")
+@handles(np.vstack, names="tup", dtype=None, casting="same_kind")
 def _vstack(tup: Any) -> object:
     return shaping.concatenate(*(x.reshape(1, -1) if x.ndim < 2 else x for x in map(_tensor, tup)), axis=0)
 
 
-@_handles(np.hstack, names="tup", dtype=None, casting="same_kind")
+@handles(np.hstack, names="tup", dtype=None, casting="same_kind")
 def _hstack(tup: Any) -> object:
     parts = [x.reshape(1) if x.ndim == 0 else x for x in map(_tensor, tup)]
     return shaping.concatenate(*parts, axis=0 if parts[0].ndim == 1 else 1)
 
 
-@_handles(np.pad, names="array pad_width mode", mode="constant")
+@handles(np.pad, names="array pad_width mode", mode="constant")
 def _pad(array: ArrayMethods, pad_width: Any, *, constant_values: Any = 0) -> object:
     if np.ndim(constant_values):
         raise TypeError("np.pad of a Tensor takes one constant_values for all sides")
     return array.pad(pad_width, constant_values)
 
 
-@_handles(np.dot, names="a b out", out=None)
+@handles(np.dot, names="a b out", out=None)
 def _dot(a: Any, b: Any) -> object:
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return a * b
@@ -277,12 +207,12 @@ def _dot(a: Any, b: Any) -> object:
     return products.matmul(a, b)
 
 
-@_handles(np.outer, names="a b out", out=None)
+@handles(np.outer, names="a b out", out=None)
 def _outer(a: ArrayMethods, b: ArrayMethods) -> object:
     return _tensor(a).reshape(-1, 1) * _tensor(b).reshape(1, -1)
 
 
-@_handles(np.tensordot, names="a b axes")
+@handles(np.tensordot, names="a b axes")
 def _tensordot(a: ArrayMethods, b: ArrayMethods, axes: Any = 2) -> object:
     a, b = _tensor(a), _tensor(b)
     if isinstance(axes, Sequence) or getattr(axes, "ndim", 0):
@@ -305,7 +235,7 @@ def _tensordot(a: ArrayMethods, b: ArrayMethods, axes: Any = 2) -> object:
     return _einsum(f"{''.join(names)},{''.join(others)}->{''.join(kept)}", a, b)
 
 
-@_handles(np.einsum, names="", out=None, dtype=None, order="K", casting="safe")
+@handles(np.einsum, names="", out=None, dtype=None, order="K", casting="safe")
 def _einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> object:
     if not isinstance(subscripts, str):
         raise TypeError("np.einsum of a Tensor takes its subscripts as a string: 'ij,jk->ik'")
@@ -314,7 +244,7 @@ def _einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> object:
     return products.einsum(*parts, subscripts=",".join(terms) + "->" + output)
 
 
-@_handles(np.linalg.norm, names="x ord axis keepdims")
+@handles(np.linalg.norm, names="x ord axis keepdims")
 def _norm(x: ArrayMethods, ord: Any = None, axis: Any = None, keepdims: bool = False) -> object:
     axis = None if axis is None else normalize_axis_tuple(whole(axis), x.ndim)
     if ord is not None and x.ndim != 1 and axis is None:
@@ -324,7 +254,7 @@ def _norm(x: ArrayMethods, ord: Any = None, axis: Any = None, keepdims: bool = F
     return x.norm(axis=axis, keepdims=keepdims, ord=2 if ord is None else ord)
 
 
-@_handles(np.take, names="a indices axis out mode", out=None, mode="raise")
+@handles(np.take, names="a indices axis out mode", out=None, mode="raise")
 def _take(a: ArrayMethods, indices: Any, axis: Any = None) -> object:
     return _taken(a, positions(indices), axis)
 
@@ -337,7 +267,7 @@ def _taken(a: ArrayMethods, ids: Any, axis: Any) -> object:
     return a[(*(slice(None),) * normalize_axis_index(whole(axis), a.ndim), ids)]
 
 
-@_handles(np.diagonal, names="a offset axis1 axis2")
+@handles(np.diagonal, names="a offset axis1 axis2")
 def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> object:
     a, offset = _tensor(a), whole(offset)
     moved: Any = np.moveaxis(a, (axis1, axis2), (-2, -1))
@@ -345,26 +275,26 @@ def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> object
     return moved[..., rows - min(offset, 0), rows + max(offset, 0)]
 
 
-@_handles(np.trace, names="a offset axis1 axis2 dtype out", dtype=None, out=None)
+@handles(np.trace, names="a offset axis1 axis2 dtype out", dtype=None, out=None)
 def _trace(a: ArrayMethods, offset: int = 0, axis1: int = 0, axis2: int = 1) -> object:
     return _diagonal(a, offset, axis1, axis2).sum(-1)
 
 
-@_handles(np.sort, names="a axis kind order", order=None)
+@handles(np.sort, names="a axis kind order", order=None)
 def _sort(a: ArrayMethods, axis: Any = -1, kind: Any = None, stable: Any = None) -> object:
     if axis is None:
         return _sort(a.reshape(-1))
     return a.take_along_axis(np.argsort(detach(a), whole(axis), kind="stable"), whole(axis))
 
 
-@_handles(np.repeat, names="a repeats axis")
+@handles(np.repeat, names="a repeats axis")
 def _repeat(a: ArrayMethods, repeats: Any, axis: Any = None) -> object:
     a = _tensor(a)
     size = a.shape[normalize_axis_index(whole(axis), a.ndim)] if axis is not None and a.ndim else a.size
     return _taken(a, np.repeat(np.arange(size), detach(repeats)), axis)
 
 
-@_handles(np.tile, names="A reps")
+@handles(np.tile, names="A reps")
 def _tile(A: ArrayMethods, reps: Any) -> object:
     x, counts = _tensor(A), whole(reps)
     counts = (counts,) if isinstance(counts, int) else counts
@@ -376,7 +306,7 @@ def _tile(A: ArrayMethods, reps: Any) -> object:
     return np.broadcast_to(spread, wide).reshape([n * size for n, size in zip(counts, shape, strict=True)])
 
 
-@_handles(np.atleast_1d, names="")
+@handles(np.atleast_1d, names="")
 def _atleast_1d(*arys: Any) -> object:
     found = tuple(x.reshape(1) if x.ndim == 0 else x for x in map(_tensor, arys))
     return found[0] if len(found) == 1 else found
@@ -386,7 +316,7 @@ if hasattr(np, "permute_dims"):
     HANDLERS[np.permute_dims] = HANDLERS[np.transpose]
 
 
-@_handles(np.matrix_transpose if hasattr(np, "matrix_transpose") else np.linalg.matrix_transpose, names="x")
+@handles(np.matrix_transpose if hasattr(np, "matrix_transpose") else np.linalg.matrix_transpose, names="x")
 def _matrix_transpose(x: ArrayMethods) -> object:
     return x.mT
 
@@ -398,13 +328,13 @@ def _vectors(a: ArrayMethods, b: ArrayMethods) -> tuple[Any, Any]:
     return a, b
 
 
-@_handles(np.inner, names="a b")
+@handles(np.inner, names="a b")
 def _inner(a: ArrayMethods, b: ArrayMethods) -> object:
     a, b = _vectors(a, b)
     return products.matmul(a, b) if a.ndim and b.ndim else a * b
 
 
-@_handles(np.vdot, names="a b")
+@handles(np.vdot, names="a b")
 def _vdot(a: ArrayMethods, b: ArrayMethods) -> object:
     a, b = _vectors(a, b)
     return products.matmul(a.reshape(-1), b.reshape(-1))

@@ -7,7 +7,7 @@ from typing import Any, NoReturn, Self
 
 import numpy as np
 
-from tinygrad_lm.autograd import graph, numpy_functions, observers
+from tinygrad_lm.autograd import graph, numpy_functions, numpy_handlers, observers
 from tinygrad_lm.autograd.context import current_scope, recording
 from tinygrad_lm.autograd.copying import refuse_to_pickle, twin_of
 from tinygrad_lm.autograd.elementwise import real
@@ -273,7 +273,7 @@ class Tensor(TorchWords):
         return np.array(self._data, dtype=dtype, copy=copy)
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
-        return numpy_functions.call(function, args, options, self)
+        return numpy_handlers.call(function, args, options, self)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         operation = numpy_functions.UFUNC_METHODS.get((ufunc, method))
