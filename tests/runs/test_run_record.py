@@ -15,21 +15,6 @@ from tinygrad_lm.models import MLP, ModelFileError, files
 from tinygrad_lm.training import Plan, Trainer
 
 
-@pytest.fixture(scope="module")
-def stopped(tmp_path_factory):
-    """A run that was stopped after 7 of 20 steps; copy it before changing it."""
-    folder = tmp_path_factory.mktemp("record") / "stopped"
-    subject = trainer()
-    stop_at(subject, 7)
-    save(folder, subject)
-    return folder
-
-
-@pytest.fixture
-def folder(stopped, tmp_path):
-    return Path(shutil.copytree(stopped, tmp_path / "run"))
-
-
 def change(folder, section, **settings):
     config = json.loads((folder / runs.CONFIG).read_text(encoding="utf-8"))
     config[section].update(settings)

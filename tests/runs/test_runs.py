@@ -22,21 +22,6 @@ from tinygrad_lm.text import Vocabulary
 from tinygrad_lm.training import Plan, Report, Trainer
 
 
-@pytest.fixture(scope="module")
-def stopped(tmp_path_factory):
-    """A run that was stopped after 7 of 20 steps; copy it before damaging it."""
-    folder = tmp_path_factory.mktemp("runs") / "stopped"
-    subject = trainer()
-    stop_at(subject, 7)
-    save(folder, subject)
-    return folder
-
-
-@pytest.fixture
-def folder(stopped, tmp_path):
-    return Path(shutil.copytree(stopped, tmp_path / "run"))
-
-
 class TestFolders:
     def test_the_first_free_number(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
