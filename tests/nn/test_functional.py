@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.helpers.oracles import ENGINES, agree, probe
 from tinygrad_lm import Tensor, grad, nn
-from tinygrad_lm.autograd import data_of, grad_of, to_values
+from tinygrad_lm.autograd import data_of, grad_of, rules, to_values
 from tinygrad_lm.nn import functional as F
 
 SEEDS = st.integers(0, 2**32)
@@ -343,3 +343,10 @@ def test_a_gradient_of_inf_stays_in_its_row(rows):
     table = Tensor(np.zeros((rows, 2)), requires_grad=True)
     F.embedding(np.array([0, 2, 2]), table).backward([[1.0, 1.0], [np.inf, 1.0], [1.0, 1.0]])
     assert table.grad[:3].tolist() == [[1.0, 1.0], [0.0, 0.0], [np.inf, 2.0]]
+
+
+@pytest.mark.parametrize("name", rules.TABLE)
+def test_every_operation_of_the_table_is_a_function(name):
+    count = len(rules.TABLE[name].derivatives)
+    inputs = [np.array([0.5, 0.7]), np.array([0.3, 0.9]), np.array([0.8, 0.8])][:count]
+    np.testing.assert_array_equal(getattr(F, name)(*inputs), rules.TABLE[name](*inputs))

@@ -316,5 +316,7 @@ def softplus(x: Operand) -> Operand:
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        """An error that says what to write for a function of PyTorch's that is not here."""
+        """Any other operation of the derivative table; else an error that says what to write for PyTorch's word."""
+        if name in rules.TABLE:
+            return rules.TABLE[name]
         raise remedies.unknown(__name__, name, remedies.FUNCTIONAL)
