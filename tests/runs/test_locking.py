@@ -1,6 +1,5 @@
 """Tests of the lock on a run: one process trains it, the others are told at once, and reading stays possible."""
 
-from tests.helpers import ROOT
 import errno
 import os
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import soak
+from tests.helpers import ROOT
 from tests.helpers.runs import NAMES, save, stop_at, trainer
 from tinygrad_lm import cli, locking, runs
 from tinygrad_lm.models import ModelFileError

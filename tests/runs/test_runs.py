@@ -1,7 +1,5 @@
 """Tests of run folders: what is saved comes back, damage is named, and a process may be killed at any moment."""
 
-from tests.helpers import ROOT
-from tests.helpers.runs import DATA, NAMES, Named, same, save, stop_at, trainer
 import copy
 import json
 import os
@@ -16,10 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.helpers import ROOT
+from tests.helpers.runs import DATA, NAMES, Named, same, save, stop_at, trainer
 from tinygrad_lm import runs
 from tinygrad_lm.models import MLP, ModelFileError, NGram, files
 from tinygrad_lm.text import Vocabulary
-from tinygrad_lm.training import Plan, Report, Trainer
+from tinygrad_lm.training import Report, Trainer
 
 
 class TestFolders:
