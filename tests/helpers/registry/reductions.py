@@ -23,6 +23,7 @@ from tests.helpers.registry.row import (
 from tinygrad_lm import Tensor
 from tinygrad_lm.autograd import kernels, reductions, rules
 from tinygrad_lm.testing.selfcheck.domains import anywhere, distinct
+from tinygrad_lm.testing.selfcheck.samples import domains_of
 
 INF, NAN = math.inf, math.nan
 
@@ -205,7 +206,7 @@ ROWS = (
         name="mul_div",
         spellings={"reductions.mul_div": reductions.mul_div},
         reference=lambda g, x, d: g * x / d,
-        cases=elementwise_cases(*[domain_of("mul_div")] * 3),
+        cases=elementwise_cases(*domains_of("mul_div")),
         operations=(reductions.mul_div,),
         kinks=(Kink((3.0, 0.0, 0.0), 0.0, (NAN, NAN, NAN)), Kink((0.0, 0.0, 0.0), 0.0, (NAN, 0.0, 0.0))),
     ),
