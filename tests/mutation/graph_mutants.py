@@ -1,7 +1,6 @@
 """Planted bugs in the graph: order, accumulation, aliasing, repeated passes, modes."""
 
 import contextlib
-from dataclasses import replace
 
 import numpy as np
 
@@ -202,7 +201,7 @@ def formulas_on_constants(patch):
 
     def constant(self, gradient, call):
         if isinstance(call.out, Tensor) and self.name == "mul":
-            call = replace(call, inputs=[x.detach() for x in call.inputs])
+            call.inputs = [x.detach() for x in call.inputs]
         return vjp(self, gradient, call)
 
     patch.setattr(Elementwise, "vjp", constant)

@@ -8,7 +8,6 @@ hand its gradient on to its parents.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -19,7 +18,6 @@ from tinygrad_lm.autograd.observers import observing, tell_backward, watched
 from tinygrad_lm.autograd.types import Array
 
 
-@dataclass(slots=True)
 class Call:
     """One call of an operation, as its derivatives see it.
 
@@ -27,14 +25,19 @@ class Call:
     differentiated again: formulas are written for the former and run on the latter all the same.
     """
 
-    out: Any
-    inputs: Sequence[Any]
-    needed: Sequence[bool]
-    """Which of the inputs need a gradient."""
-    attributes: Mapping[str, Any]
-    """What else the operation was called with: axes, shapes, indices."""
-    saved: Any
-    """What ``forward`` kept for the backward pass, of an operation that ``saves``."""
+    __slots__ = ("attributes", "inputs", "needed", "out", "saved")
+
+    def __init__(
+        self, out: Any, inputs: Sequence[Any], needed: Sequence[bool], attributes: Mapping[str, Any], saved: Any
+    ) -> None:
+        self.out = out
+        self.inputs = inputs
+        self.needed = needed
+        """Which of the inputs need a gradient."""
+        self.attributes = attributes
+        """What else the operation was called with: axes, shapes, indices."""
+        self.saved = saved
+        """What ``forward`` kept for the backward pass, of an operation that ``saves``."""
 
 
 class Operation:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.autograd.graph import detach
+from tinygrad_lm.autograd.graph import Call, detach
 from tinygrad_lm.autograd.tensor import Tensor, call_of
 from tinygrad_lm.autograd.types import Array
 
@@ -36,7 +35,7 @@ def check(node: Tensor, gradient: Any, kept: Copies, line: str) -> None:
     for given in (now, now | kept):
         inputs = [given[i] for i in range(len(call.inputs))]
         attributes = {name: given[name] for name in call.attributes}
-        found.append(operation.vjp(detach(gradient), replace(call, inputs=inputs, attributes=attributes)))
+        found.append(operation.vjp(detach(gradient), Call(call.out, inputs, call.needed, attributes, call.saved)))
     if all(one is None or np.array_equal(one, other, equal_nan=True) for one, other in zip(*found, strict=True)):
         return
     what = f"operand {changed[0]}" if isinstance(changed[0], int) else repr(changed[0])
