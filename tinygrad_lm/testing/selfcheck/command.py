@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 
+from tinygrad_lm import user_file
 from tinygrad_lm.autograd import Value
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.testing.checker.gradients import Kinks, Mode, check_gradients
@@ -30,7 +28,7 @@ def check_file(
     file is run, as ``import`` would run it. Raises ``GradientError`` for a wrong gradient, and ``ValueError`` or
     ``FileNotFoundError`` with a sentence for everything else.
     """
-    function = load(target)
+    function = user_file.load(target, "function")
     if not inputs:
         name = target.rpartition(":")[2]
         raise ValueError(
@@ -81,39 +79,6 @@ def check_package(seed: int = 0) -> str:
         f"{text}\n\n{len(counts)} operations agree with numeric derivatives, first and second order, in {total} cases "
         f"(seed {seed}); the worst error is {most:.1e}"
     )
-
-
-def load(target: str) -> Callable[..., object]:
-    """The function (or module object) that ``path/to/file.py:name`` names, by running the file."""
-    file, colon, name = target.rpartition(":")
-    if not colon or not file or not name:
-        raise ValueError(f"{target!r} names no function: write path/to/file.py:function")
-    path = Path(file)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {file!r}")
-    spec = importlib.util.spec_from_file_location(f"tinygrad_lm_gradcheck_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"{file!r} is no Python file: its name must end in .py")
-    module = importlib.util.module_from_spec(spec)
-    # The file may import its neighbours, and define classes that look themselves up.
-    sys.modules[spec.name] = module
-    sys.path.insert(0, str(path.resolve().parent))
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise ValueError(f"{file!r} could not be run: {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.remove(str(path.resolve().parent))
-        del sys.modules[spec.name]
-    found: object = module
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    if found is None:
-        known = [key for key, x in vars(module).items() if callable(x) and getattr(x, "__module__", "") == spec.name]
-        raise ValueError(f"{file!r} has no {name!r}; it has {', '.join(known) or 'no functions'}")
-    if not callable(found):
-        raise ValueError(f"{name!r} in {file!r} is {type(found).__name__}, not a function")
-    return found
 
 
 def draw(text: str, rng: np.random.Generator) -> Array | Value:
