@@ -6,7 +6,8 @@ from functools import cache
 import pytest
 
 from tests.helpers import ROOT
-from tinygrad_lm import cli
+from tinygrad_lm import cli, models
+from tinygrad_lm.models.registry import FAMILIES
 
 ROOMS = {
     "autograd": "",
@@ -23,9 +24,10 @@ ROOMS = {
     "training": "models optim nn text autograd checks defaults interrupts progress",
     "locking": "models",
     "runs": "training models locking",
-    "testing": "autograd",
+    "testing": "autograd user_file",
+    "user_file": "",
     "visualize": "autograd",
-    "cli": "checks runs training sampling models text random defaults interrupts progress testing visualize",
+    "cli": "checks runs training sampling models text random defaults interrupts progress testing user_file visualize",
     "__main__": "cli interrupts",
 }
 """Which others a room may import from. A room that is new is given its arrows here."""
@@ -77,8 +79,10 @@ def graph():
         asked = imported(path.read_text(encoding="utf-8"), package)
         own = {each if each in files else each.rpartition(".")[0] for each in asked}
         found[name] = {each for each in own if each in files and each != name}
-    # The commands are imported by their names, which stand in one table.
+    # The commands and the families are imported by their names, each of which stands in one table.
     found["tinygrad_lm.cli.program"] |= {f"tinygrad_lm.cli.{command}" for command in cli.COMMANDS}
+    found["tinygrad_lm.models.loading"] |= {family.where.partition(":")[0] for family in FAMILIES.values()}
+    found["tinygrad_lm.models"] |= {f"tinygrad_lm.models.{file}" for file in models._HOMES.values()}
     return found
 
 
@@ -122,7 +126,8 @@ def test_every_module_is_looked_at():
     assert {room(name) for name in edges} - {""} == set(ROOMS)
     assert "tinygrad_lm.models" in edges["tinygrad_lm.cli.program"]  # within a function
     assert "tinygrad_lm.cli.train" in edges["tinygrad_lm.cli.program"]  # by its name in a table
-    assert "tinygrad_lm.text" not in edges["tinygrad_lm.cli.train.families"]  # for type checkers alone
+    assert "tinygrad_lm.models.mlp" in edges["tinygrad_lm.models.loading"]  # the same
+    assert "tinygrad_lm.text" not in edges["tinygrad_lm.cli.family"]  # only for type checkers
 
 
 def test_no_module_imports_itself_by_way_of_others():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral
 from typing import TypeGuard
 
@@ -22,6 +23,11 @@ def whole_number(
     if not is_whole_number(value) or value < low or (high is not None and value > high):
         raise error(f"{expected} {quoted(value)}")
     return int(value)
+
+
+def whole_entry(config: Mapping[str, object], key: str, low: int, high: int) -> int:
+    """A whole number of plain data, in its range; raises ``ValueError`` naming the key."""
+    return whole_number(config.get(key), low, f"{key} must be a whole number from {low} to {high}, not", high)
 
 
 def quoted(value: object, limit: int = 60) -> str:

@@ -6,12 +6,6 @@ file by its full name: ``from tinygrad_lm import`` first looks among the engines
 
 from typing import Final
 
-# models.MLP
-CONTEXT: Final = 3
-EMBEDDING: Final = 10
-HIDDEN: Final = (200,)
-ACTIVATION: Final = "tanh"
-
 # training.Plan
 BATCH_SIZE: Final = 64
 LR: Final = 3e-3

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from tinygrad_lm import __version__, locking
-from tinygrad_lm.models import LanguageModel, ModelFileError, TrainableModel, disk, files
+from tinygrad_lm.models import LanguageModel, ModelFileError, TrainableModel, disk, files, loading
 from tinygrad_lm.models.saving import WEIGHTS
 from tinygrad_lm.training import Plan, Report, Trainer
 from tinygrad_lm.training import fingerprint as fingerprint
@@ -290,7 +290,7 @@ def _open_config(folder: Path, weights: str) -> tuple[dict[str, Any], LanguageMo
         raise ModelFileError(f"{path} is no configuration of a run: its format is {version!r:.20}")
     if missing := [key for key in ("data", "training") if key not in config]:
         raise ModelFileError(f"{path} is no configuration of a run: it says nothing of its {missing[0]}")
-    return config, files.build(config.get("model"), path, folder / weights)
+    return config, loading.build(config.get("model"), path, folder / weights)
 
 
 def load(folder: Folder) -> Run:

@@ -18,9 +18,9 @@ import numpy as np
 
 from tinygrad_lm import defaults, optim, progress
 from tinygrad_lm.autograd.types import Array
-from tinygrad_lm.checks import whole_number
+from tinygrad_lm.checks import whole_entry, whole_number
 from tinygrad_lm.interrupts import Later
-from tinygrad_lm.models.interface import TrainableModel, whole_entry
+from tinygrad_lm.models.trainable import TrainableModel
 from tinygrad_lm.nn import evaluating, learning
 from tinygrad_lm.text import DataError
 

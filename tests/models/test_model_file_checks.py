@@ -10,7 +10,7 @@ import pytest
 import safetensors.numpy
 
 from tests.helpers.model_files import ARRAYS, DATA, join, parts, with_fields
-from tinygrad_lm.models import MLP, ModelFileError, files
+from tinygrad_lm.models import MLP, ModelFileError, files, loading
 
 
 def signed(path, arrays, content):
@@ -68,10 +68,10 @@ def test_a_model_must_fit_the_file_of_its_weights():
         for size, fits in ((4 * numbers, True), (4 * numbers - 1, False), (2 * numbers, False), (numbers, False)):
             path.write_bytes(b"\0" * size)
             if fits:
-                files.build(files.describe(model), Path("config.json"), path)
+                loading.build(files.describe(model), Path("config.json"), path)
             else:
                 with pytest.raises(ModelFileError, match=f"a model of {numbers:,} numbers, more than x holds"):
-                    files.build(files.describe(model), Path("config.json"), path)
+                    loading.build(files.describe(model), Path("config.json"), path)
 
 
 def test_a_file_larger_than_its_model_is_not_read():

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tests.helpers.model_files import ARRAYS, DATA, join, parts, same, with_fields
-from tinygrad_lm.models import MLP, ModelFileError, NGram, files
+from tinygrad_lm.models import MLP, ModelFileError, NGram, files, loading
 from tinygrad_lm.text import Vocabulary
 
 
@@ -227,7 +227,7 @@ class TestWeights:
     )
     def test_a_model_and_back(self, path, model):
         files.save_weights(model, path)
-        twin = files.build(json.loads(files.json_bytes(files.describe(model))), path, path)
+        twin = loading.build(json.loads(files.json_bytes(files.describe(model))), path, path)
         files.load_weights(twin, path)
         assert same(twin.state_dict(), model.state_dict()) and twin.vocabulary == model.vocabulary
 
@@ -267,7 +267,7 @@ class TestWeights:
             with pytest.raises(
                 ModelFileError, match=r"describes a model of [\d,]+ numbers, more than model\.safetensors"
             ):
-                files.build(description, Path("config.json"), path)
+                loading.build(description, Path("config.json"), path)
 
     @pytest.mark.parametrize(
         "description",
@@ -294,7 +294,7 @@ class TestWeights:
     def test_what_is_no_description(self, path, valid, description):
         path.write_bytes(valid)
         with pytest.raises(ModelFileError):
-            files.build(description, Path("config.json"), path)
+            loading.build(description, Path("config.json"), path)
 
 
 class TestJson:

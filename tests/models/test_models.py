@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygrad_lm.autograd import Value
-from tinygrad_lm.models import MLP, NGram
-from tinygrad_lm.models import mlp as mlp_module
+from tinygrad_lm.models import MLP, NGram, trainable
 from tinygrad_lm.nn import functional, functional_call
 from tinygrad_lm.text import DataError, NameDataset, Vocabulary
 
@@ -141,9 +140,9 @@ class TestMLP:
     def test_evaluation_in_chunks_is_evaluation_at_once(self, monkeypatch):
         model = MLP(hidden=(8,), rng=0, dtype=np.float64)
         whole = model.log_likelihoods(NAMES)
-        monkeypatch.setattr(mlp_module, "CHUNK", 5)
+        monkeypatch.setattr(trainable, "CHUNK", 5)
         assert np.allclose(model.log_likelihoods(NAMES), whole, rtol=1e-12)
-        monkeypatch.setattr(mlp_module, "CHUNK_NUMBERS", 1)
+        monkeypatch.setattr(trainable, "CHUNK_NUMBERS", 1)
         assert np.allclose(model.log_likelihoods(NAMES), whole, rtol=1e-12)
 
     def test_weights_that_overflow_give_a_loss_that_says_so(self):
@@ -212,8 +211,8 @@ def test_evaluation_holds_so_many_contexts_at_once(sizes):
         return forward(contexts)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mlp_module, "CHUNK", chunk)
-        patch.setattr(mlp_module, "CHUNK_NUMBERS", numbers)
+        patch.setattr(trainable, "CHUNK", chunk)
+        patch.setattr(trainable, "CHUNK_NUMBERS", numbers)
         patch.setattr(model, "forward", watched)
         model.log_likelihoods(NAMES)
     assert max(seen) == most <= 5 and sum(seen) == sum(len(name) + 1 for name in NAMES)

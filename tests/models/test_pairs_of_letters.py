@@ -75,7 +75,7 @@ class TestTraining:
 
 class TestWriting:
     def test_samples_are_texts_of_the_tokens(self, model):
-        found = list(samples(model, Settings(max_length=5), 0, count=30))
+        found = list(samples(model, Settings(max_length=5), 0, count=30, trace=True))
         assert any(sample.complete for sample in found) or isinstance(model, MLP)
         for sample in found:
             tokens = [step.choice for step in sample.steps]
@@ -83,7 +83,7 @@ class TestWriting:
             assert len(tokens) <= 5 and all(token in model.vocabulary.tokens for token in tokens)
 
     def test_a_prefix_is_continued(self):
-        found = generate(NGram(2, 0.0, Pairs()).fit(["meera"]), rng=0, prefix="me")
+        found = generate(NGram(2, 0.0, Pairs()).fit(["meera"]), rng=0, prefix="me", trace=True)
         assert (found.text, found.complete) == ("meera", True)
         assert [step.context for step in found.steps] == ["me", "meer", "meera"]
 

@@ -5,6 +5,7 @@ from tests.mutation.checks import findings
 from tests.mutation.command_mutants import COMMAND_MUTANTS
 from tests.mutation.files_mutants import FILES_MUTANTS
 from tests.mutation.graph_mutants import GRAPH_MUTANTS
+from tests.mutation.model_mutants import MODEL_MUTANTS
 from tests.mutation.module_mutants import MODULE_MUTANTS
 from tests.mutation.operation_mutants import OPERATION_MUTANTS
 from tests.mutation.picture_mutants import PICTURE_MUTANTS
@@ -16,6 +17,7 @@ MUTANTS = (
     *GRAPH_MUTANTS,
     *OPERATION_MUTANTS,
     *MODULE_MUTANTS,
+    *MODEL_MUTANTS,
     *CHECKER_MUTANTS,
     *PROPERTIES_MUTANTS,
     *PICTURE_MUTANTS,

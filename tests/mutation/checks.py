@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests import test_sampling
+from tests import test_sampling, test_sampling_in_batches
 from tests.autograd import (
     test_differences,
     test_faults,
@@ -25,7 +25,7 @@ from tests.autograd import (
 from tests.cli.train import test_choices
 from tests.helpers.registry import BY_NAME
 from tests.helpers.registry.row import SEEDS
-from tests.models import test_model_file_checks, test_models, test_pairs_of_letters
+from tests.models import test_config, test_contract, test_model_file_checks, test_models, test_pairs_of_letters
 from tests.nn import test_buffers, test_containers, test_cross_entropy, test_training_mode
 from tests.runs import test_run_record
 from tests.testing.checker import test_mistakes, test_numbers, test_scalars
@@ -61,9 +61,12 @@ FILES = (
     test_containers,
     test_cross_entropy,
     test_sampling,
+    test_sampling_in_batches,
     test_schedules,
     test_optim,
     test_models,
+    test_config,
+    test_contract,
     test_model_file_checks,
     test_pairs_of_letters,
     test_sequences,

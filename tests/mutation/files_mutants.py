@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.mutation.checks import Mutant
 from tinygrad_lm import runs
-from tinygrad_lm.models import files
+from tinygrad_lm.models import files, loading
 from tinygrad_lm.models.disk import size_of_file
 from tinygrad_lm.training import Trainer
 
@@ -37,7 +37,7 @@ def load_nan(patch):
 
 
 def guard(factor):
-    return lambda patch: patch.setattr(files, "size_of_file", lambda path: factor * size_of_file(path))
+    return lambda patch: patch.setattr(loading, "size_of_file", lambda path: factor * size_of_file(path))
 
 
 def nothing(owner, name):

@@ -7,7 +7,7 @@ import types
 from tests.mutation.checks import Mutant
 from tests.mutation.source import edited
 from tinygrad_lm import optim, sampling, training
-from tinygrad_lm.models import MLP, interface
+from tinygrad_lm.models import interface
 from tinygrad_lm.nn import modes
 from tinygrad_lm.sampling import Settings
 from tinygrad_lm.training import Trainer
@@ -17,10 +17,8 @@ BEST = "test test_resuming_remembers_the_best"
 SIGNALS = "test test_every_signal_that_asks_to_end_stops_the_training"
 K_FIRST = "test test_top_k_comes_before_top_p"
 TEMPERATURE_FIRST = "test test_temperature_comes_before_top_p"
-ROLL = "test test_a_roll_falls_on_the_options_in_their_order"
 SCHEDULES = "test test_schedules_by_name_are_those_of_a_whole_training"
 VIEWS = "test test_a_step_leaves_the_arrays_of_others_alone"
-CHUNKS = "test test_evaluation_holds_so_many_contexts_at_once"
 MASKS = "test test_training_draws_its_masks_and_the_mode_comes_back"
 FROZEN = "test test_a_part_that_its_user_froze_stays_frozen"
 
@@ -92,8 +90,6 @@ def learning_as_a_whole(model):
         yield model
 
 
-CHUNK = "min(CHUNK, CHUNK_NUMBERS // widest)"
-
 TRAINING_MUTANTS = (
     Mutant("resuming forgets the seconds", resuming(lambda _, old: {"seconds": old["seconds"]}), (SECONDS,)),
     Mutant("earlier seconds are dropped", forget_earlier_runs, (SECONDS,)),
@@ -107,11 +103,6 @@ TRAINING_MUTANTS = (
     ),
     Mutant("top-p before top-k", in_order("temperature", "top_p", "top_k"), (K_FIRST,)),
     Mutant("temperature after top-p", in_order("top_k", "top_p", "temperature"), (TEMPERATURE_FIRST,)),
-    Mutant(
-        "the roll falls in the order of the vocabulary",
-        edited(sampling, "generate", "order[choose(ranked, roll)]", "choose(chances, roll)"),
-        (ROLL,),
-    ),
     Mutant("a step writes into views", edited(optim.Optimizer, "step", " or data.base is not None", ""), (VIEWS,)),
     Mutant(
         "the step schedule falls at a third",
@@ -121,14 +112,6 @@ TRAINING_MUTANTS = (
     Mutant("the step schedule halves", schedule("step", lambda total: optim.step(total // 2, 0.5)), (SCHEDULES,)),
     Mutant("the linear schedule stays above zero", schedule("linear", lambda n: optim.linear(n, 0.1)), (SCHEDULES,)),
     Mutant("the cosine schedule ends too late", schedule("cosine", lambda n: optim.cosine(2 * n)), (SCHEDULES,)),
-    Mutant("evaluation in one chunk", edited(MLP, "log_likelihoods", CHUNK, "len(windows)"), (CHUNKS,)),
-    Mutant("chunks of any width", edited(MLP, "log_likelihoods", CHUNK, "CHUNK"), (CHUNKS,)),
-    Mutant("chunks of any length", edited(MLP, "log_likelihoods", CHUNK, "CHUNK_NUMBERS // widest"), (CHUNKS,)),
-    Mutant(
-        "chunks do not see the hidden layers",
-        edited(MLP, "log_likelihoods", '*self._config["hidden"]', "0"),
-        (CHUNKS,),
-    ),
     Mutant(
         "Dropout drops in evaluations",
         modeless(interface, "evaluating"),

@@ -15,14 +15,10 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 import numpy as np
 
 from tinygrad_lm.autograd.types import Array
-from tinygrad_lm.models.disk import ModelFileError, read_bytes, reading, size_of_file, write_atomically
-from tinygrad_lm.text import DataError, tokenizer_from_json
+from tinygrad_lm.models.disk import ModelFileError, read_bytes, reading, write_atomically
 
 if TYPE_CHECKING:
     from tinygrad_lm.models.interface import LanguageModel
-
-FAMILIES: dict[str, type[LanguageModel]] = {}
-"""The model families by name: those of the package, and those that a user adds."""
 
 FORMAT_VERSION = 1
 MAX_FILE = 1 << 30
@@ -91,7 +87,7 @@ def check_limits(model: LanguageModel) -> None:
             f"a vocabulary of {len(model.vocabulary):,} characters is too large for the files of a run: it takes "
             f"{length:,} bytes of at most {MAX_HEADER - RESERVE:,}; drop the names with rare characters"
         )
-    if (size := 8 * type(model).size_of(model.config(), model.vocabulary)) > MAX_FILE - MAX_HEADER:
+    if (size := sum(array.nbytes for array in model.state_dict().values())) > MAX_FILE - MAX_HEADER:
         raise ModelFileError(
             f"a model of {size:,} bytes is too large for a file of at most {MAX_FILE:,}; choose a smaller one, or "
             "give fewer names"
@@ -215,34 +211,6 @@ def json_bytes(data: Mapping[str, object]) -> bytes:
 def describe(model: LanguageModel) -> dict[str, object]:
     """What a configuration file says of a model."""
     return {"kind": model.kind, "config": model.config(), "vocabulary": model.vocabulary.to_json()}
-
-
-def build(description: object, path: Path, weights: Path) -> LanguageModel:
-    """An untrained model from what ``describe`` gave; ``path`` is where that was read, for messages.
-
-    Nothing is built that the file of weights is too small to fill: a few words could else ask for 100 GB.
-    """
-    try:
-        given = cast(dict[str, object], description)  # whatever else it is raises an error that is caught here
-        kind, config = cast(str, given["kind"]), cast(dict[str, object], given["config"])
-        vocabulary = tokenizer_from_json(given["vocabulary"])
-        if kind not in FAMILIES:
-            raise ModelFileError(
-                f"{path} describes a model of the unknown kind {kind!r:.60}; known are {', '.join(FAMILIES)}, and what "
-                "is added to models.FAMILIES"
-            )
-        size = FAMILIES[kind].size_of(config, vocabulary)
-        if size * 4 > size_of_file(weights):
-            raise ModelFileError(
-                f"{path} describes a model of {size:,} numbers, more than {weights.name} holds: one of them is damaged"
-            )
-        return FAMILIES[kind].from_config(config, vocabulary)
-    except ModelFileError:
-        raise
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ModelFileError(f"{path} is no model's configuration: {type(error).__name__} at {error}") from None
-    except (DataError, ValueError) as error:
-        raise ModelFileError(f"{path} is no model's configuration: {error}") from None
 
 
 def check_description(model: LanguageModel, metadata: Mapping[str, object], path: Path) -> None:

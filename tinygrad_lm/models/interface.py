@@ -1,4 +1,4 @@
-"""``LanguageModel``: what training, evaluation and sampling ask of every model family."""
+"""``LanguageModel``: what evaluation and sampling ask of every model, and what follows from what it writes."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from tinygrad_lm.autograd import Value
+from tinygrad_lm.autograd import no_grad
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
-from tinygrad_lm.checks import whole_number
 from tinygrad_lm.models import saving
-from tinygrad_lm.nn import Parameter, evaluating
-from tinygrad_lm.text import Tokenizer
+from tinygrad_lm.models.config import Config
+from tinygrad_lm.models.limits import MAX_NUMBERS, Bounded
+from tinygrad_lm.nn import Module, evaluating
+from tinygrad_lm.text import SequenceDataset, Tokenizer
 from tinygrad_lm.text.graphemes import grapheme_count
+from tinygrad_lm.text.targets import IGNORE
 
-MAX_NUMBERS = 1 << 25
-"""How many numbers a trainable model has at most: its checkpoint, of four arrays for each, stays below 1 GiB."""
+NAMES_AT_ONCE = 256
+"""How many names are read side by side, a token at a time, where a model has no quicker way."""
 
 
 class Evaluation(NamedTuple):
@@ -38,59 +40,130 @@ class Evaluation(NamedTuple):
         return math.exp(self.loss) if self.loss < 700 else math.inf
 
 
-class Examples(Protocol):
-    """Training examples that batches are drawn from."""
+def written_in(cls: type) -> set[str]:
+    """In which of the ways to predict a class itself does it."""
+    return vars(cls).keys() & {"forward", "step", "next_logits"}
 
-    def __len__(self) -> int:
-        """How many examples there are."""
-        ...
 
-    def sample(self, batch_size: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Inputs and targets of a batch drawn with replacement."""
-        ...
+def take(cls: type, base: type, *names: str) -> None:
+    """Let a class have methods as that base has them, so that they follow from what the class itself writes."""
+    for name in names:
+        setattr(cls, name, getattr(base, name))
 
 
 class LanguageModel(ABC):
-    """A distribution over the next token of a name, given the tokens before it."""
+    """A distribution over the next token of a name, given the tokens before it.
+
+    A model has a ``vocabulary`` and writes one of these, from which the others follow, and samples and losses too:
+
+    - ``start`` and ``step``: many names side by side, a token at a time, with a state that is handed on;
+    - ``next_logits``: what comes after whole prefixes;
+    - ``forward``, if it is a ``TrainableModel``.
+
+    What a derived class writes counts, whichever of them its base wrote. To be saved a model needs a ``kind`` of its
+    own, ``state_dict`` and ``load_state_dict`` (which an ``nn.Module`` has) and, where models of its family differ, a
+    ``Config``: it is then built as ``Family(vocabulary, configuration, rng=rng)``, and keeps what it was given as
+    ``self.configuration``.
+    """
 
     kind: ClassVar[str]
     """The family's name in files and on the command line."""
 
+    Config: ClassVar[type[Config]] = Config
+    """What models of the family are configured by."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {}
+    """Names for some settings, which ``--model`` takes too: ``{"bigram": {"order": 2}}``."""
+
+    configuration: Config
+    """What this model was built from, where the family has a ``Config``."""
+
     vocabulary: Tokenizer
     """What its ids mean: characters, or longer pieces of text."""
 
-    @abstractmethod
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        mro = cls.__mro__
+        if Module in mro and mro.index(Module) > mro.index(LanguageModel):
+            bases = ", ".join(base.__name__ for base in cls.__bases__)
+            raise TypeError(
+                f"class {cls.__name__}({bases}): its bases are in the wrong order, so that the nn.Module's state_dict "
+                f"would be hidden; write nn.Module first: class {cls.__name__}(nn.Module, TrainableModel)"
+            )
+        written = written_in(cls)
+        if "next_logits" in written and "step" not in written:
+            take(cls, LanguageModel, "start", "step")
+        elif "step" in written and "next_logits" not in written:
+            take(cls, LanguageModel, "next_logits")
+
+    def start(self, n: int) -> Any:
+        """The state of ``n`` names of which nothing was read: what ``step`` takes. Its first token is the boundary."""
+        return np.empty((n, 0), np.int64)
+
+    def step(self, tokens: Array, state: Any) -> tuple[Tensor | Array, Any]:
+        """Read one more token of each name.
+
+        Parameters
+        ----------
+        tokens
+            The next id of each name, int64 (n,): first the boundary of each, then what comes in them.
+        state
+            What ``start(n)`` or the step before gave. It is not changed, so that one may go on from it again.
+
+        Returns
+        -------
+        tuple
+            The unnormalised log-probabilities of the token that follows, (n, len(vocabulary)), an array or a tensor;
+            and the state to go on from.
+        """
+        seen = np.concatenate([state, tokens[:, None]], axis=1)
+        return self.next_logits(seen[:, 1:].tolist()), seen
+
     def next_logits(self, prefixes: Sequence[Sequence[int]]) -> Array:
         """Unnormalised log-probabilities of the token after each prefix of ids: (len(prefixes), len(vocabulary)).
 
-        A prefix holds the name so far; the boundary before its start is understood.
+        A prefix holds the name so far; the boundary before its start is understood. The model is in evaluation mode
+        meanwhile.
         """
+        if type(self).step is LanguageModel.step:
+            raise NotImplementedError(
+                f"{type(self).__name__} predicts nothing: write start and step, or next_logits, or forward in a "
+                "TrainableModel"
+            )
+        if not prefixes:
+            return np.empty((0, len(self.vocabulary)))
+        ends = np.array([len(prefix) for prefix in prefixes])
+        tokens = np.full((len(prefixes), ends.max() + 1), self.vocabulary.boundary_id)
+        for row, prefix in zip(tokens, prefixes, strict=True):
+            row[1 : len(prefix) + 1] = prefix
+        found = np.empty((len(prefixes), len(self.vocabulary)))
+        for place, logits in enumerate(self._read(tokens)):
+            found = found.astype(logits.dtype, copy=False)
+            found[ends == place] = logits[ends == place]
+        return found
 
-    @abstractmethod
+    def _read(self, tokens: Array) -> Iterator[Array]:
+        """The logits after each column of tokens (n, length), one after the other."""
+        with evaluating(self), no_grad():
+            state = self.start(len(tokens))
+            for column in tokens.T:
+                logits, state = self.step(column, state)
+                yield plain(logits)
+
     def log_likelihoods(self, names: Sequence[str]) -> Array:
-        """The log-probability of every token of every name and of its end, in order, as one flat array."""
+        """The log-probability of every token of every name and of its end, in order, as one flat array.
 
-    @abstractmethod
-    def config(self) -> dict[str, object]:
-        """The plain numbers and words that ``from_config`` builds the same model from (untrained)."""
-
-    @classmethod
-    @abstractmethod
-    def from_config(cls, config: Mapping[str, object], vocabulary: Tokenizer) -> Self:
-        """An untrained model of a configuration. Raises ``ValueError`` or ``TypeError`` for a bad one."""
-
-    @classmethod
-    @abstractmethod
-    def size_of(cls, config: Mapping[str, object], vocabulary: Tokenizer) -> int:
-        """How many numbers a model of this configuration holds, computed without building it."""
-
-    @abstractmethod
-    def state_dict(self) -> dict[str, Array]:
-        """A copy of the learned arrays by name."""
-
-    @abstractmethod
-    def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Take over learned arrays. Raises ``ValueError`` naming what does not fit."""
+        The model is in evaluation mode meanwhile.
+        """
+        sequences = SequenceDataset(names, self.vocabulary)
+        found: list[Array] = []
+        for first in range(0, len(sequences), NAMES_AT_ONCE):
+            tokens, targets = sequences.take(np.arange(first, min(first + NAMES_AT_ONCE, len(sequences))))
+            rows = np.stack(
+                [chosen(logits, wanted) for logits, wanted in zip(self._read(tokens), targets.T, strict=True)]
+            )
+            found.append(rows.T[targets != IGNORE])
+        return np.concatenate(found)
 
     def evaluate(self, names: Sequence[str]) -> Evaluation:
         """The mean loss over all characters of the names; nan or inf where the model's numbers overflow.
@@ -102,6 +175,45 @@ class LanguageModel(ABC):
             likelihoods = self.log_likelihoods(names)
         characters = sum(grapheme_count(name) + 1 for name in names)
         return Evaluation(float(-np.sum(likelihoods, dtype=np.float64) / characters), characters)
+
+    def config(self) -> dict[str, object]:
+        """The plain numbers and words that ``from_config`` builds the same model from (untrained)."""
+        if type(self).Config is Config:
+            return {}
+        if not isinstance(getattr(self, "configuration", None), type(self).Config):
+            raise TypeError(
+                f"a {type(self).__name__} must keep the {type(self).Config.__name__} that it was built from: "
+                "self.configuration = configuration"
+            )
+        return self.configuration.to_json()
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, object], vocabulary: Tokenizer) -> Self:
+        """An untrained model of a configuration. Raises ``ValueError`` or ``TypeError`` for a bad one."""
+        return cls.build(cls.Config.from_json(config), vocabulary, 0)
+
+    @classmethod
+    def build(cls, configuration: Config, vocabulary: Tokenizer, rng: np.random.Generator | int) -> Self:
+        """An untrained model: ``cls(vocabulary, configuration, rng=rng)``, or ``cls(vocabulary)`` without a ``Config``.
+
+        A family whose constructor takes other arguments writes its own.
+        """
+        make: Any = cls
+        return make(vocabulary) if cls.Config is Config else make(vocabulary, configuration, rng=rng)
+
+    @classmethod
+    def size_of(cls, config: Mapping[str, object], vocabulary: Tokenizer) -> int:
+        """How many numbers a model of this configuration holds; a family that can tell without building one does."""
+        model = cls.build(cls.Config.from_json(config), vocabulary, Bounded(MAX_NUMBERS))
+        return sum(array.size for array in model.state_dict().values())
+
+    def state_dict(self) -> dict[str, Array]:
+        """A copy of the learned arrays by name."""
+        raise NotImplementedError(f"{type(self).__name__} has no state_dict and load_state_dict, so it is not saved")
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Take over learned arrays. Raises ``ValueError`` naming what does not fit."""
+        raise NotImplementedError(f"{type(self).__name__} has no state_dict and load_state_dict, so it is not loaded")
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the model into one file, which ``models.load`` reads; returns its path.
@@ -115,27 +227,35 @@ class LanguageModel(ABC):
         return saving.save(self, path)
 
 
-class TrainableModel(LanguageModel):
-    """A model that learns by gradient descent on batches.
-
-    The quickest of one's own is a subclass of ``models.MLP`` with another ``forward``. One that shares nothing with it
-    derives from ``nn.Module`` and this class, in this order, and writes what is abstract here and in
-    ``LanguageModel``.
-    """
+class FittedModel(LanguageModel):
+    """A model that learns from a list of names in one go, as counting does."""
 
     @abstractmethod
-    def examples(self, names: Sequence[str]) -> Examples:
-        """The training examples of a list of names."""
+    def fit(self, names: Sequence[str], validation: Sequence[str] | None = None) -> Self:
+        """Learn from the names, forgetting what was learned before; returns the model.
 
-    @abstractmethod
-    def loss(self, inputs: Array, targets: Array) -> Tensor:
-        """The mean cross-entropy of a batch of examples, in nats, as a node to differentiate."""
+        The validation names may decide what the configuration left open.
+        """
 
-    @abstractmethod
-    def named_parameters(self) -> Iterator[tuple[str, Parameter | Value]]:
-        """Every parameter once, with its name; a model that is an ``nn.Module`` has this already."""
+    def found(self) -> str:
+        """What was found, in a sentence without a full stop, for ``train`` to show."""
+        return f"Learned from the names in one go: {type(self).__name__}"
+
+    def brief(self) -> str:
+        """What tells this model from others of its family, in a word or two."""
+        return ""
 
 
-def whole_entry(config: Mapping[str, object], key: str, low: int, high: int) -> int:
-    """A whole number of a configuration, in its range. Raises ``ValueError`` naming the key."""
-    return whole_number(config.get(key), low, f"{key} must be a whole number from {low} to {high}, not", high)
+def plain(logits: Tensor | Array) -> Array:
+    """Logits as an array, whether a model gave an array or a tensor."""
+    return logits.data if isinstance(logits, Tensor) else np.asarray(logits)
+
+
+def chosen(logits: Array, targets: Array) -> Array:
+    """The log-probability of each target after its row of logits (n, tokens); where it is ``IGNORE``, any number."""
+    wanted = np.where(targets == IGNORE, 0, targets)
+    largest = logits.max(axis=-1, keepdims=True)
+    shifted = logits - np.where(np.isfinite(largest), largest, 0)
+    with np.errstate(divide="ignore"):
+        rows = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return rows[np.arange(len(rows)), wanted]

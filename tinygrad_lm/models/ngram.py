@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
 
 from tinygrad_lm.autograd.types import Array
-from tinygrad_lm.models.interface import LanguageModel, whole_entry
+from tinygrad_lm.models.config import Config, setting
+from tinygrad_lm.models.interface import FittedModel
+from tinygrad_lm.models.registry import NGRAMS
 from tinygrad_lm.text import NameDataset, Tokenizer, Vocabulary
 
 MAX_ORDER = 12
@@ -20,11 +23,22 @@ SMOOTHINGS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
 _Counted = tuple[Array, Array, Array]
 
 
-class NGram(LanguageModel):
+@dataclass(frozen=True)
+class NGramConfig(Config):
+    """What an ``NGram`` is configured by, and how much it has counted."""
+
+    order: int = setting(2, "how many characters in a row are counted", low=1, high=MAX_ORDER)
+    smoothing: float | None = setting(None, "added to every count", high=MAX_SMOOTHING, unset="what validates best")
+    contexts: int = setting(0, high=1 << 32)
+    pairs: int = setting(0, high=1 << 32)
+
+
+class NGram(FittedModel):
     """An n-gram model: counts of n tokens in a row, with add-k smoothing (the lectures' bigram has n = 2, k = 1).
 
     P(next | context) = (count(context, next) + k) / (count(context) + k * len(vocabulary)). Only what occurred is
     stored, so order and vocabulary may be large; after a context that never occurred all tokens are equally likely.
+    With ``smoothing=None`` the names that ``fit`` is given for validation choose k.
 
     Attributes
     ----------
@@ -37,14 +51,16 @@ class NGram(LanguageModel):
     """
 
     kind: ClassVar[str] = "ngram"
+    Config = NGramConfig
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        name: {"order": order} for order, name in enumerate(NGRAMS, 1)
+    }
 
-    def __init__(self, order: int = 2, smoothing: float = 1.0, vocabulary: Tokenizer | None = None) -> None:
-        self.order = whole_entry({"order": order}, "order", 1, MAX_ORDER)
-        if not 0 <= smoothing <= MAX_SMOOTHING:
-            raise ValueError(
-                f"smoothing is a number from 0 to {MAX_SMOOTHING:g}, added to every count, not {smoothing!r}"
-            )
-        self.smoothing = float(smoothing)
+    def __init__(self, order: int = 2, smoothing: float | None = 1.0, vocabulary: Tokenizer | None = None) -> None:
+        checked = NGramConfig(order, smoothing)
+        self.order = checked.order
+        self.smoothing = 1.0 if checked.smoothing is None else checked.smoothing
+        self._chooses = checked.smoothing is None
         self.vocabulary = Vocabulary() if vocabulary is None else vocabulary
         if len(self.vocabulary) ** (self.order - 1) > np.iinfo(np.int64).max:
             raise ValueError(f"order {order} is too long for a vocabulary of {len(self.vocabulary)}; take a lower one")
@@ -59,8 +75,23 @@ class NGram(LanguageModel):
         self._totals = np.zeros(len(contexts), np.int64)
         np.add.at(self._totals, pairs // len(self.vocabulary), counts)
 
-    def fit(self, names: Sequence[str]) -> Self:
-        """Count the names, forgetting what was counted before."""
+    def fit(self, names: Sequence[str], validation: Sequence[str] | None = None) -> Self:
+        """Count the names, forgetting what was counted before.
+
+        Parameters
+        ----------
+        names
+            What is counted.
+        validation
+            What the smoothing is to predict best, of a few from 0.01 to 1, where it was ``None``.
+
+        Raises
+        ------
+        ValueError
+            Where there is nothing to choose the smoothing by.
+        """
+        if self._chooses and validation is None:
+            raise ValueError("smoothing=None is chosen by validation names: fit(names, validation), or give a number")
         size = len(self.vocabulary)
         counted: list[_Counted] = []
         for codes, targets in self._windows(names):
@@ -71,18 +102,29 @@ class NGram(LanguageModel):
         codes, targets, counts = _added_up(counted, size)
         contexts, rows = np.unique(codes, return_inverse=True)
         self._take(contexts, rows * size + targets, counts)
+        if self._chooses and validation is not None:
+            losses: dict[float, float] = {}
+            for self.smoothing in SMOOTHINGS:
+                losses[self.smoothing] = self.evaluate(validation).loss
+            self.smoothing = min(losses, key=losses.__getitem__)
         return self
 
     @classmethod
     def fitted(cls, order: int, names: Sequence[str], validation: Sequence[str], vocabulary: Tokenizer) -> NGram:
         """Counts of ``names`` with the smoothing, of a few, that predicts the validation names best."""
-        model = cls(order, vocabulary=vocabulary).fit(names)
-        losses: dict[float, float] = {}
-        for smoothing in SMOOTHINGS:
-            model.smoothing = smoothing
-            losses[smoothing] = model.evaluate(validation).loss
-        model.smoothing = min(losses, key=losses.__getitem__)
-        return model
+        return cls(order, None, vocabulary).fit(names, validation)
+
+    def found(self) -> str:
+        """How much was counted, of what there could be."""
+        name = NGRAMS[self.order - 1] if self.order <= len(NGRAMS) else f"{self.order}gram"
+        return (
+            f"Counted {self.counts.sum():,} {name}s: {len(self.contexts):,} of "
+            f"{len(self.vocabulary) ** (self.order - 1):,} contexts occur; {self.smoothing:g} is added to every count"
+        )
+
+    def brief(self) -> str:
+        """The smoothing."""
+        return f"add {self.smoothing:g}"
 
     def _code(self, contexts: Array) -> Array:
         """Each row of ids as one number, read as digits to the base of the vocabulary's size."""
@@ -123,6 +165,17 @@ class NGram(LanguageModel):
         with np.errstate(divide="ignore"):
             return np.log(self.probabilities(prefixes))
 
+    def start(self, n: int) -> Array:
+        """Contexts of nothing but boundaries."""
+        return np.full((n, self.order - 1), self.vocabulary.boundary_id)
+
+    def step(self, tokens: Array, state: Array) -> tuple[Array, Array]:
+        """Move each context on by one token; see ``LanguageModel.step``."""
+        contexts = np.concatenate([state, tokens[:, None]], axis=1)[:, 1:]
+        with np.errstate(divide="ignore"):
+            rows = np.log(self._probabilities(self._code(contexts)[:, None], np.arange(len(self.vocabulary))))
+        return rows, contexts
+
     def log_likelihoods(self, names: Sequence[str]) -> Array:
         """The log-probability of every token of every name and of its end."""
         with np.errstate(divide="ignore"):
@@ -153,24 +206,28 @@ class NGram(LanguageModel):
 
     def config(self) -> dict[str, object]:
         """Order, smoothing, and how many contexts and how many pairs of context and next token occurred."""
-        sizes = {"contexts": len(self.contexts), "pairs": len(self.pairs)}
-        return {"order": self.order, "smoothing": self.smoothing, **sizes}
+        return NGramConfig(self.order, self.smoothing, len(self.contexts), len(self.pairs)).to_json()
 
     @classmethod
-    def from_config(cls, config: Mapping[str, object], vocabulary: Tokenizer) -> NGram:
+    def from_config(cls, config: Mapping[str, object], vocabulary: Tokenizer) -> Self:
         """A model with room for the counts."""
-        smoothing = config.get("smoothing")
-        if isinstance(smoothing, bool) or not isinstance(smoothing, (int, float)):
-            raise ValueError(f"smoothing must be a number, not {smoothing!r}")
-        model = cls(whole_entry(config, "order", 1, MAX_ORDER), smoothing, vocabulary)
-        contexts, pairs = (np.zeros(whole_entry(config, key, 0, 1 << 32), np.int64) for key in ("contexts", "pairs"))
-        model.contexts, model.pairs, model.counts = contexts, pairs, pairs.copy()
+        if config.get("smoothing") is None:
+            raise ValueError("smoothing must be a number in what was counted")
+        return super().from_config(config, vocabulary)
+
+    @classmethod
+    def build(cls, configuration: Config, vocabulary: Tokenizer, rng: np.random.Generator | int) -> Self:
+        """A model with room for so many counts."""
+        order, smoothing, contexts, pairs = vars(configuration).values()
+        model = cls(order, smoothing, vocabulary)
+        model.contexts, model.pairs, model.counts = (np.zeros(n, np.int64) for n in (contexts, pairs, pairs))
         return model
 
     @classmethod
     def size_of(cls, config: Mapping[str, object], vocabulary: Tokenizer) -> int:
         """Contexts, pairs and their counts."""
-        return whole_entry(config, "contexts", 0, 1 << 32) + 2 * whole_entry(config, "pairs", 0, 1 << 32)
+        sizes = NGramConfig.from_json(config)
+        return sizes.contexts + 2 * sizes.pairs
 
     def state_dict(self) -> dict[str, Array]:
         """Copies of the contexts that occurred, of what followed them, and of how often."""

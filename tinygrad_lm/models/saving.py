@@ -1,4 +1,4 @@
-"""A model as one file that says itself what it is: ``model.save`` and ``models.load``."""
+"""A model as one file that says itself what it is: ``model.save``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinygrad_lm import nn
 from tinygrad_lm.models import files
+from tinygrad_lm.models.registry import FAMILIES, place, where
 from tinygrad_lm.text.tokenizer import TOKENIZERS, kind_of
 
 if TYPE_CHECKING:
@@ -36,14 +36,12 @@ def save(model: LanguageModel, path: str | os.PathLike[str]) -> Path:
 
 def _check_comes_back(model: LanguageModel) -> None:
     """Raise ``TypeError`` where ``load`` would give a model, or a vocabulary, of another class."""
-    kind = getattr(model, "kind", None)
-    family = type(model) if kind is None else files.FAMILIES.get(kind, type(model))
-    if kind is None or family is not type(model):
-        name = type(model).__name__
-        is_now = "no kind" if kind is None else f"the kind {kind!r} and would come back as {family.__name__}"
+    name, kind = type(model).__name__, getattr(model, "kind", None)
+    if kind is None or (kind in FAMILIES and where(kind) != place(type(model))):
+        is_now = "no kind" if kind is None else f"the kind {kind!r} and would come back as {where(kind).split(':')[1]}"
         raise TypeError(
-            f"{name} has {is_now}: give the class a kind = ... of its own, and models.load the class: "
-            f"models.FAMILIES[{name}.kind] = {name}"
+            f"{name} has {is_now}: give the class a kind = ... of its own, and make it known to models.load: "
+            f"models.register({name})"
         )
     own = type(model.vocabulary)
     found = TOKENIZERS.get(str(kind_of(model.vocabulary.to_json())), own)
@@ -73,39 +71,3 @@ def _check_free(file: Path) -> None:
             raise FileExistsError(
                 f"{str(file)!r} belongs to a run, which would be of no use with another model; give another path"
             )
-
-
-def load(path: str | os.PathLike[str]) -> LanguageModel:
-    """The model in a file that ``model.save`` wrote, or the best one of a run folder.
-
-    It has the saved configuration, vocabulary, dtype and weights, bit by bit, and is in training mode. The file may
-    come from anybody: nothing in it is run, and no more is built than its size can fill. A family of your own is
-    known once it stands in ``models.FAMILIES``.
-
-    Raises ``ModelFileError`` saying what is wrong: missing, damaged, foreign, of another format.
-    """
-    file = Path(path)
-    if not os.path.lexists(file):
-        raise files.ModelFileError(f"there is no model file and no run folder {str(file)!r}")
-    if file.is_dir():
-        file /= WEIGHTS
-        if not file.exists():
-            raise files.ModelFileError(
-                f"{file.parent} has no {WEIGHTS}: it is no run folder, or was stopped before anything was saved"
-            )
-    metadata = files.read_metadata(file)
-    if "state" in metadata:
-        raise files.ModelFileError(f"{file} is the checkpoint of a run, not its model: load its folder")
-    if (version := metadata.get("format", files.FORMAT_VERSION)) != files.FORMAT_VERSION:
-        raise files.ModelFileError(
-            f"{file} has format {version!r:.20}, and this version of tinygrad-lm reads {files.FORMAT_VERSION}; "
-            "upgrade the package"
-        )
-    model = files.build(metadata.get("model"), file, file)
-    dtype = metadata.get("dtype")
-    if isinstance(model, nn.Module) and dtype is not None:
-        if dtype not in ("float32", "float64"):
-            raise files.ModelFileError(f"{file} is no model: weights of the dtype {dtype!r:.40} are not saved")
-        model.to(dtype)
-    files.load_weights(model, file)
-    return model

@@ -66,6 +66,11 @@ class SequenceDataset:
         """The number of sequences: of names, and of what is left of those that do not fit the context."""
         return len(self._starts)
 
+    @property
+    def longest(self) -> int:
+        """The length of the longest sequence."""
+        return int(self._lengths.max())
+
     def __repr__(self) -> str:
         context = "" if self.context is None else f", context {self.context}"
         return f"SequenceDataset({len(self.names)} names, {len(self)} sequences{context})"

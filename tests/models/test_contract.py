@@ -1,0 +1,360 @@
+"""Tests of what follows from the little that a model writes: steps, prefixes, sequences, losses, samples, sizes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.helpers.dropping import Dropping
+from tinygrad_lm import models, nn, sampling
+from tinygrad_lm.autograd import no_grad
+from tinygrad_lm.models import MLP, FittedModel, LanguageModel, NGram, TrainableModel, WindowModel, interface, trainable
+from tinygrad_lm.models.config import Config, setting
+from tinygrad_lm.text import IGNORE, DataError, Vocabulary
+from tinygrad_lm.training import Plan, Trainer
+
+NAMES = ["abid", "aabid", "zeel", "nipun", "meera", "a", "krishnamurthy"]
+VOCABULARY = Vocabulary()
+
+
+class Forward(nn.Module, TrainableModel):
+    """Reads whole names at once: the mean of the embeddings so far."""
+
+    def __init__(self, width=5, context=None):
+        self.vocabulary = VOCABULARY
+        if context is not None:
+            self.context = context
+        self.embedding = nn.Embedding(27, width, rng=0, dtype=np.float64)
+        self.output = nn.Linear(width, 27, rng=1, dtype=np.float64)
+
+    def forward(self, tokens):
+        length = tokens.shape[1]
+        mean = np.tril(np.ones((length, length))) / np.arange(1, length + 1)[:, None]
+        return self.output(mean @ self.embedding(tokens))
+
+
+class Stepping(nn.Module, TrainableModel):
+    """The same a token at a time: the sum of the embeddings and how many they are."""
+
+    def __init__(self):
+        self.vocabulary = VOCABULARY
+        self.embedding = nn.Embedding(27, 5, rng=0, dtype=np.float64)
+        self.output = nn.Linear(5, 27, rng=1, dtype=np.float64)
+
+    def start(self, n):
+        return np.zeros((n, 5)), 0
+
+    def step(self, tokens, state):
+        total, count = state[0] + self.embedding(tokens), state[1] + 1
+        return self.output(total / count), (total, count)
+
+
+class Prefixes(LanguageModel):
+    """The same from whole prefixes, as arrays."""
+
+    def __init__(self):
+        self.vocabulary, self.twin = VOCABULARY, Forward()
+
+    def next_logits(self, prefixes):
+        with no_grad():
+            return np.array([self.twin(np.array([[26, *prefix]])).data[0, -1] for prefix in prefixes])
+
+
+class Windows(nn.Module, WindowModel):
+    """Sees three tokens and their places."""
+
+    def __init__(self):
+        self.vocabulary, self.context = VOCABULARY, 3
+        self.embedding = nn.Embedding(27, 2, rng=0, dtype=np.float64)
+        self.output = nn.Linear(6, 27, rng=1, dtype=np.float64)
+
+    def forward(self, contexts):
+        return self.output(self.embedding(contexts).reshape((len(contexts), 6)))
+
+
+WAYS = {"forward": Forward(), "step": Stepping(), "next_logits": Prefixes()}
+ALL = {**WAYS, "context": Forward(context=3), "window": Windows(), "mlp": MLP(hidden=(4,), rng=0, dtype=np.float64)}
+ALL |= {"bigram": NGram(2, 0.1).fit(NAMES), "unigram": NGram(1, 0.1).fit(NAMES), "5gram": NGram(5, 0.1).fit(NAMES)}
+
+
+of_all = pytest.mark.parametrize("model", ALL.values(), ids=ALL.keys())
+
+
+def array(logits):
+    return interface.plain(logits)
+
+
+class TestOneWayIsEnough:
+    """Three models that compute the same are the same, whichever way they were written."""
+
+    @pytest.mark.parametrize("way", ["step", "next_logits"])
+    def test_prefixes_likelihoods_and_samples(self, way):
+        one, other = WAYS["forward"], WAYS[way]
+        prefixes = [[], [3], [1, 2, 3, 4, 5, 6], [25] * 12]
+        assert np.allclose(other.next_logits(prefixes), one.next_logits(prefixes), rtol=1e-12)
+        assert np.allclose(other.log_likelihoods(NAMES), one.log_likelihoods(NAMES), rtol=1e-12)
+        assert other.evaluate(NAMES).loss == pytest.approx(one.evaluate(NAMES).loss, rel=1e-12)
+        texts = [[sample.text for sample in sampling.samples(each, rng=3, count=9)] for each in (one, other)]
+        assert texts[0] == texts[1]
+
+    def test_losses_and_gradients(self):
+        inputs, targets = WAYS["forward"].examples(NAMES).take(np.arange(7))
+        gradients = []
+        for each in (WAYS["forward"], WAYS["step"]):
+            each.zero_grad()
+            loss = each.loss(inputs, targets)
+            loss.backward()
+            gradients.append([p.grad for p in each.parameters()])
+            assert loss.item() == pytest.approx(each.evaluate(NAMES).loss, rel=1e-12)
+        for one, other in zip(*gradients, strict=True):
+            assert np.allclose(one, other, rtol=1e-10) and one.any()
+
+    def test_called_as_a_module(self):
+        tokens = np.array([[26, 0, 1], [26, 5, 5]])
+        assert np.allclose(WAYS["step"](tokens).data, WAYS["forward"](tokens).data, rtol=1e-12)
+
+    def test_a_model_that_writes_none_is_told(self):
+        class Silent(LanguageModel):
+            vocabulary = VOCABULARY
+
+        class Mute(nn.Module, TrainableModel):
+            vocabulary = VOCABULARY
+
+        with pytest.raises(NotImplementedError, match="Silent predicts nothing: write start and step"):
+            Silent().next_logits([[]])
+        with pytest.raises(NotImplementedError, match="Silent predicts nothing"):
+            sampling.generate(Silent(), rng=0)
+        with pytest.raises(NotImplementedError, match="Mute does not define forward"):
+            sampling.generate(Mute(), rng=0)
+
+
+class TestWhatIsWrittenLastCounts:
+    """A class that derives from a model and writes another way is not answered by the way of its base."""
+
+    @pytest.mark.parametrize("base", [Forward, Stepping, Windows])
+    def test_prefixes(self, base):
+        class Always(base):
+            def next_logits(self, prefixes):
+                return np.tile(np.where(np.arange(27) == 26, 0.0, -np.inf), (len(prefixes), 1))
+
+        assert [sample.text for sample in sampling.samples(Always(), rng=0, count=5)] == [""] * 5
+
+    @pytest.mark.parametrize("base", [Forward, Windows, Prefixes])
+    def test_steps(self, base):
+        class Counting(base):
+            def start(self, n):
+                return 0
+
+            def step(self, tokens, state):
+                rows = np.full((len(tokens), 27), -np.inf)
+                rows[:, 26 if state == 4 else state] = 0
+                return rows, state + 1
+
+        assert sampling.generate(Counting(), rng=0).text == "abcd"
+        assert np.argmax(Counting().next_logits([[], [7, 7]]), axis=1).tolist() == [0, 2]
+
+    def test_forward(self):
+        class Reversed(Stepping):
+            def forward(self, tokens):
+                return Forward.forward(self, tokens) * -1
+
+        assert np.allclose(Reversed().next_logits([[1, 2]]), -Stepping().next_logits([[1, 2]]))
+        assert np.allclose(Reversed().log_likelihoods(["ab"])[0], _log_softmax(-Stepping().next_logits([[]]))[0, 0])
+
+
+class TestStepByStep:
+    @of_all
+    @given(lengths=st.lists(st.integers(0, 6), min_size=1, max_size=5), seed=st.integers(0, 9))
+    def test_a_step_at_a_time_is_the_whole_prefix(self, model, lengths, seed):
+        rng = np.random.default_rng(seed)
+        prefixes = [rng.integers(0, 26, length).tolist() for length in lengths]
+        expected = [model.next_logits([prefix])[0] for prefix in prefixes]
+        with no_grad():
+            state = model.start(len(prefixes))
+            for place in range(max(lengths) + 1):
+                column = [([26, *prefix][place : place + 1] or [0])[0] for prefix in prefixes]
+                logits, state = model.step(np.array(column), state)
+                for row, prefix in enumerate(prefixes):
+                    if len(prefix) == place:
+                        assert np.allclose(array(logits)[row], expected[row], rtol=1e-10)
+
+    @of_all
+    def test_a_state_may_be_gone_on_from_twice(self, model):
+        with no_grad():
+            _, state = model.step(np.array([26, 26]), model.start(2))
+            one = [array(model.step(np.array(tokens), state)[0]) for tokens in ([0, 1], [5, 5], [0, 1])]
+        assert np.array_equal(one[0], one[2])
+
+    @of_all
+    def test_evaluation_is_the_sum_of_the_steps(self, model):
+        expected = []
+        for name in NAMES:
+            ids = VOCABULARY.encode(name)
+            for i, token in enumerate([*ids, 26]):
+                expected.append(_log_softmax(model.next_logits([ids[:i]]))[0, token])
+        assert np.allclose(model.log_likelihoods(NAMES), expected, rtol=1e-9)
+        assert np.allclose(LanguageModel.log_likelihoods(model, NAMES), expected, rtol=1e-9)
+
+    @of_all
+    def test_evaluation_in_parts(self, model, monkeypatch):
+        whole = LanguageModel.log_likelihoods(model, NAMES), model.log_likelihoods(NAMES)
+        monkeypatch.setattr(interface, "NAMES_AT_ONCE", 2)
+        monkeypatch.setattr(trainable, "CHUNK", 15)
+        assert np.allclose(LanguageModel.log_likelihoods(model, NAMES), whole[0], rtol=1e-12)
+        assert np.allclose(model.log_likelihoods(NAMES), whole[1], rtol=1e-12)
+
+    def test_sequences_are_read_in_parts_of_so_many_tokens(self, monkeypatch):
+        model, seen = Forward(), []
+        monkeypatch.setattr(trainable, "CHUNK", 40)
+        forward = model.forward
+        monkeypatch.setattr(model, "forward", lambda tokens: seen.append(tokens.size) or forward(tokens))
+        model.log_likelihoods(NAMES)
+        assert len(seen) > 2 and max(seen) <= 40
+
+
+def _log_softmax(logits):
+    logits = np.asarray(logits, np.float64)
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    with np.errstate(divide="ignore"):
+        return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+class TestContext:
+    def test_no_more_tokens_are_seen(self):
+        model = Forward(context=3)
+        base = [1, 2, 3, 4, 5]
+        before = model.next_logits([base])
+        for i in range(5):
+            changed = [*base[:i], 20, *base[i + 1 :]]
+            assert np.allclose(model.next_logits([changed]), before) == (i < 2)
+
+    def test_its_examples_are_cut(self):
+        inputs, targets = Forward(context=3).examples(["abcde"]).take(np.arange(4))
+        assert inputs.shape == (4, 3) and (targets != IGNORE).sum() == 6
+
+    def test_it_is_trained_and_stopped(self):
+        model = Forward(context=3)
+        before = model.evaluate(NAMES).loss
+        Trainer(model, NAMES, NAMES, Plan(60, 4, lr=0.05, evaluate_every=20)).run(progress=False)
+        assert model.evaluate(NAMES).loss < before - 0.8
+
+
+class TestBases:
+    def test_the_wrong_order_is_refused(self):
+        with pytest.raises(TypeError, match=r"class Wrong\(TrainableModel, Module\).*class Wrong\(nn\.Module, Train"):
+
+            class Wrong(TrainableModel, nn.Module):
+                pass
+
+    @pytest.mark.parametrize("base", [LanguageModel, TrainableModel, WindowModel, FittedModel, Dropping])
+    def test_every_wrong_order_is_refused(self, base):
+        with pytest.raises(TypeError, match="its bases are in the wrong order"):
+            type("Wrong", (base, nn.Module), {})
+        assert issubclass(type("Right", (nn.Module, base), {}), nn.Module)
+
+    def test_what_has_no_state_is_not_saved(self, tmp_path):
+        class Uniform(LanguageModel):
+            kind = "uniform"
+            vocabulary = VOCABULARY
+
+            def next_logits(self, prefixes):
+                return np.zeros((len(prefixes), 27))
+
+        assert Uniform().evaluate(NAMES).loss == pytest.approx(np.log(27))
+        with pytest.raises(NotImplementedError, match="Uniform has no state_dict"):
+            Uniform().save(tmp_path / "names")
+
+
+@dataclass(frozen=True)
+class Sizes(Config):
+    """Of ``Sized``."""
+
+    width: int = setting(4, "how wide", low=1, high=1 << 20)
+    rate: float = setting(0.5, "a rate", high=1)
+    tied: bool = setting(False, "a switch")
+
+
+class Sized(nn.Module, TrainableModel):
+    """A family with a configuration."""
+
+    kind = "sized"
+    Config = Sizes
+
+    def __init__(self, vocabulary, configuration=Sizes(), *, rng=None):
+        self.vocabulary, self.configuration = vocabulary, configuration
+        self.embedding = nn.Embedding(len(vocabulary), configuration.width, rng=rng)
+        self.output = nn.Linear(configuration.width, len(vocabulary), rng=rng)
+
+    def forward(self, tokens):
+        return self.output(self.embedding(tokens))
+
+
+@pytest.fixture
+def registered():
+    before = dict(models.FAMILIES)
+    models.register(Sized)
+    yield
+    models.FAMILIES.clear()
+    models.FAMILIES.update(before)
+
+
+@pytest.mark.usefixtures("registered")
+class TestFamilies:
+    def test_it_comes_back(self, tmp_path):
+        model = Sized(VOCABULARY, Sizes(7, 0.25, True), rng=3)
+        twin = models.load(model.save(tmp_path / "names"))
+        assert type(twin) is Sized and twin.configuration == Sizes(7, 0.25, True)
+        assert np.array_equal(twin.next_logits([[1]]), model.next_logits([[1]]))
+        assert Sized.size_of(model.config(), VOCABULARY) == 27 * 7 + 8 * 27
+
+    def test_a_file_asks_for_no_more_than_it_holds(self, tmp_path):
+        from tinygrad_lm.models import files, loading
+
+        path = tmp_path / "weights"
+        files.save_weights(Sized(VOCABULARY, rng=0), path)
+        said = {"kind": "sized", "vocabulary": VOCABULARY.to_json()}
+        for width in (1 << 20, 200):
+            with pytest.raises(models.ModelFileError, match=r"more than the .* numbers that weights holds"):
+                loading.build({**said, "config": {"width": width, "rate": 0.5, "tied": False}}, path, path)
+        with pytest.raises(models.ModelFileError, match="is configured by rate, tied, width, not width"):
+            loading.build({**said, "config": {"width": 2}}, path, path)
+
+    def test_a_model_that_forgets_its_configuration_is_told(self, tmp_path):
+        model = Sized(VOCABULARY, rng=0)
+        del model.configuration
+        with pytest.raises(TypeError, match=r"must keep the Sizes.*self\.configuration = configuration"):
+            model.save(tmp_path / "names")
+
+    def test_registered_again_takes_its_own_place_only(self):
+        assert models.register(Sized) is Sized
+        other = type("Other", (Sized,), {"kind": "sized"})
+        with pytest.raises(ValueError, match=r"'sized' is that of .*Sized already; give Other another"):
+            models.register(other)
+
+    @pytest.mark.parametrize(
+        ("given", "error", "words"),
+        [
+            (3, TypeError, "register takes a class"),
+            (nn.Linear, TypeError, "register takes a class"),
+            (type("Own", (MLP,), {}), TypeError, "Own has no kind of its own"),
+            (type("Own", (MLP,), {"kind": "mlp"}), ValueError, "'mlp' is that of tinygrad_lm.models.mlp:MLP"),
+            (type("Own", (MLP,), {"kind": "../x"}), ValueError, "a kind is a word"),
+            (type("Own", (MLP,), {"kind": 5}), ValueError, "a kind is a word"),
+            (type("Own", (Sized,), {"kind": "own", "Config": type("C", (Config,), {})}), TypeError, "dataclass"),
+        ],
+    )
+    def test_what_is_no_family(self, given, error, words):
+        before = dict(models.FAMILIES)
+        with pytest.raises(error, match=words):
+            models.register(given)
+        assert before == models.FAMILIES
+
+
+class TestOfNothing:
+    @of_all
+    @pytest.mark.parametrize("names", [[], [""], ["ab1"]])
+    def test_names_it_cannot_read(self, model, names):
+        with pytest.raises(DataError):
+            model.log_likelihoods(names)

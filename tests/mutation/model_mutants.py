@@ -1,0 +1,107 @@
+"""Planted bugs in what follows from a model's few methods, in its files' limits, and in writing names side by side."""
+
+from tests.mutation.checks import Mutant
+from tests.mutation.source import constant, edited
+from tinygrad_lm import sampling
+from tinygrad_lm.models import LanguageModel, TrainableModel, WindowModel, config, interface, limits, trainable
+
+CHUNKS = "test test_evaluation_holds_so_many_contexts_at_once"
+ROLL = "test test_a_roll_falls_on_the_options_in_their_order"
+ANY_BATCH = "test test_a_name_is_the_same_in_any_batch"
+ROWS = "test test_rows_are_chosen_as_each_would_be_alone"
+ENDED = "test test_names_that_end_leave_the_others_alone"
+PREFIX = "test test_the_prefix_is_read_first"
+LAST = "test TestWhatIsWrittenLastCounts"
+PREFIXES = "test TestOneWayIsEnough.test_prefixes_likelihoods_and_samples"
+SUM = "test TestStepByStep.test_evaluation_is_the_sum_of_the_steps"
+SEEN = "test TestContext.test_no_more_tokens_are_seen"
+HELD = "test test_no_more_is_drawn_than_a_model_may_have"
+RANGES = "test test_values_out_of_range"
+
+ORDER = "test TestBases.test_the_wrong_order_is_refused"
+
+
+def nothing(*_):
+    """In place of a function that does something."""
+
+
+CHUNK = "min(CHUNK, CHUNK_NUMBERS // max(widest, len(self.vocabulary)))"
+
+MODEL_MUTANTS = (
+    Mutant("evaluation in one chunk", edited(TrainableModel, "_chunk", CHUNK, "1 << 40"), (CHUNKS,)),
+    Mutant("chunks of any width", edited(TrainableModel, "_chunk", CHUNK, "CHUNK"), (CHUNKS,)),
+    Mutant("chunks of any length", edited(TrainableModel, "_chunk", CHUNK, CHUNK[11:-1]), (CHUNKS,)),
+    Mutant(
+        "chunks do not see the hidden layers", edited(TrainableModel, "_chunk", "max(widest, ", "max(1, "), (CHUNKS,)
+    ),
+    Mutant(
+        "the roll falls in the order of the vocabulary",
+        edited(sampling, "_write", "np.argsort(-chances, axis=-1", "np.argsort(0 * chances, axis=-1"),
+        (ROLL,),
+    ),
+    Mutant(
+        "a batch shares its rolls",
+        edited(sampling, "_write", "generators[i].random()", "generators[0].random()"),
+        (ANY_BATCH,),
+    ),
+    Mutant(
+        "chances of the wrong rows",
+        edited(sampling, "_write", "plain(logits)[writing]", "plain(logits)[: len(writing)]"),
+        (ANY_BATCH,),
+    ),
+    Mutant(
+        "ended names go on",
+        edited(sampling, "_write", "writing = writing[drawn != vocabulary.boundary_id]", "pass"),
+        (ENDED,),
+    ),
+    Mutant(
+        "the start of a name is not read",
+        edited(sampling, "_write", "(vocabulary.boundary_id, *ids[:-1])", "ids[:-1]"),
+        (PREFIX,),
+    ),
+    Mutant(
+        "rows share the last row's end",
+        edited(sampling, "choose", "ends[..., -1:]", "ends[..., -1:] / ends[..., -1:]"),
+        (ROWS,),
+    ),
+    Mutant(
+        "a step past the last chance",
+        edited(sampling, "choose", "np.minimum(reached.sum(axis=-1), last)", "reached.sum(axis=-1)"),
+        ("test TestChoose.test_at_the_edges",),
+    ),
+    Mutant("a base's steps answer for new prefixes", constant(interface, "take", nothing), (f"{LAST}.test_prefixes",)),
+    Mutant("a base's prefixes answer for new steps", constant(interface, "take", nothing), (f"{LAST}.test_steps",)),
+    Mutant("a base's steps answer for a new forward", constant(trainable, "take", nothing), (f"{LAST}.test_forward",)),
+    Mutant("the bases may stand in any order", constant(interface, "Module", set), (ORDER,)),
+    Mutant(
+        "windows forget the last token",
+        edited(WindowModel, "step", "state[:, 1:], tokens[:, None]", "state, tokens[:, None][:, :0]"),
+        (SUM,),
+    ),
+    Mutant(
+        "a model sees beyond its context", edited(TrainableModel, "step", "seen = seen[:, -most:]", "pass"), (SEEN,)
+    ),
+    Mutant(
+        "steps come out of order",
+        edited(trainable, "_steps", "found.append(logits)", "found.insert(0, logits)"),
+        (SUM,),
+    ),
+    Mutant(
+        "prefixes are read to one length",
+        edited(
+            LanguageModel, "next_logits", "logits[ends == place]", "logits[ends <= place][-(ends == place).sum() :]"
+        ),
+        (PREFIXES,),
+    ),
+    Mutant(
+        "what is filled counts in evaluations",
+        edited(LanguageModel, "log_likelihoods", "rows.T[targets != IGNORE]", "rows.T.ravel()"),
+        (SUM,),
+    ),
+    Mutant("anything may be drawn", constant(limits, "REDRAWN", 1 << 60), (HELD,)),
+    Mutant(
+        "numbers have no range",
+        edited(config.Setting, "_number", "not self.low <= value <= self.high", "False"),
+        (RANGES,),
+    ),
+)

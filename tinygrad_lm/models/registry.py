@@ -1,0 +1,47 @@
+"""The table of model families: which there are, and where each is found. Nothing is imported here, not even NumPy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from tinygrad_lm.models.interface import LanguageModel
+
+
+class Builtin(NamedTuple):
+    """A family of the package."""
+
+    where: str
+    """Its module and class."""
+    summary: str
+    """What the help of ``train`` says of it."""
+    presets: tuple[str, ...] = ()
+    """The names of its ``presets``."""
+
+
+NGRAMS = ("unigram", "bigram", "trigram", "4gram", "5gram", "6gram")
+"""The counting models by their order, from 1 up."""
+
+FAMILIES: dict[str, Builtin | type[LanguageModel]] = {
+    "mlp": Builtin("tinygrad_lm.models.mlp:MLP", "the last characters embedded, then hidden layers"),
+    "ngram": Builtin(
+        "tinygrad_lm.models.ngram:NGram",
+        "counts of so many characters in a row",
+        NGRAMS,
+    ),
+}
+"""The families by their kind: those of the package, and the classes that ``models.register`` added."""
+
+PRESETS = {name: kind for kind, found in FAMILIES.items() if isinstance(found, Builtin) for name in found.presets}
+"""The family of each preset of the package's."""
+
+
+def where(kind: str) -> str:
+    """The module and class of a family: ``"tinygrad_lm.models.mlp:MLP"``."""
+    found = FAMILIES[kind]
+    return found.where if isinstance(found, Builtin) else place(found)
+
+
+def place(family: type[object]) -> str:
+    """The module and name of a class."""
+    return f"{family.__module__}:{family.__qualname__}"
