@@ -244,7 +244,7 @@ def test_a_roll_falls_on_the_options_in_their_order():
     model = Fixed(math.log(0.2), math.log(0.5), math.log(0.3))  # the likeliest is not the first of the vocabulary
     rng, found = generator(), []
     for _ in range(20):
-        for step in generate(model, Settings(), rng).steps:
+        for step in generate(model, Settings(), rng, trace=True).steps:
             assert [token for token, _ in step.options] == ["b", "-", "a"]
             ends = np.cumsum([chance for _, chance in step.options])
             assert step.choice == step.options[int((ends <= step.roll).sum())][0]
@@ -288,17 +288,17 @@ class TestGenerate:
         assert [s.text for s in samples(model, Settings(0), generator(), count=2)] == ["zeel", "zeel"]
 
     def test_a_name_that_does_not_end_is_cut_and_marked(self):
-        found = generate(Fixed(0.0, 0.0, -INF), Settings(), generator())
+        found = generate(Fixed(0.0, 0.0, -INF), Settings(), generator(), trace=True)
         assert len(found.text) == MAX_LENGTH and not found.complete and len(found.steps) == MAX_LENGTH
         assert generate(Fixed(-INF, -INF, 0.0), Settings(), generator()).text == ""
         assert generate(Fixed(-INF, -INF, 0.0), Settings(max_length=1), generator()).complete
 
     def test_the_prefix_counts_towards_the_length(self):
-        found = generate(Fixed(0.0, 0.0, -INF), Settings(max_length=5), generator(), "bbb")
+        found = generate(Fixed(0.0, 0.0, -INF), Settings(max_length=5), generator(), "bbb", trace=True)
         assert len(found.text) == 5 and len(found.steps) == 2
 
     def test_the_steps_tell_what_happened(self):
-        found = generate(self.MODEL, Settings(top_k=2), generator(3), "z")
+        found = generate(self.MODEL, Settings(top_k=2), generator(3), "z", trace=True)
         assert found.steps[0].context == "z"
         text = "z"
         for step in found.steps:
@@ -338,7 +338,7 @@ class TestGenerate:
 
     def test_the_longest_prefix(self):
         assert len(check_prefix(self.MODEL, "a" * 29, 30)) == 29
-        assert len(generate(self.MODEL, Settings(), generator(), "a" * 29).steps) == 1
+        assert len(generate(self.MODEL, Settings(), generator(), "a" * 29, trace=True).steps) == 1
 
     def test_weights_that_overflow_are_named(self):
         model = MLP(hidden=(4,), activation="relu", rng=0)

@@ -1,23 +1,27 @@
-"""From logits to text: temperature, top-k, top-p, a draw, each a pure function, and the loop that writes names."""
+"""From logits to text: temperature, top-k, top-p, a draw, each a pure function, and the loop that writes many names."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 
 from tinygrad_lm import defaults
+from tinygrad_lm.autograd import no_grad
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.checks import whole_number
-from tinygrad_lm.models.interface import LanguageModel
+from tinygrad_lm.models.interface import LanguageModel, plain
 from tinygrad_lm.nn import evaluating
 from tinygrad_lm.random import as_generator
 from tinygrad_lm.text import DataError
 
 MAX_LENGTH = defaults.MAX_LENGTH
 """How many tokens a sample has at most, its prefix included."""
+BATCH_SIZE = 256
+"""How many texts are written side by side."""
 
 
 def with_temperature(logits: Array, temperature: float) -> Array:
@@ -81,12 +85,20 @@ def probabilities(logits: Array) -> Array:
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
-def choose(chances: Array, roll: float) -> int:
-    """The index whose share of the unit interval the roll (from 0 to below 1) falls into; never one of chance 0."""
-    ends = np.cumsum(chances)
-    total: float = ends[-1]
-    index = int(np.searchsorted(ends, roll * total, side="right"))
-    return min(index, int(np.flatnonzero(chances)[-1]))
+@overload
+def choose(chances: Array, roll: float) -> int: ...
+@overload
+def choose(chances: Array, roll: Array) -> Array: ...
+def choose(chances: Array, roll: float | Array) -> int | Array:
+    """The index whose share of the unit interval the roll (from 0 to below 1) falls into; never one of chance 0.
+
+    Chances (n, options) and rolls (n,) give n indices.
+    """
+    ends = np.cumsum(chances, axis=-1)
+    reached = ends <= np.asarray(roll)[..., None] * ends[..., -1:]
+    last = chances.shape[-1] - 1 - np.argmax(chances[..., ::-1] > 0, axis=-1)
+    index = np.minimum(reached.sum(axis=-1), last)
+    return index if index.ndim else int(index)
 
 
 @dataclass(frozen=True)
@@ -114,10 +126,12 @@ class Sample:
     text: str
     complete: bool
     """Whether the model ended it; else it was cut at the greatest length."""
-    steps: tuple[Step, ...]
+    steps: tuple[Step, ...] = ()
+    """What each token was drawn from, if a trace was asked for."""
 
     def __repr__(self) -> str:
-        return f"Sample(text={self.text!r}, complete={self.complete}, {len(self.steps)} steps)"
+        traced = f", {len(self.steps)} steps" if self.steps else ""
+        return f"Sample(text={self.text!r}, complete={self.complete}{traced})"
 
 
 @dataclass(frozen=True)
@@ -162,35 +176,11 @@ def generate(
     settings: Settings = AS_LEARNED,
     rng: np.random.Generator | int | None = None,
     prefix: str = "",
+    *,
+    trace: bool = False,
 ) -> Sample:
-    """One text: sample a token, append it, repeat until the model draws the end or the text is full.
-
-    Without ``rng`` the default generator draws, which ``tinygrad_lm.manual_seed`` seeds. The model is in evaluation
-    mode meanwhile.
-    """
-    generator = as_generator(rng)
-    vocabulary, tokens = model.vocabulary, model.vocabulary.tokens
-    ids = check_prefix(model, prefix, settings.max_length)
-    text = vocabulary.decode(ids)
-    steps: list[Step] = []
-    with evaluating(model):
-        while len(ids) < settings.max_length:
-            with np.errstate(over="ignore", invalid="ignore"):  # the next line looks
-                logits = model.next_logits([ids])[0]
-            chances = settings.distribution(logits)
-            roll = float(generator.random())
-            # The likeliest first, so that a trace shows where the roll fell.
-            order = np.argsort(-chances, kind="stable")
-            ranked = chances[order]
-            token = int(order[choose(ranked, roll)])
-            listed: list[tuple[int, float]] = list(zip(order.tolist(), ranked.tolist(), strict=True))
-            options = tuple((tokens[i], p) for i, p in listed if p > 0)
-            steps.append(Step(text, options, roll, tokens[token]))
-            if token == vocabulary.boundary_id:
-                return Sample(text, True, tuple(steps))
-            ids.append(token)
-            text += tokens[token]
-    return Sample(text, False, tuple(steps))
+    """One text: draw a token, append it, repeat until the model draws the end or the text is full; see ``samples``."""
+    return next(samples(model, settings, rng, prefix, 1, trace=trace))
 
 
 def samples(
@@ -199,8 +189,91 @@ def samples(
     rng: np.random.Generator | int | None = None,
     prefix: str = "",
     count: int = defaults.SAMPLES,
+    *,
+    trace: bool = False,
+    batch_size: int = BATCH_SIZE,
 ) -> Iterator[Sample]:
-    """That many texts, one after the other from the same generator; see ``generate``."""
-    check_prefix(model, prefix, settings.max_length)
+    """That many texts, written side by side: the model reads a token of every text of a batch in one step.
+
+    Each text has random numbers of its own, from a seed that ``rng`` draws. So it is the same in a batch of any size
+    (but where rounding decides), and the first texts are the same however many are asked for. The model is in
+    evaluation mode while it writes.
+
+    Parameters
+    ----------
+    model
+        What writes; its ``start`` and ``step`` are asked.
+    settings
+        Temperature, top-k, top-p, and the greatest length.
+    rng
+        A generator or a seed; without it the default generator draws, which ``tinygrad_lm.manual_seed`` seeds.
+    prefix
+        How each text begins.
+    count
+        How many.
+    trace
+        Whether each sample has its ``steps``: what each token was drawn from.
+    batch_size
+        How many are written side by side at most, which bounds the memory.
+
+    Raises
+    ------
+    DataError
+        For a prefix that is too long or has characters the model does not know, and logits that are no numbers.
+    """
+    ids = check_prefix(model, prefix, settings.max_length)
+    size = whole_number(batch_size, 1, "batch_size is a whole number from 1, not")
     generator = as_generator(rng)
-    return (generate(model, settings, generator, prefix) for _ in range(count))
+
+    def batches() -> Iterator[Sample]:
+        for first in range(0, count, size):
+            seeds = generator.integers(1 << 63, size=min(size, count - first))
+            yield from _write(model, settings, [as_generator(seed) for seed in seeds.tolist()], ids, trace)
+
+    return batches()
+
+
+def _write(
+    model: LanguageModel,
+    settings: Settings,
+    generators: Sequence[np.random.Generator],
+    ids: Sequence[int],
+    trace: bool,
+) -> list[Sample]:
+    """A text for each generator."""
+    vocabulary, n = model.vocabulary, len(generators)
+    begins = vocabulary.decode(ids)
+    texts, steps = [begins] * n, [list[Step]() for _ in range(n)]
+    writing = np.arange(n)
+    with evaluating(model), no_grad(), np.errstate(over="ignore", invalid="ignore"):  # the distribution looks
+        state = model.start(n)
+        for token in (vocabulary.boundary_id, *ids[:-1]) if ids else ():
+            _, state = model.step(np.full(n, token), state)
+        tokens = np.full(n, ids[-1] if ids else vocabulary.boundary_id)
+        for _ in range(settings.max_length - len(ids)):
+            logits, state = model.step(tokens, state)
+            chances = settings.distribution(plain(logits)[writing])
+            rolls = np.array([generators[i].random() for i in writing.tolist()])
+            # The likeliest first, so that a trace shows where the roll fell.
+            order = np.argsort(-chances, axis=-1, kind="stable")
+            ranked = np.take_along_axis(chances, order, axis=-1)
+            places = choose(ranked, rolls)
+            drawn = np.take_along_axis(order, places[:, None], axis=-1)[:, 0]
+            if trace:
+                for i, *told in zip(writing.tolist(), order, ranked, rolls.tolist(), drawn.tolist(), strict=True):
+                    steps[i].append(_step(vocabulary.tokens, texts[i], *told))
+            tokens = np.full(n, vocabulary.boundary_id)
+            tokens[writing] = drawn
+            writing = writing[drawn != vocabulary.boundary_id]
+            if not len(writing):
+                break
+            for i in writing.tolist():
+                texts[i] += vocabulary.tokens[tokens[i]]
+    cut = set(writing.tolist())
+    return [Sample(texts[i], i not in cut, tuple(steps[i])) for i in range(n)]
+
+
+def _step(tokens: Sequence[str], context: str, order: Array, ranked: Array, roll: float, drawn: int) -> Step:
+    """A line of a trace, from the ids by falling probability."""
+    listed: list[tuple[int, float]] = list(zip(order.tolist(), ranked.tolist(), strict=True))
+    return Step(context, tuple((tokens[i], chance) for i, chance in listed if chance > 0), roll, tokens[drawn])

@@ -118,7 +118,7 @@ def test_an_exception_brings_the_mode_back(kind, monkeypatch):
 
     for name, call in (
         ("log_likelihoods", lambda: model.evaluate(NAMES)),
-        ("next_logits", lambda: sampling.generate(model, sampling.Settings(), np.random.default_rng(0))),
+        ("step", lambda: sampling.generate(model, sampling.Settings(), np.random.default_rng(0))),
         ("evaluate", lambda: run.run(lambda step, loss: None, lambda report: None)),
         ("loss", lambda: run.run(lambda step, loss: None, lambda report: None)),
     ):
