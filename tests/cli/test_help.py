@@ -16,6 +16,8 @@ from tinygrad_lm.cli.gradcheck import GradcheckOptions
 from tinygrad_lm.cli.program import command_of
 from tinygrad_lm.cli.train.options import TrainOptions
 from tinygrad_lm.models import MLP, mlp
+from tinygrad_lm.models.mlp import MLPConfig
+from tinygrad_lm.models.registry import FAMILIES
 from tinygrad_lm.testing import check_gradients
 from tinygrad_lm.training import Plan, Trainer
 
@@ -94,8 +96,8 @@ def default_of(text, option):
     return re.search(rf"{option} (?:(?! --).)*?\(?default: ([^); ]+)", told)[1].rstrip(")")
 
 
+OF_MLP = [("context", 3), ("embedding", 10), ("hidden", "200"), ("activation", "tanh")]
 OF_TRAIN = [
-    *(("context", 3), ("embedding", 10), ("hidden", "200"), ("activation", "tanh")),
     *(("steps", 8000), ("batch_size", 64), ("lr", 0.003), ("weight_decay", 0.06)),
     *(("optimizer", "adamw"), ("schedule", "cosine"), ("model", "mlp"), ("seed", 0)),
     *(("alphabet", "latin"), ("boundary", "-"), ("min_length", 1), ("max_length", "none")),
@@ -105,8 +107,21 @@ OF_TRAIN = [
 @pytest.mark.parametrize(("name", "value"), OF_TRAIN)
 def test_train_tells_the_defaults_that_hold(page, name, value):
     assert default_of(page("train"), f"--{name.replace('_', '-')}") == str(value)
-    held = getattr(TrainOptions, name)
-    assert held == {"hidden": ((200,),), "max_length": None}.get(name, value)
+    assert getattr(TrainOptions, name) == {"max_length": None}.get(name, value)
+
+
+@pytest.mark.parametrize(("name", "value"), OF_MLP)
+def test_train_tells_the_defaults_of_the_model_that_hold(page, name, value):
+    assert default_of(page("train", "--model", "mlp"), f"--{name}") == str(value)
+    assert getattr(MLPConfig(), name) == {"hidden": (200,)}.get(name, value)
+
+
+@pytest.mark.parametrize("model", FAMILIES)
+def test_the_help_of_each_model(page, model):
+    text = page("train", "--model", model)
+    assert [line for line in text.splitlines() if len(line) > 80] == []
+    assert f"\n  {model} " in page("train") and f"\nthe model {model}:\n" in text
+    assert set(page("train").splitlines()[20:]) <= set(text.splitlines())
 
 
 @pytest.mark.parametrize(("name", "value"), [("count", 20), ("temperature", 1), ("max_length", 30), ("seed", 0)])
@@ -117,9 +132,8 @@ def test_sample_tells_the_defaults_that_hold(page, name, value):
 
 def test_the_defaults_of_signatures_are_those_of_the_help():
     model = inspect.signature(MLP).parameters
-    for name in ("context", "embedding", "activation"):
-        assert model[name].default == getattr(TrainOptions, name) == getattr(defaults, name.upper())
-    assert (model["hidden"].default,) == TrainOptions.hidden
+    for name, _ in OF_MLP:
+        assert model[name].default == getattr(MLPConfig(), name)
     for name in ("batch_size", "lr", "optimizer", "schedule", "weight_decay"):
         assert getattr(Plan, name) == getattr(TrainOptions, name)
     drawn = inspect.signature(sampling.samples).parameters
@@ -131,7 +145,7 @@ def test_the_defaults_of_signatures_are_those_of_the_help():
 
 
 def test_what_may_be_chosen_is_what_there_is(page):
-    text = page("train")
+    text = page("train", "--model", "mlp")
     for option, known in (
         ("optimizer", optim.OPTIMIZERS),
         ("schedule", optim.SCHEDULES),

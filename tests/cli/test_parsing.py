@@ -3,9 +3,18 @@
 import pytest
 
 from tinygrad_lm import cli
-from tinygrad_lm.cli.train import families, options
+from tinygrad_lm.cli import family
+from tinygrad_lm.cli.train import options
+from tinygrad_lm.models.mlp import MLPConfig
+from tinygrad_lm.models.registry import FAMILIES
 
 LONG_WORD = "x" * 5_000
+
+
+def train_parser(*typed):
+    """The parser of ``train`` for what was typed."""
+    (commands,) = [action for action in cli.parser(["train", *typed])._actions if action.dest == "command"]
+    return commands.choices["train"]
 
 
 class TestUsage:
@@ -69,7 +78,7 @@ class TestUsage:
         for value in values:
             assert f"argument {option}" in refused("sample", "r", option, value, code=2)
 
-    @pytest.mark.parametrize("option", [*families.NEURAL.options, *options.TRAINING_OPTIONS])
+    @pytest.mark.parametrize("option", [*(each.name for each in MLPConfig.settings()), *options.TRAINING_OPTIONS])
     @pytest.mark.parametrize("model", ["bigram", "6gram"])
     def test_neural_options_mean_nothing_to_counts(self, refused, model, option):
         value = {"activation": "relu", "optimizer": "sgd", "schedule": "step"}.get(option, "1")
@@ -83,8 +92,7 @@ class TestUsage:
         assert "from 0 to 1e+09" in refused("train", "--model", "bigram", "--smoothing", "1e10", code=2)
 
     def test_every_training_option_is_refused_beside_resume(self, refused):
-        (train,) = [action for action in cli.parser()._actions if action.dest == "command"]
-        options = [action for action in train.choices["train"]._actions if action.option_strings]
+        options = [action for action in train_parser("--model", "mlp")._actions if action.option_strings]
         assert len(options) > 18
         for action in options:
             if action.dest not in ("help", "resume", "steps"):
@@ -94,11 +102,14 @@ class TestUsage:
 
     def test_every_training_option_is_known_to_a_rule(self):
         """An option added later must be said to mean something to both kinds of model, or to one."""
-        (train,) = [action for action in cli.parser()._actions if action.dest == "command"]
-        found = {action.dest for action in train.choices["train"]._actions}
+        found = {action.dest for action in train_parser("--help")._actions}
         both = {"help", "model", "data", "alphabet", "boundary", "min_length", "max_length", "seed", "out", "resume"}
         trained = set(options.TRAINING_OPTIONS)
-        assert found == both | trained | {name for family in families.FAMILIES for name in family.options}
+        assert found == both | trained
+        for kind in FAMILIES:
+            choice = family.choose(kind)
+            own = {f"setting_{each.name}" for each in choice.options()}
+            assert own and {action.dest for action in train_parser("--model", kind)._actions} == found | own
 
 
 class TestDashes:

@@ -51,7 +51,9 @@ class TestSample:
         out = run("sample", "r", "--trace", "--prefix", "ze", "-n", "1")
         assert "context" in out and "the likeliest options" in out and "roll" in out and "-ze " in out
         steps = [line for line in out.splitlines() if line.startswith("    -")]
-        assert "".join(line.split()[-1] for line in steps).startswith("el")
+        name, *_ = out.splitlines()[-1].split()
+        assert "ze" + "".join(line.split()[-1] for line in steps) in (name + "-", name.removesuffix("..."))
+        assert [line.split()[0] for line in steps] == ["-" + name[: i + 2] for i in range(len(steps))]
         assert out.splitlines()[-1] == run("sample", "r", "--prefix", "ze", "-n", "1").strip()
 
 

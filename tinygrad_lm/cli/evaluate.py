@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib import import_module
 
+from tinygrad_lm.cli import family
 from tinygrad_lm.cli.parsing import Command, Options
 from tinygrad_lm.interrupts import Later
 
@@ -14,12 +15,14 @@ class EvaluateOptions(Options):
     """What ``evaluate`` is told."""
 
     run: str
+    model: str | None = None
     file: str | None = None
 
 
 def add_options(parser: ArgumentParser) -> None:
     """Declare them."""
     parser.add_argument("run", metavar="RUN", help="a run folder")
+    parser.add_argument("--model", metavar=family.OWN, help="the family of the run, where it is one of your own")
     parser.add_argument(
         "file", nargs="?", metavar="FILE", help="one name a line, UTF-8 (default: the test split of the run)"
     )
@@ -35,6 +38,7 @@ def run(options: EvaluateOptions) -> int:
         from tinygrad_lm.cli.console import Console
         from tinygrad_lm.cli.folder import run_folder
         from tinygrad_lm.text import clean_names, read_names
+    family.told(options.model)
     say = Console()
     found = runs.load(run_folder(options.run))
     if options.file is None:

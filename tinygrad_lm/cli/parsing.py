@@ -37,6 +37,10 @@ class Options:
 Told = TypeVar("Told", bound=Options)
 
 
+def _nothing(*given: object) -> None:
+    """What a command does that has no more options, or no more to say."""
+
+
 class Command(NamedTuple, Generic[Told]):
     """A command: what its help says, its options, and what it does."""
 
@@ -49,6 +53,10 @@ class Command(NamedTuple, Generic[Told]):
     """Does it and returns the exit code. What is heavy is imported within, under ``Later``: there Ctrl-C can wait."""
     examples: Sequence[tuple[str, str]]
     """What may be typed after ``tinygrad-lm``, and what for: one or a few."""
+    add_more: Callable[[argparse.ArgumentParser, Sequence[str]], None] = _nothing
+    """Declares the options that depend on what was typed, once it is known."""
+    refuse: Callable[[Told, Sequence[str]], None] = _nothing
+    """Raises ``UsageError`` for arguments that no option takes, where more can be said of them than that."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -84,6 +92,16 @@ def _number(kind: type[Number], low: float, high: float, what: str) -> Callable[
         return value
 
     return parse
+
+
+def integer(low: int, high: int) -> Callable[[str], int]:
+    """An argparse type: a whole number in a range."""
+    return _number(int, low, high, f"a whole number from {low:,} to {high:,}")
+
+
+def decimal(low: float, high: float) -> Callable[[str], float]:
+    """An argparse type: a number in a range."""
+    return _number(float, low, high, f"a number from {low:g} to {high:g}")
 
 
 COUNT = _number(int, 1, 10**9, "a whole number from 1 to 1,000,000,000")

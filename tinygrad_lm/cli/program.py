@@ -34,8 +34,8 @@ def command_of(name: str) -> Command[Options]:
     return import_module(f"tinygrad_lm.cli.{name}").COMMAND
 
 
-def parser() -> argparse.ArgumentParser:
-    """All commands and options."""
+def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """All commands and options, those included that the command has only for these arguments."""
     top = Parser(
         prog="tinygrad-lm",
         description="Train character language models of names, sample from them, evaluate them.",
@@ -55,6 +55,8 @@ def parser() -> argparse.ArgumentParser:
             argument_default=argparse.SUPPRESS,  # what is not given has the value that the command's Options declare
         )
         command.add_options(own)
+        if arguments[:1] == [name]:
+            command.add_more(own, arguments[1:])
     return top
 
 
@@ -63,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _prepare_streams()
     try:
         with Later():  # argparse imports as it goes, and the commands are imported
-            command, options = _parsed(sys.argv[1:] if arguments is None else arguments)
+            command, options = _parsed(list(sys.argv[1:] if arguments is None else arguments))
         return _run(command, options)
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else 1
@@ -81,9 +83,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parsed(arguments: Sequence[str]) -> tuple[Command[Options], Options]:
     """The command, and its options, which go together; ``UsageError``, or ``SystemExit`` after a message, if not."""
     check_dashes(arguments)
-    given = vars(parser().parse_args(arguments))
+    known, unknown = parser(arguments).parse_known_args(arguments)
+    given = vars(known)
     command = command_of(given.pop("command"))
     options = command.options(**given)
+    if unknown:
+        command.refuse(options, unknown)
+        parser().error(f"unrecognized arguments: {' '.join(unknown)}")
     options.check()
     return command, options
 

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 import tinygrad_lm.defaults as defaults
+from tinygrad_lm.cli import family
 from tinygrad_lm.cli.parsing import COUNT, PROBABILITY, RATE, SEED, Command, Options
 from tinygrad_lm.interrupts import Later
 
@@ -20,6 +21,7 @@ class SampleOptions(Options):
     """What ``sample`` is told."""
 
     run: str
+    model: str | None = None
     prefix: str = ""
     count: int = defaults.SAMPLES
     temperature: float = defaults.TEMPERATURE
@@ -34,6 +36,7 @@ def add_options(parser: ArgumentParser) -> None:
     """Declare them."""
     told = SampleOptions
     parser.add_argument("run", metavar="RUN", help="a run folder")
+    parser.add_argument("--model", metavar=family.OWN, help="the family of the run, where it is one of your own")
     parser.add_argument("--prefix", metavar="TEXT", help="how each name begins")
     parser.add_argument("-n", "--count", type=COUNT, metavar="N", help=f"how many (default: {told.count})")
     parser.add_argument(
@@ -59,12 +62,16 @@ def run(options: SampleOptions) -> int:
         from tinygrad_lm.cli.folder import run_folder
         from tinygrad_lm.random import as_generator
         from tinygrad_lm.text import in_lower_case
+    family.told(options.model)
     say = Console()
     found = runs.load(run_folder(options.run))
     vocabulary = found.model.vocabulary
     prefix = options.prefix.lower() if in_lower_case(vocabulary) else options.prefix
     settings = sampling.Settings(options.temperature, options.top_k, options.top_p, options.max_length)
-    for sample in sampling.samples(found.model, settings, as_generator(options.seed), prefix, options.count):
+    written = sampling.samples(
+        found.model, settings, as_generator(options.seed), prefix, options.count, trace=options.trace
+    )
+    for sample in written:
         if options.trace:
             _show_trace(say, vocabulary, sample)
         say(marked(sample, found.training_names))

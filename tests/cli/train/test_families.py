@@ -1,35 +1,55 @@
-"""Tests of the model families that ``train`` offers."""
+"""Tests of what ``--model`` means: the families and presets of the package, their settings, and models made of them."""
 
 import pytest
 
 from tests.helpers.command_line import EIGHT
+from tinygrad_lm.cli import family
 from tinygrad_lm.cli.parsing import UsageError
-from tinygrad_lm.cli.train.families import FAMILIES, MODELS, NGRAMS, ModelOptions, family_of
-from tinygrad_lm.models import MLP, NGram
+from tinygrad_lm.cli.train.options import TrainOptions
+from tinygrad_lm.models import MLP, NGram, TrainableModel
+from tinygrad_lm.models.registry import FAMILIES, NGRAMS
 from tinygrad_lm.text import Vocabulary, split_names
 
 SPLIT = split_names(EIGHT, seed=0)
 
 
-def test_every_model_is_of_one_family_and_no_option_of_two():
-    assert sorted(MODELS) == sorted({"mlp", *NGRAMS}) and family_of(ModelOptions.model).learns
-    assert all(model in family_of(model).models for model in MODELS)
-    options = [name for family in FAMILIES for name in family.options]
-    assert len(options) == len(set(options)) and all(hasattr(ModelOptions, name) for name in options)
+def test_every_model_is_of_one_family():
+    assert sorted(family.MODELS) == sorted({"mlp", "ngram", *NGRAMS})
+    assert issubclass(family.choose(TrainOptions.model).family, TrainableModel)
+    for model in family.MODELS:
+        choice = family.choose(model)
+        assert choice.name == model and choice.family.kind in (model, "ngram")
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_the_table_says_what_the_class_says(kind):
+    choice = family.choose(kind)
+    assert choice.family.kind == kind and choice.preset == {}
+    assert FAMILIES[kind].where == f"{choice.family.__module__}:{choice.family.__qualname__}"
+    assert FAMILIES[kind].presets == tuple(choice.family.presets)
+    for preset, settings in choice.family.presets.items():
+        chosen = family.choose(preset)
+        assert chosen.family is choice.family and chosen.preset == settings
+        names = {each.name for each in choice.options()}
+        assert {each.name for each in chosen.options()} == names - settings.keys() < names
 
 
 def made(model, **given):
-    return family_of(model).make(ModelOptions(model=model, **given), SPLIT, Vocabulary())
+    told = {f"setting_{name}": value for name, value in given.items()}
+    return family.make(family.choose(model), TrainOptions(model=model, **told), Vocabulary(), 0)
 
 
 def test_a_model_is_made_of_what_was_given_and_of_what_holds_otherwise():
     assert made("mlp").config() == MLP().config()
     neural = made("mlp", hidden=[[4], [3, 2]], activation="relu")
     assert neural.config() == {"context": 3, "embedding": 10, "hidden": [4, 3, 2], "activation": "relu"}
-    for name, order in NGRAMS.items():
+    assert made("ngram", order=5).order == 5
+    for order, name in enumerate(NGRAMS, 1):
         chosen = NGram.fitted(order, SPLIT.train, SPLIT.validation, Vocabulary())
-        assert (made(name).order, made(name).smoothing) == (order, chosen.smoothing)
-        assert made(name, smoothing=0.0).smoothing == 0.0 and made(name).counts.sum() > 0
+        fitted = made(name).fit(SPLIT.train, SPLIT.validation)
+        assert (fitted.order, fitted.smoothing) == (order, chosen.smoothing)
+        plain = made(name, smoothing=0.0).fit(SPLIT.train, SPLIT.validation)
+        assert plain.smoothing == 0.0 and plain.counts.sum() > 0
 
 
 @pytest.mark.parametrize(("model", "given"), [("mlp", {"context": 5_000}), ("bigram", {"smoothing": 1e12})])

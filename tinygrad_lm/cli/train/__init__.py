@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from tinygrad_lm.cli import family
 from tinygrad_lm.cli.parsing import Command
-from tinygrad_lm.cli.train.options import TrainOptions, add_options
+from tinygrad_lm.cli.train.options import TrainOptions, add_more, add_options, refuse
 from tinygrad_lm.interrupts import Later
 
 
@@ -18,6 +19,7 @@ def run(options: TrainOptions) -> int:
         from tinygrad_lm.cli.train import fitting
     if options.resume is None:
         return fitting.train(options)
+    family.told(options.model if options.is_given("model") else None)
     return fitting.resume(options.resume, options.steps if options.is_given("steps") else None)
 
 
@@ -31,4 +33,6 @@ COMMAND = Command(
         ("train --data names.txt --hidden 300 100", "names of your own"),
         ("train --resume runs/mlp-1 --steps 16000", "go on with a run"),
     ),
+    add_more=add_more,
+    refuse=refuse,
 )

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tinygrad_lm import progress, runs
-from tinygrad_lm.cli import source
+from tinygrad_lm.cli import family, source
 from tinygrad_lm.cli.console import Console
 from tinygrad_lm.cli.folder import run_folder
-from tinygrad_lm.cli.parsing import INTERRUPTED
+from tinygrad_lm.cli.parsing import INTERRUPTED, UsageError
 from tinygrad_lm.cli.source import Source
 from tinygrad_lm.cli.train import picture, showing
-from tinygrad_lm.cli.train.families import family_of
 from tinygrad_lm.cli.train.options import TrainOptions
 from tinygrad_lm.cli.train.plan import plan_of
-from tinygrad_lm.models import LanguageModel, NGram, files
+from tinygrad_lm.models import FittedModel, LanguageModel, TrainableModel, files
 from tinygrad_lm.text import Split
 from tinygrad_lm.training import Plan, Report, Trainer, TrainingError, stopping_on_signals
 
@@ -41,14 +40,18 @@ def train(options: TrainOptions) -> int:
     cleaned, split, vocabulary = data.split(lines)
     showing.show_data(say, data, cleaned, split, vocabulary)
     lines = lines if file == source.OWN_COPY else []
-    model = family_of(options.model).make(options, split, vocabulary)
-    if isinstance(model, NGram):
-        showing.show_counts(say, model, options.model)
+    model = family.make(options.choice, options, vocabulary, options.seed)
+    name = options.choice.name
+    if isinstance(model, FittedModel):
+        say(model.fit(split.train, split.validation).found())
+        say()
         with _new_run(say, options, model, data, lines, split, None) as run:
             runs.save_weights(run.folder, model, run.config)
-            _finish(say, model, run, f"this run: {options.model}, add {model.smoothing:g}")
+            _finish(say, model, run, ", ".join(filter(None, [f"this run: {name}", model.brief()])))
             showing.show_files(say, run.folder, data.seed)
         return 0
+    if not isinstance(model, TrainableModel):
+        raise UsageError(f"{type(model).__name__} learns nothing: derive it from TrainableModel, or from FittedModel")
     trainer = Trainer(model, split.train, split.validation, plan_of(options, len(model.examples(split.train))))
     showing.show_windows(say, model, split.train)
     showing.show_parameters(say, model)
@@ -68,7 +71,7 @@ def _new_run(
 ) -> Generator[OpenRun]:
     """A new run, locked within."""
     files.check_limits(model)
-    folder = runs.new_folder(options.out, options.model)
+    folder = runs.new_folder(options.out, options.choice.name)
     with runs.locked(folder):
         runs.check_free(folder)  # until it was locked, another could have trained there
         say.log_to(folder)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import tinygrad_lm.defaults as defaults
-from tinygrad_lm.cli.parsing import COUNT, RATE, SEED, UsageError, option
-from tinygrad_lm.cli.train.families import FAMILIES, MODELS, ModelOptions, family_of
+from tinygrad_lm.cli import family
+from tinygrad_lm.cli.parsing import COUNT, RATE, SEED, Options, UsageError, option
+from tinygrad_lm.models.registry import FAMILIES, Builtin
+
+if TYPE_CHECKING:
+    from tinygrad_lm.cli.family import Choice
 
 TRAINING_OPTIONS = ("epochs", "steps", "batch_size", "lr", "optimizer", "schedule", "weight_decay")
 """The options that mean something to models that learn by gradient descent alone."""
@@ -15,9 +21,13 @@ STARTS = {"sgd": {"lr": 0.3, "weight_decay": 0.0}, "adam": {"weight_decay": 0.0}
 """What an optimizer starts with where that is not what holds for the others."""
 
 
-class TrainOptions(ModelOptions):
-    """What ``train`` is told."""
+class TrainOptions(Options):
+    """What ``train`` is told, but for the settings of the model, which ``family.make`` reads."""
 
+    model: str = family.DEFAULT
+    choice: Choice
+    """The family that it means; a run that goes on has its own."""
+    seed: int = 0
     data: str | None = None
     alphabet: str = "latin"
     boundary: str = "-"
@@ -36,30 +46,51 @@ class TrainOptions(ModelOptions):
     def check(self) -> None:
         """Refuse what the chosen model, or the run that is gone on with, would ignore."""
         if self.is_given("resume"):
-            beside = vars(self).keys() - {"resume", "steps"}
+            own = {"model"} if ":" in self.model else set[str]()
+            beside = vars(self).keys() - {"resume", "steps"} - own
             if beside:
                 raise UsageError(f"--resume keeps the settings of the run: leave out {option(min(beside))}")
             return
-        own = family_of(self.model)
-        ignored = [name for family in FAMILIES if family is not own for name in family.options]
-        for name in (*ignored, *(() if own.learns else TRAINING_OPTIONS)):
+        from tinygrad_lm.models import TrainableModel
+
+        for name in () if issubclass(self.choice.family, TrainableModel) else TRAINING_OPTIONS:
             if self.is_given(name):
                 raise UsageError(f"{option(name)} means nothing to the model {self.model!r}; leave it out")
 
 
 def add_options(parser: ArgumentParser) -> None:
     """Declare them, in groups."""
-    parser.add_argument(
-        "--model",
-        choices=MODELS,
-        metavar="MODEL",
-        help=f"the model family: {', '.join(MODELS)} (default: {TrainOptions.model})",
-    )
+    model = parser.add_argument_group("the model", _models())
+    model.add_argument("--model", metavar="MODEL", help=f"which of them (default: {TrainOptions.model})")
     _add_data(parser)
-    for family in FAMILIES:
-        family.add_options(parser)
     _add_training(parser)
     _add_run(parser)
+
+
+def add_more(parser: ArgumentParser, arguments: Sequence[str]) -> None:
+    """Declare the options of the model that was typed, or of that which holds otherwise."""
+    given = family.typed(arguments)
+    helps = {"-h", "--help"} & set(arguments)
+    if given.resume is None and not (helps and given.model is None):  # for a mere help NumPy is not imported
+        choice = family.choose(given.model or family.DEFAULT)
+        family.add_options(parser, choice)
+        parser.set_defaults(choice=choice)
+
+
+def refuse(options: TrainOptions, unknown: Sequence[str]) -> None:
+    """Say of an option of another model that it is one."""
+    family.refuse(unknown, options.model, options.is_given("resume"))
+
+
+def _models() -> str:
+    """The families, a line each, and how to see the options of one."""
+    rows: list[tuple[str, str]] = []
+    for kind, found in FAMILIES.items():
+        if isinstance(found, Builtin):
+            rows.append((kind, found.summary))
+            rows += [("", f"for short: {', '.join(found.presets)}")] if found.presets else []
+    lines = [f"{name:<14}  {what}" for name, what in (*rows, (family.OWN, "a family of your own"))]
+    return "\n".join([*lines, "the options of one:  tinygrad-lm train --model ngram --help"])
 
 
 def _add_data(parser: ArgumentParser) -> None:

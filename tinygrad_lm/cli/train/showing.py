@@ -13,14 +13,16 @@ from tinygrad_lm.cli import source
 from tinygrad_lm.cli.console import Console
 from tinygrad_lm.cli.sample import marked
 from tinygrad_lm.cli.source import Source
-from tinygrad_lm.cli.train.families import NGRAMS
-from tinygrad_lm.models import LanguageModel, NGram, TrainableModel
+from tinygrad_lm.models import LanguageModel, NGram, TrainableModel, WindowModel
 from tinygrad_lm.random import as_generator
 from tinygrad_lm.text import CleanedNames, Split, Tokenizer
 from tinygrad_lm.text.names import OUTSIDE
 
 MOST_WINDOWS = 20
 """How many windows of the first name are shown."""
+
+COMPARED = {"bigram": 2, "trigram": 3, "4gram": 4}
+"""The counts that a model is shown beside."""
 
 FILES = {
     runs.WEIGHTS: "the weights",
@@ -62,20 +64,12 @@ def show_data(say: Console, data: Source, cleaned: CleanedNames, split: Split, v
     say()
 
 
-def show_counts(say: Console, model: NGram, name: str) -> None:
-    """How much was counted, of what there could be."""
-    say(
-        f"Counted {model.counts.sum():,} {name}s: {len(model.contexts):,} of "
-        f"{len(model.vocabulary) ** (model.order - 1):,} contexts occur; {model.smoothing:g} is added to every count"
-    )
-    say()
-
-
 def show_windows(say: Console, model: TrainableModel, names: Sequence[str]) -> None:
-    """The examples that the first name gives, where the model learns from windows."""
+    """The examples that the first name gives, where they can be told."""
     windows = getattr(model.examples(names[:1]), "windows", None)
     if windows is not None:
-        say(f"Sliding window: {quoted(names[0])} gives these examples, context -> next character")
+        what = "Sliding window" if isinstance(model, WindowModel) else "Whole names"
+        say(f"{what}: {quoted(names[0])} gives these examples, context -> next character")
         for context, target in (examples := windows(names[0]))[:MOST_WINDOWS]:
             say(f"  {context} -> {target}")
         if len(examples) > MOST_WINDOWS:
@@ -100,11 +94,10 @@ def show_comparison(say: Console, model: LanguageModel, split: Split, title: str
     own = model.evaluate(split.validation)
     say("Validation, in nats a character (lower is better)")
     rows = [("model", "loss", "perplexity")]
-    for name, order in NGRAMS.items():
-        if order in (2, 3, 4):
-            counted = NGram.fitted(order, split.train, split.validation, model.vocabulary)
-            found = counted.evaluate(split.validation)
-            rows.append((f"{name} counts, add {counted.smoothing:g}", f"{found.loss:.3f}", f"{found.perplexity:.2f}"))
+    for name, order in COMPARED.items():
+        counted = NGram.fitted(order, split.train, split.validation, model.vocabulary)
+        found = counted.evaluate(split.validation)
+        rows.append((f"{name} counts, {counted.brief()}", f"{found.loss:.3f}", f"{found.perplexity:.2f}"))
     say.table([*rows, (title, f"{own.loss:.3f}", f"{own.perplexity:.2f}")])
     say()
 

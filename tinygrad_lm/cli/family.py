@@ -1,0 +1,160 @@
+"""``--model``: the family that is meant, by its name or a user's file, what it is configured by, and a model of it."""
+
+from __future__ import annotations
+
+from argparse import ArgumentError, ArgumentParser, BooleanOptionalAction, Namespace
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
+
+from tinygrad_lm.cli.parsing import Options, Parser, UsageError, decimal, integer, option
+from tinygrad_lm.models.registry import FAMILIES, PRESETS, Builtin
+
+if TYPE_CHECKING:
+    from tinygrad_lm.models import LanguageModel
+    from tinygrad_lm.models.config import Setting
+    from tinygrad_lm.text import Tokenizer
+
+DEFAULT = "mlp"
+"""What ``--model`` is where it is not given."""
+MODELS = (*PRESETS, *FAMILIES)
+"""What ``--model`` calls the package's families and their presets."""
+OWN = "FILE.py:CLASS"
+PREFIX = "setting_"
+"""Where the options of a family stand among those of a command, which may have the same names."""
+
+
+class Choice(NamedTuple):
+    """A family that was chosen."""
+
+    name: str
+    """As folders and tables call it."""
+    family: type[LanguageModel]
+    preset: Mapping[str, object]
+    """The settings that the name itself says."""
+
+    def options(self) -> list[Setting]:
+        """The settings that are options of the command line: those with a help that the name does not say."""
+        return [each for each in self.settings() if each.help and each.name not in self.preset]
+
+    def settings(self) -> list[Setting]:
+        """All settings of the family."""
+        return self.family.Config.settings()
+
+
+def choose(model: str) -> Choice:
+    """The family that ``--model`` means; a user's own is registered by it.
+
+    Raises ``UsageError`` where there is none of the name, or the file does not have it.
+    """
+    from tinygrad_lm.models import loading
+
+    if ":" in model or model.endswith(".py"):
+        family = own(model)
+        return Choice(family.kind, family, {})
+    if model not in MODELS:
+        known = ", ".join(map(repr, MODELS))
+        raise UsageError(f"argument --model: invalid choice: {model!r:.60} (choose from {known}, or {OWN})")
+    family = loading.family(PRESETS.get(model, model))
+    return Choice(model, family, family.presets.get(model, {}))
+
+
+def own(target: str) -> type[LanguageModel]:
+    """A user's family by its file and class, registered. Raises ``UsageError`` where it is none."""
+    from tinygrad_lm import user_file
+    from tinygrad_lm.models import loading
+
+    try:
+        found: Any = user_file.load(target, "class")
+        return loading.register(found)
+    except (OSError, TypeError, ValueError) as error:
+        raise UsageError(f"argument --model: {error}") from None
+
+
+def told(model: str | None) -> None:
+    """Register the family that ``--model`` of a command on a run names. Raises ``UsageError`` unless it is a file."""
+    if model is not None:
+        if ":" not in model:
+            raise UsageError(f"argument --model: a run knows its model; only a family of your own is given, as {OWN}")
+        own(model)
+
+
+def add_options(parser: ArgumentParser, choice: Choice) -> None:
+    """Declare what the family is configured by."""
+    group = parser.add_argument_group(f"the model {choice.name}")
+    for each in choice.options():
+        shown = f"{each.help} (default: {each.shown})" if each.shown else each.help
+        kind: dict[str, Any] = {"dest": PREFIX + each.name, "help": shown.replace("%", "%%")}
+        if each.kind == "switch":
+            kind["action"] = BooleanOptionalAction
+        elif each.kind == "word":
+            kind |= {"choices": list(each.choices)} if each.choices else {"metavar": "WORD"}
+        elif each.kind == "sizes":
+            kind |= {"type": _sizes(each), "nargs": "+", "metavar": "N"}
+        elif each.kind == "whole number":
+            kind |= {"type": integer(int(each.low), int(each.high)), "metavar": "N"}
+        else:
+            kind |= {"type": decimal(each.low, each.high), "metavar": "X"}
+        try:
+            group.add_argument(option(each.name), **kind)
+        except ArgumentError:
+            raise UsageError(
+                f"{choice.family.__name__} has a setting {each.name!r}, but {option(each.name)} means something else "
+                "to train; give it another name"
+            ) from None
+
+
+def _sizes(setting: Setting) -> Any:
+    size = integer(int(setting.low), int(setting.high))
+
+    def sizes(text: str) -> list[int]:
+        return [size(part) for part in text.split(",")]
+
+    return sizes
+
+
+def make(choice: Choice, options: Options, vocabulary: Tokenizer, seed: int) -> LanguageModel:
+    """An untrained model of what was typed. Raises ``UsageError`` for what its family refuses."""
+    from tinygrad_lm.random import as_generator, manual_seed
+
+    given: dict[str, object] = dict(choice.preset)
+    for each in choice.options():
+        if options.is_given(PREFIX + each.name):
+            value: object = getattr(options, PREFIX + each.name)
+            given[each.name] = tuple(chain(*cast(Sequence[Sequence[int]], value))) if each.kind == "sizes" else value
+    if not isinstance(FAMILIES[choice.family.kind], Builtin):
+        manual_seed(seed)  # a user's layers may draw from the default generator
+    try:
+        return choice.family.build(choice.family.Config(**given), vocabulary, as_generator(seed))
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from None
+
+
+def typed(arguments: Sequence[str]) -> Namespace:
+    """What of ``--model`` and ``--resume`` stands among arguments that are not parsed yet; nothing for wrong ones."""
+
+    class Quiet(Parser):
+        def error(self, message: str) -> NoReturn:
+            raise UsageError(message)
+
+    parser = Quiet(add_help=False)
+    parser.add_argument("--model")
+    parser.add_argument("--resume")
+    try:
+        return parser.parse_known_args(arguments)[0]
+    except UsageError:  # the parser of the command says it
+        return Namespace(model=None, resume=None)
+
+
+def refuse(unknown: Sequence[str], model: str, resumes: bool) -> None:
+    """Raise ``UsageError`` where an option that is not known is one of a family of the package that is not meant."""
+    found = [argument.partition("=")[0] for argument in unknown if argument.startswith("--")]
+    for kind in [kind for kind, family in FAMILIES.items() if isinstance(family, Builtin)]:
+        for each in choose(kind).options():
+            if (name := option(each.name)) not in found:
+                continue
+            if resumes:
+                raise UsageError(f"--resume keeps the settings of the run: leave out {name}")
+            if PRESETS.get(model) == kind:
+                raise UsageError(f"{name} is decided by the model {model!r}; leave it out, or take --model {kind}")
+            raise UsageError(f"{name} means nothing to the model {model!r}; leave it out")
