@@ -8,6 +8,8 @@ import signal
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tinygrad_lm.models.registry import FAMILIES
+
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
 
 settings.register_profile("dev", max_examples=50, deadline=None, database=None, suppress_health_check=SLOW)
@@ -39,6 +41,15 @@ def pytest_report_header(config):
     if PROFILE == "explore":
         return f"hypothesis profile explore; repeat with --hypothesis-seed={config.option.hypothesis_seed}"
     return f"hypothesis profile {PROFILE}"
+
+
+@pytest.fixture
+def families():
+    """The table of model families, which is afterwards what it was."""
+    before = dict(FAMILIES)
+    yield FAMILIES
+    FAMILIES.clear()
+    FAMILIES.update(before)
 
 
 def pytest_collection_finish():

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
+
+PREFIX = "tinygrad_lm_user_"
+"""How the module of a user's file is called, before the name of the file."""
 
 
 def load(target: str, what: str) -> Callable[..., object]:
@@ -32,7 +36,7 @@ def load(target: str, what: str) -> Callable[..., object]:
     path = Path(file)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {file!r}")
-    spec = importlib.util.spec_from_file_location(f"tinygrad_lm_user_{path.stem}", path)
+    spec = importlib.util.spec_from_file_location(f"{PREFIX}{path.stem}", path)
     if spec is None or spec.loader is None:
         raise ValueError(f"{file!r} is no Python file: its name must end in .py")
     module = importlib.util.module_from_spec(spec)
@@ -55,3 +59,15 @@ def load(target: str, what: str) -> Callable[..., object]:
     if not callable(found):
         raise ValueError(f"{name!r} in {file!r} is {type(found).__name__}, not a {what}")
     return found
+
+
+def told(error: BaseException) -> str | None:
+    """What a user's code raised is the user's to read: the error and its place, without our frames.
+
+    ``None`` where no user's file had a part in it.
+    """
+    files = {getattr(module, "__file__", None) for name, module in sys.modules.items() if name.startswith(PREFIX)}
+    theirs = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+    if not theirs:
+        return None
+    return f"{type(error).__name__}: {error} ({theirs[-1].filename}, line {theirs[-1].lineno})"

@@ -12,7 +12,14 @@ import pytest
 from tests.helpers import ROOT
 
 DOCS = ROOT / "docs"
-PAGES = ["checking_gradients.md", "custom_operations.md", "coming_from_pytorch.md", "name_lab.md"]
+PAGES = [
+    "checking_gradients.md",
+    "custom_operations.md",
+    "coming_from_pytorch.md",
+    "name_lab.md",
+    "your_own_rnn.md",
+    "your_own_transformer.md",
+]
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
 
 
@@ -35,6 +42,7 @@ def same(printed, expected):
     return texts[0] == texts[1] and numbers[0] == pytest.approx(numbers[1], rel=1e-6, abs=1e-8)
 
 
+@pytest.mark.usefixtures("families")
 @pytest.mark.parametrize("page", PAGES)
 def test_examples(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # one saves a model
@@ -48,6 +56,14 @@ def test_examples(page, tmp_path, monkeypatch):
         printed = output.getvalue()
         if expected is not None or printed:
             assert same(printed, expected or ""), f"{page}, block {i} printed:\n{printed}"
+
+
+@pytest.mark.parametrize("page", ["your_own_rnn.md", "your_own_transformer.md"])
+def test_a_model_of_ones_own_takes_sixty_lines(page):
+    code = "".join(code for code, _ in blocks(page))
+    assert 40 < sum(bool(line.strip()) for line in code.splitlines()) <= 60
+    for word in ("Trainer(", ".save(", "models.load(", "sampling.samples(", ".resume("):
+        assert word in code
 
 
 @pytest.mark.parametrize("name", ["tinygrad_lm.autograd.custom", "tinygrad_lm.autograd.anomaly"])

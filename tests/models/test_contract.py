@@ -292,12 +292,8 @@ class Sized(nn.Module, TrainableModel):
 
 
 @pytest.fixture
-def registered():
-    before = dict(models.FAMILIES)
+def registered(families):
     models.register(Sized)
-    yield
-    models.FAMILIES.clear()
-    models.FAMILIES.update(before)
 
 
 @pytest.mark.usefixtures("registered")

@@ -33,6 +33,11 @@ class Choice(NamedTuple):
     preset: Mapping[str, object]
     """The settings that the name itself says."""
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a user's."""
+        return not isinstance(FAMILIES[self.family.kind], Builtin)
+
     def options(self) -> list[Setting]:
         """The settings that are options of the command line: those with a help that the name does not say."""
         return [each for each in self.settings() if each.help and each.name not in self.preset]
@@ -42,6 +47,11 @@ class Choice(NamedTuple):
         return self.family.Config.settings()
 
 
+def is_file(model: str) -> bool:
+    """Whether ``--model`` is given a user's file and its class, and not a name."""
+    return ":" in model or model.endswith(".py")
+
+
 def choose(model: str) -> Choice:
     """The family that ``--model`` means; a user's own is registered by it.
 
@@ -49,7 +59,7 @@ def choose(model: str) -> Choice:
     """
     from tinygrad_lm.models import loading
 
-    if ":" in model or model.endswith(".py"):
+    if is_file(model):
         family = own(model)
         return Choice(family.kind, family, {})
     if model not in MODELS:
@@ -74,7 +84,7 @@ def own(target: str) -> type[LanguageModel]:
 def told(model: str | None) -> None:
     """Register the family that ``--model`` of a command on a run names. Raises ``UsageError`` unless it is a file."""
     if model is not None:
-        if ":" not in model:
+        if not is_file(model):
             raise UsageError(f"argument --model: a run knows its model; only a family of your own is given, as {OWN}")
         own(model)
 
@@ -115,6 +125,7 @@ def _sizes(setting: Setting) -> Any:
 
 def make(choice: Choice, options: Options, vocabulary: Tokenizer, seed: int) -> LanguageModel:
     """An untrained model of what was typed. Raises ``UsageError`` for what its family refuses."""
+    from tinygrad_lm import user_file
     from tinygrad_lm.random import as_generator, manual_seed
 
     given: dict[str, object] = dict(choice.preset)
@@ -122,12 +133,17 @@ def make(choice: Choice, options: Options, vocabulary: Tokenizer, seed: int) -> 
         if options.is_given(PREFIX + each.name):
             value: object = getattr(options, PREFIX + each.name)
             given[each.name] = tuple(chain(*cast(Sequence[Sequence[int]], value))) if each.kind == "sizes" else value
-    if not isinstance(FAMILIES[choice.family.kind], Builtin):
-        manual_seed(seed)  # a user's layers may draw from the default generator
+    if choice.is_own:
+        manual_seed(seed)  # its layers may draw from the default generator
     try:
         return choice.family.build(choice.family.Config(**given), vocabulary, as_generator(seed))
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise UsageError(str(error)) from None
+    except TypeError as error:
+        if not choice.is_own or user_file.told(error) is not None:
+            raise
+        name = choice.family.__name__
+        raise UsageError(f"{name} is made as {name}(vocabulary, configuration, rng=rng), but {error}") from None
 
 
 def typed(arguments: Sequence[str]) -> Namespace:

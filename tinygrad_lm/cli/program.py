@@ -107,17 +107,18 @@ def _run(command: Command[Options], options: Options) -> int:
 
 
 def _sentence(error: Exception) -> str | None:
-    """What a user is told whose data, files or machine are the cause; None where the program is."""
+    """What a user is told whose data, files, code or machine are the cause; None where the program is."""
     if isinstance(error, MemoryError):
         return "there is not enough memory for a model or data of this size; choose smaller ones"
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}"
     with Later():
+        from tinygrad_lm import user_file
         from tinygrad_lm.models import ModelFileError
         from tinygrad_lm.text import DataError
         from tinygrad_lm.training import TrainingError
-    return str(error) if isinstance(error, DataError | ModelFileError | TrainingError) else None
+    return str(error) if isinstance(error, DataError | ModelFileError | TrainingError) else user_file.told(error)
 
 
 def _say(what: str, code: int) -> int:

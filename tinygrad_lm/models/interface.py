@@ -18,6 +18,7 @@ from tinygrad_lm.models import saving
 from tinygrad_lm.models.config import Config
 from tinygrad_lm.models.limits import MAX_NUMBERS, Bounded
 from tinygrad_lm.nn import Module, evaluating
+from tinygrad_lm.random import as_generator
 from tinygrad_lm.text import SequenceDataset, Tokenizer
 from tinygrad_lm.text.graphemes import grapheme_count
 from tinygrad_lm.text.targets import IGNORE
@@ -190,10 +191,10 @@ class LanguageModel(ABC):
     @classmethod
     def from_config(cls, config: Mapping[str, object], vocabulary: Tokenizer) -> Self:
         """An untrained model of a configuration. Raises ``ValueError`` or ``TypeError`` for a bad one."""
-        return cls.build(cls.Config.from_json(config), vocabulary, 0)
+        return cls.build(cls.Config.from_json(config), vocabulary, as_generator(0))
 
     @classmethod
-    def build(cls, configuration: Config, vocabulary: Tokenizer, rng: np.random.Generator | int) -> Self:
+    def build(cls, configuration: Config, vocabulary: Tokenizer, rng: np.random.Generator) -> Self:
         """An untrained model: ``cls(vocabulary, configuration, rng=rng)``, or ``cls(vocabulary)`` without a ``Config``.
 
         A family whose constructor takes other arguments writes its own.

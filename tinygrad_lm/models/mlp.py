@@ -80,7 +80,7 @@ class MLP(nn.Module, WindowModel):
         return self.output(self.hidden(embedded.reshape((len(contexts), self._width))))
 
     @classmethod
-    def build(cls, configuration: Config, vocabulary: Tokenizer, rng: np.random.Generator | int) -> MLP:
+    def build(cls, configuration: Config, vocabulary: Tokenizer, rng: np.random.Generator) -> MLP:
         """An untrained model of the given sizes."""
         return cls(vocabulary, **vars(configuration), rng=rng)
 

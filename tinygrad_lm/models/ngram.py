@@ -216,7 +216,7 @@ class NGram(FittedModel):
         return super().from_config(config, vocabulary)
 
     @classmethod
-    def build(cls, configuration: Config, vocabulary: Tokenizer, rng: np.random.Generator | int) -> Self:
+    def build(cls, configuration: Config, vocabulary: Tokenizer, rng: np.random.Generator) -> Self:
         """A model with room for so many counts."""
         order, smoothing, contexts, pairs = vars(configuration).values()
         model = cls(order, smoothing, vocabulary)

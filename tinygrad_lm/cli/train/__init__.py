@@ -20,7 +20,7 @@ def run(options: TrainOptions) -> int:
     if options.resume is None:
         return fitting.train(options)
     family.told(options.model if options.is_given("model") else None)
-    return fitting.resume(options.resume, options.steps if options.is_given("steps") else None)
+    return fitting.resume(options.resume, options)
 
 
 COMMAND = Command(

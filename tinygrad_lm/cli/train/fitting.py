@@ -30,6 +30,8 @@ class OpenRun(NamedTuple):
     config: Mapping[str, object]
     data: Source
     split: Split
+    model: str
+    """The option that names the family to a command on this run; nothing for those of the package."""
 
 
 def train(options: TrainOptions) -> int:
@@ -48,10 +50,12 @@ def train(options: TrainOptions) -> int:
         with _new_run(say, options, model, data, lines, split, None) as run:
             runs.save_weights(run.folder, model, run.config)
             _finish(say, model, run, ", ".join(filter(None, [f"this run: {name}", model.brief()])))
-            showing.show_files(say, run.folder, data.seed)
+            showing.show_files(say, run.folder, data.seed, run.model)
         return 0
     if not isinstance(model, TrainableModel):
         raise UsageError(f"{type(model).__name__} learns nothing: derive it from TrainableModel, or from FittedModel")
+    if options.choice.is_own:
+        model.evaluate(split.validation[:1])  # what goes wrong in it does so before a run is begun
     trainer = Trainer(model, split.train, split.validation, plan_of(options, len(model.examples(split.train))))
     showing.show_windows(say, model, split.train)
     showing.show_parameters(say, model)
@@ -78,11 +82,17 @@ def _new_run(
         runs.save_names(folder, split.train)
         source.keep(folder, data, lines)
         told = {**vars(data), "fingerprint": runs.fingerprint((*split.train, *split.validation))}
-        yield OpenRun(folder, runs.save_config(folder, model, told, plan), data, split)
+        config = runs.save_config(folder, model, told, plan)
+        yield OpenRun(folder, config, data, split, _naming(options))
 
 
-def resume(name: str, steps: int | None) -> int:
-    """Go on with a stopped run, or with a finished one to that number of steps in all."""
+def _naming(options: TrainOptions) -> str:
+    return f" --model {runs.typed(options.model)}" if family.is_file(options.model) else ""
+
+
+def resume(name: str, options: TrainOptions) -> int:
+    """Go on with a stopped run, or with a finished one to so many steps in all."""
+    steps = options.steps if options.is_given("steps") else None
     say = Console()
     folder = run_folder(name)
     with runs.locked(folder):
@@ -93,7 +103,7 @@ def resume(name: str, steps: int | None) -> int:
         say.log_to(folder)
         say(f"Going on with {folder} after step {trainer.step:,} of {plan.steps:,}")
         say()
-        return _fit(say, trainer, OpenRun(folder, config, data, split))
+        return _fit(say, trainer, OpenRun(folder, config, data, split, _naming(options)))
 
 
 def _fit(say: Console, trainer: Trainer, run: OpenRun) -> int:
@@ -107,7 +117,7 @@ def _fit(say: Console, trainer: Trainer, run: OpenRun) -> int:
     runs.save_checkpoint(run.folder, trainer, run.config)
     if trainer.stop:
         say(f"Stopped after step {trainer.step:,} of {trainer.plan.steps:,}; all is saved in {run.folder}.")
-        say(f"Go on with:  tinygrad-lm train --resume {runs.typed(run.folder)}")
+        say(f"Go on with:  tinygrad-lm train --resume {runs.typed(run.folder)}{run.model}")
         return INTERRUPTED
     trainer.restore_best()
     say(
@@ -117,7 +127,7 @@ def _fit(say: Console, trainer: Trainer, run: OpenRun) -> int:
     say()
     _finish(say, trainer.model, run, f"this run: {trainer.model.kind}")
     picture.draw(say, trainer, run.folder)
-    showing.show_files(say, run.folder, run.data.seed)
+    showing.show_files(say, run.folder, run.data.seed, run.model)
     return 0
 
 

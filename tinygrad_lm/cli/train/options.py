@@ -46,7 +46,7 @@ class TrainOptions(Options):
     def check(self) -> None:
         """Refuse what the chosen model, or the run that is gone on with, would ignore."""
         if self.is_given("resume"):
-            own = {"model"} if ":" in self.model else set[str]()
+            own = {"model"} if family.is_file(self.model) else set[str]()
             beside = vars(self).keys() - {"resume", "steps"} - own
             if beside:
                 raise UsageError(f"--resume keeps the settings of the run: leave out {option(min(beside))}")

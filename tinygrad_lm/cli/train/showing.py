@@ -110,11 +110,12 @@ def show_samples(say: Console, model: LanguageModel, training_names: frozenset[s
     say()
 
 
-def show_files(say: Console, folder: Path, seed: int) -> None:
+def show_files(say: Console, folder: Path, seed: int, model: str) -> None:
     """The files of the run, and how to get more names from it."""
     say("Files of the run")
     for name, what in FILES.items():
         if (folder / name).exists():
             say(f"  {name:<22}  {what}")
     say()
-    say(f"Saved in {folder}. More names:  tinygrad-lm sample {runs.typed(folder)} --seed {(seed + 1) % 10**18}")
+    more = f"tinygrad-lm sample {runs.typed(folder)}{model} --seed {(seed + 1) % 10**18}"
+    say(f"Saved in {folder}. More names:  {more}")

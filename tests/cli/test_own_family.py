@@ -1,0 +1,260 @@
+"""Tests of a model family of the user's own on the command line: ``--model rnn.py:RNN``, with the code of the guide."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import ROOT
+from tests.helpers.command_line import EIGHT, metrics, stopping_after, written
+from tinygrad_lm import cli, models, runs
+
+GUIDE = ROOT / "docs" / "your_own_rnn.md"
+RNN = ("--model", "rnn.py:RNN")
+SMALL = ("--data", "names.txt", "--embedding", "2", "--hidden", "6", "--batch-size", "4", "--steps", "12")
+
+THROW_AWAY = """
+from tinygrad_lm import models, nn
+
+class Bigram(nn.Module, models.TrainableModel):
+    kind = "throw-away"
+
+    def __init__(self, vocabulary):
+        self.vocabulary, self.rows = vocabulary, nn.Embedding(len(vocabulary), len(vocabulary))
+
+    def forward(self, tokens):
+        return self.rows(tokens)
+
+class Fitted(models.FittedModel):
+    kind = "fitted"
+
+    def __init__(self, vocabulary):
+        self.vocabulary, self.letters = vocabulary, set()
+
+    def fit(self, names, validation=None):
+        self.letters = set("".join(names))
+        return self
+
+    def next_logits(self, prefixes):
+        import numpy as np
+        known = [0.0 if token in self.letters or i == self.vocabulary.boundary_id else -np.inf
+                 for i, token in enumerate(self.vocabulary.tokens)]
+        return np.tile(known, (len(prefixes), 1))
+
+    def state_dict(self):
+        import numpy as np
+        return {"letters": np.array(sorted(map(ord, self.letters)) + [0] * (99 - len(self.letters)), np.int64)}
+
+    def load_state_dict(self, state):
+        self.letters = {chr(i) for i in state["letters"].tolist() if i}
+
+class Plain:
+    pass
+
+class Kindless(Bigram):
+    pass
+
+class Taken(Bigram):
+    kind = "mlp"
+
+class Odd(Bigram):
+    kind = "../odd"
+
+class Clash(Bigram):
+    kind = "clash"
+
+    from dataclasses import dataclass
+    @dataclass(frozen=True)
+    class Config(models.Config):
+        lr: float = models.setting(0.1, "a rate")
+
+class Bare(Bigram):
+    kind = "bare"
+
+    class Config(models.Config):
+        width: int = models.setting(3, "a width")
+
+class Rngless(Bigram):
+    kind = "rngless"
+
+    def __init__(self):
+        pass
+
+class Broken(Bigram):
+    kind = "broken"
+
+    def __init__(self, vocabulary):
+        raise KeyError("oops")
+
+class Shapes(Bigram):
+    kind = "shapes"
+
+    def forward(self, tokens):
+        return self.rows(tokens).reshape(1, 2, 3)
+
+class Silent(models.LanguageModel):
+    kind = "silent"
+
+    def __init__(self, vocabulary):
+        self.vocabulary = vocabulary
+
+    def next_logits(self, prefixes):
+        import numpy as np
+        return np.zeros((len(prefixes), len(self.vocabulary)))
+"""
+
+
+@pytest.fixture
+def there(elsewhere, families):
+    """A folder with names, the guide's file and one of many classes."""
+    (code, *_) = re.findall(r"^```python\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.M | re.S)
+    Path("rnn.py").write_text(code, encoding="utf-8")
+    Path("own.py").write_text(THROW_AWAY, encoding="utf-8")
+    Path("broken.py").write_text("import nothing_of_that_name", encoding="utf-8")
+    Path("wrong.py").write_text("def f(:", encoding="utf-8")
+
+
+pytestmark = pytest.mark.usefixtures("there")
+
+
+@pytest.fixture
+def trained(run):
+    return run("train", *RNN, *SMALL)
+
+
+def forgotten(families):
+    """As in another process, which has not seen the file."""
+    del families["own-rnn"]
+
+
+class TestTheGuidesModel:
+    def test_its_settings_are_options(self, run, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "80")
+        assert cli.main(["train", *RNN, "--help"]) == 0
+        model = runs.load(self.folder(run)).model
+        assert type(model).__name__ == "RNN" and model.config() == {"embedding": 2, "hidden": 6}
+
+    @staticmethod
+    def folder(run):
+        run("train", *RNN, *SMALL)
+        return "runs/own-rnn-1"
+
+    def test_the_help_tells_them(self, capsys, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "80")
+        assert cli.main(["train", *RNN, "--help"]) == 0
+        out = capsys.readouterr().out
+        assert "\nthe model own-rnn:\n  --embedding N" in out
+        assert "numbers in the hidden state (default: 64)" in out and "--activation" not in out
+
+    def test_it_says_how_to_go_on(self, trained, run):
+        assert "tinygrad-lm sample runs/own-rnn-1 --model rnn.py:RNN --seed 1\n" in trained
+        with stopping_after(3):
+            out = run("train", *RNN, *SMALL, code=cli.INTERRUPTED)
+        assert out.endswith("tinygrad-lm train --resume runs/own-rnn-2 --model rnn.py:RNN\n")
+
+    def test_sampling_and_evaluating(self, trained, run, families):
+        forgotten(families)
+        for command in (("sample", "runs/own-rnn-1", "-n", "3"), ("evaluate", "runs/own-rnn-1", "names.txt")):
+            said = run(*command, code=1)
+            assert "unknown kind 'own-rnn'" in said and "--model FILE.py:CLASS" in said
+        assert run("sample", "runs/own-rnn-1", "-n", "3", *RNN).count("\n") == 3
+        assert "loss" in run("evaluate", "runs/own-rnn-1", *RNN)
+
+    def test_going_on_ends_with_the_same_bytes(self, trained, run, families):
+        with stopping_after(5):
+            run("train", *RNN, *SMALL, code=cli.INTERRUPTED)
+        forgotten(families)
+        assert "unknown kind" in run("train", "--resume", "runs/own-rnn-2", code=1)
+        run("train", "--resume", "runs/own-rnn-2", *RNN)
+        for name in (runs.WEIGHTS, runs.CONFIG):
+            assert written("runs/own-rnn-2", name) == written("runs/own-rnn-1", name)
+        assert metrics("runs/own-rnn-2") == metrics("runs/own-rnn-1")
+
+    def test_no_file_of_a_run_names_code(self, trained):
+        for path in Path("runs/own-rnn-1").iterdir():
+            assert b"rnn.py" not in path.read_bytes() or path.name in (runs.LOG, "graph.html", "graph.svg", "graph.dot")
+        config = json.loads(Path("runs/own-rnn-1", runs.CONFIG).read_text(encoding="utf-8"))
+        assert set(config["model"]) == {"kind", "config", "vocabulary"} and config["model"]["kind"] == "own-rnn"
+
+    def test_the_same_seed_gives_the_same_bytes(self, trained, run):
+        run("train", *RNN, *SMALL)
+        run("train", *RNN, *SMALL, "--seed", "1")
+        one, same, other = (written(f"runs/own-rnn-{i}") for i in (1, 2, 3))
+        assert one == same != other
+
+    def test_it_takes_its_options_and_no_others(self, run):
+        assert "unrecognized arguments: --width" in run("train", *RNN, "--width", "3", code=2)
+        assert "--activation means nothing to the model 'rnn.py:RNN'" in run(
+            "train", *RNN, "--activation", "relu", code=2
+        )
+        assert "'5000' is not a whole number from 1 to 4,096" in run("train", *RNN, "--hidden", "5000", code=2)
+        assert not Path("runs").exists()
+
+
+class TestThrowAway:
+    @pytest.mark.parametrize("name", ["Bigram", "Fitted"])
+    def test_a_model_in_a_few_lines(self, run, name):
+        more = ("--steps", "6", "--batch-size", "4") if name == "Bigram" else ()
+        run("train", "--model", f"own.py:{name}", "--data", "names.txt", *more)
+        (folder,) = Path("runs").iterdir()
+        given = ("--model", f"own.py:{name}")
+        assert run("sample", folder, *given).count("\n") == 20 and "perplexity" in run("evaluate", folder, *given)
+        assert type(models.load(folder)).__name__ == name
+
+    def test_layers_without_a_generator_draw_from_the_seed(self, run):
+        for seed in (0, 0, 1):
+            run(
+                "train",
+                "--model",
+                "own.py:Bigram",
+                "--data",
+                "names.txt",
+                "--steps",
+                "2",
+                "--batch-size",
+                "4",
+                "--seed",
+                seed,
+            )
+        one, same, other = (written(f"runs/throw-away-{i}") for i in (1, 2, 3))
+        assert one == same != other
+
+
+@pytest.mark.parametrize(
+    ("target", "code", "words"),
+    [
+        ("none.py:RNN", 2, "there is no file 'none.py'"),
+        ("rnn.py:", 2, "names no class: write path/to/file.py:class"),
+        ("rnn.py", 2, "names no class"),
+        (":RNN", 2, "names no class"),
+        ("rnn.py:LSTM", 2, "'rnn.py' has no 'LSTM'; it has RNNConfig, RNN"),
+        ("rnn.py:RNNConfig", 2, "register takes a class that derives from LanguageModel"),
+        ("names.txt:RNN", 2, "is no Python file"),
+        ("broken.py:RNN", 2, "'broken.py' could not be run: ModuleNotFoundError"),
+        ("wrong.py:RNN", 2, "'wrong.py' could not be run: SyntaxError"),
+        ("own.py:Plain", 2, "register takes a class that derives from LanguageModel"),
+        ("own.py:Kindless", 2, "Kindless has no kind of its own"),
+        ("own.py:Taken", 2, "the kind 'mlp' is that of tinygrad_lm.models.mlp:MLP already"),
+        ("own.py:Odd", 2, "a kind is a word"),
+        ("own.py:Bare", 2, "Config is no dataclass: write @dataclass(frozen=True) above it"),
+        ("own.py:Clash", 2, "Clash has a setting 'lr', but --lr means something else to train"),
+        ("own.py:Rngless", 2, "Rngless is made as Rngless(vocabulary, configuration, rng=rng), but"),
+        ("own.py:Broken", 1, "KeyError: 'oops' ("),
+        ("own.py:Shapes", 1, "own.py, line "),
+        ("own.py:Silent", 2, "Silent learns nothing: derive it from TrainableModel, or from FittedModel"),
+    ],
+)
+def test_what_is_no_family(run, target, code, words):
+    said = run("train", "--model", target, "--data", "names.txt", code=code)
+    assert words in said and not Path("runs").exists()
+    if code == 2 and "learns" not in words and "made as" not in words and "lr" not in words:
+        assert words in run("sample", "r", "--model", target, code=2)
+
+
+def test_a_run_knows_the_models_of_the_package(run):
+    run("train", "--data", "names.txt", "--model", "bigram", "--out", "r")
+    for command in ("sample", "evaluate"):
+        assert "a run knows its model" in run(command, "r", "--model", "bigram", code=2)
+    assert "leave out --model" in run("train", "--resume", "r", "--model", "mlp", code=2)
+    assert len(EIGHT) == 8
