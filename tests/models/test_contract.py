@@ -155,6 +155,35 @@ class TestWhatIsWrittenLastCounts:
         assert sampling.generate(Counting(), rng=0).text == "abcd"
         assert np.argmax(Counting().next_logits([[], [7, 7]]), axis=1).tolist() == [0, 2]
 
+    def test_a_quicker_step_leaves_forward_as_it_is(self):
+        class Quicker(Forward):
+            start, step = Stepping.start, Stepping.step
+
+        assert Quicker.forward is Forward.forward
+        assert np.allclose(Quicker().next_logits([[1, 2]]), Forward().next_logits([[1, 2]]), rtol=1e-12)
+
+    def test_forward_and_step_of_one_class_are_both_its_own(self):
+        class Both(Windows):
+            def forward(self, contexts):
+                return -super().forward(contexts)
+
+            def step(self, tokens, state):
+                logits, state = super().step(tokens, state)
+                return 2 * logits, state
+
+        expected = -2 * Windows().next_logits([[1, 2], []])
+        assert np.allclose(Both().next_logits([[1, 2], []]), expected, rtol=1e-12)
+
+    def test_what_is_not_written_is_not_made_up(self):
+        class Prefixed(nn.Module, TrainableModel):
+            vocabulary = VOCABULARY
+
+            def next_logits(self, prefixes):
+                return np.zeros((len(prefixes), 27))
+
+        with pytest.raises(NotImplementedError, match="Prefixed does not define forward"):
+            Prefixed().loss(np.zeros((1, 1), int), np.zeros((1, 1), int))
+
     def test_forward(self):
         class Reversed(Stepping):
             def forward(self, tokens):

@@ -54,12 +54,13 @@ class TrainableModel(LanguageModel):
     def __init_subclass__(cls, **options: Any) -> None:
         written = written_in(cls)
         super().__init_subclass__(**options)
-        if issubclass(cls, Module):
+        if not issubclass(cls, Module):
+            return
+        if written == {"forward"}:
             base = WindowModel if issubclass(cls, WindowModel) else TrainableModel
-            if written == {"forward"}:
-                take(cls, base, "start", "step", "next_logits")
-            elif written == {"step"} and base is TrainableModel:
-                setattr(cls, "forward", _steps)  # noqa: B010 - nn.Module's stands before what this class could inherit
+            take(cls, base, "start", "step", "next_logits")
+        elif "step" in written and cls.forward is Module.forward:
+            setattr(cls, "forward", _steps)  # noqa: B010 - nn.Module's stands before what this class could inherit
 
     def step(self, tokens: Array, state: Any) -> tuple[Tensor | Array, Any]:
         """Read one more token of each name, and all before it again; see ``LanguageModel.step``."""

@@ -1,7 +1,12 @@
 """Tests of what ``--model`` means: the families and presets of the package, their settings, and models made of them."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
+from tests.helpers import ROOT
 from tests.helpers.command_line import EIGHT
 from tinygrad_lm.cli import family
 from tinygrad_lm.cli.parsing import UsageError
@@ -56,3 +61,14 @@ def test_a_model_is_made_of_what_was_given_and_of_what_holds_otherwise():
 def test_what_is_out_of_range_is_wrong_usage(model, given):
     with pytest.raises(UsageError, match=next(iter(given))):
         made(model, **given)
+
+
+@pytest.mark.parametrize(("model", "other"), [("bigram", "mlp"), ("4gram", "mlp")])
+def test_only_the_family_that_is_meant_is_imported(tmp_path, model, other):
+    (tmp_path / "names.txt").write_text("\n".join(EIGHT), encoding="utf-8")
+    code = "import sys; from tinygrad_lm import cli\n"
+    code += f"assert cli.main(['train', '--data', 'names.txt', '--model', {model!r}, '--out', 'r']) == 0\n"
+    code += "assert cli.main(['sample', 'r', '-n', '1']) == cli.main(['evaluate', 'r']) == 0\n"
+    code += f"assert 'tinygrad_lm.models.ngram' in sys.modules and 'tinygrad_lm.models.{other}' not in sys.modules"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, check=True)
