@@ -25,7 +25,7 @@ BATCH_SIZE = 256
 
 
 def with_temperature(logits: Array, temperature: float) -> Array:
-    """logits / temperature: below 1 sharper, above 1 flatter; 0 leaves the first of the largest alone (greedy)."""
+    """logits / temperature: below 1 sharper, above 1 flatter; 0 leaves only the first of the largest (greedy)."""
     if not 0 <= temperature < math.inf:
         raise ValueError(f"temperature is a finite number from 0 (greedy), not {temperature!r}")
     scores, largest = _scores(logits)
@@ -33,7 +33,7 @@ def with_temperature(logits: Array, temperature: float) -> Array:
         kept = np.zeros(scores.shape, bool)
         np.put_along_axis(kept, scores.argmax(axis=-1, keepdims=True), True, axis=-1)
         return _keep(scores, kept)
-    # Shifted first, so that a tiny temperature overflows to -inf alone.
+    # Shifted first, so that a tiny temperature overflows only to -inf.
     shifted = scores - largest
     with np.errstate(over="ignore"):
         return shifted / temperature
@@ -162,7 +162,13 @@ AS_LEARNED = Settings()
 
 
 def check_prefix(model: LanguageModel, prefix: str, max_length: int) -> list[int]:
-    """The ids of a prefix; raises ``DataError`` where it is too long or has characters the model does not know."""
+    """The ids of a prefix.
+
+    Raises
+    ------
+    DataError
+        Where it is too long or has characters the model does not know.
+    """
     ids = model.vocabulary.encode(prefix)
     if len(ids) >= max_length:
         raise DataError(

@@ -55,7 +55,10 @@ def is_file(model: str) -> bool:
 def choose(model: str) -> Choice:
     """The family that ``--model`` means; a user's own is registered by it.
 
-    Raises ``UsageError`` where there is none of the name, or the file does not have it.
+    Raises
+    ------
+    UsageError
+        Where there is none of the name, or the file does not have it.
     """
     from tinygrad_lm.models import loading
 
@@ -70,7 +73,13 @@ def choose(model: str) -> Choice:
 
 
 def own(target: str) -> type[LanguageModel]:
-    """A user's family by its file and class, registered. Raises ``UsageError`` where it is none."""
+    """A user's family by its file and class, registered.
+
+    Raises
+    ------
+    UsageError
+        Where it is none.
+    """
     from tinygrad_lm import user_file
     from tinygrad_lm.models import loading
 
@@ -82,7 +91,13 @@ def own(target: str) -> type[LanguageModel]:
 
 
 def told(model: str | None) -> None:
-    """Register the family that ``--model`` of a command on a run names. Raises ``UsageError`` unless it is a file."""
+    """Register the family that ``--model`` of a command on a run names.
+
+    Raises
+    ------
+    UsageError
+        Unless it is a file.
+    """
     if model is not None:
         if not is_file(model):
             raise UsageError(f"argument --model: a run knows its model; only a family of your own is given, as {OWN}")
@@ -124,7 +139,13 @@ def _sizes(setting: Setting) -> Any:
 
 
 def make(choice: Choice, options: Options, vocabulary: Tokenizer, seed: int) -> LanguageModel:
-    """An untrained model of what was typed. Raises ``UsageError`` for what its family refuses."""
+    """An untrained model of what was typed.
+
+    Raises
+    ------
+    UsageError
+        For what its family refuses.
+    """
     from tinygrad_lm import user_file
     from tinygrad_lm.random import as_generator, manual_seed
 

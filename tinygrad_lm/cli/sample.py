@@ -45,7 +45,7 @@ def add_options(parser: ArgumentParser) -> None:
         metavar="T",
         help=f"0 is greedy, 1 as learned, above 1 bolder (default: {told.temperature:g})",
     )
-    parser.add_argument("--top-k", type=COUNT, metavar="K", help="draw from the k likeliest characters alone")
+    parser.add_argument("--top-k", type=COUNT, metavar="K", help="draw only from the k likeliest characters")
     parser.add_argument("--top-p", type=PROBABILITY, metavar="P", help="draw from the likeliest that together reach p")
     parser.add_argument("--max-length", type=COUNT, metavar="N", help=f"cut longer names (default: {told.max_length})")
     parser.add_argument("--seed", type=SEED, metavar="N", help=f"same seed, same names (default: {told.seed})")

@@ -68,7 +68,7 @@ class Source:
 
 
 def read(data: str | None) -> tuple[str | None, list[str]]:
-    """What ``--data`` names: how a configuration calls it, and its lines, which are read once alone."""
+    """What ``--data`` names: how a configuration calls it, and its lines, which are read only once."""
     if data is None:
         return None, bundled_names()
     path = Path(data)
@@ -83,7 +83,13 @@ def keep(folder: Path, source: Source, lines: Sequence[str]) -> None:
 
 
 def of_run(config: Mapping[str, Any], folder: Path) -> Source:
-    """The source that a run's configuration names. Raises ``ModelFileError`` where it names none."""
+    """The source that a run's configuration names.
+
+    Raises
+    ------
+    ModelFileError
+        Where it names none.
+    """
     with suppress(KeyError, TypeError, AttributeError):
         known = {name: value for name, value in config["data"].items() if name != "fingerprint"}
         if isinstance(known["file"], str | None) and known["alphabet"] in ("latin", "data"):
@@ -92,7 +98,13 @@ def of_run(config: Mapping[str, Any], folder: Path) -> Source:
 
 
 def read_again(config: Mapping[str, Any], model: LanguageModel, folder: Path, remedy: str) -> tuple[Source, Split]:
-    """The source of a run and its names, split as they were. Raises ``DataError`` where they have changed since."""
+    """The source of a run and its names, split as they were.
+
+    Raises
+    ------
+    DataError
+        Where they have changed since.
+    """
     source = of_run(config, folder)
     file = None if source.file is None else folder / source.file
     if source.file == OWN_COPY and not (folder / OWN_COPY).is_file():

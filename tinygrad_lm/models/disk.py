@@ -18,7 +18,10 @@ class ModelFileError(ValueError):
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file whole or not at all: a temporary file beside it, flushed to disk, then renamed over it.
 
-    Raises ``OSError`` naming the file where the disk is full or may not be written.
+    Raises
+    ------
+    OSError
+        Naming the file where the disk is full or may not be written.
     """
     with _naming(path):
         _replace(path, content)
@@ -54,7 +57,7 @@ def _flush_folder(folder: Path) -> None:
 
 @contextmanager
 def _naming(path: Path) -> Generator[None]:
-    """A failure to write names the file, which the system does for an opening alone, and what that means."""
+    """A failure to write names the file, which the system does only for an opening, and what that means."""
     try:
         yield
     except OSError as error:
@@ -65,7 +68,10 @@ def _naming(path: Path) -> Generator[None]:
 def append_text(path: Path, text: str) -> None:
     """Add text to a file, made where it is missing; what UTF-8 cannot hold (lone surrogates) is escaped.
 
-    Raises ``ModelFileError`` for a link, pipe or device, which could lead out of the folder or wait for ever.
+    Raises
+    ------
+    ModelFileError
+        For a link, pipe or device, which could lead out of the folder or wait for ever.
     """
     check_writable(path)
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
@@ -83,11 +89,17 @@ def check_writable(path: Path) -> None:
         return
     if not stat.S_ISREG(mode):
         what = "a link" if stat.S_ISLNK(mode) else "no regular file"
-        raise ModelFileError(f"{path} is {what}: a run is written to regular files of its own folder alone; remove it")
+        raise ModelFileError(f"{path} is {what}: a run is written only to regular files of its own folder; remove it")
 
 
 def size_of_file(path: Path) -> int:
-    """The size of a file in bytes. Raises ``ModelFileError`` where it is missing, or a folder, pipe or device."""
+    """The size of a file in bytes.
+
+    Raises
+    ------
+    ModelFileError
+        Where it is missing, or a folder, pipe or device.
+    """
     try:
         status = path.stat()
     except OSError as error:
@@ -99,7 +111,13 @@ def size_of_file(path: Path) -> int:
 
 @contextmanager
 def reading(path: Path, limit: int) -> Generator[BinaryIO]:
-    """A file opened to read; raises ``ModelFileError`` where it is missing, no file, or larger than the limit."""
+    """A file opened to read.
+
+    Raises
+    ------
+    ModelFileError
+        Where it is missing, no file, or larger than the limit.
+    """
     if size_of_file(path) > limit:  # before the opening, which waits for the other end of a pipe
         raise ModelFileError(f"{path} is larger than {limit:,} bytes, which no file of this kind is")
     try:
@@ -110,6 +128,12 @@ def reading(path: Path, limit: int) -> Generator[BinaryIO]:
 
 
 def read_bytes(path: Path, limit: int) -> bytes:
-    """A file's content; raises ``ModelFileError`` as ``reading`` does."""
+    """A file's content.
+
+    Raises
+    ------
+    ModelFileError
+        As ``reading`` does.
+    """
     with reading(path, limit) as file:
         return file.read(limit)

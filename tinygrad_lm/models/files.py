@@ -38,8 +38,11 @@ ENTRY = "tinygrad_lm"
 def write_arrays(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, object] | None = None) -> None:
     """Save named arrays, and plain data beside them, as safetensors with a checksum; equal content, equal bytes.
 
-    Raises ``ModelFileError``, and writes nothing, for all that ``read_arrays`` would refuse: numbers that are not
-    finite, other dtypes, too many arrays, a header or a file that is too long.
+    Raises
+    ------
+    ModelFileError
+        For all that ``read_arrays`` would refuse: numbers that are not finite, other dtypes, too many arrays, a header
+        or a file that is too long. Nothing is then written.
     """
     from safetensors.numpy import save
 
@@ -146,15 +149,19 @@ def _read_header(file: BinaryIO, size: int) -> dict[str, object]:
 
 
 def read_arrays(path: Path, limit: int = MAX_FILE) -> tuple[dict[str, Array], dict[str, object]]:
-    """The arrays and the plain data that ``write_arrays`` put into a file. Raises ``ModelFileError`` otherwise.
+    """The arrays and the plain data that ``write_arrays`` put into a file.
 
-    A file of more than ``limit`` bytes is refused unread, and the data is read once the header is known to fit it.
+    Raises
+    ------
+    ModelFileError
+        For anything else. A file of more than ``limit`` bytes is refused unread, and the data is read once the header
+        is known to fit it.
     """
     return _read(path, limit, with_arrays=True)
 
 
 def read_metadata(path: Path) -> dict[str, object]:
-    """The plain data alone, from the start of a file; the checksum is for ``read_arrays`` to compare."""
+    """Only the plain data, from the start of a file; the checksum is for ``read_arrays`` to compare."""
     return _read(path, MAX_FILE, with_arrays=False)[1]
 
 
@@ -190,7 +197,13 @@ def _read(path: Path, limit: int, with_arrays: bool) -> tuple[dict[str, Array], 
 
 
 def read_json(path: Path) -> dict[str, object]:
-    """A JSON object from a file. Raises ``ModelFileError`` for anything else."""
+    """A JSON object from a file.
+
+    Raises
+    ------
+    ModelFileError
+        For anything else.
+    """
     try:
         found = _object(json.loads(read_bytes(path, MAX_HEADER).decode("utf-8"), object_pairs_hook=_unique))
     except ModelFileError as error:

@@ -190,7 +190,13 @@ class LanguageModel(ABC):
 
     @classmethod
     def from_config(cls, config: Mapping[str, object], vocabulary: Tokenizer) -> Self:
-        """An untrained model of a configuration. Raises ``ValueError`` or ``TypeError`` for a bad one."""
+        """An untrained model of a configuration.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a bad one.
+        """
         return cls.build(cls.Config.from_json(config), vocabulary, as_generator(0))
 
     @classmethod
@@ -213,17 +219,31 @@ class LanguageModel(ABC):
         raise NotImplementedError(f"{type(self).__name__} has no state_dict and load_state_dict, so it is not saved")
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Take over learned arrays. Raises ``ValueError`` naming what does not fit."""
+        """Take over learned arrays.
+
+        Raises
+        ------
+        ValueError
+            Naming what does not fit.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no state_dict and load_state_dict, so it is not loaded")
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the model into one file, which ``models.load`` reads; returns its path.
 
         The file has just the name given, and holds the family, the configuration, the vocabulary and the weights, as
-        safetensors. It is written whole or not at all; equal models give equal bytes. An older model is overwritten,
-        anything else, that of a run included, is not: ``FileExistsError``. Raises ``IsADirectoryError``,
-        ``FileNotFoundError`` where there is no folder to write in, ``ModelFileError`` for weights that are not
-        finite, and ``TypeError`` for a class that did not give itself a ``kind`` of its own.
+        safetensors. It is written whole or not at all; equal models give equal bytes. An older model is overwritten.
+
+        Raises
+        ------
+        FileExistsError
+            Where the file is no model, or that of a run.
+        IsADirectoryError, FileNotFoundError
+            Where there is a folder of that name, and where there is none to write in.
+        ModelFileError
+            For weights that are not finite.
+        TypeError
+            For a class that did not give itself a ``kind`` of its own.
         """
         return saving.save(self, path)
 

@@ -21,8 +21,13 @@ class TooLarge(ValueError):
 class Bounded(np.random.Generator):
     """A generator of initial weights for a model of at most so many numbers.
 
-    It draws as any generator does, and raises ``TooLarge`` before it would draw many more than those: so what a file
-    asks for is not built where the file itself could not hold it.
+    It draws as any generator does, but not many more numbers than those: so what a file asks for is not built where the
+    file itself could not hold it.
+
+    Raises
+    ------
+    TooLarge
+        Before it would draw more.
     """
 
     def __init__(self, numbers: int) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tinygrad_lm.cli.family import Choice
 
 TRAINING_OPTIONS = ("epochs", "steps", "batch_size", "lr", "optimizer", "schedule", "weight_decay")
-"""The options that mean something to models that learn by gradient descent alone."""
+"""The options that mean something only to models that learn by gradient descent."""
 
 STARTS = {"sgd": {"lr": 0.3, "weight_decay": 0.0}, "adam": {"weight_decay": 0.0}}
 """What an optimizer starts with where that is not what holds for the others."""
