@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ROOMS = frozenset({"autograd", "cli", "models", "nn", "optim", "runs", "sampling", "testing", "text", "training"})
+_FILES = frozenset({"checks", "defaults", "interrupts", "lazy", "locking", "progress", "random", "user_file"})
+"""What ``from tinygrad_lm import`` finds too, without a look among the engines' names first, which loads them."""
 
 __all__ = [
     "Tensor",
@@ -40,7 +42,7 @@ def __getattr__(name: str) -> "Any":
     """The engines' names and the rooms (``tinygrad_lm.nn``), imported when they are first asked for."""
     from importlib import import_module
 
-    if name in _ROOMS:
+    if name in _ROOMS or name in _FILES:
         return import_module(f"tinygrad_lm.{name}")
     if name in __all__:
         home = import_module("tinygrad_lm.random" if name == "manual_seed" else "tinygrad_lm.autograd")

@@ -1,7 +1,6 @@
 """What holds where nothing else is chosen: the defaults that signatures of the library and the command's help share.
 
-Each stands here alone. Nothing is imported, so that a help is printed without NumPy. For that the command imports this
-file by its full name: ``from tinygrad_lm import`` first looks among the engines' names, and loads them.
+Each stands only here. Nothing is imported, so that a help is printed without NumPy.
 """
 
 from typing import Final

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygrad_lm import nn
+from tinygrad_lm.models.bounded import REDRAWN, Bounded
 from tinygrad_lm.models.config import Config, setting
-from tinygrad_lm.models.limits import REDRAWN, Bounded, TooLarge
+from tinygrad_lm.models.limits import TooLarge
 from tinygrad_lm.models.mlp import MLPConfig
 
 

@@ -3,7 +3,7 @@
 from tests.mutation.checks import Mutant
 from tests.mutation.source import constant, edited
 from tinygrad_lm import sampling
-from tinygrad_lm.models import LanguageModel, TrainableModel, WindowModel, config, interface, limits, trainable
+from tinygrad_lm.models import LanguageModel, TrainableModel, WindowModel, bounded, config, interface, trainable
 
 CHUNKS = "test test_evaluation_holds_so_many_contexts_at_once"
 ROLL = "test test_a_roll_falls_on_the_options_in_their_order"
@@ -98,7 +98,7 @@ MODEL_MUTANTS = (
         edited(LanguageModel, "log_likelihoods", "rows.T[targets != IGNORE]", "rows.T.ravel()"),
         (SUM,),
     ),
-    Mutant("anything may be drawn", constant(limits, "REDRAWN", 1 << 60), (HELD,)),
+    Mutant("anything may be drawn", constant(bounded, "REDRAWN", 1 << 60), (HELD,)),
     Mutant(
         "numbers have no range",
         edited(config.Setting, "_number", "not self.low <= value <= self.high", "False"),

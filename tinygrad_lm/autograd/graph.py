@@ -8,14 +8,16 @@ hand its gradient on to its parents.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from tinygrad_lm.autograd.context import Scope
 from tinygrad_lm.autograd.observers import observing, tell_backward, watched
 from tinygrad_lm.autograd.types import Array
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class Call:
@@ -184,7 +186,7 @@ class Node:
         return offered(self, super().__dir__())
 
 
-Operand = ArrayLike | Node
+Operand: TypeAlias = "ArrayLike | Node"
 """What an operation takes: a node, or a number or an array, or anything that NumPy makes one of."""
 
 

@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-import tinygrad_lm.defaults as defaults
+from tinygrad_lm import defaults
 from tinygrad_lm.cli import family
 from tinygrad_lm.cli.parsing import COUNT, PROBABILITY, RATE, SEED, Command, Options
 from tinygrad_lm.interrupts import Later

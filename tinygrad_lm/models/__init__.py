@@ -1,6 +1,8 @@
 """The model families, all of which speak ``LanguageModel``; each is imported when it is first asked for."""
 
-TYPE_CHECKING = False  # nothing is imported here: the command line reads the table of families without NumPy
+from tinygrad_lm.lazy import found as _found
+
+TYPE_CHECKING = False  # nothing else is imported here: the command line reads the table of families without NumPy
 if TYPE_CHECKING:
     from tinygrad_lm.models.config import Config, setting
     from tinygrad_lm.models.disk import ModelFileError
@@ -47,13 +49,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """What lives in one of the files here, imported when it is first asked for."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    found = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    return found
+    """What lives in one of the files here."""
+    return _found(__name__, _HOMES, name)
 
 
 def __dir__() -> list[str]:

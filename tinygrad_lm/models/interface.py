@@ -14,9 +14,8 @@ import numpy as np
 from tinygrad_lm.autograd import no_grad
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
-from tinygrad_lm.models import saving
 from tinygrad_lm.models.config import Config
-from tinygrad_lm.models.limits import MAX_NUMBERS, Bounded
+from tinygrad_lm.models.limits import MAX_NUMBERS
 from tinygrad_lm.nn import Module, evaluating
 from tinygrad_lm.random import as_generator
 from tinygrad_lm.text import SequenceDataset, Tokenizer
@@ -211,6 +210,8 @@ class LanguageModel(ABC):
     @classmethod
     def size_of(cls, config: Mapping[str, object], vocabulary: Tokenizer) -> int:
         """How many numbers a model of this configuration holds; a family that can tell without building one does."""
+        from tinygrad_lm.models.bounded import Bounded
+
         model = cls.build(cls.Config.from_json(config), vocabulary, Bounded(MAX_NUMBERS))
         return sum(array.size for array in model.state_dict().values())
 
@@ -245,6 +246,8 @@ class LanguageModel(ABC):
         TypeError
             For a class that did not give itself a ``kind`` of its own.
         """
+        from tinygrad_lm.models import saving
+
         return saving.save(self, path)
 
 

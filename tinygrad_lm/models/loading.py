@@ -14,7 +14,7 @@ from tinygrad_lm.models.config import Config
 from tinygrad_lm.models.disk import size_of_file
 from tinygrad_lm.models.files import ModelFileError
 from tinygrad_lm.models.interface import LanguageModel
-from tinygrad_lm.models.limits import Bounded, TooLarge
+from tinygrad_lm.models.limits import TooLarge
 from tinygrad_lm.models.registry import FAMILIES, Builtin, place, where
 from tinygrad_lm.models.saving import WEIGHTS
 from tinygrad_lm.text import DataError, Tokenizer, tokenizer_from_json
@@ -104,6 +104,8 @@ def build(description: object, path: Path, weights: Path) -> LanguageModel:
 def _built(
     family: type[LanguageModel], config: dict[str, object], vocabulary: Tokenizer, path: Path, weights: Path
 ) -> LanguageModel:
+    from tinygrad_lm.models.bounded import Bounded
+
     room = size_of_file(weights) // 4
     try:
         if _same(family.size_of, LanguageModel.size_of) and _same(family.from_config, LanguageModel.from_config):

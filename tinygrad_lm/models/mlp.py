@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from tinygrad_lm import nn
 from tinygrad_lm.autograd.tensor import Tensor
@@ -18,6 +17,9 @@ from tinygrad_lm.models.limits import MAX_NUMBERS
 from tinygrad_lm.models.trainable import WindowModel
 from tinygrad_lm.random import as_generator
 from tinygrad_lm.text import Tokenizer, Vocabulary
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 

@@ -1,15 +1,20 @@
 """The sliding window: names cut into contexts of fixed length, each with the token that follows it."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_lm.checks import whole_number
 from tinygrad_lm.text.errors import DataError
 from tinygrad_lm.text.stream import Ids, Pair, check_batch_size, checked_names, in_a_row
 from tinygrad_lm.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 TABLE = 1 << 20
 """Up to so many ids (8 MiB) the contexts are cut out once, since training draws from them thousands of times."""

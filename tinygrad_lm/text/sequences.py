@@ -1,15 +1,20 @@
 """Whole names in batches, padded to one length: for models that read a name from its start, such as recurrent ones."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_lm.checks import whole_number
 from tinygrad_lm.text.errors import DataError
 from tinygrad_lm.text.stream import Ids, Pair, check_batch_size, checked_names, in_a_row
 from tinygrad_lm.text.targets import IGNORE
 from tinygrad_lm.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 POOL = 8
 """A sampled batch is one of so many that are drawn together and sorted by length: more leave less padding."""

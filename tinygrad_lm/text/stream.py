@@ -1,17 +1,22 @@
 """A list of names as one stream of ids, which datasets cut their examples from, and the checks that they share."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_lm.checks import quoted, whole_number
 from tinygrad_lm.text.errors import DataError
 from tinygrad_lm.text.tokenizer import Tokenizer
 
-Ids = NDArray[np.integer]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Ids: TypeAlias = "NDArray[np.integer]"
 """Ids, or places of them, in whatever integers hold them."""
-Pair = tuple[NDArray[np.int64], NDArray[np.int64]]
+Pair: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.int64]]"
 """What goes into a model, and what shall come out."""
 
 

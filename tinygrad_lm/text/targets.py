@@ -1,11 +1,17 @@
 """Targets: what marks those that count for nothing, and how much text those of a batch stand for."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_lm.text.graphemes import grapheme_count
 from tinygrad_lm.text.stream import Ids
 from tinygrad_lm.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 IGNORE = -100
 """The target where nothing is to be predicted: PyTorch's ``ignore_index``."""

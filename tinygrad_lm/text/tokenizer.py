@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol, Self, cast
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tinygrad_lm.checks import quoted
 from tinygrad_lm.text.errors import DataError
 from tinygrad_lm.text.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Tokenizer(Protocol):

@@ -6,15 +6,17 @@ import os
 import string
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
 
 from tinygrad_lm.checks import is_whole_number, quoted
 from tinygrad_lm.text.errors import DataError, code_points
 from tinygrad_lm.text.files import read_names
 from tinygrad_lm.text.graphemes import graphemes
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
 
 MAX_TOKEN = 128
 """How many characters, marks included, a token has at most; Unicode's stream-safe format allows 30 marks."""
@@ -176,7 +178,7 @@ class Vocabulary:
     def _checked(self, ids: object) -> NDArray[np.int64]:
         """``ids`` as an int64 array, once each is known to be an integer of the vocabulary."""
         # Lists as Python objects, so that NumPy turns neither True into 1 nor a huge integer into a float.
-        given = cast(NDArray[np.int64], ids) if isinstance(ids, np.ndarray) else np.array(ids, dtype=object)
+        given = cast("NDArray[np.int64]", ids) if isinstance(ids, np.ndarray) else np.array(ids, dtype=object)
         if given.dtype == object:
             wrong = np.array([not is_whole_number(value) for value in given.flat], dtype=bool)
         else:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from tinygrad_lm.autograd.types import Array
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 FULL = 6
 """Arrays of up to this many elements are written out."""

@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import tinygrad_lm.defaults as defaults
+from tinygrad_lm import defaults
 from tinygrad_lm.cli import family
 from tinygrad_lm.cli.parsing import COUNT, RATE, SEED, Options, UsageError, option
 from tinygrad_lm.models.registry import FAMILIES, Builtin
