@@ -19,7 +19,7 @@ from tinygrad_lm.models.limits import MAX_NUMBERS
 from tinygrad_lm.nn import Module, evaluating
 from tinygrad_lm.random import as_generator
 from tinygrad_lm.text import SequenceDataset, Tokenizer
-from tinygrad_lm.text.graphemes import grapheme_count
+from tinygrad_lm.text.segmentation import grapheme_count
 from tinygrad_lm.text.targets import IGNORE
 
 NAMES_AT_ONCE = 256

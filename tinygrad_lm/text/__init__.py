@@ -7,8 +7,8 @@ if TYPE_CHECKING:
     from tinygrad_lm.text.dataset import NameDataset
     from tinygrad_lm.text.errors import DataError
     from tinygrad_lm.text.files import bundled_names, read_names
-    from tinygrad_lm.text.graphemes import graphemes
     from tinygrad_lm.text.names import CleanedNames, Split, clean_names, in_lower_case, split_names
+    from tinygrad_lm.text.segmentation import graphemes
     from tinygrad_lm.text.sequences import SequenceDataset
     from tinygrad_lm.text.targets import IGNORE, count_characters, count_targets, token_lengths
     from tinygrad_lm.text.tokenizer import TOKENIZERS, Tokenizer, tokenizer_from_json
@@ -28,7 +28,7 @@ _HOMES = {
     "clean_names": "names",
     "count_characters": "targets",
     "count_targets": "targets",
-    "graphemes": "graphemes",
+    "graphemes": "segmentation",
     "in_lower_case": "names",
     "read_names": "files",
     "split_names": "names",

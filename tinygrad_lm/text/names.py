@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_lm.checks import quoted, whole_number
 from tinygrad_lm.text.errors import DataError
-from tinygrad_lm.text.graphemes import composed, grapheme_count
+from tinygrad_lm.text.segmentation import composed, grapheme_count
 from tinygrad_lm.text.tokenizer import Tokenizer
 
 EMPTY = "empty"

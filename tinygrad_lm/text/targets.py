@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinygrad_lm.text.graphemes import grapheme_count
+from tinygrad_lm.text.segmentation import grapheme_count
 from tinygrad_lm.text.stream import Ids
 from tinygrad_lm.text.tokenizer import Tokenizer
 

@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_lm.checks import is_whole_number, quoted
 from tinygrad_lm.text.errors import DataError, code_points
 from tinygrad_lm.text.files import read_names
-from tinygrad_lm.text.graphemes import graphemes
+from tinygrad_lm.text.segmentation import graphemes
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
