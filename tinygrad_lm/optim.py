@@ -95,8 +95,9 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Forget the gradients, so that the next backward pass starts afresh (gradients add up otherwise)."""
-        for parameter in self.parameters:
-            parameter.grad = None
+        for members, _ in self.groups:
+            for parameter in members:
+                parameter.grad = None
 
     def step(self) -> None:
         """Change each parameter in place by the rule of this optimizer."""
@@ -113,7 +114,7 @@ class Optimizer:
                     data = data.copy()
                 key = id(parameter)
                 scratch = self._scratch.get(key)
-                if scratch is None or scratch.dtype != data.dtype:
+                if scratch is None or scratch.dtype is not data.dtype:
                     scratch = self._prepare(key, data)
                 count = self.counts[key] = self.counts.get(key, 0) + 1
                 self.update(data, gradient, self.state[key], scratch, count, options)

@@ -8,16 +8,13 @@ hand its gradient on to its parents.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 import numpy as np
 
 from tinygrad_lm.autograd.context import Scope
 from tinygrad_lm.autograd.observers import observing, tell_backward, watched
 from tinygrad_lm.autograd.types import Array
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 
 class Call:
@@ -186,10 +183,6 @@ class Node:
         return offered(self, super().__dir__())
 
 
-Operand: TypeAlias = "ArrayLike | Node"
-"""What an operation takes: a node, or a number or an array, or anything that NumPy makes one of."""
-
-
 def offered(thing: object, names: Iterable[str]) -> list[str]:
     """Those of the names that an object or its class really has."""
     own = getattr(thing, "__dict__", {})
@@ -259,7 +252,8 @@ def sweep(
 
     ``gradients`` holds the roots' gradients. Yields ``(node, gradient, owned)``: the gradient is complete,
     since every use of the node came before; ``owned`` is false where the object is held by somebody else too.
-    Consumes both arguments, so that what is done with can be freed on the way.
+    Consumes both arguments, so that what is done with can be freed on the way; with ``release`` inner nodes too, and
+    only leaves are yielded.
     """
     borrowed = set(gradients)
     sums: set[Node] = set()
@@ -269,8 +263,10 @@ def sweep(
         gradient = gradients.pop(node, None)
         if gradient is None:
             continue
-        yield node, gradient, node not in borrowed
-        if node.operation is None:
+        leaf = node.operation is None
+        if leaf or not release:
+            yield node, gradient, node not in borrowed
+        if leaf:
             continue
         # Held by nothing but the loop: memory that is done with serves the next node.
         for parent, contribution in zip(
@@ -321,10 +317,7 @@ def backward(root: Node, gradient: Any, *, retain_graph: bool) -> None:
 
     An exception on the way leaves every ``grad`` as it was.
     """
-    finished: list[tuple[Node, Any, bool]] = []
-    for found in sweep(topological_order(root), {root: gradient}, release=not retain_graph):
-        if retain_graph or found[0].operation is None:
-            finished.append(found)
+    finished = list(sweep(topological_order(root), {root: gradient}, release=not retain_graph))
     for node, total, owned in finished:
         node._store(total, owned)
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_lm.autograd import graph, shaping
-from tinygrad_lm.autograd.graph import Call, Node, Operand, Operation, detach
+from tinygrad_lm.autograd.graph import Call, Node, Operation, detach
 from tinygrad_lm.autograd.reductions import axes_of, count, restore
-from tinygrad_lm.autograd.types import Array, Axis
+from tinygrad_lm.autograd.types import Array, Axis, Operand
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_lm.autograd import kernels, products, reductions, shaping
-from tinygrad_lm.autograd.graph import Operand, detach
+from tinygrad_lm.autograd.graph import detach
 from tinygrad_lm.autograd.operators import Operators
 from tinygrad_lm.autograd.recorded import number, plain_index, snapshot, whole
-from tinygrad_lm.autograd.types import Array, Axis
+from tinygrad_lm.autograd.types import Array, Axis, Operand
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike

@@ -8,8 +8,8 @@ from typing import Any, Self
 import numpy as np
 
 from tinygrad_lm.autograd import context, rules
-from tinygrad_lm.autograd.graph import Node, Operand, Operation
-from tinygrad_lm.autograd.types import is_ndarray
+from tinygrad_lm.autograd.graph import Node, Operation
+from tinygrad_lm.autograd.types import Operand, is_ndarray
 
 WITHOUT_GRADIENT = frozenset(
     {

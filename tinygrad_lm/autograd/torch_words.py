@@ -9,10 +9,11 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_lm.autograd import reductions, remedies
-from tinygrad_lm.autograd.graph import Operand, detach
+from tinygrad_lm.autograd.graph import detach
 from tinygrad_lm.autograd.kernels import check_ids
 from tinygrad_lm.autograd.methods import ArrayMethods, Axes, as_shape, reduction
 from tinygrad_lm.autograd.two_readings import TwoReadings, ValuesAndIndices
+from tinygrad_lm.autograd.types import Operand
 
 
 class Casts(TwoReadings):

@@ -66,7 +66,8 @@ class _Numbered(Module, Generic[M]):
 
     def _members(self) -> list[M]:
         # Not by children(): a forward pass asks each time.
-        return cast("list[M]", [held for held in vars(self).values() if isinstance(held, Module)])
+        members: list[Any] = [held for held in self.__dict__.values() if isinstance(held, Module)]
+        return members
 
     def _check(self, modules: Iterable[object]) -> None:
         for i, module in enumerate(modules):
