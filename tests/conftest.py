@@ -8,7 +8,7 @@ import signal
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tinygrad_lm.models.registry import FAMILIES
+from tests.helpers.families import kept
 
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
 
@@ -46,10 +46,8 @@ def pytest_report_header(config):
 @pytest.fixture
 def families():
     """The table of model families, which is afterwards what it was."""
-    before = dict(FAMILIES)
-    yield FAMILIES
-    FAMILIES.clear()
-    FAMILIES.update(before)
+    with kept() as table:
+        yield table
 
 
 def pytest_collection_finish():

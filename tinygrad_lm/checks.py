@@ -17,8 +17,11 @@ def whole_number(
 ) -> int:
     """A whole number from ``low`` (to ``high``), as a Python integer.
 
-    Raises ``error`` for anything else, saying ``expected``, a sentence up to its last word such as "top_k is a whole
-    number from 1, not", and then what was given.
+    Raises
+    ------
+    error
+        The class that was given, for anything else. It says ``expected``, a sentence up to its last word such as "top_k
+        is a whole number from 1, not", and then what was given.
     """
     if not is_whole_number(value) or value < low or (high is not None and value > high):
         raise error(f"{expected} {quoted(value)}")
@@ -26,7 +29,13 @@ def whole_number(
 
 
 def whole_entry(config: Mapping[str, object], key: str, low: int, high: int) -> int:
-    """A whole number of plain data, in its range; raises ``ValueError`` naming the key."""
+    """A whole number of plain data, in its range.
+
+    Raises
+    ------
+    ValueError
+        Naming the key.
+    """
     return whole_number(config.get(key), low, f"{key} must be a whole number from {low} to {high}, not", high)
 
 

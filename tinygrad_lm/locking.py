@@ -29,7 +29,12 @@ def locked(folder: Path) -> Generator[None]:
     The operating system's own lock on a file, which holds the process id for the message alone. A file system
     that knows no locks is trained on without one.
 
-    Raises ``BlockingIOError`` at once where the folder is locked, ``ModelFileError`` where the file is a link or pipe.
+    Raises
+    ------
+    BlockingIOError
+        At once where the folder is locked.
+    ModelFileError
+        Where the file is a link or pipe.
     """
     path = folder / LOCK
     handle = _acquire(path)

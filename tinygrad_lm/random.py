@@ -20,7 +20,12 @@ def manual_seed(seed: int) -> np.random.Generator:
     from their parent's until they call ``manual_seed`` themselves, which the parent does not notice. A new thread
     starts unseeded (under Python's option ``thread_inherit_context`` it is like a task).
 
-    Raises ``TypeError`` for what is no integer, booleans included, and ``ValueError`` below 0.
+    Raises
+    ------
+    TypeError
+        For what is no integer, booleans included.
+    ValueError
+        Below 0.
     """
     if not is_whole_number(seed):
         raise TypeError(f"manual_seed takes an integer from 0, such as manual_seed(0), not {seed!r:.60}")

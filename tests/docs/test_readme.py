@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.helpers import ROOT
+from tests.helpers.families import kept
 from tinygrad_lm.testing import check_gradients
 
 README = ROOT / "README.md"
@@ -26,7 +27,7 @@ def run(tmp_path_factory):
         script = folder / "example.py"
         script.write_text(EXAMPLES[number][0], encoding="utf-8")
         printed = io.StringIO()
-        with chdir(folder), redirect_stdout(printed):
+        with chdir(folder), redirect_stdout(printed), kept():
             names = runpy.run_path(str(script))
         return printed.getvalue(), names
 

@@ -44,7 +44,13 @@ class GradMode:
         # An asynchronous generator that another task closes: this task never was in the mode.
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """The function, called within such a mode (a decorator). Raises ``TypeError`` for generators and coroutines."""
+        """The function, called within such a mode (a decorator).
+
+        Raises
+        ------
+        TypeError
+            For generators and coroutines.
+        """
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError(
                 f"{type(self).__name__} cannot decorate the generator function {function.__qualname__!r}: its body "

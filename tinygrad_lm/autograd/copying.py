@@ -14,7 +14,10 @@ AnyNode = TypeVar("AnyNode", bound=Node)
 def twin_of(leaf: AnyNode, engine: type[Node], memo: dict[int, object]) -> AnyNode:
     """A node of the same class with what a subclass of the engine adds to it; the engine's own part is not filled.
 
-    Raises ``RuntimeError`` for the result of an operation, whose graph a copy would not have.
+    Raises
+    ------
+    RuntimeError
+        For the result of an operation, whose graph a copy would not have.
     """
     kind = type(leaf)
     if leaf.operation is not None:

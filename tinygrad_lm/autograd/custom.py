@@ -136,7 +136,10 @@ def elementwise(
     >>> softsign(np.array([1.0, -3.0]))
     array([ 0.5 , -0.75])
 
-    Raises ``TypeError`` where the formulas do not take what they will be given.
+    Raises
+    ------
+    TypeError
+        Where the formulas do not take what they will be given.
     """
     several = isinstance(derivatives, (tuple, list))
     formulas = cast("Sequence[Formula | int]", derivatives if several else (derivatives,))

@@ -25,7 +25,10 @@ def grad(
     is a node for a single input, else a tuple with one an input; zero where no output depends on it.
     With ``create_graph=True`` it can be differentiated again, to any order. Works for both engines.
 
-    Raises ``RuntimeError`` where an output, be it one of several, depends on nothing that requires a gradient.
+    Raises
+    ------
+    RuntimeError
+        Where an output, be it one of several, depends on nothing that requires a gradient.
     """
     roots = (outputs,) if isinstance(outputs, Node) else tuple(outputs)
     leaves = (inputs,) if isinstance(inputs, Node) else tuple(inputs)

@@ -64,7 +64,13 @@ class Number(Operators):
 
 
 def as_float(x: Any) -> float:
-    """A real number of any kind as a Python float. Raises ``TypeError`` for anything else."""
+    """A real number of any kind as a Python float.
+
+    Raises
+    ------
+    TypeError
+        For anything else.
+    """
     if isinstance(x, Number):
         raise TypeError("Value(x) takes a number; x is a Value already (x.detach() makes a new leaf of it)")
     if isinstance(x, Real):

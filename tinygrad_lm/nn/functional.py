@@ -46,7 +46,10 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array: ...
 def linear(x: object, weight: object, bias: object = None) -> object:
     """x @ weight.T + bias: x (..., in), weight (out, in), bias (out,) give (..., out).
 
-    Raises ``ValueError`` naming the shapes that do not fit together.
+    Raises
+    ------
+    ValueError
+        Naming the shapes that do not fit together.
     """
     return kernels.linear(x, weight) if bias is None else kernels.linear(x, weight, bias)
 
@@ -58,8 +61,12 @@ def embedding(ids: ArrayLike, weight: Array) -> Array: ...
 def embedding(ids: ArrayLike, weight: object) -> object:
     """The rows of weight (n, width) at integer ids (...): (..., width).
 
-    Raises ``IndexError`` for an id that is not from 0 to n - 1, with its position, and ``TypeError`` for ids that are
-    no integers: NumPy would take the last rows for negative ones, and booleans for a mask.
+    Raises
+    ------
+    IndexError
+        For an id that is not from 0 to n - 1, with its position: NumPy would take the last rows for negative ones.
+    TypeError
+        For ids that are no integers: NumPy would take booleans for a mask.
     """
     table = _array(weight, "embedding")
     shape = table.shape
@@ -200,7 +207,10 @@ def mse_loss(x: Array, y: Array) -> Any: ...
 def mse_loss(x: object, y: object) -> object:
     """The mean of the squared differences, of two arrays of one shape or two single ``Value``s.
 
-    Raises ``ValueError`` where the shapes differ: stretched to one another they would have another mean.
+    Raises
+    ------
+    ValueError
+        Where the shapes differ: stretched to one another they would have another mean.
     """
     operands = [part if isinstance(part, Value) else _array(part, "mse_loss") for part in (x, y)]
     given = [() if isinstance(part, Value) else part.shape for part in operands]
@@ -220,7 +230,12 @@ def layer_norm(x: Array, weight: Array, bias: Array, eps: float = 1e-5) -> Array
 def layer_norm(x: object, weight: object, bias: object, eps: float = 1e-5) -> object:
     """Rows of x (..., n) with mean 0 and variance 1, times weight (n,), plus bias (n,) (Ba et al. 2016).
 
-    ``eps`` is added to the variance. Raises ``ValueError`` naming the shapes that do not fit together.
+    ``eps`` is added to the variance.
+
+    Raises
+    ------
+    ValueError
+        Naming the shapes that do not fit together.
     """
     if isinstance(weight, (int, tuple)):
         raise TypeError("layer_norm: the rows are those of the last axis, without normalized_shape: (x, weight, bias)")

@@ -237,8 +237,11 @@ class Module:
         A buffer is given a new array; those that shared one within this module share the new one. Floating-point
         numbers are rounded to the dtype that is here; other dtypes must be just the same.
 
-        Raises ``ValueError`` naming every missing and unknown name, every wrong shape or dtype, and every tied
-        parameter or buffer that was given two different arrays.
+        Raises
+        ------
+        ValueError
+            It names every missing and unknown name, every wrong shape or dtype, and every tied parameter or buffer that
+            was given two different arrays.
         """
         load(list(slots_of(self)), state, type(self).__name__)
 

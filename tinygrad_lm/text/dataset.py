@@ -80,7 +80,10 @@ class NameDataset:
     def windows(self, name: str) -> list[tuple[str, str]]:
         """The examples of one name as text, to print: ``[("---", "a"), ("--a", "b"), ...]``.
 
-        Raises ``DataError`` where a character of the name is outside the vocabulary.
+        Raises
+        ------
+        DataError
+            Where a character of the name is outside the vocabulary.
         """
         decode = self.vocabulary.decode
         ids, starts = in_a_row([name], self.vocabulary)
@@ -119,7 +122,10 @@ class NameDataset:
     def sample(self, batch_size: int, rng: np.random.Generator) -> Pair:
         """One batch drawn with replacement: contexts ``(batch_size, context)``, targets ``(batch_size,)``, int64.
 
-        Raises ``DataError`` where the batch size is not an integer from 1 to ``len(self)``.
+        Raises
+        ------
+        DataError
+            Where the batch size is not an integer from 1 to ``len(self)``.
         """
         check_batch_size(batch_size, len(self), "windows")
         return self._drawn(rng.integers(len(self._ids), size=batch_size))

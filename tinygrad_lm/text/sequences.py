@@ -83,7 +83,10 @@ class SequenceDataset:
     def windows(self, name: str) -> list[tuple[str, str]]:
         """What the sequences of one name teach, as text, to print: ``[("-", "a"), ("-a", "b"), ...]``.
 
-        Raises ``DataError`` where a character of the name is outside the vocabulary.
+        Raises
+        ------
+        DataError
+            Where a character of the name is outside the vocabulary.
         """
         decode = self.vocabulary.decode
         alone = SequenceDataset([name], self.vocabulary, self.context)
@@ -134,7 +137,10 @@ class SequenceDataset:
         Eight times as many sequences are drawn as are asked for, each equally likely, and sorted by length; an eighth
         of them, each equally likely, is the batch.
 
-        Raises ``DataError`` where the batch size is not an integer from 1 to ``len(self)``.
+        Raises
+        ------
+        DataError
+            Where the batch size is not an integer from 1 to ``len(self)``.
         """
         check_batch_size(batch_size, len(self), "sequences")
         pool = self._by_length(rng.integers(len(self), size=POOL * batch_size))

@@ -21,7 +21,13 @@ Pair: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.int64]]"
 
 
 def checked_names(names: Sequence[str]) -> tuple[str, ...]:
-    """The names, once there is one at least and none is empty. Raises ``DataError`` otherwise."""
+    """The names, once there is one at least and none is empty.
+
+    Raises
+    ------
+    DataError
+        Otherwise.
+    """
     if isinstance(names, str):
         raise DataError(f"a dataset needs a list of names; got the string {quoted(names)}")
     if not len(names):

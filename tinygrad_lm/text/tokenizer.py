@@ -51,11 +51,23 @@ class Tokenizer(Protocol):
     def __hash__(self) -> int: ...
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text, no boundary added. Raises ``DataError`` for a character that no token holds."""
+        """The ids of a text, no boundary added.
+
+        Raises
+        ------
+        DataError
+            For a character that no token holds.
+        """
         ...
 
     def decode(self, ids: Sequence[int] | NDArray[np.integer]) -> str:
-        """The text of a sequence of ids, the boundary's included. Raises ``DataError`` for an id that is none."""
+        """The text of a sequence of ids, the boundary's included.
+
+        Raises
+        ------
+        DataError
+            For an id that is none.
+        """
         ...
 
     def unknown(self, text: str) -> list[str]:
@@ -71,7 +83,13 @@ class Tokenizer(Protocol):
 
     @classmethod
     def from_json(cls, data: object) -> Self:
-        """The tokenizer that ``to_json`` wrote down. Raises ``DataError`` for anything else."""
+        """The tokenizer that ``to_json`` wrote down.
+
+        Raises
+        ------
+        DataError
+            For anything else.
+        """
         ...
 
 
@@ -87,7 +105,10 @@ def kind_of(data: object) -> object:
 def tokenizer_from_json(data: object) -> Tokenizer:
     """The tokenizer that some tokenizer's ``to_json`` wrote down.
 
-    Raises ``DataError`` for a kind that is not among ``TOKENIZERS``, and for what its class refuses.
+    Raises
+    ------
+    DataError
+        For a kind that is not among ``TOKENIZERS``, and for what its class refuses.
     """
     kind = kind_of(data)
     if not isinstance(kind, str) or kind not in TOKENIZERS:

@@ -99,7 +99,10 @@ class Theme:
     def replace(self, *, name: str = "", paints: Mapping[Kind, Paint] | None = None, **colours: str) -> Theme:
         """A theme like this one with other colours, or another name; of ``paints`` those not given stay as they are.
 
-        Raises ``TypeError`` for a colour that themes do not have.
+        Raises
+        ------
+        TypeError
+            For a colour that themes do not have.
         """
         for colour in colours:
             if colour not in self.colours():
@@ -181,7 +184,12 @@ THEMES: Mapping[str, Theme] = {
 def theme_of(theme: object) -> Theme:
     """The theme of that name, or the user's own.
 
-    Raises ``ValueError`` for a name that no theme has, ``TypeError`` for what is neither.
+    Raises
+    ------
+    ValueError
+        For a name that no theme has.
+    TypeError
+        For what is neither a name nor a theme.
     """
     if isinstance(theme, Theme):
         return theme

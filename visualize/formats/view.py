@@ -60,15 +60,33 @@ class GraphView:
         return self._rendered[1]
 
     def svg(self) -> str:
-        """The picture as SVG, ready for a file or a page. Raises ``DrawingError`` if no engine could lay it out."""
+        """The picture as SVG, ready for a file or a page.
+
+        Raises
+        ------
+        DrawingError
+            If no engine could lay it out.
+        """
         return self._rendered[0]
 
     def png(self) -> bytes:
-        """The picture as PNG. Raises ``DrawingError`` without Graphviz."""
+        """The picture as PNG.
+
+        Raises
+        ------
+        DrawingError
+            Without Graphviz.
+        """
         return rendered_by_graphviz(self.graph, self.style, self._asked, "png")
 
     def pdf(self) -> bytes:
-        """The picture as PDF. Raises ``DrawingError`` without Graphviz."""
+        """The picture as PDF.
+
+        Raises
+        ------
+        DrawingError
+            Without Graphviz.
+        """
         return rendered_by_graphviz(self.graph, self.style, self._asked, "pdf")
 
     def source(self) -> graphviz.Source:
@@ -115,7 +133,12 @@ class GraphView:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture; the suffix says how: .svg, .png, .pdf, .dot, .html, .json, .mmd or .txt.
 
-        Raises ``ValueError`` for another suffix, ``DrawingError`` for a .png or .pdf without Graphviz.
+        Raises
+        ------
+        ValueError
+            For another suffix.
+        DrawingError
+            For a .png or .pdf without Graphviz.
         """
         file = Path(path)
         write = FORMATS.get(file.suffix.lower())

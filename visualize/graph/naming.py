@@ -44,7 +44,10 @@ class Naming:
 def naming_of(names: Names, drawn: object = None) -> Naming:
     """What ``names`` tells of the nodes, and what the model does that is drawn; its names count if no others are given.
 
-    Raises ``TypeError`` for names that are neither a dictionary nor a model.
+    Raises
+    ------
+    TypeError
+        For names that are neither a dictionary nor a model.
     """
     own, given = _parameters_of(drawn), _parameters_of(names)
     if names is None:

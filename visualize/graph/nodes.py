@@ -36,7 +36,10 @@ def is_parameter(node: Node) -> bool:
 def contributions_of(node: Node, gradient: Number) -> Sequence[Number | None]:
     """What the gradient of a node comes to for each of its parents; ``None`` where none is asked for.
 
-    Raises ``RuntimeError`` where the graph was released.
+    Raises
+    ------
+    RuntimeError
+        Where the graph was released.
     """
     return graph.contributions_of(node, gradient)
 

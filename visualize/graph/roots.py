@@ -13,7 +13,12 @@ from visualize.graph.source_lines import tracing
 def roots_of(root: object, inputs: Sequence[object] = ()) -> list[Node]:
     """The nodes to draw: as given, or what a model or function makes of its inputs.
 
-    A function is called while lines of code are recorded. Raises ``TypeError`` for anything else.
+    A function is called while lines of code are recorded.
+
+    Raises
+    ------
+    TypeError
+        For what is none of these.
     """
     if not isinstance(root, Node) and callable(root):
         root = _result_of(root, inputs)

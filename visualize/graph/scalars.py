@@ -72,8 +72,14 @@ def to_scalars(roots: Sequence[Node], naming: Naming) -> tuple[list[Node], Namin
     """The same results as ``Value``s, with labels such as ``weight[0, 2]``.
 
     Each operation is done once more on arrays of ``Value``s, in the module call that it was made in. If a backward
-    pass has run, it is run on the values, too. Raises ``ValueError`` for too many numbers or none, ``TypeError`` for
-    an operation that does not run on single numbers.
+    pass has run, it is run on the values, too.
+
+    Raises
+    ------
+    ValueError
+        For too many numbers or none.
+    TypeError
+        For an operation that does not run on single numbers.
     """
     order = topological_order(*roots, constants=True)
     count = sum(np.size(node.data) for node in order)

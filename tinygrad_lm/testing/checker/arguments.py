@@ -95,7 +95,13 @@ class Inputs:
 
 
 def inputs_of(fn: Callable[..., object], names: Sequence[str], arguments: Sequence[object]) -> Inputs:
-    """The inputs of a call. Raises ``ValueError`` and ``TypeError`` where it cannot be checked."""
+    """The inputs of a call.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where it cannot be checked.
+    """
     inputs = Inputs()
     scalar = any(isinstance(x, Value) or is_array_of_values(x) for x in arguments)
     for position, (name, argument) in enumerate(zip(names, arguments, strict=True)):

@@ -131,7 +131,13 @@ class Program:
 
     @classmethod
     def from_json(cls, text: str) -> Program:
-        """The program that ``to_json`` wrote. Raises ``ValueError`` where the text is no program."""
+        """The program that ``to_json`` wrote.
+
+        Raises
+        ------
+        ValueError
+            Where the text is no program.
+        """
         try:
             data: dict[str, Any] = json.loads(text)
             if data["format"] != FORMAT:

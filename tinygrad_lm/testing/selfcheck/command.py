@@ -25,8 +25,14 @@ def check_file(
 
     Each of ``inputs`` says what to draw for one argument, in their order: ``3x4`` a tensor of that shape with standard
     normal elements, ``scalar`` one of shape (), ``value`` a ``Value``, and ``3x4:0.5:2`` elements from 0.5 to 2. The
-    file is run, as ``import`` would run it. Raises ``GradientError`` for a wrong gradient, and ``ValueError`` or
-    ``FileNotFoundError`` with a sentence for everything else.
+    file is run, as ``import`` would run it.
+
+    Raises
+    ------
+    GradientError
+        For a wrong gradient.
+    ValueError, FileNotFoundError
+        With a sentence for everything else.
     """
     function = user_file.load(target, "function")
     if not inputs:
@@ -54,7 +60,10 @@ def check_file(
 def check_package(seed: int = 0) -> str:
     """Check every operation of both engines to second order; a table of operations, cases and worst errors.
 
-    Raises ``GradientError`` with the table where an operation is wrong, was not checked, or is off by more than 1e-7.
+    Raises
+    ------
+    GradientError
+        With the table where an operation is wrong, was not checked, or is off by more than 1e-7.
     """
     counts = dict.fromkeys(sorted(operations()), 0)
     worst = dict.fromkeys(counts, 0.0)
