@@ -6,11 +6,12 @@ import types
 
 from tests.mutation.checks import Mutant
 from tests.mutation.source import edited
-from tinygrad_lm import optim, sampling, training
+from tinygrad_lm import optim, sampling
 from tinygrad_lm.models import MLP, interface
 from tinygrad_lm.nn import modes
 from tinygrad_lm.sampling import Settings
-from tinygrad_lm.training import Trainer
+from tinygrad_lm.training import Trainer, signals
+from tinygrad_lm.training import trainer as loop
 
 SECONDS = "test test_the_time_of_all_runs_adds_up"
 BEST = "test test_resuming_remembers_the_best"
@@ -56,7 +57,7 @@ def without(name):
 
     def plant(patch):
         known = {key: value for key, value in vars(signal).items() if key != name}
-        patch.setattr(training, "signal", types.SimpleNamespace(**known))
+        patch.setattr(signals, "signal", types.SimpleNamespace(**known))
 
     return plant
 
@@ -135,10 +136,10 @@ TRAINING_MUTANTS = (
         ("test test_two_evaluations_are_equal_and_equal_those_of_eval",),
     ),
     Mutant("Dropout drops in samples", modeless(sampling, "evaluating"), ("test test_greedy_samples_are_equal",)),
-    Mutant("Dropout is off in training", modeless(training, "learning"), (MASKS,)),
+    Mutant("Dropout is off in training", modeless(loop, "learning"), (MASKS,)),
     Mutant(
         "training wakes what was frozen",
-        lambda patch: patch.setattr(training, "learning", learning_as_a_whole),
+        lambda patch: patch.setattr(loop, "learning", learning_as_a_whole),
         (FROZEN,),
     ),
 )

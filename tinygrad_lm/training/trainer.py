@@ -4,85 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import math
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
-from types import FrameType
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lm import defaults, optim, progress
+from tinygrad_lm import optim, progress
 from tinygrad_lm.autograd.types import Array
-from tinygrad_lm.checks import whole_number
 from tinygrad_lm.interrupts import Later
 from tinygrad_lm.models.interface import TrainableModel, whole_entry
 from tinygrad_lm.nn import evaluating, learning
 from tinygrad_lm.text import DataError
-
-MOST = 10**18
-"""The largest whole number in a plan; beyond it a number of steps is no float's any more."""
-
-
-class TrainingError(ArithmeticError):
-    """The training cannot go on: the loss is no longer a number. The best weights so far are kept."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to train. ``ValueError`` names a setting that is out of range."""
-
-    steps: int
-    batch_size: int = defaults.BATCH_SIZE
-    lr: float = defaults.LR
-    optimizer: str = defaults.OPTIMIZER
-    schedule: str = defaults.SCHEDULE
-    weight_decay: float = defaults.WEIGHT_DECAY
-    seed: int = 0
-    evaluate_every: int = 250
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "evaluate_every", "seed"):
-            low = 0 if name == "seed" else 1
-            value = whole_number(getattr(self, name), low, f"{name} is a whole number from {low} to 10**18, not", MOST)
-            object.__setattr__(self, name, value)  # one of NumPy's would not be written as JSON
-        for name in ("lr", "weight_decay"):
-            _number(vars(self), name, 0)
-        if self.optimizer not in optim.OPTIMIZERS:
-            raise ValueError(f"optimizer is one of {', '.join(optim.OPTIMIZERS)}, not {self.optimizer!r}")
-        if self.schedule not in optim.SCHEDULES:
-            raise ValueError(f"schedule is one of {', '.join(optim.SCHEDULES)}, not {self.schedule!r}")
-
-    def to_json(self) -> dict[str, Any]:
-        """The settings as plain data."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Plan:
-        """The settings from plain data. Raises ``ValueError`` for unknown, missing or bad ones."""
-        names = {field.name for field in fields(cls)}
-        if set(data) != names:
-            raise ValueError(
-                f"a training plan has the settings {', '.join(sorted(names))}, not {', '.join(sorted(data))}"
-            )
-        return cls(**data)
-
-
-@dataclass(frozen=True)
-class Report:
-    """Where the training stands after an evaluation."""
-
-    step: int
-    train_loss: float
-    """The mean loss of the batches since the last report, in nats a character."""
-    validation_loss: float
-    lr: float
-    seconds: float
-    """Time spent training so far."""
+from tinygrad_lm.training.plan import MOST, Plan, finite_number
+from tinygrad_lm.training.report import Report, TrainingError
 
 
 class Trainer:
@@ -280,8 +216,8 @@ class Trainer:
         if step > self.plan.steps:
             raise ValueError(f"step {step} is not one of the plan's {self.plan.steps}")
         best_step, loss_count = (whole_entry(data, name, 0, step) for name in ("best_step", "loss_count"))
-        seconds, loss_sum = _number(data, "seconds", 0), _number(data, "loss_sum")
-        best_loss = math.inf if data["best_loss"] is None else _number(data, "best_loss")
+        seconds, loss_sum = finite_number(data, "seconds", 0), finite_number(data, "loss_sum")
+        best_loss = math.inf if data["best_loss"] is None else finite_number(data, "best_loss")
         stepped = {name.partition(".")[0] for name in parts["optimizer"]}
         if step and len(stepped) < len(self.optimizer.parameters):
             raise ValueError("the optimizer's state is missing, or a part of it")
@@ -308,19 +244,6 @@ class Trainer:
             raise ValueError("the names, or which of them are for validation, are not those that it was trained on")
 
 
-def fingerprint(names: Sequence[str]) -> str:
-    """A hash of a list of names: whether a run goes on with the data it began with."""
-    return hashlib.sha256("\n".join(names).encode("utf-8")).hexdigest()
-
-
-def _number(data: Mapping[str, Any], name: str, low: float = -sys.float_info.max) -> float:
-    value = data[name]
-    # An integer beyond the largest float is below inf all the same.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= sys.float_info.max:
-        raise ValueError(f"{name} is a finite number{'' if low else ' from 0'}, not {value!r:.60}")
-    return float(value)
-
-
 def _groups(model: TrainableModel) -> list[dict[str, Any]]:
     """Matrices decay; vectors (biases, norms) do not, since shrinking them only shifts the output."""
     parameters = [parameter for _, parameter in model.named_parameters()]
@@ -337,30 +260,6 @@ def _on_one_thread() -> Any:
     return threadpool_limits(1, user_api="blas")
 
 
-@contextmanager
-def stopping_on_signals(trainer: Trainer) -> Generator[None]:
-    """Within, Ctrl-C (SIGTERM, SIGHUP) lets the step under way finish, then stops; a second one interrupts at once.
-
-    A signal that is ignored, as nohup and a shell's background jobs do, stays ignored.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if trainer.stop:
-            raise KeyboardInterrupt
-        trainer.stop = True
-
-    # Windows has no SIGHUP, which a terminal sends when it closes.
-    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    earlier = {number: signal.getsignal(number) for number in numbers}
-    # None is a handler of another language, which could not be put back.
-    heard = [number for number, handler in earlier.items() if handler not in (signal.SIG_IGN, None)]
-    for number in heard:
-        signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number in heard:
-            signal.signal(number, earlier[number])
+def fingerprint(names: Sequence[str]) -> str:
+    """A hash of a list of names: whether a run goes on with the data it began with."""
+    return hashlib.sha256("\n".join(names).encode("utf-8")).hexdigest()
