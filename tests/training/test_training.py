@@ -106,7 +106,7 @@ class TestResumeRefuses:
         "change",
         [
             lambda arrays, data: data.pop("generator"),
-            lambda arrays, data: data.pop("loss_sum"),
+            lambda arrays, data: data.pop("nats"),
             lambda arrays, data: data.update(step=25),
             lambda arrays, data: data.update(step=-1),
             lambda arrays, data: data.update(step=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, cast
 
 from tinygrad_lm import defaults, optim
 from tinygrad_lm.checks import whole_number
@@ -16,7 +16,32 @@ MOST = 10**18
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train. ``ValueError`` names a setting that is out of range."""
+    """How to train, as numbers and words.
+
+    Parameters
+    ----------
+    steps
+        How many batches the training has in all.
+    batch_size
+        How many examples a batch has.
+    lr
+        The learning rate, which the schedule multiplies.
+    optimizer
+        One of ``optim.OPTIMIZERS``.
+    schedule
+        One of ``optim.SCHEDULES``.
+    weight_decay
+        Of the matrices; vectors (biases, norms) do not decay.
+    seed
+        Decides the batches.
+    evaluate_every
+        After how many steps the validation loss is measured, as it is after the last.
+
+    Raises
+    ------
+    ValueError
+        Naming the setting that is out of range.
+    """
 
     steps: int
     batch_size: int = defaults.BATCH_SIZE
@@ -39,22 +64,22 @@ class Plan:
         if self.schedule not in optim.SCHEDULES:
             raise ValueError(f"schedule is one of {', '.join(optim.SCHEDULES)}, not {self.schedule!r}")
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The settings as plain data."""
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Plan:
+    def from_json(cls, data: Mapping[str, object]) -> Plan:
         """The settings from plain data. Raises ``ValueError`` for unknown, missing or bad ones."""
         names = {field.name for field in fields(cls)}
         if set(data) != names:
             raise ValueError(
                 f"a training plan has the settings {', '.join(sorted(names))}, not {', '.join(sorted(data))}"
             )
-        return cls(**data)
+        return cls(**cast(dict[str, Any], data))
 
 
-def finite_number(data: Mapping[str, Any], name: str, low: float = -sys.float_info.max) -> float:
+def finite_number(data: Mapping[str, object], name: str, low: float = -sys.float_info.max) -> float:
     """The number of that name, from ``low`` and finite. Raises ``ValueError`` naming it otherwise."""
     value = data[name]
     # An integer beyond the largest float is below inf all the same.

@@ -7,34 +7,51 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import cast
 
 import numpy as np
 
-from tinygrad_lm import optim, progress
+from tinygrad_lm import progress
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.interrupts import Later
-from tinygrad_lm.models.interface import TrainableModel, whole_entry
+from tinygrad_lm.models.interface import TrainableModel
 from tinygrad_lm.nn import evaluating, learning
-from tinygrad_lm.text import DataError
-from tinygrad_lm.training.plan import MOST, Plan, finite_number
-from tinygrad_lm.training.report import Report, TrainingError
+from tinygrad_lm.text import DataError, NameDataset
+from tinygrad_lm.training.optimizing import optimizer_of, schedule_of
+from tinygrad_lm.training.plan import Plan
+from tinygrad_lm.training.report import MeanLoss, Report, TrainingError
+from tinygrad_lm.training.state import Progress, Setup, joined, parted, read_progress, stepped
 
 
 class Trainer:
     """Trains a model by a plan: ``run`` steps until the plan is done or ``stop`` is set.
 
-    ``resume`` takes up a state of the same plan and names alone, but for the number of steps, which may have grown:
-    the schedule then runs over the new total from the step reached, so a rate that had fallen to 0 jumps up again.
-
     Batches are drawn with replacement from one generator, so that the same seed gives the same run, and a run
     that was saved with ``state`` and taken up with ``resume`` ends with the same bytes as one in a single go.
     Random layers of the model's own (Dropout) have their own generators, which are no part of that state.
 
+    A training takes up a state of its own plan and names alone, but for the number of steps, which may have grown:
+    the schedule then runs over the new total from the step reached, so a rate that had fallen to 0 jumps up again.
+
+    Parameters
+    ----------
+    model
+        What is trained.
+    train, validation
+        The names to learn from, and those to measure on.
+    plan
+        How.
+
+    Raises
+    ------
+    DataError
+        Where a batch is larger than the training data.
+
     Attributes
     ----------
     model
-        What is trained; after ``run`` it has the weights of the last step (see ``restore_best``).
+        After ``run`` it has the weights of the last step (see ``restore_best``).
     step
         How many steps are done.
     seconds
@@ -43,6 +60,10 @@ class Trainer:
         The reports so far, one for each evaluation.
     best_loss, best_step
         The lowest validation loss, and after which step it was.
+    best
+        The model's state then.
+    optimizer, schedule
+        What steps the parameters, and what multiplies its rates.
     stop
         Set it to let ``run`` end after the step under way.
     """
@@ -59,10 +80,8 @@ class Trainer:
                 f"examples; choose a batch size of at most {len(self.examples)}, or give more names"
             )
         self.rng = np.random.Generator(np.random.PCG64(plan.seed))
-        parameters = _groups(model)
-        options: dict[str, Any] = {"lr": plan.lr, "weight_decay": plan.weight_decay}
-        self.optimizer = optim.OPTIMIZERS[plan.optimizer](parameters, **options)
-        self.schedule = optim.SCHEDULES[plan.schedule](plan.steps)
+        self.optimizer = optimizer_of(model, plan)
+        self.schedule = schedule_of(plan)
         self.step = 0
         self.seconds = 0.0
         self.best_loss = math.inf
@@ -70,7 +89,8 @@ class Trainer:
         self.best: dict[str, Array] = model.state_dict()
         self.history: list[Report] = []
         self.stop = False
-        self._loss_sum, self._loss_count = 0.0, 0  # since the last report
+        self._losses = MeanLoss(model.vocabulary)  # since the last report
+        self._setup = Setup(plan, self.fingerprint)
 
     def __repr__(self) -> str:
         best = f"; best validation loss {self.best_loss:.3f} at step {self.best_step:,}" if self.history else ""
@@ -101,6 +121,9 @@ class Trainer:
         try:
             with learning(self.model), _on_one_thread(), Later(second_at_once=True) as interrupt:
                 self._run(started, on_step, on_report, progress, interrupt)
+        except TrainingError:
+            self.restore_best()
+            raise
         finally:
             self.seconds = time.perf_counter() - started
 
@@ -124,8 +147,6 @@ class Trainer:
                 with np.errstate(over="ignore", invalid="ignore"):  # the loss says it
                     loss = self._train_step()
                 self.step += 1
-                self._loss_sum += loss
-                self._loss_count += 1
                 bar.update()
                 if on_step is not None:
                     on_step(self.step, loss)
@@ -133,7 +154,7 @@ class Trainer:
     def _is_due(self) -> bool:
         """Whether an evaluation comes next; steps were made since the last."""
         last = self.step == self.plan.steps
-        return self._loss_count > 0 and (last or self.step % self.plan.evaluate_every == 0)
+        return self._losses.characters > 0 and (last or self.step % self.plan.evaluate_every == 0)
 
     def _why_idle(self) -> str:
         if self.step == self.plan.steps:
@@ -151,35 +172,36 @@ class Trainer:
         before = self.rng.bit_generator.state
         try:
             inputs, targets = self.examples.sample(self.plan.batch_size, self.rng)
+            counted = self._losses.count(targets)
             self.optimizer.zero_grad()
             node = self.model.loss(inputs, targets)
             loss = node.item()
             if not math.isfinite(loss):
-                self._fail(f"the loss became {loss} at step {self.step + 1}")
+                raise self._failure(f"the loss became {loss} at step {self.step + 1}")
             node.backward(retain_graph=False)
             self.optimizer.step()
         except BaseException:
             self.rng.bit_generator.state = before  # the step was not made: the next one has the same batch
             raise
+        self._losses.add(loss, counted)
         return loss
 
     def _evaluate(self, started: float) -> Report:
         self.seconds = time.perf_counter() - started
         with evaluating(self.model):
             loss = self.model.evaluate(self.validation).loss
-        train_loss = self._loss_sum / self._loss_count
-        self._loss_sum, self._loss_count = 0.0, 0
-        if not math.isfinite(loss):
-            self._fail(f"the validation loss became {loss} after step {self.step}")
         if loss < self.best_loss:
             self.best_loss, self.best_step, self.best = loss, self.step, self.model.state_dict()
+        train_loss = self._losses.value()
+        self._losses.reset()
+        if not math.isfinite(loss):
+            raise self._failure(f"the validation loss became {loss} after step {self.step}")
         report = Report(self.step, train_loss, loss, self.plan.lr * self.optimizer.scale, self.seconds)
         self.history.append(report)
         return report
 
-    def _fail(self, what: str) -> None:
-        self.restore_best()
-        raise TrainingError(
+    def _failure(self, what: str) -> TrainingError:
+        return TrainingError(
             f"{what}, so the training stopped; the weights of step {self.best_step} are kept. "
             f"Try a smaller learning rate than {self.plan.lr:g}"
         )
@@ -188,72 +210,50 @@ class Trainer:
         """Put the weights with the lowest validation loss into the model."""
         self.model.load_state_dict(self.best)
 
-    def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
+    def state(self) -> tuple[dict[str, Array], dict[str, object]]:
         """All that ``resume`` needs: arrays, and plain data for JSON."""
-        arrays = {f"model.{name}": array for name, array in self.model.state_dict().items()}
-        arrays |= {f"best.{name}": array for name, array in self.best.items()}
-        arrays |= {f"optimizer.{name}": array for name, array in self.optimizer.state_arrays().items()}
-        return arrays, {
-            "step": self.step,
-            "seconds": self.seconds,
-            "best_loss": self.best_loss if math.isfinite(self.best_loss) else None,
-            "best_step": self.best_step,
-            "loss_sum": self._loss_sum,
-            "loss_count": self._loss_count,
+        parts = {"model": self.model.state_dict(), "best": self.best, "optimizer": self.optimizer.state_arrays()}
+        losses = self._losses
+        progress = Progress(self.step, self.seconds, self.best_loss, self.best_step, losses.nats, losses.characters)
+        return joined(parts), {
+            **self._setup.to_json(),
+            **progress.to_json(),
+            "stepped": stepped(parts["optimizer"]),
             "generator": self.rng.bit_generator.state,
-            "plan": self.plan.to_json(),
-            "fingerprint": self.fingerprint,
         }
 
-    def resume(self, arrays: Mapping[str, Array], data: Mapping[str, Any]) -> None:
-        """Take up where ``state`` left off. Raises a ``ValueError``, ``KeyError`` or ``TypeError`` otherwise."""
-        self._check_same_training(data)
-        parts: dict[str, dict[str, Array]] = {"model": {}, "best": {}, "optimizer": {}}
-        for name, array in arrays.items():
-            part, _, rest = name.partition(".")
-            parts[part][rest] = array
-        step = whole_entry(data, "step", 0, MOST)
-        if step > self.plan.steps:
-            raise ValueError(f"step {step} is not one of the plan's {self.plan.steps}")
-        best_step, loss_count = (whole_entry(data, name, 0, step) for name in ("best_step", "loss_count"))
-        seconds, loss_sum = finite_number(data, "seconds", 0), finite_number(data, "loss_sum")
-        best_loss = math.inf if data["best_loss"] is None else finite_number(data, "best_loss")
-        stepped = {name.partition(".")[0] for name in parts["optimizer"]}
-        if step and len(stepped) < len(self.optimizer.parameters):
+    def resume(self, arrays: Mapping[str, Array], data: Mapping[str, object]) -> None:
+        """Take up where ``state`` left off, in a trainer that was made with the same arguments.
+
+        Raises a ``ValueError``, ``KeyError`` or ``TypeError`` saying what differs or does not fit, and changes nothing.
+        """
+        self._setup.check_same(data)
+        losses = self._losses
+        one_character = isinstance(self.examples, NameDataset) and losses.by_target
+        progress, parts = read_progress(data, self.plan, one_character), parted(arrays)
+        if progress.step and stepped(parts["optimizer"]) != data.get("stepped", len(self.optimizer.parameters)):
             raise ValueError("the optimizer's state is missing, or a part of it")
-        self.rng.bit_generator.state = data["generator"]
+        self.rng.bit_generator.state = cast(Mapping[str, object], data["generator"])
         if self.rng.bit_generator.state != data["generator"]:
             raise ValueError("the state of the random generator is none that it can have")
-        self.model.load_state_dict(parts["best"])
-        self.best = self.model.state_dict()
-        self.model.load_state_dict(parts["model"])
-        self.optimizer.load_state_arrays(parts["optimizer"])
-        self.step, self.seconds, self.best_loss, self.best_step = step, seconds, best_loss, best_step
-        self._loss_sum, self._loss_count = loss_sum, loss_count
+        self._load(parts)
+        self.step, self.seconds, self.best_loss, self.best_step, losses.nats, losses.characters = progress
 
-    def _check_same_training(self, data: Mapping[str, Any]) -> None:
-        if "plan" not in data:
-            raise ValueError(
-                "an earlier version of tinygrad-lm wrote it, without the plan and the names, so that nothing tells "
-                "whether the training would go on as it began; train anew"
-            )
-        for name, value in self.plan.to_json().items():
-            if name != "steps" and data["plan"][name] != value:
-                raise ValueError(f"{name} was {data['plan'][name]!r:.60} when it was saved and is now {value!r}")
-        if data["fingerprint"] != self.fingerprint:
-            raise ValueError("the names, or which of them are for validation, are not those that it was trained on")
+    def _load(self, parts: Mapping[str, Mapping[str, Array]]) -> None:
+        """Take over all arrays, or none."""
+        before = self.model.state_dict()
+        try:
+            self.model.load_state_dict(parts["best"])
+            best = self.model.state_dict()
+            self.model.load_state_dict(parts["model"])
+            self.optimizer.load_state_arrays(parts["optimizer"])
+        except BaseException:
+            self.model.load_state_dict(before)
+            raise
+        self.best = best
 
 
-def _groups(model: TrainableModel) -> list[dict[str, Any]]:
-    """Matrices decay; vectors (biases, norms) do not, since shrinking them only shifts the output."""
-    parameters = [parameter for _, parameter in model.named_parameters()]
-    matrices = [parameter for parameter in parameters if np.ndim(parameter.data) >= 2]
-    vectors = [parameter for parameter in parameters if np.ndim(parameter.data) < 2]
-    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
-    return [group for group in groups if group["params"]]
-
-
-def _on_one_thread() -> Any:
+def _on_one_thread() -> AbstractContextManager[object]:
     """Within, BLAS runs on one thread: small matrices on several take many times longer when a core is busy."""
     from threadpoolctl import threadpool_limits
 
