@@ -20,7 +20,7 @@ ROOMS = {
     "models": "nn text autograd random defaults checks",
     "optim": "autograd checks",
     "sampling": "models nn text autograd random defaults checks",
-    "training": "models optim nn text autograd checks defaults interrupts progress",
+    "training": "models optim nn text autograd random checks defaults interrupts progress",
     "locking": "models",
     "runs": "training models locking",
     "testing": "autograd",

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import cast
 
 import numpy as np
 
@@ -17,10 +16,13 @@ from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.interrupts import Later
 from tinygrad_lm.models.interface import TrainableModel
 from tinygrad_lm.nn import evaluating, learning
+from tinygrad_lm.random import default_generator, existing_default_generator
 from tinygrad_lm.text import DataError, NameDataset
+from tinygrad_lm.training.generators import generators_of, read_state, read_states, state_of
 from tinygrad_lm.training.optimizing import optimizer_of, schedule_of
 from tinygrad_lm.training.plan import Plan
 from tinygrad_lm.training.report import MeanLoss, Report, TrainingError
+from tinygrad_lm.training.rewind import Rewind
 from tinygrad_lm.training.state import Progress, Setup, joined, parted, read_progress, stepped
 
 
@@ -28,8 +30,9 @@ class Trainer:
     """Trains a model by a plan: ``run`` steps until the plan is done or ``stop`` is set.
 
     Batches are drawn with replacement from one generator, so that the same seed gives the same run, and a run
-    that was saved with ``state`` and taken up with ``resume`` ends with the same bytes as one in a single go.
-    Random layers of the model's own (Dropout) have their own generators, which are no part of that state.
+    that was saved with ``state`` and taken up with ``resume`` ends with the same bytes as one in a single go: the
+    weights, the buffers and every generator that the model's layers own (Dropout's ``rng``) are a part of that state.
+    So is the default generator of the thread, from which layers draw that have none of their own: ``resume`` sets it.
 
     A training takes up a state of its own plan and names alone, but for the number of steps, which may have grown:
     the schedule then runs over the new total from the step reached, so a rate that had fallen to 0 jumps up again.
@@ -67,6 +70,9 @@ class Trainer:
     stop
         Set it to let ``run`` end after the step under way.
     """
+
+    _rewind: Rewind
+    """Made anew by each ``run``, since layers may have come to the model."""
 
     def __init__(self, model: TrainableModel, train: Sequence[str], validation: Sequence[str], plan: Plan) -> None:
         self.model = model
@@ -119,6 +125,7 @@ class Trainer:
             return
         started = time.perf_counter() - self.seconds
         try:
+            self._rewind = Rewind(self.rng, self.model)
             with learning(self.model), _on_one_thread(), Later(second_at_once=True) as interrupt:
                 self._run(started, on_step, on_report, progress, interrupt)
         except TrainingError:
@@ -169,7 +176,7 @@ class Trainer:
 
     def _train_step(self) -> float:
         self.optimizer.scale = self.schedule(self.step)
-        before = self.rng.bit_generator.state
+        self._rewind.mark()
         try:
             inputs, targets = self.examples.sample(self.plan.batch_size, self.rng)
             counted = self._losses.count(targets)
@@ -181,7 +188,7 @@ class Trainer:
             node.backward(retain_graph=False)
             self.optimizer.step()
         except BaseException:
-            self.rng.bit_generator.state = before  # the step was not made: the next one has the same batch
+            self._rewind.back()  # the step was not made: the next one has the same batch
             raise
         self._losses.add(loss, counted)
         return loss
@@ -211,19 +218,27 @@ class Trainer:
         self.model.load_state_dict(self.best)
 
     def state(self) -> tuple[dict[str, Array], dict[str, object]]:
-        """All that ``resume`` needs: arrays, and plain data for JSON."""
+        """All that ``resume`` needs: arrays, and plain data for JSON.
+
+        Raises ``TypeError`` where the model draws from a generator whose state cannot be written down.
+        """
         parts = {"model": self.model.state_dict(), "best": self.best, "optimizer": self.optimizer.state_arrays()}
-        losses = self._losses
+        losses, default = self._losses, existing_default_generator()
         progress = Progress(self.step, self.seconds, self.best_loss, self.best_step, losses.nats, losses.characters)
         return joined(parts), {
             **self._setup.to_json(),
             **progress.to_json(),
             "stepped": stepped(parts["optimizer"]),
-            "generator": self.rng.bit_generator.state,
+            "generator": state_of("rng", self.rng),
+            "generators": {name: state_of(name, held) for name, held in generators_of(self.model).items()},
+            "default_generator": None if default is None else state_of("default", default),
         }
 
     def resume(self, arrays: Mapping[str, Array], data: Mapping[str, object]) -> None:
         """Take up where ``state`` left off, in a trainer that was made with the same arguments.
+
+        The default generator of the thread goes on from its state too, where it had one: layers draw from it that have
+        no generator of their own.
 
         Raises a ``ValueError``, ``KeyError`` or ``TypeError`` saying what differs or does not fit, and changes nothing.
         """
@@ -233,10 +248,13 @@ class Trainer:
         progress, parts = read_progress(data, self.plan, one_character), parted(arrays)
         if progress.step and stepped(parts["optimizer"]) != data.get("stepped", len(self.optimizer.parameters)):
             raise ValueError("the optimizer's state is missing, or a part of it")
-        self.rng.bit_generator.state = cast(Mapping[str, object], data["generator"])
-        if self.rng.bit_generator.state != data["generator"]:
-            raise ValueError("the state of the random generator is none that it can have")
+        generators = [(self.rng, read_state("rng", self.rng, data["generator"]))]
+        generators += read_states(generators_of(self.model), data.get("generators", {}))
+        if (asked := data.get("default_generator")) is not None:
+            generators.append((default_generator(), read_state("default", default_generator(), asked)))
         self._load(parts)
+        for generator, state in generators:
+            generator.bit_generator.state = state
         self.step, self.seconds, self.best_loss, self.best_step, losses.nats, losses.characters = progress
 
     def _load(self, parts: Mapping[str, Mapping[str, Array]]) -> None:
