@@ -17,6 +17,7 @@ from tinygrad_lm.models import LanguageModel, ModelFileError, TrainableModel, di
 from tinygrad_lm.models.saving import WEIGHTS
 from tinygrad_lm.training import Plan, Report, Trainer
 from tinygrad_lm.training import fingerprint as fingerprint
+from tinygrad_lm.training.plan import ADDED
 
 CONFIG = "config.json"
 METRICS = "metrics.csv"
@@ -242,10 +243,12 @@ def _check_same_run(
 
 
 def _flat(record: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
-    """The settings of a record by section and name."""
+    """The settings of a record by section and name; those that an earlier version's plan lacks have their defaults."""
     flat: dict[tuple[str, str], Any] = {}
     for section, content in record.items():
         inner = cast(dict[str, Any], content) if isinstance(content, dict) else {section: content}
+        if section == "training" and isinstance(content, dict):
+            inner = {**ADDED, **inner}
         flat |= {(section, key): value for key, value in inner.items()}
     return flat
 
@@ -335,7 +338,10 @@ def open_stopped(folder: Folder, steps: int | None = None) -> tuple[dict[str, An
         )
     _check_same_run(config, metadata, folder, CHECKPOINT, other_steps=steps is not None)
     if steps is not None:
-        plan = replace(plan, steps=steps)
+        try:
+            plan = replace(plan, steps=steps)
+        except ValueError as error:
+            raise ModelFileError(f"{folder} cannot end after {steps:,} steps: {error}") from None
         config = {**config, "training": plan.to_json()}
     _check_left(folder, metadata, plan, steps)
     return config, model, plan

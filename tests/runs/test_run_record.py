@@ -39,6 +39,9 @@ CHANGES = {
     "weight_decay": 0.5,
     "seed": 1,
     "evaluate_every": 7,
+    "clip_grad_norm": 1.0,
+    "warmup_steps": 3,
+    "ema_decay": 0.9,
 }
 
 

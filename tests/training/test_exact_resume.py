@@ -82,27 +82,28 @@ def ended(subject):
     return arrays, {**data, "seconds": 0}
 
 
-def in_one_go(kind):
-    return Context().run(lambda: ended(trainer(kind)))
+def in_one_go(kind, **settings):
+    return Context().run(lambda: ended(trainer(kind, **settings)))
 
 
 @every_model
 @pytest.mark.parametrize("stop_after", [1, 10, 17])
-def test_stopped_and_resumed_it_ends_with_the_same_bytes(kind, stop_after):
+@pytest.mark.parametrize("settings", [{}, {"ema_decay": 0.9}], ids=["plain", "averaged"])
+def test_stopped_and_resumed_it_ends_with_the_same_bytes(kind, stop_after, settings):
     def stopped():
-        subject = trainer(kind)
+        subject = trainer(kind, **settings)
         run(subject, stop_after)
         arrays, data = subject.state()
         return arrays, json.loads(json.dumps(data, allow_nan=False))
 
     def resumed(arrays, data):
-        subject = trainer(kind)
+        subject = trainer(kind, **settings)
         manual_seed(99)  # nothing may hang on how the generators are here
         subject.model.loss(*subject.examples.sample(4, np.random.default_rng(0)))
         subject.resume(arrays, data)
         return ended(subject)
 
-    whole, whole_data = in_one_go(kind)
+    whole, whole_data = in_one_go(kind, **settings)
     found, found_data = Context().run(resumed, *Context().run(stopped))
     assert same(found, whole)
     assert found_data == whole_data

@@ -20,8 +20,9 @@ def optimizer_of(model: TrainableModel, plan: Plan) -> optim.Optimizer:
 
 
 def schedule_of(plan: Plan) -> optim.Schedule:
-    """The schedule that a plan names."""
-    return optim.SCHEDULES[plan.schedule](plan.steps)
+    """The schedule that a plan names, after its warm-up."""
+    schedule = optim.SCHEDULES[plan.schedule](plan.steps - plan.warmup_steps)
+    return optim.warmup(plan.warmup_steps, schedule) if plan.warmup_steps else schedule
 
 
 def _groups(parameters: Sequence[Parameter | Value]) -> list[dict[str, object]]:

@@ -29,13 +29,20 @@ class Plan:
     optimizer
         One of ``optim.OPTIMIZERS``.
     schedule
-        One of ``optim.SCHEDULES``.
+        One of ``optim.SCHEDULES``; it runs over the steps that are left after the warm-up.
     weight_decay
         Of the matrices; vectors (biases, norms) do not decay.
     seed
         Decides the batches.
     evaluate_every
         After how many steps the validation loss is measured, as it is after the last.
+    clip_grad_norm
+        The greatest Euclidean norm of all gradients together (see ``optim.clip_grad_norm_``); ``None``: any.
+    warmup_steps
+        Over how many steps the learning rate first rises in a straight line, fewer than ``steps``.
+    ema_decay
+        The decay of an exponential moving average of the weights, from 0 to below 1 (0.999, say), which is then what
+        is evaluated, kept as the best and saved; ``None``: the weights themselves. See ``WeightAverage``.
 
     Raises
     ------
@@ -51,18 +58,27 @@ class Plan:
     weight_decay: float = defaults.WEIGHT_DECAY
     seed: int = 0
     evaluate_every: int = 250
+    clip_grad_norm: float | None = None
+    warmup_steps: int = 0
+    ema_decay: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "evaluate_every", "seed"):
-            low = 0 if name == "seed" else 1
+        for name in ("steps", "batch_size", "evaluate_every", "seed", "warmup_steps"):
+            low = 0 if name in ("seed", "warmup_steps") else 1
             value = whole_number(getattr(self, name), low, f"{name} is a whole number from {low} to 10**18, not", MOST)
             object.__setattr__(self, name, value)  # one of NumPy's would not be written as JSON
+        if self.warmup_steps >= self.steps:
+            raise ValueError(f"warmup_steps, {self.warmup_steps:,}, are fewer than all steps, which are {self.steps:,}")
         for name in ("lr", "weight_decay"):
             finite_number(vars(self), name, 0)
         if self.optimizer not in optim.OPTIMIZERS:
             raise ValueError(f"optimizer is one of {', '.join(optim.OPTIMIZERS)}, not {self.optimizer!r}")
         if self.schedule not in optim.SCHEDULES:
             raise ValueError(f"schedule is one of {', '.join(optim.SCHEDULES)}, not {self.schedule!r}")
+        if self.clip_grad_norm is not None and not finite_number(vars(self), "clip_grad_norm", 0):
+            raise ValueError("clip_grad_norm is above 0, for 0 lets nothing be learned; None clips nothing")
+        if self.ema_decay is not None and not finite_number(vars(self), "ema_decay", 0) < 1:
+            raise ValueError(f"ema_decay is a number from 0 to below 1, or None for no average, not {self.ema_decay!r}")
 
     def to_json(self) -> dict[str, object]:
         """The settings as plain data."""
@@ -70,13 +86,20 @@ class Plan:
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Plan:
-        """The settings from plain data. Raises ``ValueError`` for unknown, missing or bad ones."""
-        names = {field.name for field in fields(cls)}
-        if set(data) != names:
+        """The settings from plain data; what an earlier version did not write has its default.
+
+        Raises ``ValueError`` for unknown, missing or bad ones.
+        """
+        names, given = {field.name for field in fields(cls)}, {**ADDED, **data}
+        if set(given) != names:
             raise ValueError(
                 f"a training plan has the settings {', '.join(sorted(names))}, not {', '.join(sorted(data))}"
             )
-        return cls(**cast(dict[str, Any], data))
+        return cls(**cast(dict[str, Any], given))
+
+
+ADDED: Mapping[str, object] = {name: getattr(Plan, name) for name in ("clip_grad_norm", "warmup_steps", "ema_decay")}
+"""What the plans of earlier versions do not say, and what held for them: the defaults."""
 
 
 def finite_number(data: Mapping[str, object], name: str, low: float = -sys.float_info.max) -> float:

@@ -10,7 +10,7 @@ from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.models.interface import whole_entry
 from tinygrad_lm.training.plan import MOST, Plan, finite_number
 
-PARTS = ("model", "best", "optimizer")
+PARTS = ("model", "best", "optimizer", "average")
 """What the arrays of a state belong to; the names of each begin with it."""
 
 

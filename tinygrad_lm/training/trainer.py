@@ -7,17 +7,18 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
-from tinygrad_lm import progress
+from tinygrad_lm import optim, progress
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.interrupts import Later
 from tinygrad_lm.models.interface import TrainableModel
 from tinygrad_lm.nn import evaluating, learning
 from tinygrad_lm.random import default_generator, existing_default_generator
 from tinygrad_lm.text import DataError, NameDataset
+from tinygrad_lm.training.average import WeightAverage
 from tinygrad_lm.training.generators import generators_of, read_state, read_states, state_of
 from tinygrad_lm.training.optimizing import optimizer_of, schedule_of
 from tinygrad_lm.training.plan import Plan
@@ -64,9 +65,12 @@ class Trainer:
     best_loss, best_step
         The lowest validation loss, and after which step it was.
     best
-        The model's state then.
+        The model's state then; with ``Plan(ema_decay=...)`` it has the averaged weights.
     optimizer, schedule
         What steps the parameters, and what multiplies its rates.
+    average
+        The ``WeightAverage`` of ``Plan(ema_decay=...)``, which ``with trainer.average.applied():`` puts into the model
+        for a while; else ``None``.
     stop
         Set it to let ``run`` end after the step under way.
     """
@@ -88,6 +92,7 @@ class Trainer:
         self.rng = np.random.Generator(np.random.PCG64(plan.seed))
         self.optimizer = optimizer_of(model, plan)
         self.schedule = schedule_of(plan)
+        self.average = None if plan.ema_decay is None else WeightAverage(model.named_parameters(), plan.ema_decay)
         self.step = 0
         self.seconds = 0.0
         self.best_loss = math.inf
@@ -186,19 +191,24 @@ class Trainer:
             if not math.isfinite(loss):
                 raise self._failure(f"the loss became {loss} at step {self.step + 1}")
             node.backward(retain_graph=False)
+            if self.plan.clip_grad_norm is not None:
+                optim.clip_grad_norm_(self.optimizer.parameters, self.plan.clip_grad_norm)
             self.optimizer.step()
         except BaseException:
             self._rewind.back()  # the step was not made: the next one has the same batch
             raise
+        if self.average is not None:
+            self.average.update(self.step + 1)
         self._losses.add(loss, counted)
         return loss
 
     def _evaluate(self, started: float) -> Report:
         self.seconds = time.perf_counter() - started
-        with evaluating(self.model):
-            loss = self.model.evaluate(self.validation).loss
-        if loss < self.best_loss:
-            self.best_loss, self.best_step, self.best = loss, self.step, self.model.state_dict()
+        with nullcontext() if self.average is None else self.average.applied():
+            with evaluating(self.model):
+                loss = self.model.evaluate(self.validation).loss
+            if loss < self.best_loss:
+                self.best_loss, self.best_step, self.best = loss, self.step, self.model.state_dict()
         train_loss = self._losses.value()
         self._losses.reset()
         if not math.isfinite(loss):
@@ -223,6 +233,8 @@ class Trainer:
         Raises ``TypeError`` where the model draws from a generator whose state cannot be written down.
         """
         parts = {"model": self.model.state_dict(), "best": self.best, "optimizer": self.optimizer.state_arrays()}
+        if self.average is not None:
+            parts["average"] = self.average.state_arrays()
         losses, default = self._losses, existing_default_generator()
         progress = Progress(self.step, self.seconds, self.best_loss, self.best_step, losses.nats, losses.characters)
         return joined(parts), {
@@ -264,6 +276,10 @@ class Trainer:
             self.model.load_state_dict(parts["best"])
             best = self.model.state_dict()
             self.model.load_state_dict(parts["model"])
+            if self.average is not None:
+                self.average.load_state_arrays(parts["average"])
+            elif parts["average"]:
+                raise ValueError("the weights were averaged when it was saved, and are not now")
             self.optimizer.load_state_arrays(parts["optimizer"])
         except BaseException:
             self.model.load_state_dict(before)

@@ -91,3 +91,25 @@ class TestGoingOn:
         run(*self.LONG, "--steps", "8", "--out", "r")
         for options in (("--lr", "1"), ("--epochs", "2"), ("--seed", "1"), ("--steps", "9", "--hidden", "5")):
             assert "--resume keeps the settings of the run" in run("train", "--resume", "r", *options, code=2)
+
+
+class TestSettings:
+    """Runs that clip, warm up and average."""
+
+    LONG = ("train", "--data", "names.txt", *SMALL, "--steps", "40")
+    MORE = ("--clip-grad-norm", "0.5", "--warmup-steps", "10", "--ema-decay", "0.9")
+
+    def test_stopped_and_resumed_they_end_with_the_same_bytes(self, run):
+        run(*self.LONG, *self.MORE, "--out", "whole")
+        with stopping_after(12):
+            run(*self.LONG, *self.MORE, "--out", "own", code=cli.INTERRUPTED)
+        run("train", "--resume", "own")
+        for name in (runs.WEIGHTS, runs.CONFIG):
+            assert written("own", name) == written("whole", name), name
+        assert metrics("own") == metrics("whole")
+
+    def test_a_warm_up_is_not_cut_off(self, run, refused):
+        with stopping_after(3):
+            run(*self.LONG, *self.MORE, "--out", "own", code=cli.INTERRUPTED)
+        said = refused("train", "--resume", "own", "--steps", "10")
+        assert "own cannot end after 10 steps: warmup_steps, 10, are fewer than all steps, which are 10" in said
