@@ -22,7 +22,7 @@ ROOMS = {
     "sampling": "models nn text autograd random defaults checks",
     "training": "models optim nn text autograd random checks defaults interrupts progress",
     "locking": "models",
-    "runs": "training models locking",
+    "runs": "training optim models locking",
     "testing": "autograd",
     "visualize": "autograd",
     "cli": "checks runs training sampling models text random defaults interrupts progress testing visualize",

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 from tinygrad_lm import __version__, locking
 from tinygrad_lm.models import LanguageModel, ModelFileError, TrainableModel, disk, files
 from tinygrad_lm.models.saving import WEIGHTS
+from tinygrad_lm.optim import Adam
 from tinygrad_lm.training import Plan, Report, Trainer
 from tinygrad_lm.training import fingerprint as fingerprint
 from tinygrad_lm.training.plan import ADDED
@@ -368,7 +369,8 @@ def restore(folder: Folder, trainer: Trainer) -> None:
     """Bring a trainer to where its run was stopped, and give the run the number of steps of the trainer's plan."""
     folder = Path(folder)
     path = folder / CHECKPOINT
-    arrays, metadata = files.read_arrays(path, files.room(trainer.model, files.COPIES))
+    more = max(0, len(trainer.optimizer.moments) - len(Adam.moments))
+    arrays, metadata = files.read_arrays(path, files.room(trainer.model, files.COPIES + more))
     files.check_description(trainer.model, metadata, path)
     try:
         trainer.resume(arrays, cast(dict[str, object], metadata["state"]))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.runs import NAMES, same, save, stop_at, trainer
-from tinygrad_lm import runs
+from tinygrad_lm import optim, runs
 from tinygrad_lm.models import MLP, ModelFileError, files
 from tinygrad_lm.training import Plan, Trainer
 
@@ -96,8 +96,9 @@ def test_what_it_did_without_does_not_begin_in_the_middle(earlier, setting, valu
 
 class TestWhatIsAdded:
     def made(self, **settings):
+        own = {name: settings.pop(name) for name in ("optimizer", "schedule") if name in settings}
         model = MLP(context=2, embedding=2, hidden=(64,), rng=0)
-        return Trainer(model, NAMES[2:], NAMES[:2], Plan(20, 8, evaluate_every=5, **settings))
+        return Trainer(model, NAMES[2:], NAMES[:2], Plan(20, 8, evaluate_every=5, **settings), **own)
 
     def test_an_average_is_read_back_from_a_checkpoint_of_a_large_model(self, tmp_path):
         """Five arrays of each shape, of a model that is larger than what is kept for the header."""
@@ -112,6 +113,26 @@ class TestWhatIsAdded:
 
         subject = large()
         assert sum(array.nbytes for array in subject.best.values()) > 2 * files.MAX_HEADER
+        stop_at(subject, 1)
+        save(tmp_path / "r", subject)
+        again = large()
+        runs.restore(tmp_path / "r", again)
+        assert same(again.state()[0], subject.state()[0])
+
+    def test_so_are_the_three_averages_of_an_optimizer_of_ones_own(self, tmp_path):
+        class Three(optim.Adam):
+            moments = ("mean", "square", "more")
+
+        def large():
+            return Trainer(
+                MLP(context=1, embedding=1, hidden=(400, 1400), rng=0),
+                NAMES[2:],
+                NAMES[:2],
+                Plan(2, 8, evaluate_every=1, ema_decay=0.9),
+                optimizer=Three,
+            )
+
+        subject = large()
         stop_at(subject, 1)
         save(tmp_path / "r", subject)
         again = large()
@@ -136,3 +157,17 @@ class TestWhatIsAdded:
         ):
             runs.open_stopped(tmp_path / "r", 10)
         assert runs.open_stopped(tmp_path / "r", 11)[2].warmup_steps == 10
+
+    def test_a_run_of_ones_own_optimizer_goes_on_with_it(self, tmp_path):
+        own = {"optimizer": optim.Adam, "schedule": optim.constant()}
+        subject, whole = self.made(**own), self.made(**own)
+        stop_at(subject, 7)
+        save(tmp_path / "r", subject)
+        _, model, plan = runs.open_stopped(tmp_path / "r")
+        assert plan.optimizer is plan.schedule is None
+        again = Trainer(model, NAMES[2:], NAMES[:2], plan, **own)
+        runs.restore(tmp_path / "r", again)
+        for one in (again, whole):
+            stop_at(one, None)
+        assert same(again.state()[0], whole.state()[0])
+        runs.load(tmp_path / "r")

@@ -110,7 +110,7 @@ def test_stopped_and_resumed_it_ends_with_the_same_bytes(kind, stop_after, setti
 
 
 @every_model
-@pytest.mark.parametrize("place", ["loss", "optimizer", "on_step"])
+@pytest.mark.parametrize("place", ["loss", "backward", "optimizer", "on_step"])
 def test_after_an_exception_it_goes_on_as_if_nothing_had_happened(kind, place):
     def interrupted():
         subject = trainer(kind)
@@ -134,9 +134,12 @@ def test_after_an_exception_it_goes_on_as_if_nothing_had_happened(kind, place):
         with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
             if place == "loss":
                 patch.setattr(subject.model, "loss", broken)
+            elif place == "backward":
+                subject.before_step = lambda _: unstepped() if subject.step == 12 else None
             elif place == "optimizer":
                 patch.setattr(subject.optimizer, "step", unstepped)
             subject.run(late if place == "on_step" else None)
+        subject.before_step = None
         assert subject.step == 12
         return ended(subject)
 

@@ -50,13 +50,13 @@ def norm(gradients):
 
 
 class TestClippedSteps:
-    def stepped(self, clip):
+    def stepped(self, clip, before_step=None):
         """The gradients that a step of plain SGD took, and those of the same step without clipping."""
         taken = []
         for limit in (clip, None):
             plan = Plan(1, 16, lr=1.0, optimizer="sgd", schedule="constant", weight_decay=0.0, clip_grad_norm=limit)
             model = MLP(context=2, embedding=3, hidden=(8,), rng=0, dtype=np.float64)
-            subject = Trainer(model, SPLIT.train, SPLIT.validation, plan)
+            subject = Trainer(model, SPLIT.train, SPLIT.validation, plan, before_step=before_step)
             start = model.state_dict()
             subject.run(progress=False)
             taken.append([start[name] - array for name, array in model.state_dict().items()])
@@ -72,6 +72,14 @@ class TestClippedSteps:
     def test_below_the_limit_nothing_changes(self):
         clipped, whole = self.stepped(1e3)
         assert all(np.array_equal(one, other) for one, other in zip(clipped, whole, strict=True))
+
+    def test_it_comes_after_what_a_hook_does_to_the_gradients(self):
+        def louder(trainer):
+            for parameter in trainer.model.parameters():
+                parameter.grad = parameter.grad * 1e3
+
+        clipped, whole = self.stepped(0.25, louder)
+        assert norm(whole) > 500 and norm(clipped) == pytest.approx(0.25, rel=1e-5)
 
 
 class TestWarmup:

@@ -13,10 +13,17 @@ from tinygrad_lm.checks import whole_number
 MOST = 10**18
 """The largest whole number in a plan; beyond it a number of steps is no float's any more."""
 
+OF_THE_OPTIMIZER = ("lr", "weight_decay")
+"""What a plan says to its optimizer, and nothing to one of the user's own."""
+
 
 @dataclass(frozen=True)
 class Plan:
     """How to train, as numbers and words.
+
+    ``optimizer=None`` and ``schedule=None`` say that the ``Trainer`` is given one of the user's own. Then ``lr`` and
+    ``weight_decay``, which are the optimizer's, and ``warmup_steps``, which is the schedule's, are left out here:
+    whatever would be ignored is refused.
 
     Parameters
     ----------
@@ -27,9 +34,9 @@ class Plan:
     lr
         The learning rate, which the schedule multiplies.
     optimizer
-        One of ``optim.OPTIMIZERS``.
+        One of ``optim.OPTIMIZERS``, or ``None``.
     schedule
-        One of ``optim.SCHEDULES``; it runs over the steps that are left after the warm-up.
+        One of ``optim.SCHEDULES``, or ``None``; it runs over the steps that are left after the warm-up.
     weight_decay
         Of the matrices; vectors (biases, norms) do not decay.
     seed
@@ -52,10 +59,10 @@ class Plan:
 
     steps: int
     batch_size: int = defaults.BATCH_SIZE
-    lr: float = defaults.LR
-    optimizer: str = defaults.OPTIMIZER
-    schedule: str = defaults.SCHEDULE
-    weight_decay: float = defaults.WEIGHT_DECAY
+    lr: float | None = defaults.LR
+    optimizer: str | None = defaults.OPTIMIZER
+    schedule: str | None = defaults.SCHEDULE
+    weight_decay: float | None = defaults.WEIGHT_DECAY
     seed: int = 0
     evaluate_every: int = 250
     clip_grad_norm: float | None = None
@@ -69,16 +76,33 @@ class Plan:
             object.__setattr__(self, name, value)  # one of NumPy's would not be written as JSON
         if self.warmup_steps >= self.steps:
             raise ValueError(f"warmup_steps, {self.warmup_steps:,}, are fewer than all steps, which are {self.steps:,}")
-        for name in ("lr", "weight_decay"):
-            finite_number(vars(self), name, 0)
-        if self.optimizer not in optim.OPTIMIZERS:
-            raise ValueError(f"optimizer is one of {', '.join(optim.OPTIMIZERS)}, not {self.optimizer!r}")
-        if self.schedule not in optim.SCHEDULES:
-            raise ValueError(f"schedule is one of {', '.join(optim.SCHEDULES)}, not {self.schedule!r}")
+        self._check_optimizer()
+        if self.schedule is None and self.warmup_steps:
+            raise ValueError(
+                f"warmup_steps={self.warmup_steps} says nothing beside a schedule of your own: leave it out of the "
+                "plan, and give the schedule optim.warmup(steps, then)"
+            )
+        if self.schedule is not None and self.schedule not in optim.SCHEDULES:
+            raise ValueError(f"schedule is one of {', '.join(optim.SCHEDULES)}, or None, not {self.schedule!r}")
         if self.clip_grad_norm is not None and not finite_number(vars(self), "clip_grad_norm", 0):
             raise ValueError("clip_grad_norm is above 0, for 0 lets nothing be learned; None clips nothing")
         if self.ema_decay is not None and not finite_number(vars(self), "ema_decay", 0) < 1:
             raise ValueError(f"ema_decay is a number from 0 to below 1, or None for no average, not {self.ema_decay!r}")
+
+    def _check_optimizer(self) -> None:
+        if self.optimizer is None:
+            for name in OF_THE_OPTIMIZER:
+                if getattr(self, name) not in (None, getattr(Plan, name)):
+                    raise ValueError(
+                        f"{name}={getattr(self, name)!r:.60} says nothing to an optimizer of your own: leave it out of "
+                        "the plan, and give it to the optimizer"
+                    )
+                object.__setattr__(self, name, None)
+            return
+        if self.optimizer not in optim.OPTIMIZERS:
+            raise ValueError(f"optimizer is one of {', '.join(optim.OPTIMIZERS)}, or None, not {self.optimizer!r}")
+        for name in OF_THE_OPTIMIZER:
+            finite_number(vars(self), name, 0)
 
     def to_json(self) -> dict[str, object]:
         """The settings as plain data."""

@@ -21,6 +21,7 @@ class Report:
     """The mean loss of a character over the batches since the last report, in nats, as ``evaluate`` counts it."""
     validation_loss: float
     lr: float
+    """The learning rate of the last step; with an optimizer of the user's own that of its first group."""
     seconds: float
     """Time spent training so far."""
 

@@ -20,6 +20,10 @@ class Setup(NamedTuple):
     plan: Plan
     fingerprint: str
     """A hash of the names."""
+    optimizer: dict[str, object] | None
+    """What can be told of an optimizer of the user's own; the plan tells of another."""
+    before_step: bool
+    """Whether something may change the gradients; what it does cannot be told."""
 
     def to_json(self) -> dict[str, object]:
         """All of it as plain data."""
@@ -36,6 +40,14 @@ class Setup(NamedTuple):
         _check_equal({**plan.to_json(), "steps": None}, {**self.plan.to_json(), "steps": None})
         if data["fingerprint"] != self.fingerprint:
             raise ValueError("the names, or which of them are for validation, are not those that it was trained on")
+        optimizer = cast(Mapping[str, object] | None, data.get("optimizer"))
+        _check_equal({} if optimizer is None else optimizer, self.optimizer or {})
+        if data.get("before_step", False) is not self.before_step:
+            raise ValueError(
+                "it was trained with a before_step, which is missing now"
+                if not self.before_step
+                else "it was trained without the before_step that there is now"
+            )
 
 
 class Progress(NamedTuple):

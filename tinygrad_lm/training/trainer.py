@@ -20,7 +20,7 @@ from tinygrad_lm.random import default_generator, existing_default_generator
 from tinygrad_lm.text import DataError, NameDataset
 from tinygrad_lm.training.average import WeightAverage
 from tinygrad_lm.training.generators import generators_of, read_state, read_states, state_of
-from tinygrad_lm.training.optimizing import optimizer_of, schedule_of
+from tinygrad_lm.training.optimizing import MakesOptimizer, described, optimizer_of, plan_beside, schedule_of
 from tinygrad_lm.training.plan import Plan
 from tinygrad_lm.training.report import MeanLoss, Report, TrainingError
 from tinygrad_lm.training.rewind import Rewind
@@ -45,12 +45,26 @@ class Trainer:
     train, validation
         The names to learn from, and those to measure on.
     plan
-        How.
+        How. An optimizer or a schedule given here stands in the place of the plan's, which then has to leave its own
+        out (``plan`` becomes one with ``optimizer=None``, ``schedule=None``; see ``Plan``).
+    optimizer
+        An ``optim.Optimizer`` over parameters of the model, or a function of the list of them that makes one, such as
+        ``lambda parameters: optim.SGD(parameters, lr=0.1, momentum=0.9)``.
+    schedule
+        A function of the number of steps done that gives what every learning rate is multiplied by.
+    before_step
+        Called with the trainer between the backward pass and the optimizer's step, before gradients are clipped: it
+        may look at the gradients of ``trainer.model`` and change them.
 
     Raises
     ------
     DataError
         Where a batch is larger than the training data.
+    ValueError
+        For a plan that says something to an optimizer or a schedule that is given here, or that leaves one out which
+        is not; and for an optimizer over parameters that are not the model's.
+    TypeError
+        For an ``optimizer`` that is none and makes none.
 
     Attributes
     ----------
@@ -78,9 +92,19 @@ class Trainer:
     _rewind: Rewind
     """Made anew by each ``run``, since layers may have come to the model."""
 
-    def __init__(self, model: TrainableModel, train: Sequence[str], validation: Sequence[str], plan: Plan) -> None:
+    def __init__(
+        self,
+        model: TrainableModel,
+        train: Sequence[str],
+        validation: Sequence[str],
+        plan: Plan,
+        *,
+        optimizer: optim.Optimizer | MakesOptimizer | None = None,
+        schedule: optim.Schedule | None = None,
+        before_step: Callable[[Trainer], object] | None = None,
+    ) -> None:
         self.model = model
-        self.plan = plan
+        self.plan = plan = plan_beside(plan, optimizer, schedule)
         self.validation = tuple(validation)
         self.fingerprint = fingerprint((*train, "", *validation))  # no name is empty: the border counts
         self.examples = model.examples(train)
@@ -90,8 +114,9 @@ class Trainer:
                 f"examples; choose a batch size of at most {len(self.examples)}, or give more names"
             )
         self.rng = np.random.Generator(np.random.PCG64(plan.seed))
-        self.optimizer = optimizer_of(model, plan)
-        self.schedule = schedule_of(plan)
+        self.optimizer = optimizer_of(model, plan, optimizer)
+        self.schedule = schedule_of(plan, schedule)
+        self.before_step = before_step
         self.average = None if plan.ema_decay is None else WeightAverage(model.named_parameters(), plan.ema_decay)
         self.step = 0
         self.seconds = 0.0
@@ -101,7 +126,8 @@ class Trainer:
         self.history: list[Report] = []
         self.stop = False
         self._losses = MeanLoss(model.vocabulary)  # since the last report
-        self._setup = Setup(plan, self.fingerprint)
+        told = None if optimizer is None else described(self.optimizer)
+        self._setup = Setup(plan, self.fingerprint, told, before_step is not None)
 
     def __repr__(self) -> str:
         best = f"; best validation loss {self.best_loss:.3f} at step {self.best_step:,}" if self.history else ""
@@ -191,6 +217,8 @@ class Trainer:
             if not math.isfinite(loss):
                 raise self._failure(f"the loss became {loss} at step {self.step + 1}")
             node.backward(retain_graph=False)
+            if self.before_step is not None:
+                self.before_step(self)
             if self.plan.clip_grad_norm is not None:
                 optim.clip_grad_norm_(self.optimizer.parameters, self.plan.clip_grad_norm)
             self.optimizer.step()
@@ -213,14 +241,19 @@ class Trainer:
         self._losses.reset()
         if not math.isfinite(loss):
             raise self._failure(f"the validation loss became {loss} after step {self.step}")
-        report = Report(self.step, train_loss, loss, self.plan.lr * self.optimizer.scale, self.seconds)
+        report = Report(self.step, train_loss, loss, self._lr() * float(self.optimizer.scale), self.seconds)
         self.history.append(report)
         return report
+
+    def _lr(self) -> float:
+        """The learning rate that the schedule multiplies: of the first group, where each has its own."""
+        _, options = self.optimizer.groups[0]
+        return options.get("lr", 1.0)
 
     def _failure(self, what: str) -> TrainingError:
         return TrainingError(
             f"{what}, so the training stopped; the weights of step {self.best_step} are kept. "
-            f"Try a smaller learning rate than {self.plan.lr:g}"
+            f"Try a smaller learning rate than {self._lr():g}"
         )
 
     def restore_best(self) -> None:
