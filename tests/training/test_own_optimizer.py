@@ -145,7 +145,12 @@ class TestOptimizer:
                 self.calls = self.calls + 1
                 super().step()
 
-        first, second = made(optimizer=Counting), made(optimizer=Counting)
+        def used(parameters):
+            optimizer = Counting(parameters)
+            optimizer.scale = 0.5  # by a schedule, before
+            return optimizer
+
+        first, second = made(optimizer=Counting), made(optimizer=used)
         run(first, 7)
         second.resume(*first.state())
         assert second.step == 7 and first.optimizer.calls == 7
