@@ -77,7 +77,13 @@ class Optimizer:
             raise ValueError(f"{type(self).__name__} was given no parameters; pass module.parameters()")
 
     def checked(self, options: dict[str, Any]) -> dict[str, float]:
-        """The options, each a number in its range; raises ``ValueError`` naming the one that is not."""
+        """The options, each a number in its range.
+
+        Raises
+        ------
+        ValueError
+            Naming the one that is not.
+        """
         ranges = {"momentum": 1.0, "beta1": 1.0, "beta2": 1.0}
         return {key: _check(key, value, 0.0, ranges.get(key, math.inf)) for key, value in options.items()}
 
@@ -151,7 +157,13 @@ class Optimizer:
         return arrays
 
     def load_state_arrays(self, arrays: Mapping[str, Array]) -> None:
-        """Take up where ``state_arrays`` left off. Raises ``ValueError`` where names or shapes do not fit."""
+        """Take up where ``state_arrays`` left off.
+
+        Raises
+        ------
+        ValueError
+            Where names or shapes do not fit.
+        """
         state: dict[int, dict[str, Array]] = {}
         counts: dict[int, int] = {}
         left = set(arrays)

@@ -45,6 +45,11 @@ def default_generator() -> np.random.Generator:
     return generator
 
 
+def existing_default_generator() -> np.random.Generator | None:
+    """The default generator of this thread or task, or ``None`` where nothing has seeded it or drawn from it yet."""
+    return _default.get()
+
+
 def as_generator(rng: np.random.Generator | int | None = None) -> np.random.Generator:
     """What an argument ``rng`` means: a generator itself, an integer seed (0 is one), ``None`` the default generator.
 

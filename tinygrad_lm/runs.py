@@ -15,8 +15,10 @@ from typing import Any, NamedTuple, cast
 from tinygrad_lm import __version__, locking
 from tinygrad_lm.models import LanguageModel, ModelFileError, TrainableModel, disk, files, loading
 from tinygrad_lm.models.saving import WEIGHTS
+from tinygrad_lm.optim import Adam
 from tinygrad_lm.training import Plan, Report, Trainer
 from tinygrad_lm.training import fingerprint as fingerprint
+from tinygrad_lm.training.plan import ADDED
 
 CONFIG = "config.json"
 METRICS = "metrics.csv"
@@ -48,8 +50,11 @@ class Run(NamedTuple):
 def new_folder(out: Folder | None, kind: str) -> Path:
     """Make the folder of a new run: the one asked for, else the first free of runs/KIND-1, runs/KIND-2, ...
 
-    Raises ``FileExistsError`` where the folder asked for holds something already, so that no run is lost, and where
-    something that is no folder has its name.
+    Raises
+    ------
+    FileExistsError
+        Where the folder asked for holds something already, so that no run is lost, and where something that is no
+        folder has its name.
     """
     if out is not None:
         folder = Path(out)
@@ -242,16 +247,24 @@ def _check_same_run(
 
 
 def _flat(record: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
-    """The settings of a record by section and name."""
+    """The settings of a record by section and name; those that an earlier version's plan lacks have their defaults."""
     flat: dict[tuple[str, str], Any] = {}
     for section, content in record.items():
         inner = cast(dict[str, Any], content) if isinstance(content, dict) else {section: content}
+        if section == "training" and isinstance(content, dict):
+            inner = {**ADDED, **inner}
         flat |= {(section, key): value for key, value in inner.items()}
     return flat
 
 
 def locked(folder: Folder) -> AbstractContextManager[None]:
-    """Within, nobody else trains the run; raises ``BlockingIOError`` naming the process where one does already."""
+    """Within, nobody else trains the run.
+
+    Raises
+    ------
+    BlockingIOError
+        Naming the process where one does already.
+    """
     folder = Path(folder)
     _check_folder(folder)
     return locking.locked(folder)
@@ -294,7 +307,13 @@ def _open_config(folder: Path, weights: str) -> tuple[dict[str, Any], LanguageMo
 
 
 def load(folder: Folder) -> Run:
-    """Read a run: its model with the best weights. Raises ``ModelFileError`` saying what is wrong with it."""
+    """Read a run: its model with the best weights.
+
+    Raises
+    ------
+    ModelFileError
+        Saying what is wrong with it.
+    """
     folder = Path(folder)
     config, model = _open_config(folder, WEIGHTS)
     metadata = files.load_weights(model, folder / WEIGHTS)
@@ -310,7 +329,10 @@ def open_stopped(folder: Folder, steps: int | None = None) -> tuple[dict[str, An
     The schedule is computed over the new number and goes on from the step reached: a learning rate that had fallen to
     its end jumps up to where a run of that length would have it. All else has to be as it was when the run was saved.
 
-    Raises ``ModelFileError`` naming what differs, or that nothing is left to do.
+    Raises
+    ------
+    ModelFileError
+        Naming what differs, or that nothing is left to do.
     """
     folder = Path(folder)
     _check_folder(folder)
@@ -335,7 +357,10 @@ def open_stopped(folder: Folder, steps: int | None = None) -> tuple[dict[str, An
         )
     _check_same_run(config, metadata, folder, CHECKPOINT, other_steps=steps is not None)
     if steps is not None:
-        plan = replace(plan, steps=steps)
+        try:
+            plan = replace(plan, steps=steps)
+        except ValueError as error:
+            raise ModelFileError(f"{folder} cannot end after {steps:,} steps: {error}") from None
         config = {**config, "training": plan.to_json()}
     _check_left(folder, metadata, plan, steps)
     return config, model, plan
@@ -362,7 +387,8 @@ def restore(folder: Folder, trainer: Trainer) -> None:
     """Bring a trainer to where its run was stopped, and give the run the number of steps of the trainer's plan."""
     folder = Path(folder)
     path = folder / CHECKPOINT
-    arrays, metadata = files.read_arrays(path, files.room(trainer.model, files.COPIES))
+    more = max(0, len(trainer.optimizer.moments) - len(Adam.moments))
+    arrays, metadata = files.read_arrays(path, files.room(trainer.model, files.COPIES + more))
     files.check_description(trainer.model, metadata, path)
     try:
         trainer.resume(arrays, cast(dict[str, object], metadata["state"]))

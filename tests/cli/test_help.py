@@ -99,6 +99,7 @@ def default_of(text, option):
 OF_MLP = [("context", 3), ("embedding", 10), ("hidden", "200"), ("activation", "tanh")]
 OF_TRAIN = [
     *(("steps", 8000), ("batch_size", 64), ("lr", 0.003), ("weight_decay", 0.06)),
+    *(("clip_grad_norm", "none"), ("warmup_steps", 0), ("ema_decay", "none")),
     *(("optimizer", "adamw"), ("schedule", "cosine"), ("model", "mlp"), ("seed", 0)),
     *(("alphabet", "latin"), ("boundary", "-"), ("min_length", 1), ("max_length", "none")),
 ]
@@ -107,7 +108,7 @@ OF_TRAIN = [
 @pytest.mark.parametrize(("name", "value"), OF_TRAIN)
 def test_train_tells_the_defaults_that_hold(page, name, value):
     assert default_of(page("train"), f"--{name.replace('_', '-')}") == str(value)
-    assert getattr(TrainOptions, name) == {"max_length": None}.get(name, value)
+    assert getattr(TrainOptions, name) == (None if value == "none" else value)
 
 
 @pytest.mark.parametrize(("name", "value"), OF_MLP)
@@ -134,7 +135,8 @@ def test_the_defaults_of_signatures_are_those_of_the_help():
     model = inspect.signature(MLP).parameters
     for name, _ in OF_MLP:
         assert model[name].default == getattr(MLPConfig(), name)
-    for name in ("batch_size", "lr", "optimizer", "schedule", "weight_decay"):
+    plan = ("batch_size", "lr", "optimizer", "schedule", "weight_decay", "clip_grad_norm", "warmup_steps", "ema_decay")
+    for name in plan:
         assert getattr(Plan, name) == getattr(TrainOptions, name)
     drawn = inspect.signature(sampling.samples).parameters
     assert drawn["count"].default == command_of("sample").options.count

@@ -43,7 +43,8 @@ class TestUsage:
                            "--min-length", "--max-length")),
             ("--hidden", ("5,", ",", "5,0", "5 6", ",".join(["1"] * 101))),
             *((name, ("-1", "nan", "inf", "1e400", "x", "")) for name in ("--lr", "--weight-decay", "--smoothing")),
-            ("--seed", ("-1", "1.5", "x", "1" * 30)),
+            *((name, ("-1", "nan", "inf", "x", "")) for name in ("--clip-grad-norm", "--ema-decay")),
+            *((name, ("-1", "1.5", "x", "1" * 30)) for name in ("--seed", "--warmup-steps")),
             ("--optimizer", ("lion", "")),
             ("--schedule", ("none",)),
             ("--activation", ("softmax",)),
@@ -77,6 +78,17 @@ class TestUsage:
     def test_values_of_sampling_options(self, refused, option, values):
         for value in values:
             assert f"argument {option}" in refused("sample", "r", option, value, code=2)
+
+    @pytest.mark.parametrize(
+        ("option", "words"),
+        [
+            (("--ema-decay", "1"), "ema_decay is a number from 0 to below 1"),
+            (("--clip-grad-norm", "0"), "clip_grad_norm is above 0"),
+            (("--steps", "5", "--warmup-steps", "5"), "warmup_steps, 5, are fewer than all steps, which are 5"),
+        ],
+    )
+    def test_settings_that_make_no_plan(self, refused, option, words):
+        assert words in refused("train", *option, "--out", "new", code=2)
 
     @pytest.mark.parametrize("option", [*(each.name for each in MLPConfig.settings()), *options.TRAINING_OPTIONS])
     @pytest.mark.parametrize("model", ["bigram", "6gram"])

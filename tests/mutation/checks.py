@@ -33,7 +33,15 @@ from tests.testing.properties import test_arrays
 from tests.testing.properties import test_programs as test_random_programs
 from tests.testing.selfcheck import test_domains
 from tests.text import test_sequences, test_targets, test_tokenizers
-from tests.training import test_optim, test_schedules, test_training
+from tests.training import (
+    test_exact_resume,
+    test_mean_loss,
+    test_optim,
+    test_own_optimizer,
+    test_plan_options,
+    test_schedules,
+    test_training,
+)
 from tests.visualize.backward import test_steps
 from tests.visualize.formats import test_text, test_themes
 from tests.visualize.graph import test_folding, test_naming
@@ -56,6 +64,10 @@ FILES = (
     test_faults,
     test_numpy_protocol,
     test_training,
+    test_mean_loss,
+    test_plan_options,
+    test_own_optimizer,
+    test_exact_resume,
     test_training_mode,
     test_buffers,
     test_containers,

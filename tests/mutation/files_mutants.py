@@ -8,7 +8,7 @@ from tests.mutation.checks import Mutant
 from tinygrad_lm import runs
 from tinygrad_lm.models import files, loading
 from tinygrad_lm.models.disk import size_of_file
-from tinygrad_lm.training import Trainer
+from tinygrad_lm.training.state import Setup
 
 
 def checksum_of(*parts):
@@ -77,7 +77,7 @@ FILES_MUTANTS = (
     ),
     Mutant(
         "a trainer takes up another training",
-        nothing(Trainer, "_check_same_training"),
+        nothing(Setup, "check_same"),
         ("test test_a_trainer_takes_up_its_own_training_alone",),
     ),
 )

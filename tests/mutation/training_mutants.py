@@ -5,12 +5,17 @@ import signal
 import types
 
 from tests.mutation.checks import Mutant
-from tests.mutation.source import edited
-from tinygrad_lm import optim, sampling, training
+from tests.mutation.source import constant, edited
+from tinygrad_lm import optim, sampling
 from tinygrad_lm.models import interface
 from tinygrad_lm.nn import modes
 from tinygrad_lm.sampling import Settings
-from tinygrad_lm.training import Trainer
+from tinygrad_lm.training import Plan, Trainer, generators, optimizing, signals, state
+from tinygrad_lm.training import trainer as loop
+from tinygrad_lm.training.average import WeightAverage
+from tinygrad_lm.training.report import MeanLoss
+from tinygrad_lm.training.rewind import Rewind
+from tinygrad_lm.training.state import Setup
 
 SECONDS = "test test_the_time_of_all_runs_adds_up"
 BEST = "test test_resuming_remembers_the_best"
@@ -20,6 +25,27 @@ TEMPERATURE_FIRST = "test test_temperature_comes_before_top_p"
 SCHEDULES = "test test_schedules_by_name_are_those_of_a_whole_training"
 VIEWS = "test test_a_step_leaves_the_arrays_of_others_alone"
 MASKS = "test test_training_draws_its_masks_and_the_mode_comes_back"
+EPOCH = "test test_over_an_epoch_of_frozen_weights_it_is_the_loss_of_an_evaluation"
+EARLIER = "test TestEarlierCheckpoints.test_nor_one_of_longer_tokens"
+CLIPPED = "test TestClippedSteps.test_the_gradients_are_scaled_together_as_pytorch_does"
+CLIPPED_LAST = "test TestClippedSteps.test_it_comes_after_what_a_hook_does_to_the_gradients"
+RATES = "test TestWarmup.test_the_rates_as_numbers"
+LEFT = "test TestWarmup.test_the_schedule_runs_over_what_is_left"
+PLANS = "test TestAddedSettings.test_out_of_range_names_the_setting"
+AVERAGED = "test TestAverage.test_it_is_the_weighted_mean_of_the_weights_of_all_steps"
+BEST_AVERAGE = "test TestAverage.test_it_is_what_is_evaluated_and_kept_as_the_best"
+UNCHANGED = "test TestAverage.test_it_changes_nothing_of_the_training"
+RESUMED_AVERAGE = "test TestAverage.test_resumed_it_ends_with_the_same_bytes"
+OWN = "test TestOptimizer.test_another_one_is_refused_naming_both"
+IGNORED = "test TestOptimizer.test_what_the_plan_says_is_not_ignored"
+HOOK = "test TestBeforeStep.test_it_may_change_the_gradients"
+UNMADE = "test TestBeforeStep.test_one_that_raises_leaves_the_step_unmade"
+LAYERS = "test TestOwnGenerators.test_a_training_with_it_resumes_exactly"
+PLACES = "test TestOwnGenerators.test_a_place_beside_its_array_is_refused"
+DEFAULT = "test TestDefaultGenerator.test_resuming_where_there_is_none_makes_it"
+AS_IF = "test test_after_an_exception_it_goes_on_as_if_nothing_had_happened"
+SHARED = "test test_a_buffer_that_two_modules_share_stays_shared_after_an_exception"
+CHANGES_NOTHING = "test TestWhatDoesNotFit.test_it_changes_nothing"
 FROZEN = "test test_a_part_that_its_user_froze_stays_frozen"
 
 
@@ -54,7 +80,7 @@ def without(name):
 
     def plant(patch):
         known = {key: value for key, value in vars(signal).items() if key != name}
-        patch.setattr(training, "signal", types.SimpleNamespace(**known))
+        patch.setattr(signals, "signal", types.SimpleNamespace(**known))
 
     return plant
 
@@ -90,6 +116,26 @@ def learning_as_a_whole(model):
         yield model
 
 
+def step_edited(*pieces):
+    return edited(Trainer, "_train_step", *pieces)
+
+
+LATE_HOOK = (
+    "self.before_step(self)",
+    "pass",
+    "self.optimizer.step()",
+    "_ = self.before_step and self.before_step(self); self.optimizer.step()",
+)
+"""The hook called right before the optimizer's step."""
+
+
+@contextlib.contextmanager
+def applied_for_good(average):
+    for name, parameter in average._parameters.items():
+        parameter.data = average._arrays[name]
+    yield
+
+
 TRAINING_MUTANTS = (
     Mutant("resuming forgets the seconds", resuming(lambda _, old: {"seconds": old["seconds"]}), (SECONDS,)),
     Mutant("earlier seconds are dropped", forget_earlier_runs, (SECONDS,)),
@@ -118,10 +164,97 @@ TRAINING_MUTANTS = (
         ("test test_two_evaluations_are_equal_and_equal_those_of_eval",),
     ),
     Mutant("Dropout drops in samples", modeless(sampling, "evaluating"), ("test test_greedy_samples_are_equal",)),
-    Mutant("Dropout is off in training", modeless(training, "learning"), (MASKS,)),
+    Mutant("Dropout is off in training", modeless(loop, "learning"), (MASKS,)),
     Mutant(
         "training wakes what was frozen",
-        lambda patch: patch.setattr(training, "learning", learning_as_a_whole),
+        lambda patch: patch.setattr(loop, "learning", learning_as_a_whole),
         (FROZEN,),
+    ),
+    Mutant("a batch counts alike, long or short", edited(MeanLoss, "add", "loss * targets", "loss"), (EPOCH,)),
+    Mutant("filling is counted", edited(MeanLoss, "count", "count_targets(targets)", "targets.size"), (EPOCH,)),
+    Mutant("a token is a character", edited(MeanLoss, "count", "if self.by_target else", "if True else"), (EPOCH,)),
+    Mutant(
+        "old means of batches are taken for new",
+        edited(state, "read_progress", "if batches and", "if False and"),
+        (EARLIER,),
+    ),
+    Mutant("nothing is clipped", step_edited("if self.plan.clip_grad_norm is not None", "if False"), (CLIPPED,)),
+    Mutant("the hook comes after the clipping", step_edited(*LATE_HOOK), (CLIPPED_LAST,)),
+    Mutant("the hook is not called", step_edited("if self.before_step is not None", "if False"), (HOOK,)),
+    Mutant(
+        "the schedule runs over all steps",
+        edited(optimizing, "schedule_of", "plan.steps - plan.warmup_steps", "plan.steps"),
+        (LEFT, RATES),
+    ),
+    Mutant(
+        "a warm-up may take all steps", edited(Plan, "__post_init__", "warmup_steps >= ", "warmup_steps > "), (PLANS,)
+    ),
+    Mutant(
+        "the average starts at nothing", edited(WeightAverage, "update", " / (1 - self.decay**step)", ""), (AVERAGED,)
+    ),
+    Mutant(
+        "the average is a step behind",
+        step_edited("self.average.update(self.step + 1)", "self.average.update(self.step + 2)"),
+        (AVERAGED,),
+    ),
+    Mutant(
+        "the weights are evaluated, not their average",
+        edited(
+            Trainer, "_evaluate", "nullcontext() if self.average is None else self.average.applied()", "nullcontext()"
+        ),
+        (BEST_AVERAGE,),
+    ),
+    Mutant(
+        "the average stays in the weights",
+        lambda patch: patch.setattr(WeightAverage, "applied", applied_for_good),
+        (UNCHANGED,),
+    ),
+    Mutant(
+        "resuming forgets the average",
+        edited(Trainer, "_load", 'self.average.load_state_arrays(parts["average"])', "pass"),
+        (RESUMED_AVERAGE,),
+    ),
+    Mutant(
+        "another optimizer goes on",
+        edited(Setup, "check_same", "{} if optimizer is None else optimizer, self.optimizer or {}", "{}, {}"),
+        (OWN,),
+    ),
+    Mutant(
+        "the plan's words are ignored",
+        edited(optimizing, "plan_beside", "given is not None and", "False and"),
+        (IGNORED,),
+    ),
+    Mutant(
+        "resuming forgets the layers' generators",
+        edited(Trainer, "resume", "generators += read_states(", "_ = read_states("),
+        (LAYERS,),
+    ),
+    Mutant(
+        "resuming forgets the default generator",
+        edited(Trainer, "resume", "is not None:", "is not None and False:"),
+        (DEFAULT,),
+    ),
+    Mutant("a place in an array is any number", constant(generators, "PLACES", {}), (PLACES,)),
+    Mutant("a step that was not made draws anew", step_edited("self._rewind.back()", "pass"), (UNMADE, AS_IF)),
+    Mutant(
+        "layers draw anew for a step that was not made",
+        edited(Rewind, "__init__", "[rng, *generators_of(model).values()]", "[rng]"),
+        (AS_IF,),
+    ),
+    Mutant(
+        "the default generator draws anew",
+        edited(
+            Rewind, "mark", "self._generators if default is None else [*self._generators, default]", "self._generators"
+        ),
+        (AS_IF,),
+    ),
+    Mutant(
+        "buffers change in a step that was not made", edited(Rewind, "mark", "if self._places", "if False"), (AS_IF,)
+    ),
+    Mutant("buffers come back by half", edited(Rewind, "back", "array[...] = numbers", "pass"), (AS_IF, SHARED)),
+    Mutant(
+        "half of a state is taken up",
+        edited(Trainer, "_load", "self.model.load_state_dict(before)", "pass"),
+        (CHANGES_NOTHING,),
     ),
 )

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from tests.helpers.training import run, same, trainer
 from tinygrad_lm.training import Report, TrainingError
+from tinygrad_lm.training import trainer as loop
 
 
 class Terminal(io.StringIO):
@@ -243,7 +244,7 @@ class TestExceptions:
 
     def test_the_time_until_then_counts(self, monkeypatch):
         clock = iter(range(0, 10**6, 100))
-        monkeypatch.setattr("tinygrad_lm.training.time", types.SimpleNamespace(perf_counter=lambda: next(clock)))
+        monkeypatch.setattr(loop, "time", types.SimpleNamespace(perf_counter=lambda: next(clock)))
         subject = trainer()
         breaking(subject, monkeypatch, "loss", 3, Broken)
         with pytest.raises(Broken):

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tests.helpers.training import SPLIT, run, same, trainer
-from tinygrad_lm import training
 from tinygrad_lm.models import MLP, NGram
 from tinygrad_lm.text import DataError, Vocabulary
 from tinygrad_lm.training import Plan, Trainer, TrainingError, stopping_on_signals
+from tinygrad_lm.training import trainer as loop
 
 
 class TestLearning:
@@ -106,7 +106,7 @@ class TestResumeRefuses:
         "change",
         [
             lambda arrays, data: data.pop("generator"),
-            lambda arrays, data: data.pop("loss_sum"),
+            lambda arrays, data: data.pop("nats"),
             lambda arrays, data: data.update(step=25),
             lambda arrays, data: data.update(step=-1),
             lambda arrays, data: data.update(step=True),
@@ -203,7 +203,7 @@ def test_the_time_of_all_runs_adds_up():
 
     reports = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "time", types.SimpleNamespace(perf_counter=lambda: clock[0]))
+        patch.setattr(loop, "time", types.SimpleNamespace(perf_counter=lambda: clock[0]))
         first, second = trainer(), trainer()
         work(first, 7)
         assert first.seconds == 7

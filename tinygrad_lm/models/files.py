@@ -25,8 +25,8 @@ MAX_FILE = 1 << 30
 MAX_HEADER = 1 << 20
 RESERVE = 1 << 18
 """How much of a header is kept for what a checkpoint says beside its vocabulary."""
-COPIES = 4
-"""How many arrays of each shape a checkpoint holds at most: the weights, the best, two running averages."""
+COPIES = 5
+"""How many arrays of each shape a checkpoint holds at most: the weights, their average, the best, two of Adam's."""
 MAX_ARRAYS = 10_000
 MAX_DIMENSIONS = 8
 ITEM_SIZES = {"F32": 4, "F64": 8, "I64": 8, "I32": 4, "U8": 1}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.command_line import SMALL, metrics, stopping_after, written
-from tinygrad_lm import cli, locking, runs
+from tinygrad_lm import cli, locking, optim, runs
 from tinygrad_lm.cli.train import fitting
 from tinygrad_lm.training import Trainer
 
@@ -91,3 +91,41 @@ class TestGoingOn:
         run(*self.LONG, "--steps", "8", "--out", "r")
         for options in (("--lr", "1"), ("--epochs", "2"), ("--seed", "1"), ("--steps", "9", "--hidden", "5")):
             assert "--resume keeps the settings of the run" in run("train", "--resume", "r", *options, code=2)
+
+
+class TestSettings:
+    """Runs that clip, warm up and average; and one that the command line cannot go on with."""
+
+    LONG = ("train", "--data", "names.txt", *SMALL, "--steps", "40")
+    MORE = ("--clip-grad-norm", "0.5", "--warmup-steps", "10", "--ema-decay", "0.9")
+
+    def test_stopped_and_resumed_they_end_with_the_same_bytes(self, run):
+        run(*self.LONG, *self.MORE, "--out", "whole")
+        with stopping_after(12):
+            run(*self.LONG, *self.MORE, "--out", "own", code=cli.INTERRUPTED)
+        run("train", "--resume", "own")
+        for name in (runs.WEIGHTS, runs.CONFIG):
+            assert written("own", name) == written("whole", name), name
+        assert metrics("own") == metrics("whole")
+
+    def test_a_warm_up_is_not_cut_off(self, run, refused):
+        with stopping_after(3):
+            run(*self.LONG, *self.MORE, "--out", "own", code=cli.INTERRUPTED)
+        said = refused("train", "--resume", "own", "--steps", "10")
+        assert "own cannot end after 10 steps: warmup_steps, 10, are fewer than all steps, which are 10" in said
+
+    @pytest.mark.parametrize("own", [{"optimizer": optim.Adam}, {"schedule": optim.constant()}])
+    def test_an_optimizer_or_a_schedule_of_ones_own(self, run, refused, monkeypatch, own):
+        with stopping_after(3), monkeypatch.context() as patch:
+            patch.setattr(fitting, "Trainer", lambda *arguments: Trainer(*arguments, **own))
+            run(*self.LONG, "--out", "own", code=cli.INTERRUPTED)
+        assert "own was trained with an optimizer or a schedule of its user's own" in refused(
+            "train", "--resume", "own"
+        )
+        run("sample", "own", "-n", "2")
+
+    def test_a_hook_of_ones_own(self, run, refused, monkeypatch):
+        with stopping_after(3), monkeypatch.context() as patch:
+            patch.setattr(fitting, "Trainer", lambda *arguments: Trainer(*arguments, before_step=print))
+            run(*self.LONG, "--out", "own", code=cli.INTERRUPTED)
+        assert "with a before_step, which is missing now" in refused("train", "--resume", "own")

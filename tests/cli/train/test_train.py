@@ -95,6 +95,9 @@ class TestTrain:
             (("--optimizer", "sgd"), ("training", "optimizer"), "sgd"),
             (("--schedule", "step"), ("training", "schedule"), "step"),
             (("--weight-decay", "0.5"), ("training", "weight_decay"), 0.5),
+            (("--clip-grad-norm", "0.5"), ("training", "clip_grad_norm"), 0.5),
+            (("--warmup-steps", "5"), ("training", "warmup_steps"), 5),
+            (("--ema-decay", "0.99"), ("training", "ema_decay"), 0.99),
             (("--seed", "7"), ("training", "seed"), 7),
             (("--seed", "7"), ("data", "seed"), 7),
             (("--min-length", "5"), ("data", "min_length"), 5),
@@ -116,6 +119,7 @@ class TestTrain:
             (
                 *(("--lr", "0.01"), ("--optimizer", "sgd"), ("--optimizer", "adam"), ("--schedule", "linear")),
                 *(("--weight-decay", "0.5"), ("--activation", "relu"), ("--seed", "1")),
+                *(("--clip-grad-norm", "1e-9"), ("--warmup-steps", "3"), ("--ema-decay", "0.5")),
             )
         ):
             run(*base, *options, "--out", f"r{i}")

@@ -16,7 +16,7 @@ from tinygrad_lm.cli.source import Source
 from tinygrad_lm.cli.train import picture, showing
 from tinygrad_lm.cli.train.options import TrainOptions
 from tinygrad_lm.cli.train.plan import plan_of
-from tinygrad_lm.models import FittedModel, LanguageModel, TrainableModel, files
+from tinygrad_lm.models import FittedModel, LanguageModel, ModelFileError, TrainableModel, files
 from tinygrad_lm.text import Split
 from tinygrad_lm.training import Plan, Report, Trainer, TrainingError, stopping_on_signals
 
@@ -97,6 +97,11 @@ def resume(name: str, options: TrainOptions) -> int:
     folder = run_folder(name)
     with runs.locked(folder):
         config, model, plan = runs.open_stopped(folder, steps)
+        if plan.optimizer is None or plan.schedule is None:
+            raise ModelFileError(
+                f"{folder} was trained with an optimizer or a schedule of its user's own, which the command line does "
+                "not know: go on with it in Python, by runs.restore and the same Trainer"
+            )
         data, split = source.read_again(config, model, folder, "train anew")
         trainer = Trainer(model, split.train, split.validation, plan)
         runs.restore(folder, trainer)

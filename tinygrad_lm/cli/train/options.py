@@ -14,7 +14,10 @@ from tinygrad_lm.models.registry import FAMILIES, Builtin
 if TYPE_CHECKING:
     from tinygrad_lm.cli.family import Choice
 
-TRAINING_OPTIONS = ("epochs", "steps", "batch_size", "lr", "optimizer", "schedule", "weight_decay")
+TRAINING_OPTIONS = (
+    *("epochs", "steps", "batch_size", "lr", "optimizer", "schedule", "weight_decay"),
+    *("clip_grad_norm", "warmup_steps", "ema_decay"),
+)
 """The options that mean something only to models that learn by gradient descent."""
 
 STARTS = {"sgd": {"lr": 0.3, "weight_decay": 0.0}, "adam": {"weight_decay": 0.0}}
@@ -40,6 +43,9 @@ class TrainOptions(Options):
     optimizer: str = defaults.OPTIMIZER
     schedule: str = defaults.SCHEDULE
     weight_decay: float = defaults.WEIGHT_DECAY
+    clip_grad_norm: float | None = None
+    warmup_steps: int = 0
+    ema_decay: float | None = None
     out: str | None = None
     resume: str | None = None
 
@@ -132,6 +138,21 @@ def _add_training(parser: ArgumentParser) -> None:
     )
     training.add_argument(
         "--weight-decay", type=RATE, metavar="X", help=f"of matrices (default: {_starts('weight_decay')})"
+    )
+    training.add_argument(
+        "--clip-grad-norm", type=RATE, metavar="X", help="the largest norm of all gradients together (default: none)"
+    )
+    training.add_argument(
+        "--warmup-steps",
+        type=SEED,
+        metavar="N",
+        help=f"steps in which the learning rate rises from 0 (default: {TrainOptions.warmup_steps})",
+    )
+    training.add_argument(
+        "--ema-decay",
+        type=RATE,
+        metavar="X",
+        help="evaluate and keep averaged weights, of a decay such as 0.99 (default: none)",
     )
 
 
