@@ -7,7 +7,7 @@ from typing import TypeGuard
 
 
 def is_whole_number(value: object) -> TypeGuard[int]:
-    """Whether this is an integer of Python's or NumPy's; booleans, floats and arrays are none."""
+    """Whether this is an integer of Python's or NumPy's; booleans, floats and arrays are not."""
     return not isinstance(value, bool) and isinstance(value, Integral)
 
 
@@ -16,8 +16,22 @@ def whole_number(
 ) -> int:
     """A whole number from ``low`` (to ``high``), as a Python integer.
 
-    Raises ``error`` for anything else, saying ``expected``, a sentence up to its last word such as "top_k is a whole
-    number from 1, not", and then what was given.
+    Parameters
+    ----------
+    value
+        What was given.
+    low, high
+        The range, both ends included; by default without an upper end.
+    expected
+        How the message begins: a sentence up to its last word, such as "top_k is a whole number from 1, not". What was
+        given follows it.
+    error
+        The exception that is raised.
+
+    Raises
+    ------
+    ValueError
+        Or ``error``, where it is another: for anything else, booleans included.
     """
     if not is_whole_number(value) or value < low or (high is not None and value > high):
         raise error(f"{expected} {quoted(value)}")

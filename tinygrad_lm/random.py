@@ -12,7 +12,7 @@ _default: ContextVar[np.random.Generator | None] = ContextVar("tinygrad_lm.gener
 
 
 def manual_seed(seed: int) -> np.random.Generator:
-    """Seed the default generator, from which layers and functions draw that are given no ``rng``; returns it.
+    """Seed and return the default generator, from which layers and functions draw that are given no ``rng``.
 
     It then draws what ``np.random.default_rng(seed)`` draws: the same seed, machine and NumPy give the same bytes.
 
@@ -20,7 +20,12 @@ def manual_seed(seed: int) -> np.random.Generator:
     from their parent's until they call ``manual_seed`` themselves, which the parent does not notice. A new thread
     starts unseeded (under Python's option ``thread_inherit_context`` it is like a task).
 
-    Raises ``TypeError`` for what is no integer, booleans included, and ``ValueError`` below 0.
+    Raises
+    ------
+    TypeError
+        For anything but an integer; booleans are not integers here.
+    ValueError
+        For an integer below 0.
     """
     if not is_whole_number(seed):
         raise TypeError(f"manual_seed takes an integer from 0, such as manual_seed(0), not {seed!r:.60}")
@@ -43,7 +48,12 @@ def default_generator() -> np.random.Generator:
 def as_generator(rng: np.random.Generator | int | None = None) -> np.random.Generator:
     """What an argument ``rng`` means: a generator itself, an integer seed (0 is one), ``None`` the default generator.
 
-    A seed makes a generator of its own each time: two layers that are given one seed start equal.
+    A seed makes a new generator each time: two layers that are given the same seed start equal.
+
+    Raises
+    ------
+    TypeError
+        For anything else, a negative integer included.
     """
     if rng is None:
         return default_generator()

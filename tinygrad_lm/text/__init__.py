@@ -1,4 +1,4 @@
-"""Text as a model sees it: vocabularies, lists of names, sliding windows, padded sequences. Needs NumPy alone."""
+"""Text as a model sees it: vocabularies, lists of names, sliding windows, padded sequences. Needs only NumPy."""
 
 from tinygrad_lm.text.dataset import NameDataset
 from tinygrad_lm.text.errors import DataError

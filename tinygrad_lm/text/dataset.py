@@ -12,7 +12,7 @@ from tinygrad_lm.text.stream import Ids, Pair, check_batch_size, checked_names, 
 from tinygrad_lm.text.tokenizer import Tokenizer
 
 TABLE = 1 << 20
-"""Up to so many ids (8 MiB) the contexts are cut out once, since training draws from them thousands of times."""
+"""Contexts of up to this many ids in all (8 MiB) are cut out once: training draws from them thousands of times."""
 
 
 class NameDataset:
@@ -22,7 +22,8 @@ class NameDataset:
     tokens before it; the boundary also fills a context that would reach past the start. With a context of 3,
     "abid" gives --- a, --a b, -ab i, abi d, bid -.
 
-    Beyond 8 MiB of contexts it holds two small integers an example, and windows are cut out when they are drawn.
+    Contexts of more than 8 MiB are not kept: the dataset then holds two small integers an example, and cuts windows
+    out as they are drawn.
 
     Attributes
     ----------
@@ -75,7 +76,10 @@ class NameDataset:
     def windows(self, name: str) -> list[tuple[str, str]]:
         """The examples of one name as text, to print: ``[("---", "a"), ("--a", "b"), ...]``.
 
-        Raises ``DataError`` where a character of the name is outside the vocabulary.
+        Raises
+        ------
+        DataError
+            Where a character of the name is outside the vocabulary.
         """
         decode = self.vocabulary.decode
         ids, starts = in_a_row([name], self.vocabulary)
@@ -114,7 +118,10 @@ class NameDataset:
     def sample(self, batch_size: int, rng: np.random.Generator) -> Pair:
         """One batch drawn with replacement: contexts ``(batch_size, context)``, targets ``(batch_size,)``, int64.
 
-        Raises ``DataError`` where the batch size is not an integer from 1 to ``len(self)``.
+        Raises
+        ------
+        DataError
+            Where the batch size is not an integer from 1 to ``len(self)``.
         """
         check_batch_size(batch_size, len(self), "windows")
         return self._drawn(rng.integers(len(self._ids), size=batch_size))

@@ -16,8 +16,11 @@ REMEDY = "Give a text file in UTF-8 with one name a line"
 def read_names(path: str | os.PathLike[str]) -> list[str]:
     """The raw lines of a UTF-8 text file, with or without a byte order mark, under any line ending.
 
-    Raises ``DataError`` where there is no such file, it is a directory, cannot be opened, holds no text, is binary, or
-    is not UTF-8 (named with the byte offset).
+    Raises
+    ------
+    DataError
+        Where there is no such file, it is a directory, cannot be opened, holds no text, is binary, or is not UTF-8
+        (named with the byte offset).
     """
     file = Path(path)
     shown = quoted(str(file), limit=200)
@@ -40,7 +43,10 @@ def read_names(path: str | os.PathLike[str]) -> list[str]:
 def bundled_names() -> list[str]:
     """The Indian first names that come with the package: sorted, unique, lower-case a-z, 4 to 10 letters.
 
-    Raises ``DataError`` where the list is missing from the installation.
+    Raises
+    ------
+    DataError
+        Where the list is missing from the installation.
     """
     installed = resources.files("tinygrad_lm") / "data" / "names.txt"
     if installed.is_file():

@@ -17,15 +17,17 @@ EMPTY = "empty"
 OUTSIDE = "characters outside the vocabulary"
 DUPLICATE = "duplicate"
 LONGEST = 10_000
-"""A line of more code points is no name: it is dropped before anything looks into it."""
+"""A line of more code points is not a name: it is dropped before anything looks into it."""
 
 
 @dataclass(frozen=True)
 class CleanedNames:
-    """What ``clean_names`` kept, in first-seen order, and the raw lines it dropped, by reason."""
+    """What ``clean_names`` kept and what it dropped."""
 
     kept: tuple[str, ...]
+    """The names, each once, in first-seen order."""
     dropped: dict[str, tuple[str, ...]]
+    """The raw lines that were dropped, by reason."""
 
     def __repr__(self) -> str:
         dropped = ", ".join(f"{len(lines):,} {reason}" for reason, lines in self.dropped.items())
@@ -59,8 +61,11 @@ def clean_names(
     which they are looked for: "longer than 10,000 code points", "empty", "characters outside the vocabulary",
     "shorter than N", "longer than N", "duplicate".
 
-    Raises ``DataError`` where no name is left (with the count of each reason and the remedy), and where the lengths
-    make no range of integers from 1 up.
+    Raises
+    ------
+    DataError
+        Where no name is left (with the count of each reason and the remedy), and where the lengths make no range of
+        integers from 1 up.
     """
     whole_number(min_length, 1, "min_length is an integer from 1 up; got", error=DataError)
     if max_length is not None:
@@ -97,8 +102,11 @@ def split_names(
     set of names and the same seed give the same split, whatever the order of ``names``. Validation and test
     have ``round(fraction * count)`` names but at least one, training has the rest.
 
-    Raises ``DataError`` for fewer than three different names or none left for training, for fractions that are not
-    three positive numbers of sum 1, and for a seed that is not an integer from 0 up.
+    Raises
+    ------
+    DataError
+        For fewer than three different names or none left for training, for fractions that are not three positive
+        numbers of sum 1, and for a seed that is not an integer from 0 up.
     """
     _check_split_settings(names, seed, fractions)
     different = sorted(set(names))

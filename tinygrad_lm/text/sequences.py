@@ -12,7 +12,7 @@ from tinygrad_lm.text.targets import IGNORE
 from tinygrad_lm.text.tokenizer import Tokenizer
 
 POOL = 8
-"""A sampled batch is one of so many that are drawn together and sorted by length: more leave less padding."""
+"""A sampled batch is one of this many that are drawn together and sorted by length: more leave less padding."""
 
 
 class SequenceDataset:
@@ -73,11 +73,14 @@ class SequenceDataset:
     def windows(self, name: str) -> list[tuple[str, str]]:
         """What the sequences of one name teach, as text, to print: ``[("-", "a"), ("-a", "b"), ...]``.
 
-        Raises ``DataError`` where a character of the name is outside the vocabulary.
+        Raises
+        ------
+        DataError
+            Where a character of the name is outside the vocabulary.
         """
         decode = self.vocabulary.decode
-        alone = SequenceDataset([name], self.vocabulary, self.context)
-        inputs, targets = alone.take(np.arange(len(alone)))
+        dataset = SequenceDataset([name], self.vocabulary, self.context)
+        inputs, targets = dataset.take(np.arange(len(dataset)))
         return [
             (decode(row[: place + 1]), decode([target]))
             for row, wanted in zip(inputs, targets.tolist(), strict=True)
@@ -124,7 +127,10 @@ class SequenceDataset:
         Eight times as many sequences are drawn as are asked for, each equally likely, and sorted by length; an eighth
         of them, each equally likely, is the batch.
 
-        Raises ``DataError`` where the batch size is not an integer from 1 to ``len(self)``.
+        Raises
+        ------
+        DataError
+            Where the batch size is not an integer from 1 to ``len(self)``.
         """
         check_batch_size(batch_size, len(self), "sequences")
         pool = self._by_length(rng.integers(len(self), size=POOL * batch_size))

@@ -10,13 +10,19 @@ from tinygrad_lm.text.errors import DataError
 from tinygrad_lm.text.tokenizer import Tokenizer
 
 Ids = NDArray[np.integer]
-"""Ids, or places of them, in whatever integers hold them."""
+"""Ids, or their places, in any integer dtype."""
 Pair = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""What goes into a model, and what shall come out."""
+"""The inputs of a model, and its targets."""
 
 
 def checked_names(names: Sequence[str]) -> tuple[str, ...]:
-    """The names, once there is one at least and none is empty. Raises ``DataError`` otherwise."""
+    """The names as a tuple, once they are checked.
+
+    Raises
+    ------
+    DataError
+        For no name, an empty name, and one string in place of a list.
+    """
     if isinstance(names, str):
         raise DataError(f"a dataset needs a list of names; got the string {quoted(names)}")
     if not len(names):
@@ -27,7 +33,13 @@ def checked_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_batch_size(batch_size: int, count: int, what: str) -> None:
-    """Raise ``DataError`` unless a batch size is an integer from 1 to the count of the data's ``what``."""
+    """Check that a batch size is an integer from 1 to ``count``, the number of the data's ``what``.
+
+    Raises
+    ------
+    DataError
+        Where it is not.
+    """
     whole_number(batch_size, 1, "the batch size is an integer from 1 up; got", error=DataError)
     if batch_size > count:
         raise DataError(

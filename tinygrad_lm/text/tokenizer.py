@@ -49,11 +49,23 @@ class Tokenizer(Protocol):
     def __hash__(self) -> int: ...
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text, no boundary added. Raises ``DataError`` for a character that no token holds."""
+        """The ids of a text, no boundary added.
+
+        Raises
+        ------
+        DataError
+            For a character that no token holds.
+        """
         ...
 
     def decode(self, ids: Sequence[int] | NDArray[np.integer]) -> str:
-        """The text of a sequence of ids, the boundary's included. Raises ``DataError`` for an id that is none."""
+        """The text of a sequence of ids, the boundary's included.
+
+        Raises
+        ------
+        DataError
+            For anything but integers from 0 to ``len(self) - 1``.
+        """
         ...
 
     def unknown(self, text: str) -> list[str]:
@@ -63,13 +75,19 @@ class Tokenizer(Protocol):
     def to_json(self) -> dict[str, object]:
         """All of it as plain data, ready for ``json.dumps``, with its ``kind`` beside it as ``"kind"``.
 
-        ``Vocabulary`` alone leaves its kind out: files were written before there were others.
+        Only ``Vocabulary`` leaves its kind out: files were written before there were others.
         """
         ...
 
     @classmethod
     def from_json(cls, data: object) -> Self:
-        """The tokenizer that ``to_json`` wrote down. Raises ``DataError`` for anything else."""
+        """The tokenizer that ``to_json`` wrote down.
+
+        Raises
+        ------
+        DataError
+            For any other data.
+        """
         ...
 
 
@@ -85,7 +103,10 @@ def kind_of(data: object) -> object:
 def tokenizer_from_json(data: object) -> Tokenizer:
     """The tokenizer that some tokenizer's ``to_json`` wrote down.
 
-    Raises ``DataError`` for a kind that is not among ``TOKENIZERS``, and for what its class refuses.
+    Raises
+    ------
+    DataError
+        For a kind that is not among ``TOKENIZERS``, and for what its class refuses.
     """
     kind = kind_of(data)
     if not isinstance(kind, str) or kind not in TOKENIZERS:

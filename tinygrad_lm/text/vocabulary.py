@@ -63,8 +63,11 @@ class Vocabulary:
     def from_names(cls, names: Iterable[str], boundary: str = "-") -> Vocabulary:
         """The sorted graphemes found in ``names``, in any alphabet; ``A`` and ``a`` are two.
 
-        Raises ``DataError`` for nothing but white space, which is stripped from both ends of a name, for a control
-        character or lone surrogate, and for the boundary itself.
+        Raises
+        ------
+        DataError
+            Where the names hold nothing but white space, which is stripped from both ends of each, and for a control
+            character, a lone surrogate, and the boundary itself.
         """
         found: set[str] = set()
         for name in (names,) if isinstance(names, str) else names:
@@ -77,7 +80,10 @@ class Vocabulary:
     def from_file(cls, path: str | os.PathLike[str], boundary: str = "-") -> Vocabulary:
         """The sorted graphemes found in a UTF-8 file of names, one a line, or of an alphabet.
 
-        Raises ``DataError`` where the file cannot be read as ``read_names`` describes, or holds the boundary.
+        Raises
+        ------
+        DataError
+            Where the file cannot be read as ``read_names`` describes, or holds the boundary.
         """
         return cls.from_names(read_names(path), boundary)
 
@@ -85,7 +91,10 @@ class Vocabulary:
     def from_json(cls, data: object) -> Vocabulary:
         """The vocabulary that ``to_json`` wrote down: ``{"tokens": [...], "boundary": "-"}`` and nothing else.
 
-        Raises ``DataError`` where keys are missing or unknown, a value has another type, or the constructor refuses it.
+        Raises
+        ------
+        DataError
+            Where keys are missing or unknown, a value has another type, or the constructor refuses it.
         """
         fields = cast(dict[str, object], data) if isinstance(data, dict) else {}
         if set(fields) != {"tokens", "boundary"} or not isinstance(fields["tokens"], list):
@@ -141,8 +150,11 @@ class Vocabulary:
     def encode(self, text: str) -> list[int]:
         """The ids of the graphemes of ``text``, no boundary added: ``Vocabulary().encode("ab") == [0, 1]``.
 
-        Raises ``DataError`` for a grapheme that is not in the vocabulary, or is its boundary, naming its position (in
-        graphemes, from 0), its code points and the remedy.
+        Raises
+        ------
+        DataError
+            For a grapheme that is not in the vocabulary, or is its boundary, naming its position (in graphemes, from
+            0), its code points and the remedy.
         """
         ids = self._ids
         try:
@@ -153,8 +165,11 @@ class Vocabulary:
     def decode(self, ids: Sequence[int] | NDArray[np.integer]) -> str:
         """The text of a sequence of ids, the boundary's included: ``Vocabulary().decode([0, 1, 26]) == "ab-"``.
 
-        Raises ``DataError`` where ``ids`` is not one-dimensional, and for an id that is not an integer (bools and
-        floats are not) from 0 to ``len(self) - 1``, naming its position.
+        Raises
+        ------
+        DataError
+            Where ``ids`` is not one-dimensional, and for an id that is not an integer (bools and floats are not) from
+            0 to ``len(self) - 1``, naming its position.
         """
         array = self._checked(ids)
         if array.ndim != 1:
@@ -166,7 +181,10 @@ class Vocabulary:
 
         Any two different rows are at distance sqrt(2): one-hot vectors know nothing of likeness.
 
-        Raises ``DataError`` for an id that is not an integer (bools and floats are not) from 0 to ``len(self) - 1``.
+        Raises
+        ------
+        DataError
+            For an id that is not an integer (bools and floats are not) from 0 to ``len(self) - 1``.
         """
         array = self._checked(ids)
         rows = np.zeros((array.size, len(self)), dtype=dtype)
