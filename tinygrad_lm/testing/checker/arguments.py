@@ -34,7 +34,7 @@ class Input:
 
 @dataclass
 class Inputs:
-    """What is differentiated by, and what was done with the other arguments."""
+    """The inputs to differentiate by, and what was done with the other arguments."""
 
     found: list[Input] = field(default_factory=list[Input])
     modules: list[Module] = field(default_factory=list["Module"])
@@ -95,7 +95,15 @@ class Inputs:
 
 
 def inputs_of(fn: Callable[..., object], names: Sequence[str], arguments: Sequence[object]) -> Inputs:
-    """The inputs of a call. Raises ``ValueError`` and ``TypeError`` where it cannot be checked."""
+    """The inputs of a call.
+
+    Raises
+    ------
+    TypeError
+        For an argument of a dtype that cannot be checked, a complex one, say.
+    ValueError
+        Where there is no floating-point input, one is not finite or a broadcast view, or two share memory.
+    """
     inputs = Inputs()
     scalar = any(isinstance(x, Value) or is_array_of_values(x) for x in arguments)
     for position, (name, argument) in enumerate(zip(names, arguments, strict=True)):
@@ -156,7 +164,7 @@ def title(fn: object) -> str:
 
 
 def argument_names(fn: Callable[..., object], count: int) -> list[str]:
-    """The names of so many arguments, ``input 3`` for one that has none."""
+    """The names of the first ``count`` arguments; ``input 3`` for one without a name."""
     target: Callable[..., object] = getattr(fn, "forward", fn)
     operation = _without_keywords(fn)
     if isinstance(operation, Operation):
@@ -178,7 +186,7 @@ def argument_names(fn: Callable[..., object], count: int) -> list[str]:
 
 
 def _without_keywords(fn: object) -> object:
-    """What a ``functools.partial`` calls, if it fixes keyword arguments alone."""
+    """What a ``functools.partial`` calls, if it fixes only keyword arguments."""
     if isinstance(fn, functools.partial):
         partial = cast("functools.partial[object]", fn)
         return partial if partial.args else partial.func

@@ -1,4 +1,4 @@
-"""From numbers to leaves and from results to gradients, for both engines: all that the checker asks of them."""
+"""From numbers to leaves and from results to gradients, for both engines: everything the checker asks of them."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def nodes_of(result: object, function: str) -> list[Node]:
                     "round-off. Take the cast out, or make it follow its input: x.astype(other.dtype)"
                 )
             raise GradientError(
-                f"{function} returned {node.dtype}, which has no gradient: return floating-point results alone"
+                f"{function} returned {node.dtype}, which has no gradient: return only floating-point results"
             )
         nodes.append(node)
     if not nodes:

@@ -81,8 +81,8 @@ def consistent_backward(
             )
         if zero.any():
             raise _from_nothing(what, name, zero)
-        # Of a single number v is 1 and w between -1.5 and 1.5: this also tells |v|, its sign or its powers from v, and
-        # (2.5 being none) whole numbers.
+        # Of a single number v is 1 and w between -1.5 and 1.5: this also tells |v|, its sign or its powers from v, and,
+        # since 2.5 is not a whole number, what is linear only in whole numbers.
         wanted = w - 2.5 * v
         # The last term is round-off where a gradient is zero but for what cancels.
         largest = np.abs(v).max(initial=0.0) + np.abs(w).max(initial=0.0)

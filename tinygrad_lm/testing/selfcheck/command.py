@@ -17,18 +17,32 @@ from tinygrad_lm.testing.checker.report import GradientError, table
 from tinygrad_lm.testing.selfcheck.cases import cases, operations
 
 WORST_ALLOWED = 1e-7
-"""No operation of the package may be further off than this."""
+"""The largest error that an operation of the package may have."""
 
 
 def check_file(
     target: str, inputs: Sequence[str], *, order: int = 1, kinks: Kinks = "raise", mode: Mode = "auto", seed: int = 0
 ) -> str:
-    """Check the function that ``path/to/file.py:name`` names; the report as text.
+    """Check a function in a user's file, which is run as ``import`` would run it; the report as text.
 
-    Each of ``inputs`` says what to draw for one argument, in their order: ``3x4`` a tensor of that shape with standard
-    normal elements, ``scalar`` one of shape (), ``value`` a ``Value``, and ``3x4:0.5:2`` elements from 0.5 to 2. The
-    file is run, as ``import`` would run it. Raises ``GradientError`` for a wrong gradient, and ``ValueError`` or
-    ``FileNotFoundError`` with a sentence for everything else.
+    Parameters
+    ----------
+    target
+        Which function: ``path/to/file.py:name``.
+    inputs
+        What to draw for each argument, in their order: ``3x4`` a tensor of that shape with standard normal elements,
+        ``scalar`` one of shape (), ``value`` a ``Value``, and ``3x4:0.5:2`` elements from 0.5 to 2.
+    order, kinks, mode, seed
+        As in ``check_gradients``; the inputs are drawn from the seed, too.
+
+    Raises
+    ------
+    GradientError
+        For a wrong gradient.
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        For everything else: a file that cannot be run, a function that is not in it, inputs that do not fit.
     """
     function = load(target)
     if not inputs:
@@ -48,7 +62,7 @@ def check_file(
             f"input{'' if len(drawn) == 1 else 's'}: {error}; give one --input for each argument"
         ) from None
     except ValueError:
-        # A function written in C that does not say what it takes.
+        # A function written in C may have no signature.
         pass
     return str(check_gradients(function, *drawn, order=order, kinks=kinks, mode=mode, seed=seed))
 
@@ -56,7 +70,10 @@ def check_file(
 def check_package(seed: int = 0) -> str:
     """Check every operation of both engines to second order; a table of operations, cases and worst errors.
 
-    Raises ``GradientError`` with the table where an operation is wrong, was not checked, or is off by more than 1e-7.
+    Raises
+    ------
+    GradientError
+        With the table, where an operation is wrong, was not checked, or is off by more than 1e-7.
     """
     counts = dict.fromkeys(sorted(operations()), 0)
     worst = dict.fromkeys(counts, 0.0)
@@ -84,16 +101,24 @@ def check_package(seed: int = 0) -> str:
 
 
 def load(target: str) -> Callable[..., object]:
-    """The function (or module object) that ``path/to/file.py:name`` names, by running the file."""
+    """The function (or module object) that ``path/to/file.py:name`` names, by running the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        Where the target is written in another way, the file cannot be run, or the name in it is not that of a function.
+    """
     file, colon, name = target.rpartition(":")
     if not colon or not file or not name:
-        raise ValueError(f"{target!r} names no function: write path/to/file.py:function")
+        raise ValueError(f"{target!r} does not name a function: write path/to/file.py:function")
     path = Path(file)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {file!r}")
     spec = importlib.util.spec_from_file_location(f"tinygrad_lm_gradcheck_{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise ValueError(f"{file!r} is no Python file: its name must end in .py")
+        raise ValueError(f"{file!r} is not a Python file: its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     # The file may import its neighbours, and define classes that look themselves up.
     sys.modules[spec.name] = module
@@ -117,7 +142,13 @@ def load(target: str) -> Callable[..., object]:
 
 
 def draw(text: str, rng: np.random.Generator) -> Array | Value:
-    """A random input from its description: ``3x4``, ``scalar`` or ``value``, each perhaps with ``:low:high``."""
+    """A random input from its description: ``3x4``, ``scalar`` or ``value``, each perhaps with ``:low:high``.
+
+    Raises
+    ------
+    ValueError
+        For any other description.
+    """
     what, *limits = text.split(":")
     try:
         low, high = map(float, limits) if limits else (0.0, 0.0)
@@ -126,8 +157,8 @@ def draw(text: str, rng: np.random.Generator) -> Array | Value:
             raise ValueError(text)
     except ValueError:
         raise ValueError(
-            f"{text!r} describes no input: write a shape such as 3x4 or 5, or scalar, or value, and if need be the "
-            "range of its elements, as in 3x4:0.5:2"
+            f"{text!r} does not describe an input: write a shape such as 3x4 or 5, or scalar, or value, and if need be "
+            "the range of its elements, as in 3x4:0.5:2"
         ) from None
     numbers = np.asarray(rng.uniform(low, high, shape) if limits else rng.normal(size=shape))
     return Value(numbers.item()) if what == "value" else numbers
