@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from tinygrad_lm.autograd.differences import both_sides
-
-Array = np.ndarray[Any, Any]
+from tinygrad_lm.autograd.types import Array
 
 NEARER = 8.0
 """How many times smaller the second step is, which tells a kink from a curve."""
