@@ -13,7 +13,10 @@ from visualize.graph.data import Graph
 def rendered(graph: Graph, style: Style, engine: str) -> tuple[str, str]:
     """The graph as SVG, ready for a page, and the name of the engine that laid it out.
 
-    Raises ``DrawingError`` with what each engine said.
+    Raises
+    ------
+    DrawingError
+        With what each engine said, where none could draw it.
     """
     problems: list[str] = []
     for candidate in engines.candidates(engine):
@@ -29,7 +32,13 @@ def rendered(graph: Graph, style: Style, engine: str) -> tuple[str, str]:
 
 
 def rendered_by_graphviz(graph: Graph, style: Style, engine: str, form: str) -> bytes:
-    """The graph in a form that Graphviz alone writes: ``png`` or ``pdf``. Raises ``DrawingError`` without it."""
+    """The graph in a form that only Graphviz writes: ``png`` or ``pdf``.
+
+    Raises
+    ------
+    DrawingError
+        Without Graphviz, or where it fails.
+    """
     problems: list[str] = []
     for candidate in engines.candidates(engine):
         if candidate.name == "builtin":

@@ -27,7 +27,13 @@ _COLOUR = re.compile("#[0-9a-fA-F]{6}")
 
 @dataclass(frozen=True, slots=True)
 class Paint:
-    """The colours of one kind of node, as ``#rrggbb``."""
+    """The colours of one kind of node, as ``#rrggbb``.
+
+    Raises
+    ------
+    ValueError
+        For a colour that is not written like this.
+    """
 
     fill: str
     stroke: str
@@ -42,12 +48,12 @@ class Paint:
 class Theme:
     """The colours of a picture, as ``#rrggbb``.
 
-    One of your own is easiest made of another, by ``replace``.
+    The easiest way to one of your own is from another, by ``replace``.
 
     Raises
     ------
     ValueError
-        For what is no such colour, and where a kind of node has no ``Paint``.
+        For a colour that is not written like this, and where a kind of node has no ``Paint``.
 
     Examples
     --------
@@ -99,7 +105,12 @@ class Theme:
     def replace(self, *, name: str = "", paints: Mapping[Kind, Paint] | None = None, **colours: str) -> Theme:
         """A theme like this one with other colours, or another name; of ``paints`` those not given stay as they are.
 
-        Raises ``TypeError`` for a colour that themes do not have.
+        Raises
+        ------
+        TypeError
+            For a colour that themes do not have.
+        ValueError
+            As the constructor does.
         """
         for colour in colours:
             if colour not in self.colours():
@@ -181,7 +192,12 @@ THEMES: Mapping[str, Theme] = {
 def theme_of(theme: object) -> Theme:
     """The theme of that name, or the user's own.
 
-    Raises ``ValueError`` for a name that no theme has, ``TypeError`` for what is neither.
+    Raises
+    ------
+    ValueError
+        For a name that no theme has.
+    TypeError
+        For anything but a name or a theme.
     """
     if isinstance(theme, Theme):
         return theme

@@ -38,9 +38,13 @@ class GraphView:
         self.graph = graph
         """What is drawn, as data."""
         self.theme = theme
+        """The colours."""
         self.show = show
+        """The parts of nodes and edges that are written, as ``draw`` takes them."""
         self.direction = direction
+        """Where the flow goes: ``"LR"``, ``"RL"``, ``"TB"`` or ``"BT"``."""
         self.legend = legend
+        """Whether the picture says what its boxes mean."""
         self._asked = engine
         self._stepper = stepper
 
@@ -60,15 +64,33 @@ class GraphView:
         return self._rendered[1]
 
     def svg(self) -> str:
-        """The picture as SVG, ready for a file or a page. Raises ``DrawingError`` if no engine could lay it out."""
+        """The picture as SVG, ready for a file or a page.
+
+        Raises
+        ------
+        DrawingError
+            Where no engine could lay it out.
+        """
         return self._rendered[0]
 
     def png(self) -> bytes:
-        """The picture as PNG. Raises ``DrawingError`` without Graphviz."""
+        """The picture as PNG.
+
+        Raises
+        ------
+        DrawingError
+            Without Graphviz.
+        """
         return rendered_by_graphviz(self.graph, self.style, self._asked, "png")
 
     def pdf(self) -> bytes:
-        """The picture as PDF. Raises ``DrawingError`` without Graphviz."""
+        """The picture as PDF.
+
+        Raises
+        ------
+        DrawingError
+            Without Graphviz.
+        """
         return rendered_by_graphviz(self.graph, self.style, self._asked, "pdf")
 
     def source(self) -> graphviz.Source:
@@ -92,8 +114,18 @@ class GraphView:
     def html(self, stepper: bool | None = None) -> str:
         """A page of its own with the picture and, under it, the graph as a table.
 
-        ``stepper=True`` puts the backward pass in it, step by step; by default it is there where the whole graph
-        is shown and small.
+        Parameters
+        ----------
+        stepper
+            Whether the backward pass is in it, step by step; by default where the whole graph is shown and small.
+
+        Raises
+        ------
+        ValueError
+            Where the stepper is asked for, but not all of the graph is shown, it is large, or its root is not one
+            number that requires a gradient.
+        DrawingError
+            Where no engine could lay out the picture.
         """
         if stepper and self._stepper is None:
             raise ValueError(
@@ -115,7 +147,12 @@ class GraphView:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture; the suffix says how: .svg, .png, .pdf, .dot, .html, .json, .mmd or .txt.
 
-        Raises ``ValueError`` for another suffix, ``DrawingError`` for a .png or .pdf without Graphviz.
+        Raises
+        ------
+        ValueError
+            For another suffix.
+        DrawingError
+            For a .png or .pdf without Graphviz, and where no engine could lay out the picture.
         """
         file = Path(path)
         write = FORMATS.get(file.suffix.lower())
@@ -137,7 +174,7 @@ class GraphView:
         bundle = {"text/plain": self.text()}
         try:
             bundle["image/svg+xml"] = self.svg()
-        except Exception as error:  # whatever an engine does, a notebook shows the text
+        except Exception as error:  # whatever an engine does, a notebook shows at least the text
             bundle["text/plain"] += f"(no picture: {error})\n"
         kept = set(bundle if include is None else include) - set(exclude or ())
         return {form: content for form, content in bundle.items() if form in kept}

@@ -13,7 +13,12 @@ from visualize.graph.source_lines import tracing
 def roots_of(root: object, inputs: Sequence[object] = ()) -> list[Node]:
     """The nodes to draw: as given, or what a model or function makes of its inputs.
 
-    A function is called while lines of code are recorded. Raises ``TypeError`` for anything else.
+    A function is called while lines of code are recorded.
+
+    Raises
+    ------
+    TypeError
+        For anything else, and for inputs that do not fit the function.
     """
     if not isinstance(root, Node) and callable(root):
         root = _result_of(root, inputs)
@@ -41,7 +46,7 @@ def _result_of(function: Callable[..., object], inputs: Sequence[object]) -> obj
             f"them it cannot be called: {error}"
         ) from None
     except ValueError:
-        # Written in C, it does not say what it takes.
+        # A function written in C may have no signature.
         pass
     with tracing():
         return function(*inputs)
