@@ -47,7 +47,7 @@ def modules():
 
 
 def statements(node):
-    """A tree without what type checkers alone look at."""
+    """A tree without what only type checkers look at."""
     if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
         for child in node.orelse:
             yield from statements(child)
@@ -122,7 +122,7 @@ def test_every_module_is_looked_at():
     assert {room(name) for name in edges} - {""} == set(ROOMS)
     assert "tinygrad_lm.models" in edges["tinygrad_lm.cli.program"]  # within a function
     assert "tinygrad_lm.cli.train" in edges["tinygrad_lm.cli.program"]  # by its name in a table
-    assert "tinygrad_lm.text" not in edges["tinygrad_lm.cli.train.families"]  # for type checkers alone
+    assert "tinygrad_lm.text" not in edges["tinygrad_lm.cli.train.families"]  # only for type checkers
 
 
 def test_no_module_imports_itself_by_way_of_others():
