@@ -52,7 +52,13 @@ class Inputs:
         ]
 
     def add(self, name: str, argument: object, position: int, scalar: bool) -> None:
-        """Take up an argument if it holds floats; ``scalar`` says that the function is one of ``Value``s."""
+        """Take up an argument if it holds floats; ``scalar`` says that the function is one of ``Value``s.
+
+        Raises
+        ------
+        TypeError
+            For arrays of complex numbers or of other objects than ``Value``s.
+        """
         if isinstance(argument, Value) or (scalar and isinstance(argument, float)):
             self._take(name, np.asarray(float(argument)), "value", position)
             return
@@ -72,7 +78,7 @@ class Inputs:
             )
 
     def add_module(self, name: str, module: Module) -> None:
-        """Take up every parameter that learns."""
+        """Take up every parameter of a module that requires a gradient."""
         position = len(self.modules)
         self.modules.append(module)
         for key, parameter in module.named_parameters():

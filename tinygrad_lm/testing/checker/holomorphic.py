@@ -40,7 +40,7 @@ class HolomorphicArray(np.ndarray[tuple[int, ...], np.dtype[np.complex128]]):
         return _holomorphic(super().__array_function__(function, types, args, options))
 
     def var(self, *args: object, **options: object) -> Array:
-        """Refused: of complex numbers it is the mean of |x - mean|²."""
+        """Refused, by ``TypeError``: of complex numbers it is the mean of |x - mean|²."""
         raise _refusal(np.var)
 
     def std(self, *args: object, **options: object) -> Array:

@@ -100,7 +100,13 @@ def parts_of(result: object) -> list[object]:
 
 
 def nodes_of(result: object, function: str) -> list[Node]:
-    """The nodes of a result, each of them differentiable."""
+    """The nodes of a result, each of them differentiable.
+
+    Raises
+    ------
+    GradientError
+        Where there are none, or something else is among them, or a tensor that is not float64.
+    """
     nodes: list[Node] = []
     for node in parts_of(result):
         if not isinstance(node, (Tensor, Value)):
