@@ -5,7 +5,7 @@
 
 Losses are in nats a character on validation names; the split is by name after removing duplicates. Counts have the
 smoothing that validates best. The first lines of a large list are the lectures' own number: bigrams counted and
-evaluated on the whole file, duplicates included.
+evaluated on the whole file, including duplicates.
 """
 
 import sys

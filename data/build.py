@@ -1,4 +1,4 @@
-"""Builds names.txt, the bundled list of Indian first names, from the lists that installed packages ship.
+"""Build names.txt, the bundled list of Indian first names, from the lists that installed packages ship.
 
 Nothing is downloaded: Faker and indian-names are read where pip installed them, and the list of the npm
 package @faker-js/faker from the copy beside this script, which `--faker-js` renews from an unpacked package.
@@ -51,7 +51,13 @@ def faker() -> Source:
 
 
 def indian_names() -> Source:
-    """The two lists of first names in indian-names; the first line of each file is its length."""
+    """The two lists of first names in indian-names; the first line of each file is its length.
+
+    Raises
+    ------
+    BuildError
+        Where a file does not start with its length.
+    """
     names: list[str] = []
     for file in ("first.male.names", "first.female.names"):
         count, *lines = resources.files("indian_names").joinpath(file).read_text(encoding="utf-8").split()
@@ -62,7 +68,13 @@ def indian_names() -> Source:
 
 
 def faker_js() -> Source:
-    """The copy of @faker-js/faker's list beside this script."""
+    """The copy of @faker-js/faker's list beside this script.
+
+    Raises
+    ------
+    BuildError
+        Where the copy does not start with its version.
+    """
     header, *names = FAKER_JS.read_text(encoding="utf-8").splitlines()
     known = FAKER_JS_HEADER.fullmatch(header)
     if known is None:
@@ -71,7 +83,13 @@ def faker_js() -> Source:
 
 
 def read_faker_js(package: Path) -> str:
-    """The text of faker_js_en_in.txt, from an unpacked @faker-js/faker laid out as version 10.6.0."""
+    """The text of faker_js_en_in.txt, from an unpacked @faker-js/faker laid out as version 10.6.0.
+
+    Raises
+    ------
+    BuildError
+        Where the folder holds another package, or one of another licence or layout.
+    """
     about = json.loads((package / "package.json").read_text(encoding="utf-8"))
     found = (about.get("name"), about.get("license"))
     if found != ("@faker-js/faker", "MIT"):
@@ -134,7 +152,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def write(file: Path, text: str, only_check: bool) -> None:
-    """Write `text` to `file`, or only see that it is there already."""
+    """Write ``text`` to ``file``, or only check that it is there already.
+
+    Raises
+    ------
+    BuildError
+        Where it is only to be checked, and the file is missing or holds something else.
+    """
     if not only_check:
         file.write_bytes(text.encode())
     elif not file.is_file() or file.read_bytes() != text.encode():

@@ -1,4 +1,4 @@
-"""Draws the gallery: one page of pictures, each from a graph that ran. ``python docs/gallery.py [gallery.html]``.
+"""Draw the gallery: one page of pictures, each from a graph that ran. ``python docs/gallery.py [gallery.html]``.
 
 ``python docs/gallery.py --readme [folder]`` writes the README's pictures instead, to ``docs/pictures/`` by default.
 """

@@ -50,7 +50,7 @@ def modules():
 
 
 def statements(node):
-    """A tree without what type checkers alone look at."""
+    """A tree without what only type checkers look at."""
     if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
         for child in node.orelse:
             yield from statements(child)

@@ -8,7 +8,7 @@ from typing import TypeGuard
 
 
 def is_whole_number(value: object) -> TypeGuard[int]:
-    """Whether this is an integer of Python's or NumPy's; booleans, floats and arrays are none."""
+    """Whether this is an integer of Python's or NumPy's; booleans, floats and arrays are not."""
     return not isinstance(value, bool) and isinstance(value, Integral)
 
 
@@ -17,11 +17,22 @@ def whole_number(
 ) -> int:
     """A whole number from ``low`` (to ``high``), as a Python integer.
 
+    Parameters
+    ----------
+    value
+        What was given.
+    low, high
+        The range, both ends included; by default without an upper end.
+    expected
+        How the message begins: a sentence up to its last word, such as "top_k is a whole number from 1, not". What was
+        given follows it.
+    error
+        The exception that is raised.
+
     Raises
     ------
-    error
-        The class that was given, for anything else. It says ``expected``, a sentence up to its last word such as "top_k
-        is a whole number from 1, not", and then what was given.
+    ValueError
+        Or ``error``, where it is another: for anything else, booleans included.
     """
     if not is_whole_number(value) or value < low or (high is not None and value > high):
         raise error(f"{expected} {quoted(value)}")
@@ -34,7 +45,7 @@ def whole_entry(config: Mapping[str, object], key: str, low: int, high: int) -> 
     Raises
     ------
     ValueError
-        Naming the key.
+        For anything else; it names the key.
     """
     return whole_number(config.get(key), low, f"{key} must be a whole number from {low} to {high}, not", high)
 

@@ -9,11 +9,21 @@ if TYPE_CHECKING:
 
 
 class Later:
-    """Within, Ctrl-C is noted (``heard``) and raises ``KeyboardInterrupt`` at the end, unless something else does.
+    """A context in which Ctrl-C waits: it is noted, and raised as ``KeyboardInterrupt`` at the end.
 
-    Raised in the middle of an import it is swallowed by a callback (with a traceback on the terminal), or turned
-    into an ``ImportError`` by NumPy. Where Ctrl-C does not raise anyway (it is ignored, another handler has it, this
-    is not the main thread), nothing is changed. ``second_at_once``: a second one does not wait.
+    In the middle of an import a callback would swallow it (with a traceback on the terminal), or NumPy would turn it
+    into an ``ImportError``. Where the context itself raises, its own exception is the one that is raised. Where Ctrl-C
+    does not raise anyway (it is ignored, another handler has it, this is not the main thread), nothing is changed.
+
+    Parameters
+    ----------
+    second_at_once
+        Whether a second Ctrl-C does not wait.
+
+    Attributes
+    ----------
+    heard
+        Whether Ctrl-C was pressed.
     """
 
     def __init__(self, second_at_once: bool = False) -> None:

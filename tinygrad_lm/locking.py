@@ -19,20 +19,20 @@ else:
 LOCK = "training.lock"
 BUSY = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
 FAR = 1 << 30
-"""Where Windows locks a byte, beyond the content: what it locks nobody else may read."""
+"""Where Windows locks a byte, beyond the content: nobody else can read what it locks."""
 
 
 @contextmanager
 def locked(folder: Path) -> Generator[None]:
-    """Within, no other process (nor thread) trains in a folder; reading stays possible.
+    """Hold the lock on a folder: no other process (nor thread) trains in it, and reading stays possible.
 
-    The operating system's own lock on a file, which holds the process id for the message alone. A file system
-    that knows no locks is trained on without one.
+    It is the operating system's own lock on a file. The process id in the file only serves the message. Where a file
+    system has no locks, the folder is trained in without one.
 
     Raises
     ------
     BlockingIOError
-        At once where the folder is locked.
+        At once, where the folder is locked.
     ModelFileError
         Where the file is a link or pipe.
     """
@@ -53,7 +53,7 @@ def locked(folder: Path) -> Generator[None]:
 
 
 def holder(folder: Path) -> str | None:
-    """Who trains in a folder now, in words; None where nobody does."""
+    """Who trains in a folder now, in words; ``None`` where nobody does."""
     path = folder / LOCK
     if not path.is_file():
         return None
@@ -82,7 +82,7 @@ def _acquire(path: Path) -> int:
 
 
 def _lock(handle: int) -> bool:
-    """Lock an open file; False where another has."""
+    """Lock an open file; false where another process has locked it."""
     try:
         if sys.platform == "win32":
             os.lseek(handle, FAR, os.SEEK_SET)

@@ -1,4 +1,4 @@
-"""What a training shows while it works: a bar in a terminal or a notebook, and nowhere else."""
+"""What training shows while it runs: a bar in a terminal or a notebook, and nowhere else."""
 
 from __future__ import annotations
 
@@ -14,9 +14,14 @@ FORM = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {remaining}"
 
 
 def bar(total: int, done: int, show: bool | None = None, *, leave: bool = True) -> tqdm[NoReturn]:
-    """A tqdm bar of steps, some of which are done; ``show=None``: where somebody is looking.
+    """A tqdm bar over ``total`` steps, of which ``done`` are done already.
 
-    Where it is hidden, all that it is told has no effect. ``leave``: it stays when it is done.
+    Parameters
+    ----------
+    show
+        Whether it is visible; by default in a terminal or a notebook. A hidden bar ignores what it is told.
+    leave
+        Whether it stays when it is done.
     """
     from tqdm import TqdmWarning
 

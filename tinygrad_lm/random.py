@@ -12,7 +12,7 @@ _default: ContextVar[np.random.Generator | None] = ContextVar("tinygrad_lm.gener
 
 
 def manual_seed(seed: int) -> np.random.Generator:
-    """Seed the default generator, from which layers and functions draw that are given no ``rng``; returns it.
+    """Seed and return the default generator, from which layers and functions draw that are given no ``rng``.
 
     It then draws what ``np.random.default_rng(seed)`` draws: the same seed, machine and NumPy give the same bytes.
 
@@ -23,9 +23,9 @@ def manual_seed(seed: int) -> np.random.Generator:
     Raises
     ------
     TypeError
-        For what is no integer, booleans included.
+        For anything but an integer; booleans are not integers here.
     ValueError
-        Below 0.
+        For an integer below 0.
     """
     if not is_whole_number(seed):
         raise TypeError(f"manual_seed takes an integer from 0, such as manual_seed(0), not {seed!r:.60}")
@@ -53,7 +53,12 @@ def existing_default_generator() -> np.random.Generator | None:
 def as_generator(rng: np.random.Generator | int | None = None) -> np.random.Generator:
     """What an argument ``rng`` means: a generator itself, an integer seed (0 is one), ``None`` the default generator.
 
-    A seed makes a generator of its own each time: two layers that are given one seed start equal.
+    A seed makes a new generator each time: two layers that are given the same seed start equal.
+
+    Raises
+    ------
+    TypeError
+        For anything else, a negative integer included.
     """
     if rng is None:
         return default_generator()

@@ -32,13 +32,13 @@ def load(target: str, what: str) -> Callable[..., object]:
     """
     file, colon, name = target.rpartition(":")
     if not colon or not file or not name:
-        raise ValueError(f"{target!r} names no {what}: write path/to/file.py:{what}")
+        raise ValueError(f"{target!r} does not name a {what}: write path/to/file.py:{what}")
     path = Path(file)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {file!r}")
     spec = importlib.util.spec_from_file_location(f"{PREFIX}{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise ValueError(f"{file!r} is no Python file: its name must end in .py")
+        raise ValueError(f"{file!r} is not a Python file: its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     # The file may import its neighbours, and define classes that look themselves up.
     sys.modules[spec.name] = module

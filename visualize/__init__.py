@@ -1,15 +1,15 @@
 """Pictures of computation graphs, and the backward pass step by step.
 
-From an engine's nodes to a file it goes through these rooms, each of which knows those before it alone:
+The way from an engine's nodes to a file leads through these rooms, each of which only knows those before it:
 
 - ``graph``: the graph as plain data, extracted from the nodes, described, and made small enough to read;
 - ``layout``: where the parts of a graph go, in the layout that is built in;
 - ``formats``: what a picture is written as, the themes, and the engines that lay it out;
 - ``backward``: the backward pass as data, and to step through.
 
-``drawing`` is ``draw``, which puts them together. Pictures of something else than a computation graph go into a fifth
-room, ``pictures``, a module for each: a function of what is shown and of a ``theme`` that returns a ``GraphView``, or
-what has the same ``svg()``, ``html()``, ``text()`` and ``save(path)`` and needs no engine.
+``drawing`` is ``draw``, which puts them together. Pictures of anything but a computation graph go into a fifth room,
+``pictures``, a module for each: a function of what is shown and of a ``theme`` that returns a ``GraphView``, or an
+object with the same ``svg()``, ``html()``, ``text()`` and ``save(path)`` that needs no engine.
 """
 
 from visualize.backward.frames import BackwardSteps, Contribution, Frame, backward_steps

@@ -68,13 +68,14 @@ def draw(
     depth : int, optional
         How many levels of modules are opened; by default all.
     collapse : {"auto", "none"} or function of a Cluster
-        Which modules are drawn as one node: as many as need be above ``max_nodes``, none, or those it is true of.
+        Which modules are drawn as one node: as many as necessary above ``max_nodes``, none, or those for which the
+        function is true.
     fold_repeats : bool
         Whether repeats are drawn once above ``max_nodes``.
     max_nodes : int
         How many nodes a picture may have before it is made smaller.
     focus : Node, str, function of a GraphNode, or several of them, optional
-        The place to show alone, with what is within ``radius`` edges of it.
+        The only place to show, with what is within ``radius`` edges of it.
     radius : int
         How much is shown around the focus.
     theme : str or Theme
@@ -95,7 +96,7 @@ def draw(
     Raises
     ------
     TypeError
-        For a root that cannot be drawn, and for names, a focus or a theme that are none.
+        For a root that cannot be drawn, and for names, a focus or a theme of another type than these.
     ValueError
         For an option that does not exist.
     """
@@ -126,7 +127,7 @@ def draw(
 
 @contextmanager
 def _no_garbage_collection() -> Generator[None]:
-    """Much is allocated here and nothing of it is garbage: looking for some takes a third of the time."""
+    """Pause the collector: much is allocated here, none of it is garbage, and looking takes a third of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -137,7 +138,7 @@ def _no_garbage_collection() -> Generator[None]:
 
 
 def _stepper(extracted: Extract, shown: Graph, style: Style, fmt: str, engine: str) -> Callable[[], str] | None:
-    """What writes the backward pass, where there is one of one number and all of it is shown."""
+    """A function that writes the backward pass, where the whole graph of one number is shown; else ``None``."""
     root = extracted.nodes[extracted.graph.roots[0]]
     whole = len(shown.nodes) == len(extracted.nodes) <= MOST and not shown.notes
     if not whole or len(shown.roots) != 1 or not root.requires_grad or np.size(root.data) != 1:
@@ -146,7 +147,7 @@ def _stepper(extracted: Extract, shown: Graph, style: Style, fmt: str, engine: s
 
 
 def _found(focus: Place | Collection[Place], extracted: Extract) -> list[str]:
-    """The ids that are meant by nodes, labels or a function of a graph's node."""
+    """The ids of the graph's nodes that a focus means."""
     many = list(cast("Collection[Place]", focus)) if isinstance(focus, (list, tuple, set)) else [cast("Place", focus)]
     found: list[str] = []
     for one in many:

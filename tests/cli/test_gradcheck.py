@@ -61,10 +61,10 @@ def test_a_wrong_function_is_a_failure_that_says_where(call):
     [
         (["mine.py:fails", "--input", "2"], 1, ["KeyError", "no such key", "mine.py, line 15"]),
         (["mine.py:nothing", "--input", "2"], 1, ["has no 'nothing'", "right"]),
-        (["mine.py", "--input", "2"], 1, ["path/to/file.py:function", "names no function"]),
+        (["mine.py", "--input", "2"], 1, ["path/to/file.py:function", "does not name a function"]),
         (["other.py:f", "--input", "2"], 1, ["no file"]),
         (["mine.py:right"], 1, ["--input 3x4"]),
-        (["mine.py:right", "--input", "3x"], 1, ["describes no input"]),
+        (["mine.py:right", "--input", "3x"], 1, ["does not describe an input"]),
         (["mine.py:right", "--input", "2"], 1, ["one --input for each argument"]),
         (["mine.py:right", "--order", "3"], 2, ["--order"]),
         (["--input", "2"], 2, ["--input is for a function of your own"]),

@@ -13,7 +13,7 @@ from tinygrad_lm import Value
 PAGE = ROOT / "docs" / "coming_from_micrograd.md"
 pytestmark = pytest.mark.skipif(not PAGE.is_file(), reason="the guide is not part of this distribution")
 TEXT = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else ""
-SETUP = re.search(r"Each row begins afresh with\n\n```python\n(.*?)```", TEXT, re.DOTALL)
+SETUP = re.search(r"Each row starts from these lines:\n\n```python\n(.*?)```", TEXT, re.DOTALL)
 ROWS = re.findall(r"^\| (`?[^|]*?) \| `([^|]*)` \|(?: `([^|]*)`)? \|$", TEXT, re.MULTILINE)
 
 

@@ -25,7 +25,7 @@ _OWN = (os.path.dirname(os.path.dirname(__file__)), os.path.dirname(np.__file__)
 
 
 class detect_anomaly:
-    """Inside, the first operation that produces NaN or infinity raises ``FloatingPointError``.
+    """Inside, the first operation that produces NaN or infinity is an error.
 
     >>> from tinygrad_lm import Tensor
     >>> x = Tensor([4.0, 0.0], requires_grad=True)
@@ -39,6 +39,11 @@ class detect_anomaly:
     be passed on; a NaN may not. Operations made before the block are checked in the backward pass too, but their
     line is not known. Inside, a step of a small model takes up to three times as long, one of a large model a fifth
     longer; outside nothing is paid.
+
+    Raises
+    ------
+    FloatingPointError
+        Inside the block, from the operation or from ``backward``.
     """
 
     def __init__(self) -> None:

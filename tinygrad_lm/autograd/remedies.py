@@ -247,7 +247,7 @@ _NUMPY = {function.__name__ for function in (*HANDLERS, *UFUNCS, *WITHOUT_GRADIE
 
 
 class Absent:
-    """A word that a tensor has not: asking for it raises an ``AttributeError`` that says what to write.
+    """A word that a tensor has not: asking for it is an error that says what to write.
 
     One for each word, since a class with ``__getattr__`` looks up all its attributes slower, and a step has thousands.
     """

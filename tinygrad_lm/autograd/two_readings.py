@@ -1,5 +1,7 @@
-"""The words that NumPy and PyTorch read differently: ``axis`` and ``keepdims`` are NumPy's, ``dim`` and ``keepdim``
-PyTorch's; without either, what both read the same is done, and else NumPy's reading or a refusal that names both.
+"""The words that NumPy and PyTorch read differently.
+
+``axis`` and ``keepdims`` are NumPy's, ``dim`` and ``keepdim`` PyTorch's; without either, what both read the same is
+done, and else NumPy's reading or a refusal that names both.
 
 docs/coming_from_pytorch.md has the table.
 """

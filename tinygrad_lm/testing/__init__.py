@@ -1,4 +1,4 @@
-"""Check gradients: of a function, of a module, of an operation of your own. Needs NumPy alone.
+"""Check gradients: of a function, of a module, of an operation of your own. Needs only NumPy.
 
 ``check_gradients`` compares a gradient with numeric derivatives and names the wrong element; ``detect_anomaly`` names
 the first operation that makes a NaN or an infinity. For property tests there are hypothesis strategies in
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tinygrad_lm.testing.checker.gradients import check_gradients
     from tinygrad_lm.testing.checker.report import GradientError, GradientReport, InputReport
 else:
-    # pytest imports this package in every run of everybody who has it, for its plugin: the engines come when asked for.
+    # pytest imports this package for its plugin wherever it is installed, so the engines are imported when asked for.
     _HOMES = {
         "detect_anomaly": "tinygrad_lm.autograd.anomaly",
         "check_gradients": "tinygrad_lm.testing.checker.gradients",
@@ -28,7 +28,7 @@ else:
         return found
 
     def __dir__():
-        """What there is, imported or not."""
+        """All public names, imported yet or not."""
         return sorted({*globals(), *__all__})
 
 

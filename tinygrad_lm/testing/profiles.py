@@ -6,7 +6,7 @@ PREFIX = "tinygrad_lm-"
 
 
 def register_profiles() -> None:
-    """Make the profiles known to hypothesis; which one counts is still yours to say.
+    """Make the profiles known to hypothesis; which one is used is still yours to choose.
 
     - ``tinygrad_lm-dev``: 50 examples, for the desk.
     - ``tinygrad_lm-ci``: 300 examples, the same on every run.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TABLE = 1 << 20
-"""Up to so many ids (8 MiB) the contexts are cut out once, since training draws from them thousands of times."""
+"""Contexts of up to this many ids in all (8 MiB) are cut out once: training draws from them thousands of times."""
 
 
 class NameDataset:
@@ -27,7 +27,8 @@ class NameDataset:
     tokens before it; the boundary also fills a context that would reach past the start. With a context of 3,
     "abid" gives --- a, --a b, -ab i, abi d, bid -.
 
-    Beyond 8 MiB of contexts it holds two small integers an example, and windows are cut out when they are drawn.
+    Contexts of more than 8 MiB are not kept: the dataset then holds two small integers an example, and cuts windows
+    out as they are drawn.
 
     Attributes
     ----------

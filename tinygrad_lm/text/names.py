@@ -17,15 +17,17 @@ EMPTY = "empty"
 OUTSIDE = "characters outside the vocabulary"
 DUPLICATE = "duplicate"
 LONGEST = 10_000
-"""A line of more code points is no name: it is dropped before anything looks into it."""
+"""A line of more code points is not a name: it is dropped before anything looks into it."""
 
 
 @dataclass(frozen=True)
 class CleanedNames:
-    """What ``clean_names`` kept, in first-seen order, and the raw lines it dropped, by reason."""
+    """What ``clean_names`` kept and what it dropped."""
 
     kept: tuple[str, ...]
+    """The names, each once, in first-seen order."""
     dropped: dict[str, tuple[str, ...]]
+    """The raw lines that were dropped, by reason."""
 
     def __repr__(self) -> str:
         dropped = ", ".join(f"{len(lines):,} {reason}" for reason, lines in self.dropped.items())

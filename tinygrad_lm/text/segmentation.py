@@ -5,7 +5,7 @@ from itertools import groupby, pairwise
 
 ZERO_WIDTH_JOINERS = frozenset("\u200c\u200d")
 SHORT = 256
-"""Up to this many characters ``unicodedata`` may order marks in its own way, which takes quadratic time."""
+"""Texts of up to this many characters are left to ``unicodedata``, which orders marks in quadratic time."""
 
 
 def composed(text: str) -> str:
@@ -32,11 +32,15 @@ def graphemes(text: str) -> list[str]:
     selectors), zero width joiner and zero width non-joiner that follows it. Marks at the very start, with
     nothing to stand on, make a grapheme of their own. Joining the result gives the NFC form of ``text`` back.
 
-    This is a subset of Unicode's extended grapheme clusters (UAX #29), as far as ``unicodedata`` alone goes.
-    Not joined, so that each part is a grapheme of its own: the consonants of an Indic conjunct (a virama
-    ends its grapheme); emoji on both sides of a zero width joiner, skin tones, and the two letters of a
-    flag; a carriage return and its line feed; spacing vowels that Unicode counts as letters (Thai sara am);
-    Hangul jamo that NFC does not compose; tag characters and prefixed signs (category Cf).
+    This is the part of Unicode's extended grapheme clusters that ``unicodedata`` can tell. Not joined, so that
+    each part is a grapheme of its own: the consonants of an Indic conjunct (a virama ends its grapheme); emoji
+    on both sides of a zero width joiner, skin tones, and the two letters of a flag; a carriage return and its
+    line feed; spacing vowels that Unicode counts as letters (Thai sara am); Hangul jamo that NFC does not
+    compose; tag characters and prefixed signs (category Cf).
+
+    References
+    ----------
+    Unicode Standard Annex #29, Unicode Text Segmentation.
     """
     if text.isascii():
         return list(text)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 POOL = 8
-"""A sampled batch is one of so many that are drawn together and sorted by length: more leave less padding."""
+"""A sampled batch is one of this many that are drawn together and sorted by length: more leave less padding."""
 
 
 class SequenceDataset:
@@ -89,8 +89,8 @@ class SequenceDataset:
             Where a character of the name is outside the vocabulary.
         """
         decode = self.vocabulary.decode
-        alone = SequenceDataset([name], self.vocabulary, self.context)
-        inputs, targets = alone.take(np.arange(len(alone)))
+        dataset = SequenceDataset([name], self.vocabulary, self.context)
+        inputs, targets = dataset.take(np.arange(len(dataset)))
         return [
             (decode(row[: place + 1]), decode([target]))
             for row, wanted in zip(inputs, targets.tolist(), strict=True)

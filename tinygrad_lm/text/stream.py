@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Ids: TypeAlias = "NDArray[np.integer]"
-"""Ids, or places of them, in whatever integers hold them."""
+"""Ids, or their places, in any integer dtype."""
 Pair: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.int64]]"
-"""What goes into a model, and what shall come out."""
+"""The inputs of a model, and its targets."""
 
 
 def checked_names(names: Sequence[str]) -> tuple[str, ...]:
-    """The names, once there is one at least and none is empty.
+    """The names as a tuple, once they are checked.
 
     Raises
     ------
     DataError
-        Otherwise.
+        For no name, an empty name, and one string in place of a list.
     """
     if isinstance(names, str):
         raise DataError(f"a dataset needs a list of names; got the string {quoted(names)}")
@@ -38,7 +38,13 @@ def checked_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_batch_size(batch_size: int, count: int, what: str) -> None:
-    """Raise ``DataError`` unless a batch size is an integer from 1 to the count of the data's ``what``."""
+    """Check that a batch size is an integer from 1 to ``count``, the number of the data's ``what``.
+
+    Raises
+    ------
+    DataError
+        Where it is not.
+    """
     whole_number(batch_size, 1, "the batch size is an integer from 1 up; got", error=DataError)
     if batch_size > count:
         raise DataError(

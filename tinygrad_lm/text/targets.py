@@ -1,4 +1,4 @@
-"""Targets: what marks those that count for nothing, and how much text those of a batch stand for."""
+"""Targets: the mark of those that are not predicted, and how much text the others stand for."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def count_targets(targets: Ids) -> int:
 
 
 def count_characters(targets: Ids, lengths: Ids) -> int:
-    """How many characters of text the targets are, given the lengths of the tokens.
+    """How many characters of text the targets stand for, given the lengths of the tokens.
 
-    The mean loss of a batch is one over its targets. Times ``count_targets``, summed over batches, and divided by the
-    sum of this, it is the mean over characters, which ``LanguageModel.evaluate`` gives:
+    The mean loss of a batch is a mean over its targets. Multiplied by ``count_targets``, summed over batches, and
+    divided by the sum of the characters, it is the mean over characters, which ``LanguageModel.evaluate`` gives:
 
         nats += loss * count_targets(targets)
         characters += count_characters(targets, lengths)

@@ -66,7 +66,7 @@ class Tokenizer(Protocol):
         Raises
         ------
         DataError
-            For an id that is none.
+            For anything but integers from 0 to ``len(self) - 1``.
         """
         ...
 
@@ -77,7 +77,7 @@ class Tokenizer(Protocol):
     def to_json(self) -> dict[str, object]:
         """All of it as plain data, ready for ``json.dumps``, with its ``kind`` beside it as ``"kind"``.
 
-        ``Vocabulary`` alone leaves its kind out: files were written before there were others.
+        Only ``Vocabulary`` leaves its kind out: files were written before there were others.
         """
         ...
 
@@ -88,7 +88,7 @@ class Tokenizer(Protocol):
         Raises
         ------
         DataError
-            For anything else.
+            For any other data.
         """
         ...
 

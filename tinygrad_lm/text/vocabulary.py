@@ -68,8 +68,8 @@ class Vocabulary:
         Raises
         ------
         DataError
-            For nothing but white space, which is stripped from both ends of a name, for a control character or lone
-            surrogate, and for the boundary itself.
+            Where the names hold nothing but white space, which is stripped from both ends of each, and for a control
+            character, a lone surrogate, and the boundary itself.
         """
         found: set[str] = set()
         for name in (names,) if isinstance(names, str) else names:
@@ -170,8 +170,8 @@ class Vocabulary:
         Raises
         ------
         DataError
-            Where ``ids`` is not one-dimensional, and for an id that is not an integer (bools and floats are not) from 0
-            to ``len(self) - 1``, naming its position.
+            Where ``ids`` is not one-dimensional, and for an id that is not an integer (bools and floats are not) from
+            0 to ``len(self) - 1``, naming its position.
         """
         array = self._checked(ids)
         if array.ndim != 1:

@@ -56,16 +56,6 @@ class Trainer:
         Called with the trainer between the backward pass and the optimizer's step, before gradients are clipped: it
         may look at the gradients of ``trainer.model`` and change them.
 
-    Raises
-    ------
-    DataError
-        Where a batch is larger than the training data.
-    ValueError
-        For a plan that says something to an optimizer or a schedule that is given here, or that leaves one out which
-        is not; and for an optimizer over parameters that are not the model's.
-    TypeError
-        For an ``optimizer`` that is none and makes none.
-
     Attributes
     ----------
     model
@@ -87,6 +77,16 @@ class Trainer:
         for a while; else ``None``.
     stop
         Set it to let ``run`` end after the step under way.
+
+    Raises
+    ------
+    DataError
+        Where a batch is larger than the training data.
+    ValueError
+        For a plan that says something to an optimizer or a schedule that is given here, or that leaves one out which
+        is not; and for an optimizer over parameters that are not the model's.
+    TypeError
+        For an ``optimizer`` that is none and makes none.
     """
 
     _rewind: Rewind
@@ -144,8 +144,9 @@ class Trainer:
 
         A bar shows how far it is, in a terminal and in a notebook (``progress`` True or False: always or never);
         where nothing is left to do, a sentence says so. ``on_step(step, loss)`` is called after each step,
-        ``on_report`` after each evaluation. The model is in training mode meanwhile, and BLAS runs on one thread. After
-        any exception in a batch, a loss, an evaluation or a callback another ``run`` goes on as if nothing had happened.
+        ``on_report`` after each evaluation. The model is in training mode meanwhile, and BLAS runs on one thread.
+        After any exception in a batch, a loss, an evaluation or a callback another ``run`` goes on as if nothing had
+        happened.
 
         Raises
         ------

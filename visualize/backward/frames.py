@@ -22,7 +22,7 @@ from visualize.graph.nodes import Number, array_of, contributions_of, local_deri
 from visualize.graph.roots import roots_of
 
 WORK = 20_000_000
-"""Programs with more numbers to compute again are not nudged."""
+"""Programs in which nudging would compute more numbers than this are not nudged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,13 @@ class Frame:
     """One visit of a node."""
 
     index: int
+    """The number of the visit, from 0."""
     node: str
+    """The id of the node."""
     gradient: Number
     """The node's gradient when it is visited."""
     contributions: tuple[Contribution, ...]
+    """What the node hands to each of its operands."""
     queue: tuple[str, ...]
     """The nodes that are still to be visited, in their order."""
     line: str
@@ -83,8 +86,11 @@ class BackwardSteps:
     """A backward pass, frame by frame. Iterate over it, or look at ``gradients`` for where it ends."""
 
     graph: Graph
+    """What the pass goes through, as data."""
     mode: Mode
+    """``"correct"``, or the way in which the pass goes wrong."""
     frames: tuple[Frame, ...]
+    """The visits, in their order."""
     start: Mapping[str, Number]
     """Every gradient before the first frame: zero, but for the root's 1 (and what was left by an earlier pass)."""
     gradients: Mapping[str, Number]
@@ -113,8 +119,8 @@ class BackwardSteps:
     def finite_differences(self) -> dict[str, tuple[tuple[int, ...], float]]:
         """For each node that has a gradient, an index and the derivative to that element, measured by nudging.
 
-        Of an array the element with the largest gradient is nudged; of a number, itself (index ``()``). Empty for
-        programs so large that nudging every node would take long.
+        In an array the element with the largest gradient is nudged; a number has the index ``()``. Empty for programs
+        so large that nudging every node would take long.
         """
         found: dict[str, tuple[tuple[int, ...], float]] = {}
         if len(self.gradients) * sum(np.size(node.data) for node in self._order) > WORK:

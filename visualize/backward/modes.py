@@ -22,7 +22,7 @@ MODES: Mapping[Mode, tuple[str, str]] = {
     ),
     "overwrite": (
         "= in place of +=",
-        "What arrives replaces what was there: a value that is used twice keeps the last contribution alone.",
+        "What arrives replaces what was there: a value that is used twice keeps only the last contribution.",
     ),
     "no_zero_grad": (
         "forgotten zero_grad",

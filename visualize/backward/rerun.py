@@ -16,7 +16,8 @@ from visualize.graph.nodes import evaluated
 def finite_difference(order: Sequence[Node], node: Node, index: tuple[int, ...] = ()) -> float:
     """How fast the last node of a topological order changes with one number of a node.
 
-    Everything is computed in float64, whatever the dtype of the program. Not a number where that number is not finite.
+    Everything is computed in float64, whatever the dtype of the program. The result is nan where that number is not
+    finite.
     """
     start = next(i for i, other in enumerate(order) if other is node)
     before = _in_float64(node)

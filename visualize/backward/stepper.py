@@ -37,6 +37,7 @@ class Stepper:
         self.steps = steps
         """The frames of every mode."""
         self.theme = theme
+        """The colours of the page."""
         self._words = Wording(steps, fmt)
         self._direction = direction
         self._engine = engine
@@ -92,7 +93,13 @@ class Stepper:
         return page("The backward pass, step by step", self.fragment(), self.theme)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page (.html) or the text of the correct pass (.txt)."""
+        """Write the page (.html) or the text of the correct pass (.txt).
+
+        Raises
+        ------
+        ValueError
+            For another suffix.
+        """
         file = Path(path)
         if file.suffix.lower() not in (".html", ".txt"):
             raise ValueError(
@@ -143,7 +150,7 @@ def stepper(
     Parameters
     ----------
     root : Value, Tensor of one element, or callable
-        Where the pass begins. Of a function (a model), called with ``inputs``, each frame also shows the line of code.
+        Where the pass begins. A function (a model) is called with ``inputs``, and each frame shows its line of code.
     *inputs
         The inputs of a model or a function.
     names, theme, fmt, direction, engine
@@ -170,7 +177,13 @@ def stepper(
 
 
 def stepper_of(correct: BackwardSteps, theme: Theme, fmt: str, direction: str, engine: str) -> Stepper:
-    """The stepper around a pass that has been taken apart already."""
+    """The stepper around a pass that has been taken apart already.
+
+    Raises
+    ------
+    ValueError
+        For a graph of more than 150 nodes.
+    """
     if len(correct.graph.nodes) > MOST:
         raise ValueError(
             f"a graph of {len(correct.graph.nodes):,} nodes is too large to step through (the limit is {MOST}): take a "

@@ -84,7 +84,7 @@ class Wording:
         return f"{self.number(row.upstream)} × {_bracketed(self.number(row.local))} = {amount}"
 
     def on_edge(self, row: Contribution) -> str:
-        """The same, short enough for an edge: of a large array the range alone."""
+        """The product, short enough for an edge: a large array is only its range."""
         text = self.product(row)
         return text if np.size(row.amount) <= 1 else text.partition(", mean")[0]
 

@@ -1,4 +1,4 @@
-"""A graph in Graphviz's DOT language, for any engine: plain labels alone, and the same bytes for the same graph."""
+"""A graph in Graphviz's DOT language, for any engine: only plain labels, and the same bytes for the same graph."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _write_clusters(
 
 
 def _footer(graph: Graph, theme: Theme, legend: bool) -> str:
-    """The caption and the legend: texts of this package alone, so that Graphviz's HTML may be used."""
+    """The caption and the legend: only texts of this package, so that Graphviz's HTML may be used."""
     rows: list[str] = []
     if legend:
         cells: list[str] = []

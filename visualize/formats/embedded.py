@@ -17,8 +17,13 @@ _TITLED = re.compile(r'<g id="([^"]+)" class="(node|edge|cluster)[^"]*">\s*<titl
 def at_home(svg: str, graph: Graph) -> str:
     """An engine's SVG for use in any page.
 
-    No prologue, no fixed size (it shrinks to the page, and does not grow), ids that no other picture has, and
+    It has no prologue, no fixed size (it shrinks to the page, and does not grow), ids that no other picture has, and
     titles that say what a reader points at.
+
+    Raises
+    ------
+    ValueError
+        Where the SVG has no viewBox.
     """
     svg = svg[svg.index("<svg") :]
     header = _HEADER.search(svg)

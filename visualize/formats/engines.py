@@ -14,7 +14,7 @@ LIMIT = 20.0
 """Seconds that a layout may take before it is stopped."""
 
 PYGRAPHVIZ = 400
-"""Graphs of more nodes are not given to pygraphviz: it may take all of that time, and the built-in layout is quick."""
+"""Graphs of more nodes are not given to pygraphviz: it may take all that time, and the built-in layout is quick."""
 
 BUILT_IN = 600
 """Graphs of more nodes are not given to the built-in layout."""
@@ -40,7 +40,7 @@ except Exception as error:
     sys.exit(f"{type(error).__name__}: {error}")
 sys.stdout.buffer.write(drawn)
 """
-"""In this process nothing could stop a layout, or keep from the terminal what Graphviz's libraries print in C."""
+"""What another process runs: in this one nothing could stop a layout, or hide what Graphviz's libraries print in C."""
 
 
 class DrawingError(RuntimeError):
@@ -58,7 +58,13 @@ class Engine:
 
 
 def candidates(engine: str = "auto") -> list[Engine]:
-    """The engines to try, in order: the one asked for, or else all that are there."""
+    """The engines to try, in order: the one asked for, or else all that are there.
+
+    Raises
+    ------
+    DrawingError
+        Where the one asked for is not there.
+    """
     chosen = engine
     if chosen == "auto":
         chosen = os.environ.get(VARIABLE, "").strip() or "auto"
@@ -76,15 +82,20 @@ def candidates(engine: str = "auto") -> list[Engine]:
         return [Engine("pygraphviz")]
     path = shutil.which(chosen)
     if path is None:
-        what = "which is not on the PATH" if chosen == "dot" else "which is no engine and no program to run"
+        what = "which is not on the PATH" if chosen == "dot" else "which is neither an engine nor a program to run"
         raise DrawingError(f"{origin} {chosen!r}, {what}; give one of {', '.join(NAMES)} or the path of dot. {REMEDY}")
     return [Engine("dot", path)]
 
 
 def run(engine: Engine, dot: str, form: str, nodes: int) -> bytes:
-    """Let Graphviz draw DOT text as ``svg``, ``png`` or ``pdf``, in a process of its own that is stopped in the end.
+    """Let Graphviz draw DOT text as ``svg``, ``png`` or ``pdf``, in a process of its own with a time limit.
 
-    What Graphviz and the libraries under it say is kept from the terminal, and told only where they fail.
+    What Graphviz and the libraries under it print is kept from the terminal, and becomes the message where they fail.
+
+    Raises
+    ------
+    DrawingError
+        Where the graph has too many nodes for the engine, and where that fails, takes too long or cannot be started.
     """
     if engine.name == "dot":
         return _drawn([engine.path, f"-T{form}"], dot, f"{engine.path} -T{form}")

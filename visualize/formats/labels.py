@@ -16,7 +16,13 @@ _JOINERS = "\u200c\u200d"
 
 
 def check_show(show: Collection[str]) -> tuple[str, ...]:
-    """The parts to show, if there are such."""
+    """The parts to show, as a tuple.
+
+    Raises
+    ------
+    ValueError
+        For a part that is not one of ``SHOWS``.
+    """
     parts = (show,) if isinstance(show, str) else tuple(show)
     for part in parts:
         if part not in SHOWS:
@@ -101,7 +107,7 @@ def edge_text(edge: GraphEdge, show: Collection[str]) -> str:
 
 
 def derivative_text(formula: str, local: str) -> str:
-    """A local derivative: its formula and its number, or the number alone where the formula is one."""
+    """A local derivative: its formula and its number, or only the number where the formula is a number."""
     if not formula or not local:
         return formula or local
     try:

@@ -16,7 +16,7 @@ def rendered(graph: Graph, style: Style, engine: str) -> tuple[str, str]:
     Raises
     ------
     DrawingError
-        With what each engine said.
+        With what each engine said, where none could draw it.
     """
     problems: list[str] = []
     for candidate in engines.candidates(engine):
@@ -37,7 +37,7 @@ def rendered_by_graphviz(graph: Graph, style: Style, engine: str, form: str) -> 
     Raises
     ------
     DrawingError
-        Without it.
+        Without Graphviz, or where it fails.
     """
     problems: list[str] = []
     for candidate in engines.candidates(engine):

@@ -23,7 +23,13 @@ class Style:
 
 
 def check_direction(direction: str) -> str:
-    """The direction itself, if it is one."""
+    """The direction as it was given.
+
+    Raises
+    ------
+    ValueError
+        Where it is not one of ``DIRECTIONS``.
+    """
     if direction not in DIRECTIONS:
         raise ValueError(f"direction is one of {', '.join(map(repr, DIRECTIONS))}, not {direction!r}")
     return direction

@@ -44,8 +44,8 @@ def _made_by(node: GraphNode, operands: Sequence[str]) -> str:
 
 def columns(text: str) -> int:
     """How many columns of a terminal a text takes: a mark that stands over or under a letter takes none."""
-    alone = [c for c in text if unicodedata.category(c) not in ("Mn", "Me")]
-    return len(alone) + sum(unicodedata.east_asian_width(c) in "WF" for c in alone)
+    spacing = [c for c in text if unicodedata.category(c) not in ("Mn", "Me")]
+    return len(spacing) + sum(unicodedata.east_asian_width(c) in "WF" for c in spacing)
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:

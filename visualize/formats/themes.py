@@ -27,7 +27,13 @@ _COLOUR = re.compile("#[0-9a-fA-F]{6}")
 
 @dataclass(frozen=True, slots=True)
 class Paint:
-    """The colours of one kind of node, as ``#rrggbb``."""
+    """The colours of one kind of node, as ``#rrggbb``.
+
+    Raises
+    ------
+    ValueError
+        For a colour that is not written like this.
+    """
 
     fill: str
     stroke: str
@@ -42,12 +48,12 @@ class Paint:
 class Theme:
     """The colours of a picture, as ``#rrggbb``.
 
-    One of your own is easiest made of another, by ``replace``.
+    The easiest way to one of your own is from another, by ``replace``.
 
     Raises
     ------
     ValueError
-        For what is no such colour, and where a kind of node has no ``Paint``.
+        For a colour that is not written like this, and where a kind of node has no ``Paint``.
 
     Examples
     --------
@@ -103,6 +109,8 @@ class Theme:
         ------
         TypeError
             For a colour that themes do not have.
+        ValueError
+            As the constructor does.
         """
         for colour in colours:
             if colour not in self.colours():
@@ -189,7 +197,7 @@ def theme_of(theme: object) -> Theme:
     ValueError
         For a name that no theme has.
     TypeError
-        For what is neither a name nor a theme.
+        For anything but a name or a theme.
     """
     if isinstance(theme, Theme):
         return theme

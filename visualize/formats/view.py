@@ -38,9 +38,13 @@ class GraphView:
         self.graph = graph
         """What is drawn, as data."""
         self.theme = theme
+        """The colours."""
         self.show = show
+        """The parts of nodes and edges that are written, as ``draw`` takes them."""
         self.direction = direction
+        """Where the flow goes: ``"LR"``, ``"RL"``, ``"TB"`` or ``"BT"``."""
         self.legend = legend
+        """Whether the picture says what its boxes mean."""
         self._asked = engine
         self._stepper = stepper
 
@@ -65,7 +69,7 @@ class GraphView:
         Raises
         ------
         DrawingError
-            If no engine could lay it out.
+            Where no engine could lay it out.
         """
         return self._rendered[0]
 
@@ -110,8 +114,18 @@ class GraphView:
     def html(self, stepper: bool | None = None) -> str:
         """A page of its own with the picture and, under it, the graph as a table.
 
-        ``stepper=True`` puts the backward pass in it, step by step; by default it is there where the whole graph
-        is shown and small.
+        Parameters
+        ----------
+        stepper
+            Whether the backward pass is in it, step by step; by default where the whole graph is shown and small.
+
+        Raises
+        ------
+        ValueError
+            Where the stepper is asked for, but not all of the graph is shown, it is large, or its root is not one
+            number that requires a gradient.
+        DrawingError
+            Where no engine could lay out the picture.
         """
         if stepper and self._stepper is None:
             raise ValueError(
@@ -138,7 +152,7 @@ class GraphView:
         ValueError
             For another suffix.
         DrawingError
-            For a .png or .pdf without Graphviz.
+            For a .png or .pdf without Graphviz, and where no engine could lay out the picture.
         """
         file = Path(path)
         write = FORMATS.get(file.suffix.lower())
@@ -160,7 +174,7 @@ class GraphView:
         bundle = {"text/plain": self.text()}
         try:
             bundle["image/svg+xml"] = self.svg()
-        except Exception as error:  # whatever an engine does, a notebook shows the text
+        except Exception as error:  # whatever an engine does, a notebook shows at least the text
             bundle["text/plain"] += f"(no picture: {error})\n"
         kept = set(bundle if include is None else include) - set(exclude or ())
         return {form: content for form, content in bundle.items() if form in kept}

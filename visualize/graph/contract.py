@@ -33,7 +33,7 @@ class Group:
     label: str
     cluster: str = ""
     with_leaves: bool = False
-    """Whether leaves that nothing else uses go into the group, too."""
+    """Whether leaves that nothing else uses also go into the group."""
 
 
 def contract(reduced: Reduced, groups: Iterable[Group], note: str = "") -> Reduced:

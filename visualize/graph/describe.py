@@ -20,15 +20,29 @@ from visualize.graph.quantities import number, summary
 from visualize.graph.source_lines import line_of
 
 LONGEST = 40
-"""An option that takes more characters is cut."""
+"""Options of more characters are cut."""
 
 
 def graph_of(*roots: Node, names: Names = None, fmt: str = ".4g") -> Graph:
     """The whole graph of one or more roots, with every number written out.
 
-    ``names`` gives labels: a dictionary from name to node (``locals()`` will do), or a module, whose parameters
-    are then called as in ``named_parameters()``.
+    Parameters
+    ----------
+    *roots
+        The results whose graph it is: ``Value``s or ``Tensor``s.
+    names
+        Labels: a dictionary from name to node (``locals()`` will do), or a module, whose parameters are then called as
+        in ``named_parameters()``.
+    fmt
+        How numbers are written.
 
+    Raises
+    ------
+    TypeError
+        For names that are neither a dictionary nor a model.
+
+    Examples
+    --------
     >>> from tinygrad_lm import Value
     >>> x = Value(3.0, label="x")
     >>> [(edge.source, edge.target) for edge in graph_of(x * x).edges]
@@ -88,7 +102,7 @@ def _group(entry: GraphNode, nodes: Sequence[Node], extracted: Extract) -> Graph
 
 
 def _shape_and_dtype(node: Node) -> tuple[tuple[int, ...] | None, str]:
-    """What the array of a tensor is like; nothing for a number of the scalar engine."""
+    """The shape and dtype of a tensor; ``None`` and nothing for a ``Value``."""
     if isinstance(node, Value):
         return None, ""
     array = array_of(node)

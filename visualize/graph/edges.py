@@ -50,10 +50,10 @@ def with_local_derivatives(
 
 
 def formula_of(node: Node, position: int, labels: Mapping[Node, str]) -> str:
-    """The local derivative of a node to one operand as a formula; empty where there is none.
+    """The local derivative of a node to one operand as a formula; empty where it has none.
 
-    Operands and the result stand in it by their labels, where these read well in a formula, and else by the names
-    of the arguments and ``out``; numbers that are constants stand as numbers.
+    Operands and the result are called by their labels, where these read well in a formula, and else by the names of
+    the arguments and ``out``; constants are written as numbers.
     """
     if node.operation is None:
         return ""

@@ -20,7 +20,7 @@ class Extract:
     """A graph's structure together with the engine's nodes that it was made from."""
 
     graph: Graph
-    """Without numbers: they are written by ``described``, for what is drawn alone."""
+    """Without numbers: ``described`` writes them, only for what is drawn."""
     nodes: Mapping[str, Node]
     """The engine's node behind each id."""
     naming: Naming

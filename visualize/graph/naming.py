@@ -42,7 +42,7 @@ class Naming:
 
 
 def naming_of(names: Names, drawn: object = None) -> Naming:
-    """What ``names`` tells of the nodes, and what the model does that is drawn; its names count if no others are given.
+    """The naming by ``names`` and by the model that is drawn, whose names are used where no others are given.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def naming_of(names: Names, drawn: object = None) -> Naming:
 
 
 def _parameters_of(model: object) -> list[tuple[str, object]] | None:
-    """What a model learns, with names where it gives them; ``None`` for what is no model."""
+    """What a model learns, with names where it gives them; ``None`` for anything but a model."""
     if isinstance(model, (type, Mapping, Node)):
         return None
     named, listed = (getattr(model, name, None) for name in ("named_parameters", "parameters"))

@@ -34,7 +34,7 @@ def is_parameter(node: Node) -> bool:
 
 
 def contributions_of(node: Node, gradient: Number) -> Sequence[Number | None]:
-    """What the gradient of a node comes to for each of its parents; ``None`` where none is asked for.
+    """What a node with this gradient adds to that of each of its parents; ``None`` where a parent requires none.
 
     Raises
     ------
@@ -64,7 +64,13 @@ def local_derivatives_of(node: Node) -> Sequence[Number | None]:
 
 
 def evaluated(node: Node, inputs: Sequence[Array]) -> Array:
-    """What a node would hold if its parents held these arrays."""
+    """What a node would hold if its parents held these arrays.
+
+    Raises
+    ------
+    ValueError
+        For a leaf.
+    """
     operation = node.operation
     if operation is None:
         raise ValueError(f"{node!r:.60} is a leaf, which nothing computes")
@@ -76,7 +82,7 @@ def evaluated(node: Node, inputs: Sequence[Array]) -> Array:
 
 @contextmanager
 def inside(scope: Scope | None) -> Generator[None]:
-    """Inside, new nodes belong to a module's call."""
+    """A context in which new nodes belong to a module's call."""
     token = enter_scope(scope)
     try:
         yield

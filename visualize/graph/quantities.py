@@ -17,7 +17,13 @@ FULL = 6
 
 
 def check_format(fmt: str) -> str:
-    """The format itself, if it is one for numbers."""
+    """The format as it was given.
+
+    Raises
+    ------
+    ValueError
+        Where numbers cannot be written in it.
+    """
     try:
         format(1.5, fmt)
     except (ValueError, TypeError) as error:

@@ -18,7 +18,7 @@ def roots_of(root: object, inputs: Sequence[object] = ()) -> list[Node]:
     Raises
     ------
     TypeError
-        For what is none of these.
+        For anything else, and for inputs that do not fit the function.
     """
     if not isinstance(root, Node) and callable(root):
         root = _result_of(root, inputs)
@@ -46,7 +46,7 @@ def _result_of(function: Callable[..., object], inputs: Sequence[object]) -> obj
             f"them it cannot be called: {error}"
         ) from None
     except ValueError:
-        # Written in C, it does not say what it takes.
+        # A function written in C may have no signature.
         pass
     with tracing():
         return function(*inputs)

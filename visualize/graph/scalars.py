@@ -72,7 +72,7 @@ def to_scalars(roots: Sequence[Node], naming: Naming) -> tuple[list[Node], Namin
     """The same results as ``Value``s, with labels such as ``weight[0, 2]``.
 
     Each operation is done once more on arrays of ``Value``s, in the module call that it was made in. If a backward
-    pass has run, it is run on the values, too.
+    pass has run, it also runs on the values.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def _again(node: Node, operation: Operation, operands: Sequence[Array]) -> Array
     function: Callable[..., Array] = _IN_NUMBERS.get(operation.name, operation)
     try:
         with inside(node.scope):
-            # A result of one element is an array, too, so that the next operation takes it for one.
+            # A result of one element is made an array as well, so that the next operation takes it for one.
             return np.asarray(function(*operands, **attributes_of(node)), dtype=object)
     except (TypeError, ValueError, AttributeError, NotImplementedError) as error:
         raise TypeError(

@@ -24,9 +24,26 @@ def simplify(
 ) -> Reduced:
     """Make a graph small enough to read, and note in it what was done.
 
-    ``depth`` opens that many levels of modules and collapses the rest. ``collapse`` is ``"auto"`` (only above
-    ``max_nodes``), ``"none"`` (show everything) or a function that says of a cluster whether to collapse it.
-    ``focus`` keeps what is within ``radius`` edges of these nodes alone.
+    Parameters
+    ----------
+    graph
+        The whole graph.
+    depth
+        How many levels of modules are opened; the rest are collapsed.
+    collapse
+        ``"auto"`` (only above ``max_nodes``), ``"none"`` (show everything) or a function that says of a cluster whether
+        to collapse it.
+    fold_repeats
+        Whether repeats are drawn once above ``max_nodes``.
+    max_nodes
+        How many nodes may be left.
+    focus, radius
+        Ids of nodes: only what is within ``radius`` edges of them is kept.
+
+    Raises
+    ------
+    ValueError
+        For a depth or radius below 0, fewer than 2 nodes, or an unknown ``collapse``.
     """
     _check(depth, collapse, max_nodes, radius)
     reduced = Reduced(graph)

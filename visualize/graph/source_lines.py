@@ -29,13 +29,15 @@ class _Recorder(observers.Observer):
 
 @contextmanager
 def tracing() -> Generator[None]:
-    """Inside, every new node remembers the line of code that made it.
+    """A context in which every new node remembers the line of code that made it.
 
+    Outside of it the engines run as fast as ever. Other threads and tasks are not recorded.
+
+    Examples
+    --------
     >>> from tinygrad_lm import Value
     >>> with tracing():
     ...     y = Value(3.0) * 2
-
-    While no one is tracing the engines run as they are. Other threads and tasks are not recorded.
     """
     recorder = _Recorder()
     observers.add(recorder)

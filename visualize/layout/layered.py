@@ -40,8 +40,16 @@ def layered(
 ) -> Layers:
     """Lay out items of given sizes: operands before results, each as near to its use as it can be.
 
-    ``gap`` is kept between layers and ``space`` between neighbours in one; ``first`` and ``last`` are held at
-    the two ends.
+    Parameters
+    ----------
+    sizes
+        The size of each item along the flow and across it.
+    edges
+        The positions of each edge's source and target in ``sizes``.
+    gap, space
+        What is kept free between layers, and between neighbours in one.
+    first, last
+        The positions of the items that are held at the two ends.
     """
     ranks = _ranks(len(sizes), edges, first, last)
     extents = [size[0] for size in sizes]

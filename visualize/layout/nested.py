@@ -44,7 +44,7 @@ class Layout:
 
 @dataclass(slots=True)
 class _Frame:
-    """What is known of one cluster (or the whole, ``""``) once its inside is laid out."""
+    """What is known of one cluster (or of the whole, ``""``) once its inside is laid out."""
 
     centres: dict[str, Point]
     columns: dict[str, Point]
@@ -63,7 +63,18 @@ def lay_out(
 ) -> Layout:
     """Place nodes of given width and height, clusters around them, and edges.
 
-    ``texts`` has the width of each edge's text, ``titles`` the width of each cluster's title.
+    Parameters
+    ----------
+    graph
+        What is placed.
+    sizes
+        The width and height of each node, by its id.
+    texts
+        The width of each edge's text.
+    titles
+        The width of each cluster's title, by its id.
+    direction
+        Where the flow goes: ``"LR"``, ``"RL"``, ``"TB"`` or ``"BT"``.
     """
     flat = direction in ("LR", "RL")
     pads = {"LR": (PAD, TITLE), "RL": (PAD, TITLE), "TB": (TITLE, PAD), "BT": (PAD, PAD)}[direction]
@@ -205,7 +216,7 @@ def _routes(
     origin: Mapping[str, Point],
     centres: Mapping[str, Point],
 ) -> tuple[list[list[Point]], list[Point]]:
-    """The way of each edge: straight through layers, bending in the gaps between them alone."""
+    """The way of each edge: straight through layers, bending only in the gaps between them."""
 
     def climb(i: int, node: str, inside: Sequence[str], start: Point, side: int) -> list[Point]:
         """From a node out to the frame that holds both ends (the first of ``inside``)."""

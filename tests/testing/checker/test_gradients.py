@@ -118,7 +118,7 @@ class TestRightGradients:
     def test_sample_says_that_it_is_one(self):
         report = check_gradients(lambda x: np.tanh(x).sum(), RNG.normal(size=5000))
         assert report.inputs[0].method == "sample"
-        assert "a sample, no proof" in str(report)
+        assert "a sample, not a proof" in str(report)
         assert "3 directions" in str(report)
         assert check_gradients(np.sin, X, mode="sample").inputs[0].probes == 3
 

@@ -21,7 +21,7 @@ def real(fn):
 
     def on_tensors_alone(x):
         if isinstance(x, np.ndarray):
-            raise TypeError("real numbers alone")
+            raise TypeError("only real numbers")
         return fn(x)
 
     return on_tensors_alone

@@ -149,7 +149,7 @@ def test_printed_form():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "the text is no program"),
+        ("", "the text is not a program"),
         ("{}", "'format'"),
         ('{"format": 9}', "this is format 9; 1 is the one that is known"),
         ('{"format": 1, "leaves": [], "steps": [["eval", [], {}]], "result": 0}', "there is no operation 'eval'"),

@@ -66,9 +66,9 @@ class TestFile:
             ("layer", ["3", "3", "3"], "with 3 inputs: too many"),
             ("nothing", ["3"], "has no 'nothing'; it has layer, scalar, roots"),
             ("number", ["3"], "'number' in .* is int, not a function"),
-            ("layer", ["3y", "3"], "'3y' describes no input"),
-            ("layer", ["3:2:1", "3"], "'3:2:1' describes no input"),
-            ("layer", ["3:a:1", "3"], "'3:a:1' describes no input"),
+            ("layer", ["3y", "3"], "'3y' does not describe an input"),
+            ("layer", ["3:2:1", "3"], "'3:2:1' does not describe an input"),
+            ("layer", ["3:a:1", "3"], "'3:a:1' does not describe an input"),
         ],
     )
     def test_sentences(self, file, name, inputs, message):
@@ -76,13 +76,13 @@ class TestFile:
             command.check_file(f"{file}:{name}", inputs)
 
     def test_files(self, tmp_path):
-        with pytest.raises(ValueError, match=r"names no function: write path/to/file\.py:function"):
+        with pytest.raises(ValueError, match=r"does not name a function: write path/to/file\.py:function"):
             command.check_file("mine.py", ["3"])
         with pytest.raises(FileNotFoundError, match="there is no file"):
             command.check_file(f"{tmp_path}/none.py:f", ["3"])
         text = tmp_path / "mine.txt"
         text.write_text("")
-        with pytest.raises(ValueError, match="is no Python file"):
+        with pytest.raises(ValueError, match="is not a Python file"):
             command.check_file(f"{text}:f", ["3"])
         broken = tmp_path / "broken.py"
         broken.write_text("1 / 0")

@@ -47,7 +47,7 @@ def test_module_names_read_back_as_themselves(engine, name, kind):
     leave_scope(token)
     view = visualize.draw(y, engine=engine)
     title = clean(view.graph.clusters[0].title).strip()
-    # A title of blanks alone may be an empty text or none at all.
+    # A title of only blanks may be an empty text or none at all.
     assert next((line.strip() for line in texts_by_id(view.svg())["c0"]), "") == title
 
 

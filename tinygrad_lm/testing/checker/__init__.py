@@ -1,1 +1,1 @@
-"""The checker: ``check_gradients`` and all behind it. Imports nothing of its neighbours."""
+"""The checker: ``check_gradients`` and everything behind it. Imports nothing from its neighbours."""

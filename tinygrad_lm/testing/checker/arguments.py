@@ -34,7 +34,7 @@ class Input:
 
 @dataclass
 class Inputs:
-    """What is differentiated by, and what was done with the other arguments."""
+    """The inputs to differentiate by, and what was done with the other arguments."""
 
     found: list[Input] = field(default_factory=list[Input])
     modules: list[Module] = field(default_factory=list["Module"])
@@ -52,7 +52,13 @@ class Inputs:
         ]
 
     def add(self, name: str, argument: object, position: int, scalar: bool) -> None:
-        """Take up an argument if it holds floats; ``scalar`` says that the function is one of ``Value``s."""
+        """Take up an argument if it holds floats; ``scalar`` says that the function is one of ``Value``s.
+
+        Raises
+        ------
+        TypeError
+            For arrays of complex numbers or of other objects than ``Value``s.
+        """
         if isinstance(argument, Value) or (scalar and isinstance(argument, float)):
             self._take(name, np.asarray(float(argument)), "value", position)
             return
@@ -72,7 +78,7 @@ class Inputs:
             )
 
     def add_module(self, name: str, module: Module) -> None:
-        """Take up every parameter that learns."""
+        """Take up every parameter of a module that requires a gradient."""
         position = len(self.modules)
         self.modules.append(module)
         for key, parameter in module.named_parameters():
@@ -99,8 +105,10 @@ def inputs_of(fn: Callable[..., object], names: Sequence[str], arguments: Sequen
 
     Raises
     ------
-    ValueError, TypeError
-        Where it cannot be checked.
+    TypeError
+        For an argument of a dtype that cannot be checked, a complex one, say.
+    ValueError
+        Where there is no floating-point input, one is not finite or a broadcast view, or two share memory.
     """
     inputs = Inputs()
     scalar = any(isinstance(x, Value) or is_array_of_values(x) for x in arguments)
@@ -162,7 +170,7 @@ def title(fn: object) -> str:
 
 
 def argument_names(fn: Callable[..., object], count: int) -> list[str]:
-    """The names of so many arguments, ``input 3`` for one that has none."""
+    """The names of the first ``count`` arguments; ``input 3`` for one without a name."""
     target: Callable[..., object] = getattr(fn, "forward", fn)
     operation = _without_keywords(fn)
     if isinstance(operation, Operation):
@@ -184,7 +192,7 @@ def argument_names(fn: Callable[..., object], count: int) -> list[str]:
 
 
 def _without_keywords(fn: object) -> object:
-    """What a ``functools.partial`` calls, if it fixes keyword arguments alone."""
+    """What a ``functools.partial`` calls, if it fixes only keyword arguments."""
     if isinstance(fn, functools.partial):
         partial = cast("functools.partial[object]", fn)
         return partial if partial.args else partial.func

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from tinygrad_lm.autograd.differences import both_sides
-
-Array = np.ndarray[Any, Any]
+from tinygrad_lm.autograd.types import Array
 
 NEARER = 8.0
 """How many times smaller the second step is, which tells a kink from a curve."""
@@ -107,6 +105,10 @@ def _only_curved(
 def complex_slope(along: Callable[[complex], Array], at: float, weights: Array) -> float:
     """The derivative of ``weights @ along(t)`` at ``t = at`` by a complex step: no subtraction, so no round-off.
 
-    Right only where ``along`` is holomorphic and written for complex numbers (Squire & Trapp 1998).
+    Right only where ``along`` is holomorphic and written for complex numbers.
+
+    References
+    ----------
+    W. Squire and G. Trapp, "Using complex variables to estimate derivatives of real functions", SIAM Review 40 (1998).
     """
     return float(weights @ np.imag(along(complex(at, COMPLEX_STEP)))) / COMPLEX_STEP

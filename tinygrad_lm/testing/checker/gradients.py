@@ -19,7 +19,7 @@ Kinks = Literal["raise", "skip", "subgradient"]
 Mode = Literal["auto", "full", "sample"]
 
 FULL_UP_TO = 4096
-"""So many input elements are all checked in mode ``auto``; above, directions are sampled."""
+"""Up to this many input elements mode ``auto`` checks every one; above, it samples directions."""
 DIRECTIONS = 3
 """How many directions a sample takes for each input."""
 _TRIES = 10
@@ -65,8 +65,8 @@ def check_gradients(
         |analytic - numeric| may be ``atol + rtol * |numeric|``, by default 1e-7 + 1e-5 * |numeric|; where a complex
         step is possible, it is held to 1e-11 + 1e-9 * the largest slope.
     mode
-        ``"full"`` measures every element, ``"sample"`` three random directions an input (no proof); ``"auto"`` is full
-        up to 4,096 elements in all.
+        ``"full"`` measures every element, ``"sample"`` three random directions an input (not a proof); ``"auto"`` is
+        full up to 4,096 elements in all.
     seed
         What the weights and the directions are drawn from.
 
@@ -112,7 +112,7 @@ class _Check:
         self.notes: list[str] = []
         if not self.full:
             self.notes.append(
-                f"{size:,} elements were checked along {DIRECTIONS} random directions an input: a sample, no proof"
+                f"{size:,} elements were checked along {DIRECTIONS} random directions an input: a sample, not a proof"
             )
 
     def run(self, problem: Problem, cotangent: Array, base: Array) -> list[InputReport]:
@@ -145,7 +145,7 @@ class _Check:
         sample = measure.in_sample(subject, self.tol, directions)
         tries = 1
         while self.kinks == "skip" and sample.kinks.any() and tries < _TRIES:
-            # Other directions in place of those that met a kink.
+            # Directions that met a kink are replaced by others.
             directions = [
                 _direction(rng, shape) if kink else u for kink, u in zip(sample.kinks, directions, strict=True)
             ]

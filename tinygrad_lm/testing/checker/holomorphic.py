@@ -7,7 +7,7 @@ Comparisons and ``np.maximum`` are let through: NumPy orders complex numbers by 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
@@ -17,7 +17,7 @@ _UFUNCS = frozenset({np.absolute, np.conjugate, np.sign, np.vecdot})
 _FUNCTIONS = frozenset({np.linalg.norm, np.vdot, np.var, np.std, np.angle, np.imag, np.real_if_close, np.nan_to_num})
 
 
-class HolomorphicArray(np.ndarray[Any, np.dtype[Any]]):
+class HolomorphicArray(np.ndarray[tuple[int, ...], np.dtype[np.complex128]]):
     """A complex array on which only holomorphic functions can be computed; others raise ``TypeError``."""
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, **options: object) -> object:
@@ -40,7 +40,7 @@ class HolomorphicArray(np.ndarray[Any, np.dtype[Any]]):
         return _holomorphic(super().__array_function__(function, types, args, options))
 
     def var(self, *args: object, **options: object) -> Array:
-        """Refused: of complex numbers it is the mean of |x - mean|²."""
+        """Refused, by ``TypeError``: of complex numbers it is the mean of |x - mean|²."""
         raise _refusal(np.var)
 
     def std(self, *args: object, **options: object) -> Array:

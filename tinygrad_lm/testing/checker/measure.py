@@ -125,7 +125,7 @@ class Measurement:
 
     @property
     def errors(self) -> Array:
-        """|analytic - numeric|, not a number where there is no derivative."""
+        """|analytic - numeric|, nan where there is no derivative."""
         return np.abs(self.analytic - self.numeric)
 
 
@@ -218,7 +218,7 @@ def _complex_slopes(
 
 
 def locate(subject: Subject, u: Array) -> tuple[int, Slope]:
-    """The element that a wrong slope along ``u`` comes from, by halving, and the slope along it alone."""
+    """The element that a wrong slope along ``u`` comes from, by halving, and the slope along that element."""
     chosen = np.arange(subject.point.size)
     analytic = subject.analytic.reshape(-1)
     while len(chosen) > 1:

@@ -1,4 +1,4 @@
-"""From numbers to leaves and from results to gradients, for both engines: all that the checker asks of them."""
+"""From numbers to leaves and from results to gradients, for both engines: everything the checker asks of them."""
 
 from __future__ import annotations
 
@@ -100,7 +100,13 @@ def parts_of(result: object) -> list[object]:
 
 
 def nodes_of(result: object, function: str) -> list[Node]:
-    """The nodes of a result, each of them differentiable."""
+    """The nodes of a result, each of them differentiable.
+
+    Raises
+    ------
+    GradientError
+        Where there are none, or something else is among them, or a tensor that is not float64.
+    """
     nodes: list[Node] = []
     for node in parts_of(result):
         if not isinstance(node, (Tensor, Value)):
@@ -119,7 +125,7 @@ def nodes_of(result: object, function: str) -> list[Node]:
                     "round-off. Take the cast out, or make it follow its input: x.astype(other.dtype)"
                 )
             raise GradientError(
-                f"{function} returned {node.dtype}, which has no gradient: return floating-point results alone"
+                f"{function} returned {node.dtype}, which has no gradient: return only floating-point results"
             )
         nodes.append(node)
     if not nodes:

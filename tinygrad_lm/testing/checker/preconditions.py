@@ -13,7 +13,13 @@ from tinygrad_lm.testing.checker.user_function import UserFunction
 
 
 def deterministic(user: UserFunction) -> Array:
-    """The results at the inputs, finite and the same twice."""
+    """The results at the inputs.
+
+    Raises
+    ------
+    GradientError
+        Where they differ from one call to the next, or are not finite.
+    """
     base = user.evaluate(user.points)
     if not np.array_equal(base, user.evaluate(user.points), equal_nan=True):
         raise GradientError(
@@ -32,7 +38,13 @@ def deterministic(user: UserFunction) -> Array:
 
 
 def usable_gradients(problem: Problem, points: Sequence[Array], cotangent: Array) -> list[Array | None]:
-    """The gradients by the backward pass, each of its input's shape and finite."""
+    """The gradients by the backward pass.
+
+    Raises
+    ------
+    GradientError
+        Where one is not finite, or not of its input's shape.
+    """
     (gradients,) = _vjp(problem, points, [cotangent])
     for name, point, gradient in zip(problem.names, points, gradients, strict=True):
         if gradient is None:
@@ -62,7 +74,13 @@ def usable_gradients(problem: Problem, points: Sequence[Array], cotangent: Array
 def consistent_backward(
     problem: Problem, points: Sequence[Array], cotangent: Array, gradients: Sequence[Array | None], seed: int
 ) -> None:
-    """The backward pass gives the same twice, nothing for nothing, and is linear in the cotangent."""
+    """Check that the backward pass gives the same twice, zero for zero, and is linear in the cotangent.
+
+    Raises
+    ------
+    GradientError
+        Where it does not.
+    """
     others = np.random.default_rng((seed, 4)).uniform(-1.5, 1.5, cotangent.size)
     first, again, nothing, one, both = _vjp(
         problem, points, [cotangent, cotangent, 0 * cotangent, others, others - 2.5 * cotangent]
@@ -81,8 +99,8 @@ def consistent_backward(
             )
         if zero.any():
             raise _from_nothing(what, name, zero)
-        # Of a single number v is 1 and w between -1.5 and 1.5: this also tells |v|, its sign or its powers from v, and
-        # (2.5 being none) whole numbers.
+        # Of a single number v is 1 and w between -1.5 and 1.5: this also tells |v|, its sign or its powers from v, and,
+        # since 2.5 is not a whole number, what is linear only in whole numbers.
         wanted = w - 2.5 * v
         # The last term is round-off where a gradient is zero but for what cancels.
         largest = np.abs(v).max(initial=0.0) + np.abs(w).max(initial=0.0)
@@ -150,7 +168,13 @@ def _order(problem: Problem) -> str:
 
 
 def which_input(k: int, shapes: Sequence[tuple[int, ...]]) -> int:
-    """Which of several arrays holds the k-th of all elements."""
+    """Which of several arrays holds the k-th of all elements.
+
+    Raises
+    ------
+    IndexError
+        Where there are not that many elements.
+    """
     for position, shape in enumerate(shapes):
         k -= int(np.prod(shape, dtype=int))
         if k < 0:

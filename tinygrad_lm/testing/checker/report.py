@@ -17,10 +17,12 @@ class InputReport:
     """What was checked of one input, at one order."""
 
     name: str
+    """The name of the argument, or of the module's parameter."""
     shape: tuple[int, ...]
     order: int
+    """1 for the gradient, 2 for the gradient's gradient."""
     method: str
-    """``full`` (every element) or ``sample`` (along random directions: no proof)."""
+    """``full`` (every element) or ``sample`` (along random directions: not a proof)."""
     oracle: str
     """``differences``, or ``differences, complex step`` where both were possible."""
     probes: int
@@ -43,8 +45,11 @@ class GradientReport:
     """The outcome of ``check_gradients``: every gradient agreed. ``print`` it for a table."""
 
     function: str
+    """The name of the function that was checked."""
     inputs: tuple[InputReport, ...]
+    """What was checked of each input, at each order."""
     seed: int
+    """What the weights and the directions were drawn from."""
     evaluations: int
     """How often the function was called."""
     notes: tuple[str, ...] = field(default=())
@@ -70,9 +75,18 @@ class GradientReport:
 class GradientError(AssertionError):
     """A gradient that is wrong, or a function whose gradient cannot be trusted. The message says where and why.
 
-    The numbers are attributes: the input's ``name``, the ``index`` of the worst element, ``analytic`` and ``numeric``
-    there, the ``hint``s, and ``inputs``, the arrays by name at which the check was made. What does not apply is
-    ``None`` or empty.
+    Attributes
+    ----------
+    name : str or None
+        The name of the input whose gradient is wrong.
+    index : tuple of int or None
+        The worst element of it.
+    analytic, numeric : float or None
+        The gradient of that element by the backward pass, and as it was measured.
+    hints : tuple of str
+        What the mistake looks like.
+    inputs : dict of str to ndarray
+        The arrays, by name, at which the check was made. What does not apply is ``None`` or empty.
     """
 
     def __init__(

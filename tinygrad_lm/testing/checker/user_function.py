@@ -36,6 +36,13 @@ class UserFunction:
     """A user's function with its arguments, of which the floating-point ones are the inputs to check.
 
     A module, as the function or as an argument, brings its parameters in as inputs, named as it names them.
+
+    Raises
+    ------
+    TypeError
+        For a function that cannot be called, or an argument that cannot be checked.
+    ValueError
+        For arguments that cannot be checked, as ``inputs_of`` says.
     """
 
     order = 1
@@ -82,7 +89,13 @@ class UserFunction:
         return _with_parameters(self._fn, self._inputs.modules, parameters, arguments)
 
     def forward(self, points: Sequence[Array]) -> tuple[list[Leaf], list[Node]]:
-        """Fresh leaves at these points, and the results as nodes of a graph."""
+        """Fresh leaves at these points, and the results as nodes of a graph.
+
+        Raises
+        ------
+        GradientError
+            Where the function changes its inputs, or returns something else than nodes of the shapes known before.
+        """
         leaves = [
             make_leaf(given.name, point, given.engine) for given, point in zip(self._inputs.found, points, strict=True)
         ]

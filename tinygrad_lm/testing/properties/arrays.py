@@ -21,13 +21,13 @@ _OFFSET = 1 / 1024
 
 @functools.cache
 def shapes(max_dims: int = 3, max_side: int = 3, min_dims: int = 0, min_side: int = 1) -> st.SearchStrategy[Shape]:
-    """Shapes of arrays, ``()`` among them; ``min_side=0`` for empty ones too."""
+    """Shapes of arrays, ``()`` among them; with ``min_side=0`` also empty ones."""
     return st.lists(st.integers(min_side, max_side), min_size=min_dims, max_size=max_dims).map(tuple)
 
 
 @st.composite
 def broadcastable_shapes(draw: st.DrawFn, count: int = 2, max_dims: int = 3, max_side: int = 3) -> tuple[Shape, ...]:
-    """So many shapes that broadcast together, with axes of size 1 and missing leading axes in every combination."""
+    """Several shapes that broadcast together, with axes of size 1 and missing leading axes in every combination."""
     whole = draw(shapes(max_dims, max_side))
     drawn: list[Shape] = []
     for _ in range(count):
@@ -50,6 +50,11 @@ def arrays(
     Elements lie between ``low`` and ``high``, 1/1024 or more from zero and from every other multiple of 1/256, and
     not within 1/1000 of the numbers in ``avoid`` (the bounds of a clip, say). With ``distinct`` any two elements are
     1/256 or more apart, as ``max`` or a sort needs it. They shrink towards the element next to zero.
+
+    Raises
+    ------
+    ValueError
+        Where there are not as many distinct numbers between ``low`` and ``high`` as the shape has elements.
     """
     wanted = draw(shapes() if shape is None else shape if isinstance(shape, st.SearchStrategy) else st.just(shape))
     numbers = _numbers(float(low), float(high), tuple(map(float, avoid)))
@@ -73,7 +78,7 @@ def _numbers(low: float, high: float, avoid: tuple[float, ...]) -> Array:
 
 
 def _elements(numbers: Array, size: int) -> st.SearchStrategy[Array]:
-    """So many of the numbers, the first ones being the simplest: all in one draw of bytes, which is fast."""
+    """``size`` of the numbers, the first ones being the simplest: all in one draw of bytes, which is fast."""
     width = (len(numbers).bit_length() + 11) // 8
     places = 256 ** np.arange(width)[::-1]
 

@@ -1,4 +1,4 @@
-"""NumPy indices of every kind: a hypothesis strategy that draws them. As plain data see ``index_data``."""
+"""NumPy indices of every kind: a hypothesis strategy that draws them; ``index_data`` has them as plain data."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def indices(draw: st.DrawFn, shape: Shape) -> Index:
 
 @st.composite
 def _ids(draw: st.DrawFn, shape: Shape) -> Index:
-    """Integer arrays of one length for the first axes, or for the last one alone."""
+    """Integer arrays of one length for the first axes, or for only the last one."""
     length = draw(st.integers(1, 4))
 
     def ids(size: int) -> Array:

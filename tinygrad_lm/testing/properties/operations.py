@@ -1,8 +1,8 @@
 """What random programs are made of: each operation on arrays, real or complex, on ``Tensor``s and on ``Value``s.
 
-Most are written in NumPy's words, which serve all of them. Those that NumPy has no word for, or whose word drops the
-imaginary part that a complex step looks at, have a formula for plain arrays and the engines' own operation beside it;
-what the two must agree on is the point of a program. Those that could leave their domain cannot here.
+Most are written with NumPy's functions, which serve all of them. Where NumPy has no such function, or it drops the
+imaginary part that a complex step reads, there is a formula for plain arrays and the engines' own operation beside it;
+that the two agree is what a program tests. Operations with a limited domain are written so that they cannot leave it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ OperandT = TypeVar("OperandT", bound=Operand)
 
 
 def whole(result: OperandT) -> OperandT:
-    """A result as an array: NumPy turns those of shape () into bare numbers, which know less."""
+    """A result as an array: NumPy turns those of shape () into scalars, which lack some methods of arrays."""
     return result if isinstance(result, Tensor) else cast("OperandT", np.asanyarray(result))
 
 
@@ -71,7 +71,7 @@ class Reduction(Protocol):
         ...
 
 
-# A lambda cannot say what it takes: these say it.
+# A lambda has no annotations: these functions give the types of what it takes.
 
 
 def _unary(arrays: Unary, tensors: Unary | None = None, values: Unary | None = None) -> ProgramOperation:

@@ -21,11 +21,14 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Step:
-    """One operation on earlier results, by their numbers; the attributes are plain data."""
+    """One operation on earlier results."""
 
     operation: str
+    """Its name in ``OPERATIONS``."""
     operands: tuple[int, ...]
+    """The numbers of the results that it is applied to."""
     attributes: dict[str, Json] = field(default_factory=dict[str, Json])
+    """What else it is called with, by keyword, as plain data."""
 
     def apply(self, results: Sequence[Operand]) -> Operand:
         """The result, given all earlier ones."""
@@ -43,11 +46,12 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """Leaves, steps, and the number of the result that it returns (leaves are numbered first)."""
+    """A computation: leaves, the steps that follow them, and which result is returned."""
 
     leaves: tuple[Array, ...]
     steps: tuple[Step, ...]
     result: int
+    """The number of the result that is returned; leaves are numbered first."""
 
     @overload
     def results(self, leaves: Sequence[Tensor]) -> Sequence[Tensor]: ...
@@ -136,7 +140,7 @@ class Program:
         Raises
         ------
         ValueError
-            Where the text is no program.
+            Where the text is not a program.
         """
         try:
             data: dict[str, Any] = json.loads(text)
@@ -147,7 +151,7 @@ class Program:
             program = cls(leaves, steps, data["result"])
             program._check()
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"the text is no program: {error}") from error
+            raise ValueError(f"the text is not a program: {error}") from error
         return program
 
     def _check(self) -> None:
@@ -176,7 +180,7 @@ def gradients_on_tensors(program: Program, cotangent: Array) -> list[Array]:
 
 
 def gradients_on_values(program: Program, cotangent: Array) -> list[Array]:
-    """The same by the scalar engine."""
+    """The gradient of ``sum(cotangent * result)`` to each leaf by the scalar engine; zero without a path."""
     leaves, result = program.on_values()
     total = np.sum(np.asarray(cotangent * result).reshape(-1))
     total.backward()

@@ -38,8 +38,21 @@ def programs(
     """Random computations that can be differentiated where they are: finite, bounded and off every kink.
 
     Any result may be used several times, twice by one step, or not at all; any may be the one returned. A step that
-    would come too close to a kink, or grow beyond 1,000 or 64 elements, is left out. ``operations`` limits the steps
-    to some of ``tinygrad_lm.testing.programs.OPERATIONS``.
+    would come too close to a kink, or grow beyond 1,000 or 64 elements, is left out.
+
+    Parameters
+    ----------
+    max_leaves, max_steps
+        How many leaves and steps there are at most; at least one leaf, and perhaps no step.
+    max_dims, max_side
+        How many axes the leaves have at most, and how long each is.
+    operations
+        The names of those that may occur; by default all of ``tinygrad_lm.testing.programs.OPERATIONS``.
+
+    Raises
+    ------
+    ValueError
+        For the name of an operation that does not exist.
     """
     allowed = sorted(OPERATIONS if operations is None else operations)
     unknown = set(allowed) - set(OPERATIONS)
@@ -72,7 +85,7 @@ def _names(allowed: tuple[str, ...], least: int, most: int) -> st.SearchStrategy
 
 
 def _recent(draw: st.DrawFn, count: int) -> int:
-    """One of so many results, the last ones first and more often: programs grow deep, and shrink well."""
+    """One of ``count`` results, the last ones first and more often: programs grow deep, and shrink well."""
     return count - 1 - min(draw(st.integers(0, count - 1)), draw(st.integers(0, count - 1)))
 
 

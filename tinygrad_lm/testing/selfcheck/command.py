@@ -15,24 +15,32 @@ from tinygrad_lm.testing.checker.report import GradientError, table
 from tinygrad_lm.testing.selfcheck.cases import cases, operations
 
 WORST_ALLOWED = 1e-7
-"""No operation of the package may be further off than this."""
+"""The largest error that an operation of the package may have."""
 
 
 def check_file(
     target: str, inputs: Sequence[str], *, order: int = 1, kinks: Kinks = "raise", mode: Mode = "auto", seed: int = 0
 ) -> str:
-    """Check the function that ``path/to/file.py:name`` names; the report as text.
+    """Check a function in a user's file, which is run as ``import`` would run it; the report as text.
 
-    Each of ``inputs`` says what to draw for one argument, in their order: ``3x4`` a tensor of that shape with standard
-    normal elements, ``scalar`` one of shape (), ``value`` a ``Value``, and ``3x4:0.5:2`` elements from 0.5 to 2. The
-    file is run, as ``import`` would run it.
+    Parameters
+    ----------
+    target
+        Which function: ``path/to/file.py:name``.
+    inputs
+        What to draw for each argument, in their order: ``3x4`` a tensor of that shape with standard normal elements,
+        ``scalar`` one of shape (), ``value`` a ``Value``, and ``3x4:0.5:2`` elements from 0.5 to 2.
+    order, kinks, mode, seed
+        As in ``check_gradients``; the inputs are drawn from the seed, too.
 
     Raises
     ------
     GradientError
         For a wrong gradient.
-    ValueError, FileNotFoundError
-        With a sentence for everything else.
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        For everything else: a file that cannot be run, a function that is not in it, inputs that do not fit.
     """
     function = user_file.load(target, "function")
     if not inputs:
@@ -52,7 +60,7 @@ def check_file(
             f"input{'' if len(drawn) == 1 else 's'}: {error}; give one --input for each argument"
         ) from None
     except ValueError:
-        # A function written in C that does not say what it takes.
+        # A function written in C may have no signature.
         pass
     return str(check_gradients(function, *drawn, order=order, kinks=kinks, mode=mode, seed=seed))
 
@@ -63,7 +71,7 @@ def check_package(seed: int = 0) -> str:
     Raises
     ------
     GradientError
-        With the table where an operation is wrong, was not checked, or is off by more than 1e-7.
+        With the table, where an operation is wrong, was not checked, or is off by more than 1e-7.
     """
     counts = dict.fromkeys(sorted(operations()), 0)
     worst = dict.fromkeys(counts, 0.0)
@@ -91,7 +99,13 @@ def check_package(seed: int = 0) -> str:
 
 
 def draw(text: str, rng: np.random.Generator) -> Array | Value:
-    """A random input from its description: ``3x4``, ``scalar`` or ``value``, each perhaps with ``:low:high``."""
+    """A random input from its description: ``3x4``, ``scalar`` or ``value``, each perhaps with ``:low:high``.
+
+    Raises
+    ------
+    ValueError
+        For any other description.
+    """
     what, *limits = text.split(":")
     try:
         low, high = map(float, limits) if limits else (0.0, 0.0)
@@ -100,8 +114,8 @@ def draw(text: str, rng: np.random.Generator) -> Array | Value:
             raise ValueError(text)
     except ValueError:
         raise ValueError(
-            f"{text!r} describes no input: write a shape such as 3x4 or 5, or scalar, or value, and if need be the "
-            "range of its elements, as in 3x4:0.5:2"
+            f"{text!r} does not describe an input: write a shape such as 3x4 or 5, or scalar, or value, and if need be "
+            "the range of its elements, as in 3x4:0.5:2"
         ) from None
     numbers = np.asarray(rng.uniform(low, high, shape) if limits else rng.normal(size=shape))
     return Value(numbers.item()) if what == "value" else numbers

@@ -15,7 +15,7 @@ Domain = Callable[[np.random.Generator, Shape], Array]
 
 
 def within(intervals: Intervals) -> Domain:
-    """Numbers of one interval or several, of each as many as it is long."""
+    """Numbers drawn uniformly from one interval or from several."""
     lows, highs = np.array(intervals).T
     ends = np.cumsum(highs - lows)
 
@@ -32,7 +32,7 @@ anywhere = within(ANYWHERE)
 away_from_0 = within(AWAY_FROM_0)
 """Numbers of either sign up to 3, not near 0."""
 factors = within(((-2.0, -0.2), (0.2, 2.0)))
-"""Numbers of which products of many are of moderate size."""
+"""Numbers of either sign between 0.2 and 2 in size, so that products of many stay of moderate size."""
 
 
 def distinct(rng: np.random.Generator, shape: Shape) -> Array:

@@ -44,7 +44,7 @@ class Samples:
     function: Callable[..., object]
     """The operation itself, or what calls it."""
     domains: Sequence[Domain]
-    """One an operand; the last serves all after it."""
+    """One for each operand; the last serves all after it."""
     calls: Sequence[Sample]
     scalar: bool = False
     """Whether the operands are ``Value``s."""
@@ -56,7 +56,7 @@ class Samples:
 
 
 def sample(*shapes: Shape, **attributes: object) -> Sample:
-    """A call, as it is written."""
+    """A call with operands of these shapes, and these attributes."""
     return Sample(shapes, attributes)
 
 
@@ -173,7 +173,13 @@ TABLE: tuple[Samples, ...] = (*_elementwise(), *_shaping(), *_reductions(), *_pr
 
 
 def domains_of(operation: str) -> Sequence[Domain]:
-    """The domains of the first calls in the table of an operation."""
+    """The domains of an operation's first calls in the table.
+
+    Raises
+    ------
+    KeyError
+        For an operation that is not in the table.
+    """
     for samples in TABLE:
         if samples.operation == operation:
             return samples.domains
