@@ -5,9 +5,9 @@ import hashlib
 import numpy as np
 
 from tests.mutation.checks import Mutant
-from tinygrad_lm import runs
 from tinygrad_lm.models import files, loading
 from tinygrad_lm.models.disk import size_of_file
+from tinygrad_lm.runs import opening
 from tinygrad_lm.training.state import Setup
 
 
@@ -72,7 +72,7 @@ FILES_MUTANTS = (
     Mutant("the writer checks no limit", write_anything, ("test test_what_the_reader_refuses_is_not_written",)),
     Mutant(
         "a run goes on under another plan",
-        nothing(runs, "_check_same_run"),
+        nothing(opening, "check_same_run"),
         ("test test_a_plan_that_was_changed_is_named",),
     ),
     Mutant(

@@ -14,6 +14,7 @@ import pytest
 from tests import soak
 from tests.helpers import ROOT
 from tinygrad_lm import cli, runs
+from tinygrad_lm.models import files
 
 pytestmark = [
     pytest.mark.slow,
@@ -109,7 +110,7 @@ def going_on(arguments, reached):
     if not checkpoint.exists():
         assert reached == 0
         return 0
-    step = runs.files.read_arrays(checkpoint)[1]["state"]["step"]
+    step = files.read_arrays(checkpoint)[1]["state"]["step"]
     assert step >= reached
     return step
 

@@ -8,6 +8,7 @@ import pytest
 from tests.helpers.command_line import SMALL, metrics, stopping_after, written
 from tinygrad_lm import cli, locking, optim, runs
 from tinygrad_lm.cli.train import fitting
+from tinygrad_lm.models import files
 from tinygrad_lm.training import Trainer
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -77,7 +78,7 @@ class TestGoingOn:
         out = run("train", "--resume", "r", "--steps", "24")
         assert "Going on with r after step 16 of 24" in out and "Trained 24 steps" in out
         # A constant rate: the weights of step 24 are those of one go, whatever was best on the way.
-        whole, continued = (runs.files.read_arrays(Path(folder, runs.CHECKPOINT))[0] for folder in ("whole", "r"))
+        whole, continued = (files.read_arrays(Path(folder, runs.CHECKPOINT))[0] for folder in ("whole", "r"))
         assert all((whole[name] == continued[name]).all() for name in whole if name.startswith("model."))
         assert runs.load(Path("r")).config["training"]["steps"] == 24
         assert "Going on with r after step 24 of 30" in run("train", "--resume", "r", "--steps", "30")

@@ -1,0 +1,55 @@
+"""Run folders: model.safetensors, config.json, metrics.csv, log.txt, and the checkpoint to go on from."""
+
+from tinygrad_lm.models import ModelFileError
+from tinygrad_lm.runs.folder import (
+    CHECKPOINT,
+    CONFIG,
+    LOG,
+    METRICS,
+    PICTURES,
+    TRAINING_NAMES,
+    WEIGHTS,
+    Folder,
+    check_free,
+    known,
+    locked,
+    new_folder,
+    typed,
+)
+from tinygrad_lm.runs.history import COLUMNS, append_log, append_metrics, metrics, truncate_metrics
+from tinygrad_lm.runs.opening import Run, load, open_stopped, restore
+from tinygrad_lm.runs.record import save_config
+from tinygrad_lm.runs.saving import MAX_LINE, save_checkpoint, save_names, save_weights
+from tinygrad_lm.training import fingerprint
+
+__all__ = [
+    "CHECKPOINT",
+    "COLUMNS",
+    "CONFIG",
+    "Folder",
+    "LOG",
+    "MAX_LINE",
+    "METRICS",
+    "ModelFileError",
+    "PICTURES",
+    "Run",
+    "TRAINING_NAMES",
+    "WEIGHTS",
+    "append_log",
+    "append_metrics",
+    "check_free",
+    "fingerprint",
+    "known",
+    "load",
+    "locked",
+    "metrics",
+    "new_folder",
+    "open_stopped",
+    "restore",
+    "save_checkpoint",
+    "save_config",
+    "save_names",
+    "save_weights",
+    "truncate_metrics",
+    "typed",
+]
