@@ -84,7 +84,7 @@ class TestUsage:
         [
             (("--ema-decay", "1"), "ema_decay is a number from 0 to below 1"),
             (("--clip-grad-norm", "0"), "clip_grad_norm is above 0"),
-            (("--steps", "5", "--warmup-steps", "5"), "warmup_steps, 5, are fewer than all steps, which are 5"),
+            (("--steps", "5", "--warmup-steps", "5"), "warmup_steps must be fewer than the 5 steps in all, not 5"),
         ],
     )
     def test_settings_that_make_no_plan(self, refused, option, words):

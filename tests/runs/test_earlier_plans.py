@@ -153,7 +153,7 @@ class TestWhatIsAdded:
         stop_at(subject, 7)
         save(tmp_path / "r", subject)
         with pytest.raises(
-            ModelFileError, match="cannot end after 10 steps: warmup_steps, 10, are fewer than all steps"
+            ModelFileError, match="cannot end after 10 steps: warmup_steps must be fewer than the 10 steps in all"
         ):
             runs.open_stopped(tmp_path / "r", 10)
         assert runs.open_stopped(tmp_path / "r", 11)[2].warmup_steps == 10

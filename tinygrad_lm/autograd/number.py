@@ -22,6 +22,14 @@ class Number(Operators):
         """The number itself."""
         return self.data
 
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self.grad = None
+
+    def __repr__(self) -> str:
+        label = f", label={self.label!r}" if self.label else ""
+        return f"{type(self).__name__}(data={self.data!r}, grad={self.grad!r}{label})"
+
     @classmethod
     def _without_graph(cls, function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
         return function(*map(detach, inputs))

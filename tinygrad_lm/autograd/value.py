@@ -7,19 +7,19 @@ recorded; ``rules.py`` says, at each step, what the derivative is.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
-from tinygrad_lm.autograd import graph, nary, observers, remedies
+from tinygrad_lm.autograd import graph, observers, remedies
 from tinygrad_lm.autograd.context import current_scope, recording
 from tinygrad_lm.autograd.copying import twin_of
 from tinygrad_lm.autograd.graph import RELEASED, Node, Operation, annihilate, refuse_released
-from tinygrad_lm.autograd.number import Number, as_float, as_operand, is_array
+from tinygrad_lm.autograd.nary import Sums
+from tinygrad_lm.autograd.number import as_float, as_operand, is_array
 from tinygrad_lm.autograd.observers import observing
 
 
-class Value(Number):
+class Value(Sums):
     """A number in a computation graph.
 
     >>> a, b = Value(2.0, label="a"), Value(-3.0, label="b")
@@ -139,35 +139,9 @@ class Value(Number):
     def _release(self) -> None:
         self.operation, self.parents, self._inputs = RELEASED, (), ()
 
-    @staticmethod
-    def sum(values: Iterable[Any]) -> Value:
-        """The sum of many values and numbers as one node (``a + b + c`` would make one for each ``+``)."""
-        operands = tuple(values)
-        if not any(isinstance(operand, Value) for operand in operands):
-            return Value(math.fsum(map(float, operands)), requires_grad=False)
-        return Value._record(nary.sum_of_scalars, operands, {})
-
-    @staticmethod
-    def dot(weights: Iterable[Any], inputs: Iterable[Any]) -> Value:
-        """The sum of the products, weight by input, as one node; the parents are all weights, then all inputs."""
-        left, right = tuple(weights), tuple(inputs)
-        if len(left) != len(right):
-            raise ValueError(
-                f"Value.dot pairs each weight with one input, but there are {len(left)} weights and {len(right)} inputs"
-            )
-        return Value._record(nary.dot_of_scalars, left + right, {})
-
     def detach(self) -> Value:
         """The same number as a new leaf that needs no gradient."""
         return Value(self.data, label=self.label, requires_grad=False)
-
-    def zero_grad(self) -> None:
-        """Forget the gradient."""
-        self.grad = None
-
-    def __repr__(self) -> str:
-        label = f", label={self.label!r}" if self.label else ""
-        return f"Value(data={self.data!r}, grad={self.grad!r}{label})"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         twin = twin_of(self, Value, memo)

@@ -75,7 +75,9 @@ class Plan:
             value = whole_number(getattr(self, name), low, f"{name} is a whole number from {low} to 10**18, not", MOST)
             object.__setattr__(self, name, value)  # one of NumPy's would not be written as JSON
         if self.warmup_steps >= self.steps:
-            raise ValueError(f"warmup_steps, {self.warmup_steps:,}, are fewer than all steps, which are {self.steps:,}")
+            raise ValueError(
+                f"warmup_steps must be fewer than the {self.steps:,} steps in all, not {self.warmup_steps:,}"
+            )
         self._check_optimizer()
         if self.schedule is None and self.warmup_steps:
             raise ValueError(
