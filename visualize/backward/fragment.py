@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from html import escape
-from importlib.resources import files
 from typing import get_args
 
 import numpy as np
@@ -112,6 +111,8 @@ def _row(words: Wording, row: Contribution, mode: Mode) -> dict[str, object]:
 
 
 def _asset(name: str) -> str:
+    from importlib.resources import files  # not above: it is slow to import
+
     return files("visualize.backward").joinpath("assets", name).read_text(encoding="utf-8")
 
 

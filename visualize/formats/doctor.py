@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
 
 from visualize.formats import engines
 
@@ -56,6 +55,8 @@ def _dot_version(path: str) -> str:
 def _package(name: str) -> str:
     if not engines.installed(name):
         return f"not installed (pip install {name})"
+    from importlib.metadata import PackageNotFoundError, version  # not above: it is slow to import
+
     try:
         return version(name)
     except PackageNotFoundError:
