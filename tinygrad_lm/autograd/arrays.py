@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import ArrayLike
 
 from tinygrad_lm.autograd.graph import detach
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.autograd.value import Value
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 def to_values(array: ArrayLike | Tensor, label: str = "", requires_grad: bool = True) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from types import MemberDescriptorType
 from typing import NoReturn, TypeVar
 
@@ -16,6 +15,8 @@ def twin_of(leaf: AnyNode, engine: type[Node], memo: dict[int, object]) -> AnyNo
 
     Raises ``RuntimeError`` for the result of an operation, whose graph a copy would not have.
     """
+    import copy  # not above: who asks for a copy has it
+
     kind = type(leaf)
     if leaf.operation is not None:
         raise RuntimeError(

@@ -8,10 +8,9 @@ hand its gradient on to its parents.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from tinygrad_lm.autograd.context import Scope
 from tinygrad_lm.autograd.observers import observing, tell_backward, watched
@@ -184,7 +183,7 @@ class Node:
         return offered(self, super().__dir__())
 
 
-Operand = ArrayLike | Node
+Operand: TypeAlias = "np.typing.ArrayLike | Node"
 """What an operation takes: a node, or a number or an array, or anything that NumPy makes one of."""
 
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from tinygrad_lm.autograd import graph, shaping
 from tinygrad_lm.autograd.graph import Call, Node, Operand, Operation, detach
 from tinygrad_lm.autograd.reductions import axes_of, count, restore
 from tinygrad_lm.autograd.types import Array, Axis
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 Gradients = list[Array | None]
 """One gradient an input, None where it is not needed."""

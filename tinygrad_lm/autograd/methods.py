@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import prod
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
-from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_lm.autograd import kernels, products, reductions, shaping
 from tinygrad_lm.autograd.graph import Operand, detach
 from tinygrad_lm.autograd.operators import Operators
 from tinygrad_lm.autograd.recorded import number, plain_index, snapshot, whole
 from tinygrad_lm.autograd.types import Array, Axis
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
 
 Axes = Axis | list[int]
 

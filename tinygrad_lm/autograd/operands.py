@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from tinygrad_lm.autograd.graph import Node, Operation, detach
 from tinygrad_lm.autograd.number import Number
 from tinygrad_lm.autograd.two_readings import ValuesAndIndices
 from tinygrad_lm.autograd.types import Array
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 
 def as_array(data: object, dtype: DTypeLike | None) -> Array:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from tinygrad_lm.autograd.graph import Node, Operation
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 _ADD, _MUL, _POWER, _ATOM = 1, 2, 4, 5
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_lm.autograd import kernels, reductions, remedies, rules
 from tinygrad_lm.autograd.graph import detach
@@ -16,6 +15,9 @@ from tinygrad_lm.autograd.tensor import Tensor, from_array
 from tinygrad_lm.autograd.types import Array, is_ndarray
 from tinygrad_lm.autograd.value import Value
 from tinygrad_lm.random import as_generator
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
 
 Operand = TypeVar("Operand", Tensor, Array, Value)
 """What a function of each element takes, and gives again."""

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.random import as_generator
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "gelu": math.sqrt(2), "silu": math.sqrt(2)}
 """How much each nonlinearity shrinks the spread of its input, to be made up for (He et al. 2015)."""

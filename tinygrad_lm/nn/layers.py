@@ -7,10 +7,10 @@ which ``tinygrad_lm.manual_seed`` seeds.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
-from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
@@ -20,6 +20,9 @@ from tinygrad_lm.nn.functional import Operand, Rows
 from tinygrad_lm.nn.module import Module
 from tinygrad_lm.nn.parameter import Parameter
 from tinygrad_lm.random import as_generator
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
 
 
 def _size(n: object, what: str) -> int:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, ParamSpec, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from tinygrad_lm.autograd import remedies
 from tinygrad_lm.autograd.context import Scope, current_scope, enter_scope, leave_scope
@@ -18,6 +17,9 @@ from tinygrad_lm.autograd.value import Value
 from tinygrad_lm.nn.attributes import found, learns
 from tinygrad_lm.nn.parameter import Parameter
 from tinygrad_lm.nn.state import Slot, checked_buffer, copies, load, numbers
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -328,7 +330,7 @@ def slots_of(module: Module) -> Iterator[Slot]:
     """Every place in a module and in those within it that holds a parameter or buffer; a tied one stands in several."""
     for path, inner in module.named_modules():
         for slot in _own_slots(inner):
-            yield slot._replace(name=f"{path}.{slot.name}") if path else slot
+            yield slot.below(path) if path else slot
 
 
 def _own_slots(module: Module) -> Iterator[Slot]:
