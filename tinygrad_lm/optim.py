@@ -95,8 +95,9 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Forget the gradients, so that the next backward pass starts afresh (gradients add up otherwise)."""
-        for parameter in self.parameters:
-            parameter.grad = None
+        for members, _ in self.groups:
+            for parameter in members:
+                parameter.grad = None
 
     def step(self) -> None:
         """Change each parameter in place by the rule of this optimizer."""

@@ -256,7 +256,8 @@ def sweep(
 
     ``gradients`` holds the roots' gradients. Yields ``(node, gradient, owned)``: the gradient is complete,
     since every use of the node came before; ``owned`` is false where the object is held by somebody else too.
-    Consumes both arguments, so that what is done with can be freed on the way.
+    Consumes both arguments, so that what is done with can be freed on the way; with ``release`` the graph too, and
+    leaves alone are yielded.
     """
     borrowed = set(gradients)
     sums: set[Node] = set()
@@ -266,9 +267,11 @@ def sweep(
         gradient = gradients.pop(node, None)
         if gradient is None:
             continue
-        yield node, gradient, node not in borrowed
         if node.operation is None:
+            yield node, gradient, node not in borrowed
             continue
+        if not release:
+            yield node, gradient, node not in borrowed
         # Held by nothing but the loop: memory that is done with serves the next node.
         for parent, contribution in zip(
             node.parents,
@@ -318,10 +321,7 @@ def backward(root: Node, gradient: Any, *, retain_graph: bool) -> None:
 
     An exception on the way leaves every ``grad`` as it was.
     """
-    finished: list[tuple[Node, Any, bool]] = []
-    for found in sweep(topological_order(root), {root: gradient}, release=not retain_graph):
-        if retain_graph or found[0].operation is None:
-            finished.append(found)
+    finished = list(sweep(topological_order(root), {root: gradient}, release=not retain_graph))
     for node, total, owned in finished:
         node._store(total, owned)
 

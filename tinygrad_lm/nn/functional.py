@@ -61,10 +61,11 @@ def embedding(ids: ArrayLike, weight: object) -> object:
     Raises ``IndexError`` for an id that is not from 0 to n - 1, with its position, and ``TypeError`` for ids that are
     no integers: NumPy would take the last rows for negative ones, and booleans for a mask.
     """
-    table = _array(weight, "embedding")
-    if table.ndim != 2:
-        raise ValueError(f"embedding: the weight is a table (n, width), but its shape is {table.shape}")
-    return kernels.embedding(table, ids=check_ids(ids, table.shape[0], "embedding ids"))
+    table = weight if isinstance(weight, Tensor) else _array(weight, "embedding")
+    shape = table.shape
+    if len(shape) != 2:
+        raise ValueError(f"embedding: the weight is a table (n, width), but its shape is {shape}")
+    return kernels.embedding(table, ids=check_ids(ids, shape[0], "embedding ids"))
 
 
 @overload
@@ -121,11 +122,13 @@ def cross_entropy(
     """
     if type(ignore_index) is not int or reduction != "mean" or label_smoothing != 0.0:
         check_cross_entropy(ignore_index, reduction, label_smoothing)
-    rows, ids = _array(logits, "cross_entropy"), np.asarray(detach(targets))
-    if rows.ndim == 0 or rows.shape[:-1] != ids.shape or (reduction == "mean" and not ids.size):
-        raise _unfit(rows.shape, ids.shape)
+    rows = logits if isinstance(logits, Tensor) else _array(logits, "cross_entropy")
+    ids = targets if type(targets) is np.ndarray else np.asarray(detach(targets))
+    shape = rows.shape
+    if not shape or shape[:-1] != ids.shape or (reduction == "mean" and not ids.size):
+        raise _unfit(shape, ids.shape)
     options: dict[str, object] = {}
-    ids, ignored = _targets(ids, rows.shape[-1], ignore_index)
+    ids, ignored = _targets(ids, shape[-1], ignore_index)
     if ignored:
         options["ignore_index"] = int(ignore_index)
         if ignored == ids.size and reduction == "mean":
