@@ -19,7 +19,8 @@ def sweeping(patch, combine):
             gradient = gradients.pop(node, None)
             if gradient is None:
                 continue
-            yield node, gradient, False
+            if node.operation is None or not release:
+                yield node, gradient, False
             if node.operation is None:
                 continue
             for parent, part in zip(node.parents, node._hand_on(gradient, create_graph, wanted), strict=True):

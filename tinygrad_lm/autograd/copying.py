@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from types import MemberDescriptorType
 from typing import NoReturn, TypeVar
 
@@ -19,6 +18,8 @@ def twin_of(leaf: AnyNode, engine: type[Node], memo: dict[int, object]) -> AnyNo
     RuntimeError
         For the result of an operation, whose graph a copy would not have.
     """
+    import copy  # not above: who asks for a copy has it
+
     kind = type(leaf)
     if leaf.operation is not None:
         raise RuntimeError(

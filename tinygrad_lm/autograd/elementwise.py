@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,22 +87,28 @@ class Elementwise(Operation):
     def vjp(self, gradient: Array, call: Call) -> list[Array | None]:
         """Multiply by each local derivative and sum over what was broadcast."""
         contributions: list[Array | None] = []
-        # In the result's dtype: 1 / y of an int8 array, say, would be a float16.
-        operands = call.inputs if len(call.inputs) == 1 else [_promoted(x, call.out.dtype) for x in call.inputs]
-        for operand, derivative, need in zip(call.inputs, self.derivatives, call.needed, strict=True):
+        inputs, out, shape = call.inputs, call.out, gradient.shape
+        operands: Sequence[Array] | None = inputs if len(inputs) == 1 else None
+        for i, need in enumerate(call.needed):
             if not need:
                 contributions.append(None)
                 continue
+            derivative = self.derivatives[i]
             if isinstance(derivative, int):
                 contribution = gradient if derivative == 1 else gradient * derivative
             else:
-                contribution = annihilate(gradient * derivative(*operands, call.out), gradient)
-            if contribution.shape != gradient.shape:
+                if operands is None:
+                    # In the result's dtype: 1 / y of an int8 array, say, would be a float16.
+                    operands = [_promoted(x, out.dtype) for x in inputs]
+                contribution = annihilate(gradient * derivative(*operands, out), gradient)
+            if contribution.shape != shape:
                 raise ValueError(
                     f"a derivative of {self.name!r} has too large a shape: it made {contribution.shape} of a gradient "
-                    f"of shape {gradient.shape}; it must broadcast to the result's shape"
+                    f"of shape {shape}; it must broadcast to the result's shape"
                 )
-            contributions.append(unbroadcast(contribution, operand.shape))
+            contributions.append(
+                contribution if inputs[i].shape == shape else unbroadcast(contribution, inputs[i].shape)
+            )
         return contributions
 
 

@@ -263,11 +263,11 @@ def sweep(
         gradient = gradients.pop(node, None)
         if gradient is None:
             continue
-        leaf = node.operation is None
-        if leaf or not release:
+        if node.operation is None:
             yield node, gradient, node not in borrowed
-        if leaf:
             continue
+        if not release:
+            yield node, gradient, node not in borrowed
         # Held by nothing but the loop: memory that is done with serves the next node.
         for parent, contribution in zip(
             node.parents,

@@ -73,10 +73,14 @@ class Kernel(Operation):
         return [next(found) if need else None for need in call.needed]
 
 
+_SIGNED, _UNSIGNED = np.dtype(np.intp), np.dtype(np.uintp)
+"""The machine's own integers."""
+
+
 def check_ids(ids: Operand, size: int, what: str) -> Array:
     """A copy of integer ids, in range and in the machine's own integers; NumPy would wrap negative ones."""
     array = ids if type(ids) is np.ndarray else np.asarray(detach(ids))
-    if array.dtype != np.intp:
+    if array.dtype != _SIGNED:
         if array.dtype.kind not in "iu":
             raise TypeError(
                 f"{what} must be integers, not {array.dtype}; give class or token numbers from 0 to {size - 1}"
@@ -84,7 +88,7 @@ def check_ids(ids: Operand, size: int, what: str) -> Array:
         _refuse_outside(array, size, what)
         return array.astype(np.intp)
     # As unsigned numbers negative ids are huge: one look for both ends.
-    if array.size and np.maximum.reduce(array.view(np.uintp), axis=None) >= size:
+    if array.size and np.maximum.reduce(array.view(_UNSIGNED), axis=None) >= size:
         _refuse_outside(array, size, what)
     return array.copy()
 

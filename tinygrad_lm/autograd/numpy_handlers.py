@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -11,14 +11,17 @@ from tinygrad_lm.autograd.graph import Node, detach
 from tinygrad_lm.autograd.operators import unsupported
 
 
-class Handler(NamedTuple):
+class Handler:
     """How a NumPy function is computed when a tensor is among its arguments."""
 
-    function: Callable[..., Any]
-    names: tuple[str, ...]
-    """NumPy's parameters in NumPy's order, so that none is misread; empty where there are any number of arguments."""
-    fixed: dict[str, Any]
-    """The parameters that must keep NumPy's default, since another value has no derivative here."""
+    __slots__ = ("fixed", "function", "names")
+
+    def __init__(self, function: Callable[..., object], names: tuple[str, ...], fixed: dict[str, object]) -> None:
+        self.function = function
+        self.names = names
+        """NumPy's parameters in NumPy's order, so that none is misread; empty where there are any number of them."""
+        self.fixed = fixed
+        """The parameters that must keep NumPy's default, since another value has no derivative here."""
 
     def __call__(self, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> object:
         """Compute it on arguments as NumPy takes them."""

@@ -202,9 +202,9 @@ class Tensor(TorchWords):
                 for c, parent in zip(recorded, parents, strict=True)
             ]
         contributions = operation.vjp(gradient, Call(self._data, self._inputs, needed, self.attributes, self._saved))
-        for c, parent in zip(contributions, parents, strict=True):
+        for i, c in enumerate(contributions):
             # Dtypes that are one object are told equal sooner; equal ones that are two are cast to no effect.
-            if c is not None and (type(c) is not np.ndarray or c.dtype is not parent._data.dtype):
+            if c is not None and (type(c) is not np.ndarray or c.dtype is not parents[i]._data.dtype):
                 break
         else:
             return contributions

@@ -68,7 +68,7 @@ def embedding(ids: ArrayLike, weight: object) -> object:
     TypeError
         For ids that are no integers: NumPy would take booleans for a mask.
     """
-    table = _array(weight, "embedding")
+    table = weight if isinstance(weight, Tensor) else _array(weight, "embedding")
     shape = table.shape
     if len(shape) != 2:
         raise ValueError(f"embedding: the weight is a table (n, width), but its shape is {shape}")
@@ -129,7 +129,8 @@ def cross_entropy(
     """
     if type(ignore_index) is not int or reduction != "mean" or label_smoothing != 0.0:
         check_cross_entropy(ignore_index, reduction, label_smoothing)
-    rows, ids = _array(logits, "cross_entropy"), np.asarray(detach(targets))
+    rows = logits if isinstance(logits, Tensor) else _array(logits, "cross_entropy")
+    ids = targets if type(targets) is np.ndarray else np.asarray(detach(targets))
     shape = rows.shape
     if not shape or shape[:-1] != ids.shape or (reduction == "mean" and not ids.size):
         raise _unfit(shape, ids.shape)

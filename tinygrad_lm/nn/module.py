@@ -333,7 +333,7 @@ def slots_of(module: Module) -> Iterator[Slot]:
     """Every place in a module and in those within it that holds a parameter or buffer; a tied one stands in several."""
     for path, inner in module.named_modules():
         for slot in _own_slots(inner):
-            yield slot._replace(name=f"{path}.{slot.name}") if path else slot
+            yield slot.below(path) if path else slot
 
 
 def _own_slots(module: Module) -> Iterator[Slot]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,18 +14,25 @@ from tinygrad_lm.autograd.value import Value
 from tinygrad_lm.nn.parameter import Parameter
 
 
-class Slot(NamedTuple):
+class Slot:
     """A place in a module, or in one within it, that holds a parameter or (a plain array) a buffer."""
 
-    name: str
-    """The dotted name that leads there."""
-    owner: object
-    """The module itself that has the attribute."""
-    key: str
-    """The attribute, of which ``held`` may be a part: ``w`` of ``w[0]``."""
-    held: Parameter | Value | Array
-    saved: bool = True
-    """Whether it is a part of the state."""
+    __slots__ = ("held", "key", "name", "owner", "saved")
+
+    def __init__(self, name: str, owner: object, key: str, held: Parameter | Value | Array, saved: bool = True) -> None:
+        self.name = name
+        """The dotted name that leads there."""
+        self.owner = owner
+        """The module itself that has the attribute."""
+        self.key = key
+        """The attribute, of which ``held`` may be a part: ``w`` of ``w[0]``."""
+        self.held = held
+        self.saved = saved
+        """Whether it is a part of the state."""
+
+    def below(self, path: str) -> Slot:
+        """The same place as a module names it that reaches the owner by a path."""
+        return Slot(f"{path}.{self.name}", self.owner, self.key, self.held, self.saved)
 
 
 def numbers(held: Parameter | Value | Array) -> Array:

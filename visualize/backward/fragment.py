@@ -111,7 +111,7 @@ def _row(words: Wording, row: Contribution, mode: Mode) -> dict[str, object]:
 
 
 def _asset(name: str) -> str:
-    from importlib.resources import files
+    from importlib.resources import files  # not above: it is slow to import
 
     return files("visualize.backward").joinpath("assets", name).read_text(encoding="utf-8")
 

@@ -55,7 +55,7 @@ def _dot_version(path: str) -> str:
 def _package(name: str) -> str:
     if not engines.installed(name):
         return f"not installed (pip install {name})"
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import PackageNotFoundError, version  # not above: it is slow to import
 
     try:
         return version(name)
