@@ -154,7 +154,7 @@ def scalar_tanh(patch):
 
 def float64_mean(patch):
     patch.setattr(
-        reductions.mean, "function", lambda x, axis=None, keepdims=False: np.mean(x, axis, float, None, keepdims)
+        reductions.mean, "forward", lambda x, axis=None, keepdims=False: np.mean(x, axis, float, None, keepdims)
     )
 
 

@@ -27,21 +27,6 @@ class CustomElementwise(Elementwise):
 
     __slots__ = ()
 
-    def forward(self, *inputs: Any, **attributes: Any) -> Any:
-        """A copy of what the user's function gives, which must be one number for each element."""
-        _no_attributes(self.name, attributes)
-        if len(inputs) != len(self.derivatives):
-            raise TypeError(f"{self.name!r} takes {_count(len(self.derivatives), 'operand')}, not {len(inputs)}")
-        out = _numbers(self.numpy(*inputs), self.name)
-        shape = np.broadcast_shapes(*map(np.shape, inputs))
-        if out.shape != shape:
-            raise ValueError(
-                f"the forward of {self.name!r} gave shape {out.shape} for operands of shapes "
-                f"{', '.join(str(np.shape(x)) for x in inputs)}; an elementwise operation gives {shape}. "
-                "For a function of whole arrays use custom.operation"
-            )
-        return out
-
     def evaluate(self, operands: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
         """The result on plain operands; on an array of ``Value``s the operation is called on each element."""
         if has_objects(operands):
@@ -65,13 +50,9 @@ class CustomOperation(Structured):
 
     __slots__ = ("operands",)
 
-    def __init__(self, name: str, function: Callable[..., Any], operands: tuple[str, ...], symbol: str = "") -> None:
-        super().__init__(name, function, symbol)
+    def __init__(self, name: str, forward: Callable[..., Any], operands: tuple[str, ...], symbol: str = "") -> None:
+        super().__init__(name, forward, symbol)
         self.operands = operands
-
-    def forward(self, *inputs: Any, **attributes: Any) -> Any:
-        """A copy of what the user's function gives: an input, say, or a buffer that it fills again."""
-        return _numbers(self.function(*inputs, **attributes), self.name)
 
     def evaluate(self, operands: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
         """The result on plain operands, none of them an array of ``Value``s."""
@@ -156,7 +137,7 @@ def elementwise(
         for i, formula in enumerate(formulas)
     )
     careful = _careful(forward, f"the forward of {name!r}", operands)
-    return CustomElementwise(name, careful, guarded, symbol, scalar=careful)
+    return CustomElementwise(name, _each_alone(careful, name, len(formulas)), guarded, symbol, scalar=careful)
 
 
 def operation(name: str, forward: Callable[..., Any], *vjps: Vjp | None, symbol: str = "") -> CustomOperation:
@@ -180,7 +161,8 @@ def operation(name: str, forward: Callable[..., Any], *vjps: Vjp | None, symbol:
         raise TypeError(f"operation {name!r} has no derivative at all: call its forward on x.data instead")
     _accepts(forward, len(vjps), f"{name!r} has {_count(len(vjps), 'vjp')}, one an operand: its forward", True)
     operands = _operand_names(forward, len(vjps))
-    made = CustomOperation(name, _careful(forward, f"the forward of {name!r}", operands), operands, symbol)
+    careful = _careful(forward, f"the forward of {name!r}", operands)
+    made = CustomOperation(name, _copied(careful, name), operands, symbol)
     for position, vjp in enumerate(vjps):
         if vjp is not None:
             _accepts(
@@ -213,6 +195,37 @@ def _careful(function: Callable[..., Any], what: str, names: Sequence[str], own:
         return result if any(map(is_complex, arguments)) else real(result, what)
 
     return careful
+
+
+def _each_alone(function: Callable[..., object], name: str, count: int) -> Callable[..., Array]:
+    """The function with its result copied and checked: one number for each element of so many operands."""
+
+    @functools.wraps(function)
+    def forward(*inputs: Any, **attributes: object) -> Array:
+        _no_attributes(name, attributes)
+        if len(inputs) != count:
+            raise TypeError(f"{name!r} takes {_count(count, 'operand')}, not {len(inputs)}")
+        out = _numbers(function(*inputs), name)
+        shape = np.broadcast_shapes(*map(np.shape, inputs))
+        if out.shape != shape:
+            raise ValueError(
+                f"the forward of {name!r} gave shape {out.shape} for operands of shapes "
+                f"{', '.join(str(np.shape(x)) for x in inputs)}; an elementwise operation gives {shape}. "
+                "For a function of whole arrays use custom.operation"
+            )
+        return out
+
+    return forward
+
+
+def _copied(function: Callable[..., object], name: str) -> Callable[..., Array]:
+    """The function with its result copied: it may be an input, say, or a buffer that is filled again."""
+
+    @functools.wraps(function)
+    def forward(*inputs: object, **attributes: object) -> Array:
+        return _numbers(function(*inputs, **attributes), name)
+
+    return forward
 
 
 def _read_only(x: object) -> object:

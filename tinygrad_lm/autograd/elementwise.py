@@ -39,8 +39,8 @@ class Elementwise(Operation):
     ----------
     name
         What it is called in the table, in errors and in pictures.
-    numpy
-        Computes it on arrays.
+    forward
+        Computes it on arrays, by NumPy's rules of broadcasting and dtype: NumPy's function itself, say.
     derivatives
         One formula an operand, or the number where the derivative is exactly 0, 1 or -1.
     symbol
@@ -51,12 +51,12 @@ class Elementwise(Operation):
         Where it is smooth, for checks at random points: the intervals of its first operand, and of every other one.
     """
 
-    __slots__ = ("domain", "numpy", "others")
+    __slots__ = ("domain", "forward", "others")
 
     def __init__(
         self,
         name: str,
-        numpy: Function,
+        forward: Function,
         derivatives: tuple[Formula | int, ...],
         symbol: str = "",
         *,
@@ -64,14 +64,10 @@ class Elementwise(Operation):
         domain: Intervals = ANYWHERE,
         others: Intervals = ANYWHERE,
     ) -> None:
-        super().__init__(name, symbol, scalar or _on_numpy(numpy), derivatives)
-        self.numpy: Callable[..., Any] = numpy
+        super().__init__(name, symbol, scalar or _on_numpy(forward), derivatives)
+        self.forward = forward
         self.domain = domain
         self.others = others
-
-    def forward(self, *inputs: Any, **attributes: Any) -> Any:
-        """The result for arrays and numbers, by NumPy's rules of broadcasting and dtype."""
-        return self.numpy(*inputs)
 
     def evaluate(self, operands: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
         """On an array of objects (of ``Value``s, say) the operation is called on each element."""

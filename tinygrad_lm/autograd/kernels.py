@@ -34,7 +34,7 @@ class Kernel(Operation):
     ``backward(g, saved, needed, *inputs, **attributes)`` gives a gradient an input, on arrays.
     """
 
-    __slots__ = ("backward", "fused", "reference")
+    __slots__ = ("backward", "forward", "reference")
 
     saves = True
 
@@ -47,19 +47,15 @@ class Kernel(Operation):
     ) -> None:
         super().__init__(name)
         self.reference = reference
-        self.fused = forward
+        self.forward = forward
         self.backward = backward
-
-    def forward(self, *inputs: Any, **attributes: Any) -> Any:
-        """The fused result and what the backward pass reuses."""
-        return self.fused(*inputs, **attributes)
 
     def evaluate(self, operands: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
         """On plain arrays the fused forward; on arrays of objects (of ``Value``s, say) the reference."""
         arrays = [np.asarray(operand) for operand in operands]
         if any(array.dtype == object for array in arrays):
             return self.reference(*arrays, **attributes)
-        return self.fused(*arrays, **attributes)[0]
+        return self.forward(*arrays, **attributes)[0]
 
     def vjp(self, gradient: Array, call: Call) -> Gradients:
         """The fused backward on arrays; the reference's, differentiable, on nodes."""

@@ -120,7 +120,7 @@ TABLE: dict[str, Elementwise] = {rule.name: rule for rule in list(vars().values(
 """Every rule by its name."""
 
 UFUNCS: dict[np.ufunc, Elementwise] = {
-    **{rule.numpy: rule for rule in TABLE.values() if isinstance(rule.numpy, np.ufunc)},
+    **{rule.forward: rule for rule in TABLE.values() if isinstance(rule.forward, np.ufunc)},
     np.power: pow,
     np.float_power: pow,
     np.fabs: abs,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from tinygrad_lm.autograd.graph import Call, Operation
 from tinygrad_lm.autograd.types import Array
@@ -19,17 +18,13 @@ class Structured(Operation):
     functions, so that it runs on arrays and, to be differentiated again, on tensors.
     """
 
-    __slots__ = ("every", "function", "vjps")
+    __slots__ = ("every", "forward", "vjps")
 
-    def __init__(self, name: str, function: Callable[..., Array], symbol: str = "") -> None:
+    def __init__(self, name: str, forward: Callable[..., Array], symbol: str = "") -> None:
         super().__init__(name, symbol)
-        self.function = function
+        self.forward = forward
         self.vjps: dict[int, Vjp] = {}
         self.every: Vjp | None = None
-
-    def forward(self, *inputs: Array, **attributes: Any) -> Array:
-        """The NumPy function."""
-        return self.function(*inputs, **attributes)
 
     def defvjp(self, *vjps: Vjp) -> None:
         """Give each operand its VJP, in their order."""

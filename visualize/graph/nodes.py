@@ -12,6 +12,7 @@ from tinygrad_lm.autograd import Value, graph
 from tinygrad_lm.autograd.context import Scope, enter_scope, leave_scope
 from tinygrad_lm.autograd.custom import signature_of
 from tinygrad_lm.autograd.graph import Node, Operation
+from tinygrad_lm.autograd.structured import Structured
 from tinygrad_lm.autograd.types import Array
 
 Number = float | Array
@@ -116,5 +117,6 @@ def argument_names(operation: Operation, count: int) -> Sequence[str]:
 def _function(operation: Operation) -> Callable[..., object] | None:
     """A function whose parameters are the operation's arguments, if there is one."""
     derivatives: Sequence[object] = operation.derivatives
-    candidates = (*derivatives, getattr(operation, "reference", None), getattr(operation, "function", None))
+    written = operation.forward if isinstance(operation, Structured) else None
+    candidates = (*derivatives, getattr(operation, "reference", None), written)
     return next((function for function in candidates if callable(function)), None)

@@ -171,12 +171,8 @@ def title(fn: object) -> str:
 
 def argument_names(fn: Callable[..., object], count: int) -> list[str]:
     """The names of the first ``count`` arguments; ``input 3`` for one without a name."""
-    target: Callable[..., object] = getattr(fn, "forward", fn)
     operation = _without_keywords(fn)
-    if isinstance(operation, Operation):
-        # Its forward takes anything; the function that it was made of has names.
-        made_of = (getattr(operation, name, None) for name in ("function", "numpy", "fused"))
-        target = next((function for function in made_of if function is not None), target)
+    target: Callable[..., object] = getattr(operation if isinstance(operation, Operation) else fn, "forward", fn)
     try:
         parameters = list(custom.signature_of(target).parameters.values())
     except (TypeError, ValueError):
