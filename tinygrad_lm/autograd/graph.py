@@ -268,11 +268,11 @@ def sweep(
         gradient = gradients.pop(node, None)
         if gradient is None:
             continue
-        if node.operation is None:
+        leaf = node.operation is None
+        if leaf or not release:
             yield node, gradient, node not in borrowed
+        if leaf:
             continue
-        if not release:
-            yield node, gradient, node not in borrowed
         parents = node.parents
         # Held by nothing but the loop: memory that is done with serves the next node.
         for i, contribution in enumerate(
