@@ -26,6 +26,24 @@ def test_the_import_loads_numpy_alone():
     assert third_party == {"numpy", "tinygrad_lm"}
 
 
+def test_what_few_programs_need_is_not_imported_with_the_engines():
+    code = """
+import sys, numpy
+before = set(sys.modules)
+import tinygrad_lm.nn
+later = {"tinygrad_lm.autograd." + name for name in ("anomaly", "arrays", "custom", "grad_functions")}
+assert not (set(sys.modules) - before) & {*later, "numpy.typing"}
+from tinygrad_lm import autograd
+assert set(autograd.__all__) <= set(dir(autograd))
+for name in autograd.__all__:
+    assert getattr(autograd, name) is getattr(autograd, name)
+assert later <= set(sys.modules) and autograd.detect_anomaly is autograd.anomaly.detect_anomaly
+import visualize
+assert not (set(sys.modules) - before) & {"importlib.metadata", "importlib.resources"}
+"""
+    run(sys.executable, "-c", code)
+
+
 ROOMS = ("autograd", "cli", "models", "nn", "optim", "runs", "sampling", "testing", "text", "training")
 
 

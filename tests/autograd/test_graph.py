@@ -276,6 +276,23 @@ def test_an_exception_leaves_everything_usable():
     (x + np.ones(2)).sum().backward()
 
 
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_derivative_of_too_few_or_too_many_operands_is_refused(count):
+    class Miscounted(Operation):
+        def forward(self, x, y):
+            return x * y
+
+        def vjp(self, gradient, call):
+            return [gradient] * count
+
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(
+        ValueError, match=rf"the vjp of 'miscounted' gave {count} contributions, .* are 2: one for each"
+    ):
+        Miscounted("miscounted")(x, x).sum().backward()
+    assert x.grad is None
+
+
 @ENGINES
 def test_detach(leaf):
     """Fault 11: detach cuts the graph there and nowhere else."""

@@ -108,10 +108,11 @@ class Operation:
 
         On floats they are floats, on ``Value``s they are nodes, to be differentiated again.
         """
-        return [
-            (derivative if type(derivative) is int else _at(derivative, inputs, out)) if need else None
-            for derivative, need in zip(self.derivatives, needed, strict=True)
-        ]
+        found: list[Any] = []
+        for i, need in enumerate(needed):
+            derivative = self.derivatives[i] if need else None
+            found.append(derivative if derivative is None or type(derivative) is int else _at(derivative, inputs, out))
+        return found
 
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
@@ -263,21 +264,21 @@ def sweep(
         gradient = gradients.pop(node, None)
         if gradient is None:
             continue
-        if node.operation is None:
+        leaf = node.operation is None
+        if leaf or not release:
             yield node, gradient, node not in borrowed
+        if leaf:
             continue
-        if not release:
-            yield node, gradient, node not in borrowed
+        parents = node.parents
         # Held by nothing but the loop: memory that is done with serves the next node.
-        for parent, contribution in zip(
-            node.parents,
+        for i, contribution in enumerate(
             _observed(node, gradient, create_graph, wanted)
             if observed
-            else node._hand_on(gradient, create_graph, wanted),
-            strict=True,
+            else node._hand_on(gradient, create_graph, wanted)
         ):
             if contribution is None:
                 continue
+            parent = parents[i]
             if parent not in gradients:
                 gradients[parent] = contribution
                 if contribution is gradient:

@@ -202,6 +202,11 @@ class Tensor(TorchWords):
                 for c, parent in zip(recorded, parents, strict=True)
             ]
         contributions = operation.vjp(gradient, Call(self._data, self._inputs, needed, self.attributes, self._saved))
+        if len(contributions) != len(parents):
+            raise ValueError(
+                f"the vjp of {operation.name!r} gave {len(contributions)} contributions, but its operands are "
+                f"{len(parents)}: one for each, None where none is needed"
+            )
         for i, c in enumerate(contributions):
             # Dtypes that are one object are told equal sooner; equal ones that are two are cast to no effect.
             if c is not None and (type(c) is not np.ndarray or c.dtype is not parents[i]._data.dtype):
@@ -365,7 +370,9 @@ def seed_of(tensor: Tensor, gradient: Any, what: str) -> Array:
                 f"{what}: a tensor of shape {tensor.shape} has no single derivative; reduce it first, as in "
                 f"x.sum().backward(), or give the weight of each element: gradient of shape {tensor.shape}"
             )
-        return np.ones(tensor._data.shape, tensor._data.dtype)
+        seed = np.empty(tensor._data.shape, tensor._data.dtype)
+        seed.fill(1)
+        return seed
     given = real(np.asarray(detach(gradient)), f"{what}: the call")
     seed = given.astype(tensor._data.dtype, copy=False)
     if seed.shape != tensor._data.shape:
