@@ -5,7 +5,15 @@ import pytest
 from tests.mutation import MUTANTS, findings
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+LONG = {"one visit a path", "the longest names are never drawn", "programs of any size are nudged"}
+"""What takes a second or two to be found; ``python -m tests.mutation`` plants all of them."""
+
+
+def marked(mutant):
+    return pytest.param(mutant, id=mutant.name, marks=[pytest.mark.slow] if mutant.name in LONG else [])
+
+
+@pytest.mark.parametrize("mutant", map(marked, MUTANTS))
 def test_planted_bug_is_found(mutant):
     planted, sound = findings(mutant)
     assert planted

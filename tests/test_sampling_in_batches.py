@@ -37,12 +37,12 @@ class Watched(LanguageModel):
 
 
 @of_all
-@pytest.mark.parametrize("batch_size", [1, 2, 7, 20, 1_000])
+@pytest.mark.parametrize("batch_size", [1, 7, 1_000])
 @pytest.mark.parametrize("prefix", ["", "ze"])
 def test_a_name_is_the_same_in_any_batch(model, prefix, batch_size):
     settings = Settings(0.8, top_k=9)
-    found = list(samples(model, settings, 5, prefix, batch_size=batch_size))
-    assert found == list(samples(model, settings, 5, prefix)) and len(set(found)) > 5
+    found = list(samples(model, settings, 5, prefix, count=12, batch_size=batch_size))
+    assert found == list(samples(model, settings, 5, prefix, count=12)) and len(set(found)) > 5
     rng = np.random.default_rng(5)
     assert found == [generate(model, settings, rng, prefix) for _ in found]
 

@@ -92,7 +92,7 @@ def choose(chances: Array, roll: Array) -> Array: ...
 def choose(chances: Array, roll: float | Array) -> int | Array:
     """The index whose share of the unit interval the roll (from 0 to below 1) falls into; never one of chance 0.
 
-    Chances (n, options) and rolls (n,) give n indices.
+    Chances (n, options), or of one distribution (options,), and rolls (n,) give n indices.
     """
     ends = np.cumsum(chances, axis=-1)
     reached = ends <= np.asarray(roll)[..., None] * ends[..., -1:]

@@ -63,7 +63,7 @@ def test_what_is_out_of_range_is_wrong_usage(model, given):
         made(model, **given)
 
 
-@pytest.mark.parametrize(("model", "other"), [("bigram", "mlp"), ("4gram", "mlp")])
+@pytest.mark.parametrize(("model", "other"), [("bigram", "mlp")])
 def test_only_the_family_that_is_meant_is_imported(tmp_path, model, other):
     (tmp_path / "names.txt").write_text("\n".join(EIGHT), encoding="utf-8")
     code = "import sys; from tinygrad_lm import cli\n"
