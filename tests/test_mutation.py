@@ -4,7 +4,6 @@ import pytest
 
 from tests.mutation import MUTANTS, findings
 
-
 LONG = {"one visit a path", "the longest names are never drawn", "programs of any size are nudged"}
 """What takes a second or two to be found; ``python -m tests.mutation`` plants all of them."""
 
@@ -13,7 +12,7 @@ def marked(mutant):
     return pytest.param(mutant, id=mutant.name, marks=[pytest.mark.slow] if mutant.name in LONG else [])
 
 
-@pytest.mark.parametrize("mutant", map(marked, MUTANTS))
+@pytest.mark.parametrize("mutant", [marked(mutant) for mutant in MUTANTS])
 def test_planted_bug_is_found(mutant):
     planted, sound = findings(mutant)
     assert planted
