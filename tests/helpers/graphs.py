@@ -18,6 +18,11 @@ if engines.installed("pygraphviz"):
     ENGINES.append("pygraphviz")
 
 every_engine = pytest.mark.parametrize("engine", ENGINES)
+every_engine_many_times = pytest.mark.parametrize(
+    "engine",
+    # Each of its pictures starts a Python, and it is the Graphviz of dot.
+    [pytest.param(engine, marks=[pytest.mark.slow] if engine == "pygraphviz" else []) for engine in ENGINES],
+)
 
 
 def neuron():

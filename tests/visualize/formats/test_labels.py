@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import visualize
-from tests.helpers.graphs import ENGINES, every_engine, net_loss, neuron, read_svg, texts_by_id
+from tests.helpers.graphs import ENGINES, every_engine, every_engine_many_times, net_loss, neuron, read_svg, texts_by_id
 from tinygrad_lm import Value
 from tinygrad_lm.autograd.context import Scope, enter_scope, leave_scope
 from visualize.formats.labels import LONGEST, clean, cut
@@ -23,7 +23,7 @@ def shown(label):
     return cut(clean(label)).replace("\xa0", " ").strip()
 
 
-@every_engine
+@every_engine_many_times
 @settings(max_examples=30)
 @given(names=st.lists(labels, min_size=1, max_size=8))
 @example(names=["</text><script>alert(1)</script>", "]]>", "<!--", "&amp;", "&#65;", "<b>b</b>", "\\N\\l\\n", "a  b"])
@@ -37,7 +37,7 @@ def test_any_label_reads_back_as_itself(engine, names):
         assert got == ([shown(name)] if shown(name) else got)
 
 
-@every_engine
+@every_engine_many_times
 @settings(max_examples=15)
 @given(name=labels, kind=labels)
 @example(name="\r", kind="\r")
