@@ -38,6 +38,7 @@ class Wording:
     def __init__(self, steps: Mapping[Mode, BackwardSteps], fmt: str) -> None:
         self.steps = steps
         self.fmt = fmt
+        self._summaries: dict[int, tuple[np.ndarray, str]] = {}
 
     @property
     def graph(self) -> Graph:
@@ -73,8 +74,12 @@ class Wording:
         ]
 
     def number(self, x: Number) -> str:
-        """A number, or a summary of an array."""
-        return summary(x, self.fmt)[0]
+        """A number, or a summary of an array, which is looked through once however often it is told of."""
+        if not isinstance(x, np.ndarray):
+            return summary(x, self.fmt)[0]
+        if id(x) not in self._summaries:
+            self._summaries[id(x)] = x, summary(x, self.fmt)[0]
+        return self._summaries[id(x)][1]
 
     def product(self, row: Contribution) -> str:
         """``upstream × local = contribution`` with the numbers put in."""
