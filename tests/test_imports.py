@@ -49,15 +49,16 @@ def modules():
     return found
 
 
-def statements(node):
-    """A tree without what only type checkers look at."""
-    if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
-        for child in node.orelse:
-            yield from statements(child)
-        return
-    yield node
-    for child in ast.iter_child_nodes(node):
-        yield from statements(child)
+def statements(tree):
+    """The statements of a tree, those within others too, but for what only type checkers look at."""
+    left = [tree]
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            left.extend(reversed(node.orelse))
+            continue
+        yield node
+        left.extend(reversed([child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr)]))
 
 
 def imported(source, package):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.helpers.dropping import Dropping
@@ -195,6 +195,7 @@ class TestWhatIsWrittenLastCounts:
 
 class TestStepByStep:
     @of_all
+    @settings(max_examples=15)
     @given(lengths=st.lists(st.integers(0, 6), min_size=1, max_size=5), seed=st.integers(0, 9))
     def test_a_step_at_a_time_is_the_whole_prefix(self, model, lengths, seed):
         rng = np.random.default_rng(seed)
