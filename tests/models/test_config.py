@@ -38,7 +38,7 @@ def test_the_settings_in_their_order():
         ("found", "whole number", False), ("bare", "whole number", False),
     ]  # fmt: skip
     assert [each.shown for each in found] == ["3", "0.5", "a", "x", "False", "2,3", "what is best", "0", "7"]
-    assert [each.name for each in found if not each.help] == ["found", "bare"]
+    assert [each.name for each in found if not each.range.help] == ["found", "bare"]
 
 
 @given(

@@ -40,7 +40,7 @@ class Choice(NamedTuple):
 
     def options(self) -> list[Setting]:
         """The settings that are options of the command line: those with a help that the name does not say."""
-        return [each for each in self.settings() if each.help and each.name not in self.preset]
+        return [each for each in self.settings() if each.range.help and each.name not in self.preset]
 
     def settings(self) -> list[Setting]:
         """All settings of the family."""
@@ -108,18 +108,19 @@ def add_options(parser: ArgumentParser, choice: Choice) -> None:
     """Declare what the family is configured by."""
     group = parser.add_argument_group(f"the model {choice.name}")
     for each in choice.options():
-        shown = f"{each.help} (default: {each.shown})" if each.shown else each.help
+        within = each.range
+        shown = f"{within.help} (default: {each.shown})" if each.shown else within.help
         kind: dict[str, Any] = {"dest": PREFIX + each.name, "help": shown.replace("%", "%%")}
         if each.kind == "switch":
             kind["action"] = BooleanOptionalAction
         elif each.kind == "word":
-            kind |= {"choices": list(each.choices)} if each.choices else {"metavar": "WORD"}
+            kind |= {"choices": list(within.choices)} if within.choices else {"metavar": "WORD"}
         elif each.kind == "sizes":
             kind |= {"type": _sizes(each), "nargs": "+", "metavar": "N"}
         elif each.kind == "whole number":
-            kind |= {"type": integer(int(each.low), int(each.high)), "metavar": "N"}
+            kind |= {"type": integer(int(within.low), int(within.high)), "metavar": "N"}
         else:
-            kind |= {"type": decimal(each.low, each.high), "metavar": "X"}
+            kind |= {"type": decimal(within.low, within.high), "metavar": "X"}
         try:
             group.add_argument(option(each.name), **kind)
         except ArgumentError:
@@ -130,7 +131,7 @@ def add_options(parser: ArgumentParser, choice: Choice) -> None:
 
 
 def _sizes(setting: Setting) -> Any:
-    size = integer(int(setting.low), int(setting.high))
+    size = integer(int(setting.range.low), int(setting.range.high))
 
     def sizes(text: str) -> list[int]:
         return [size(part) for part in text.split(",")]

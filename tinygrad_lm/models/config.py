@@ -19,40 +19,35 @@ MOST = 10**9
 
 
 class Range(NamedTuple):
-    """What ``setting`` was told of a field."""
+    """What a field was declared with."""
 
-    help: str
-    low: float
-    high: float
-    choices: Sequence[str]
-    most: int
-    unset: str
+    help: str = ""
+    """What the command line says of it, without its default. One that has none is found by fitting, and no option."""
+    low: float = 0
+    high: float = MOST
+    choices: Sequence[str] = ()
+    """The words to choose from; none: any word."""
+    most: int = 100
+    """How many sizes there are at most."""
+    unset: str = ""
+    """What holds where the value is ``None``, in words."""
 
 
 class Setting(NamedTuple):
-    """A field of a configuration: what its values are, in what range, and how the command line speaks of it."""
+    """A field of a configuration: what its values are, and in what range."""
 
     name: str
     default: object
     kind: Kind
     optional: bool
     """Whether ``None`` is a value too."""
-    help: str
-    """Without its default. A setting that has none is found by fitting, and no option of the command line."""
-    low: float
-    high: float
-    choices: Sequence[str]
-    """The words to choose from; none: any word."""
-    most: int
-    """How many sizes there are at most."""
-    unset: str
-    """What holds where the value is ``None``, in words."""
+    range: Range
 
     @property
     def shown(self) -> str:
         """The default, as it is shown."""
         if self.default is None:
-            return self.unset
+            return self.range.unset
         return ",".join(map(str, cast(Sequence[object], self.default))) if self.kind == "sizes" else str(self.default)
 
     def checked(self, value: object) -> object:
@@ -73,26 +68,28 @@ class Setting(NamedTuple):
             return self._number(value)
         if self.kind == "switch" and not isinstance(value, bool):
             raise ValueError(f"{self.name} is true or false, not {quoted(value)}")
-        if self.kind == "word" and (not isinstance(value, str) or (self.choices and value not in self.choices)):
-            among = f"one of {', '.join(self.choices)}" if self.choices else "a word"
+        choices = self.range.choices
+        if self.kind == "word" and (not isinstance(value, str) or (choices and value not in choices)):
+            among = f"one of {', '.join(choices)}" if choices else "a word"
             raise ValueError(f"{self.name} is {among}, not {quoted(value)}")
         return value
 
     def _sizes(self, value: object) -> tuple[int, ...]:
         sizes = cast(Sequence[object], value) if isinstance(value, (list, tuple)) else None
-        if sizes is None or len(sizes) > self.most:
+        if sizes is None or len(sizes) > self.range.most:
             given = quoted(cast(object, value))
-            raise ValueError(f"{self.name} is a list of at most {self.most} sizes, such as [200], not {given}")
+            raise ValueError(f"{self.name} is a list of at most {self.range.most} sizes, such as [200], not {given}")
         return tuple(self._whole(size) for size in sizes)
 
     def _whole(self, value: object) -> int:
-        low, high = math.ceil(self.low), math.floor(self.high)
+        low, high = math.ceil(self.range.low), math.floor(self.range.high)
         return whole_number(value, low, f"{self.name} must be a whole number from {low} to {high}, not", high)
 
     def _number(self, value: object) -> float:
+        low, high = self.range.low, self.range.high
         # An integer beyond the largest float compares all the same.
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not self.low <= value <= self.high:
-            raise ValueError(f"{self.name} is a number from {self.low:g} to {self.high:g}, not {quoted(value)}")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+            raise ValueError(f"{self.name} is a number from {low:g} to {high:g}, not {quoted(value)}")
         return float(value)
 
 
@@ -184,7 +181,7 @@ class Config:
 
 
 def _setting(owner: type, name: str, default: object, metadata: Mapping[Any, Any], hint: object) -> Setting:
-    within = metadata.get("range", Range("", 0, MOST, (), 100, ""))
+    within = metadata.get("range", Range())
     options = [each for each in get_args(hint) if each is not type(None)]
     optional = len(options) == 1 and type(None) in get_args(hint)
     plain = options[0] if optional else hint
@@ -195,4 +192,4 @@ def _setting(owner: type, name: str, default: object, metadata: Mapping[Any, Any
             f"{owner.__name__}.{name} {what}: a setting is an int, float, str, bool or tuple[int, ...], and has a "
             f"default: {name}: int = setting(64, low=1)"
         )
-    return Setting(name, default, kind, optional, *within)
+    return Setting(name, default, kind, optional, within)
