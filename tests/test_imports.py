@@ -5,7 +5,7 @@ from functools import cache
 
 import pytest
 
-from tests.helpers import ROOT
+from tests.helpers.sources import modules, parsed
 from tinygrad_lm import cli, models, nn, text
 from tinygrad_lm.models.registry import FAMILIES
 
@@ -39,16 +39,6 @@ KNOWN = {
 """Arrows that are not to be: each is to go, and none to come."""
 
 
-def modules():
-    """Every module of the two packages by its name."""
-    found = {}
-    for package in ("tinygrad_lm", "visualize"):
-        for path in sorted((ROOT / package).rglob("*.py")):
-            parts = path.relative_to(ROOT).with_suffix("").parts
-            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
-
-
 def statements(tree):
     """The statements of a tree, those within others too, but for what only type checkers look at."""
     left = [tree]
@@ -61,9 +51,9 @@ def statements(tree):
         left.extend(reversed([child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr)]))
 
 
-def imported(source, package):
-    """The names of modules (or what is taken from one) that a source imports, wherever it does."""
-    for node in statements(ast.parse(source)):
+def imported(tree, package):
+    """The names of modules (or what is taken from one) that a file imports, wherever it does."""
+    for node in statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -78,7 +68,7 @@ def graph():
     files, found = modules(), {}
     for name, path in files.items():
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        asked = imported(path.read_text(encoding="utf-8"), package)
+        asked = imported(parsed(path), package)
         own = {each if each in files else each.rpartition(".")[0] for each in asked}
         found[name] = {each for each in own if each in files and each != name}
     # The commands and the families are imported by their names, each of which stands in one table.
@@ -147,7 +137,7 @@ def test_of_the_package_itself_only_the_version_is_imported():
     """Its other names are looked up when they are asked for, in rooms that no arrow here would show."""
     files, found = modules(), set()
     for name, path in files.items():
-        for each in imported(path.read_text(encoding="utf-8"), name):
+        for each in imported(parsed(path), name):
             if each.rpartition(".")[0] == "tinygrad_lm" and each not in files:
                 found.add(each)
     assert found == {"tinygrad_lm.__version__"}
@@ -165,7 +155,7 @@ def test_of_the_package_itself_only_the_version_is_imported():
     ],
 )
 def test_what_counts_as_an_import(source, found):
-    assert list(imported(source, "p.q")) == found
+    assert list(imported(ast.parse(source), "p.q")) == found
 
 
 def test_a_circle_and_an_arrow_that_runs_back_are_seen():

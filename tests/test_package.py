@@ -13,6 +13,7 @@ import pytest
 import tinygrad_lm
 from tests import versions
 from tests.helpers import ROOT
+from tests.helpers.sources import parsed
 
 
 def run(*command, **options):
@@ -115,7 +116,7 @@ def test_nothing_in_the_package_runs_code_from_a_file():
     sources = sorted(Path(tinygrad_lm.__file__).parent.rglob("*.py"))
     assert len(sources) > 20
     for path in sources:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Import):
                 used = {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):

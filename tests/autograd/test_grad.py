@@ -1,9 +1,10 @@
-"""``grad``: weights in the output's dtype whatever the order, and an error where there is no graph to follow."""
+"""``grad`` and its kin: to any node and order, weights in the output's dtype, an error where there is no graph."""
 
 import numpy as np
 import pytest
 
-from tinygrad_lm import Tensor, Value, grad, hessian, hvp, jacobian, no_grad
+from tests.helpers.engines import on_both_engines
+from tinygrad_lm import Tensor, Value, enable_grad, grad, hessian, hvp, jacobian, no_grad
 from tinygrad_lm.autograd.graph import topological_order
 
 
@@ -50,7 +51,7 @@ def test_hessians_and_products_keep_float32():
     assert jacobian(lambda t: t**3, x).dtype == np.float32
 
 
-@pytest.mark.parametrize("leaf", [Value, lambda x: Tensor(x, requires_grad=True)], ids=["Value", "Tensor"])
+@on_both_engines
 def test_a_result_without_a_graph_is_refused(leaf):
     x = leaf(2.0)
     with no_grad():
@@ -80,7 +81,7 @@ def test_functions_without_slope_have_zeros():
     assert jacobian(lambda v: Value(3.0), Value(1.0)) == 0.0
 
 
-@pytest.mark.parametrize("leaf", [Value, lambda x: Tensor(x, requires_grad=True)], ids=["Value", "Tensor"])
+@on_both_engines
 def test_a_constant_slope_can_be_differentiated_again(leaf):
     """Of a function that is linear, be it piece by piece; and of an input that the graph does not reach."""
     for function in (lambda x: x * 3.0, lambda x: x + x, lambda x: x.relu(), lambda x: np.maximum(x, 0.0) - x):
@@ -98,3 +99,58 @@ def test_complex_weights_are_refused():
     for call in ((x * x).backward, lambda g: grad(x * x, x, g)):
         with pytest.raises(TypeError, match="complex128"):
             call(np.array([1j, 1.0]))
+
+
+@on_both_engines
+def test_gradients_to_inner_nodes_and_to_several_outputs(leaf):
+    x = leaf(3.0)
+    y = x * x
+    z = y * y + x
+    assert float(grad(z, y).data) == 18.0
+    assert [float(g.data) for g in grad(z, [y, x])] == [18.0, 109.0]
+    assert [float(g.data) for g in grad([y, z], [x], grad_outputs=[2.0, leaf(1.0).detach()])] == [12.0 + 109.0]
+    assert float(grad(x, x).data) == 1.0
+    assert [float(g.data) for g in grad([x, x], [x, x])] == [2.0, 2.0]
+    assert x.grad is y.grad is None
+    with pytest.raises(ValueError, match="does not require"):
+        grad(z, x.detach())
+    with pytest.raises(ValueError, match="grad_outputs"):
+        grad([y, z], x, grad_outputs=[1.0])
+    with pytest.raises(TypeError, match="Tensors or Values"):
+        grad([y, 1.0], x)
+
+
+@on_both_engines
+def test_derivatives_of_any_order(leaf):
+    x = leaf(0.7)
+    y = np.sin(x)
+    for wanted in (np.cos(0.7), -np.sin(0.7), -np.cos(0.7), np.sin(0.7), np.cos(0.7), -np.sin(0.7)):
+        y = grad(y, x, create_graph=True)
+        np.testing.assert_allclose(float(y.data), wanted, rtol=1e-12)
+    y = x**4
+    for wanted in (4 * 0.7**3, 12 * 0.7**2, 24 * 0.7, 24.0, 0.0):
+        y = grad(y, x, create_graph=True)
+        np.testing.assert_allclose(float(y.data), wanted, rtol=1e-12)
+        if not y.requires_grad:
+            break
+    with no_grad():
+        assert grad(enable_grad()(lambda: x * x)(), x, create_graph=True).requires_grad
+
+
+def test_jacobian_hessian_and_product_agree():
+    rng = np.random.default_rng(3)
+    a, x, v = rng.normal(size=(4, 3)), rng.normal(size=3), rng.normal(size=3)
+    np.testing.assert_allclose(jacobian(lambda t: np.sin(a @ t), x), np.cos(a @ x)[:, None] * a, rtol=1e-12)
+    wanted = a.T @ np.diag(-np.sin(a @ x)) @ a
+
+    def f(t):
+        return np.sin(a @ t).sum()
+
+    np.testing.assert_allclose(hessian(f, x), wanted, rtol=1e-12)
+    np.testing.assert_allclose(hvp(f, x, v), wanted @ v, rtol=1e-12)
+    assert hessian(lambda t: t**3, Value(2.0)) == 12.0
+    assert jacobian(lambda s, t: s * t, Value(2.0), Value(5.0)) == (5.0, 2.0)
+    assert hvp(lambda t: t**3, Value(2.0), 0.5) == 6.0
+    with pytest.raises(ValueError, match="one number"):
+        hessian(lambda t: t, x)
+    assert hessian(lambda t: (t * 2.0).sum(), x).tolist() == np.zeros((3, 3)).tolist()

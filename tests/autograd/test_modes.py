@@ -6,7 +6,8 @@ import threading
 import numpy as np
 import pytest
 
-from tinygrad_lm import Tensor, Value, enable_grad, grad, no_grad
+from tests.helpers.engines import on_both_engines
+from tinygrad_lm import Tensor, enable_grad, grad, no_grad
 from tinygrad_lm.autograd import is_grad_enabled
 
 
@@ -31,7 +32,7 @@ def test_nested():
     assert is_grad_enabled()
 
 
-@pytest.mark.parametrize("leaf", [Value, lambda x: Tensor(x, requires_grad=True)], ids=["Value", "Tensor"])
+@on_both_engines
 def test_nothing_is_recorded(leaf):
     x = leaf(2.0)
     with no_grad():

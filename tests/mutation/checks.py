@@ -14,6 +14,7 @@ from tests import test_sampling, test_sampling_in_batches
 from tests.autograd import (
     test_differences,
     test_faults,
+    test_grad,
     test_graph,
     test_memory,
     test_modes,
@@ -59,6 +60,7 @@ class Mutant:
 
 FILES = (
     test_graph,
+    test_grad,
     test_memory,
     test_modes,
     test_faults,

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.helpers.oracles import ENGINES, agree, probe
+from tests.helpers.refusing import refuses
 from tinygrad_lm import Tensor, grad, nn
 from tinygrad_lm.autograd import data_of, grad_of, rules, to_values
 from tinygrad_lm.nn import functional as F
@@ -64,13 +65,6 @@ ROWS = [[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]]
 
 def leaf(x):
     return Tensor(np.array(x, float), requires_grad=True)
-
-
-def refuses(kind, call, *words):
-    with pytest.raises(kind) as caught:
-        call()
-    for word in words:
-        assert word in str(caught.value), str(caught.value)
 
 
 class TestPyTorchsNumbers:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.sources import parsed
 from tinygrad_lm import testing
 
 ROOT = Path(testing.__file__).parent
@@ -17,7 +18,7 @@ PACKAGE = "tinygrad_lm.testing"
 
 def imported(path):
     """The modules that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom) and node.module:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Import):

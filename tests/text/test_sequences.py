@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.helpers.pairs import Pairs
+from tests.helpers.refusing import refuses
 from tinygrad_lm.models import NGram
 from tinygrad_lm.text import (
     IGNORE,
@@ -189,28 +190,29 @@ class TestDrawing:
 
 
 class TestRefusals:
-    def refuses(self, call, *words):
-        with pytest.raises(DataError) as caught:
-            call()
-        assert all(word in str(caught.value) for word in words), str(caught.value)
-
     def test_settings(self):
         for context in (0, -1, True, 2.0, "3"):
-            self.refuses(lambda context=context: SequenceDataset(["a"], LETTERS, context), "context", repr(context))
+            refuses(
+                DataError, lambda context=context: SequenceDataset(["a"], LETTERS, context), "context", repr(context)
+            )
         dataset = SequenceDataset(["a", "b"], LETTERS)
         for draw in (dataset.sample, dataset.batches):
             for size in (0, -1, True, 2.0, None):
-                self.refuses(
-                    lambda size=size, draw=draw: draw(size, generator()), "batch size", "from 1 up", repr(size)
+                refuses(
+                    DataError,
+                    lambda size=size, draw=draw: draw(size, generator()),
+                    "batch size",
+                    "from 1 up",
+                    repr(size),
                 )
-            self.refuses(lambda draw=draw: draw(3, generator()), "batch of 3", "2 sequences", "at most 2")
+            refuses(DataError, lambda draw=draw: draw(3, generator()), "batch of 3", "2 sequences", "at most 2")
 
     def test_names(self):
-        self.refuses(lambda: SequenceDataset([], LETTERS), "at least one name")
-        self.refuses(lambda: SequenceDataset("abc", LETTERS), "the string 'abc'")
-        self.refuses(lambda: SequenceDataset(["a", ""], LETTERS), "name 1", "empty", "clean_names")
-        self.refuses(lambda: SequenceDataset(["a", "x"], LETTERS), "'x' (U+0078)")
-        self.refuses(lambda: SequenceDataset(["a"], LETTERS).windows("x"), "'x' (U+0078)")
+        refuses(DataError, lambda: SequenceDataset([], LETTERS), "at least one name")
+        refuses(DataError, lambda: SequenceDataset("abc", LETTERS), "the string 'abc'")
+        refuses(DataError, lambda: SequenceDataset(["a", ""], LETTERS), "name 1", "empty", "clean_names")
+        refuses(DataError, lambda: SequenceDataset(["a", "x"], LETTERS), "'x' (U+0078)")
+        refuses(DataError, lambda: SequenceDataset(["a"], LETTERS).windows("x"), "'x' (U+0078)")
 
 
 class TestCost:

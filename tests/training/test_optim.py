@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.helpers.refusing import refuses
 from tinygrad_lm import Tensor, nn, optim
 from tinygrad_lm.autograd.tensor import from_array
 from tinygrad_lm.nn import functional as F
@@ -132,13 +133,6 @@ def ten_steps(optimizer, p, without=(), first=1, last=10):
 
 def start(dtype=np.float64):
     return nn.Parameter([0.5, -1.5], dtype=dtype)
-
-
-def refuses(kind, call, *words):
-    with pytest.raises(kind) as caught:
-        call()
-    for word in words:
-        assert word in str(caught.value), str(caught.value)
 
 
 class TestRules:

@@ -8,19 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.helpers.refusing import refuses
 from tinygrad_lm import Tensor, nn, optim
 
 RULES = [optim.SGD, optim.Adam, optim.AdamW]
 every_rule = pytest.mark.parametrize("rule", RULES)
 LENGTHS = st.integers(1, 1000)
 ENDS = st.floats(0, 1)
-
-
-def refuses(kind, call, *words):
-    with pytest.raises(kind) as caught:
-        call()
-    for word in words:
-        assert word in str(caught.value), str(caught.value)
 
 
 class TestSchedules:

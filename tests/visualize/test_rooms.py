@@ -5,6 +5,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import visualize
+from tests.helpers.sources import parsed
 
 HOME = Path(visualize.__file__).parent
 BELOW = {
@@ -19,7 +20,7 @@ BELOW = {
 
 def imports_of(path):
     """The modules that a file imports, within functions too."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
