@@ -56,8 +56,8 @@ const look = () => ({
     .map((text) => `${text.getAttribute("x")} ${text.getAttribute("y")}`).join(),
 });
 const seen = {};
+const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 (async () => {
-  const wait = (ms) => new Promise((done) => setTimeout(done, ms));
   %s
 })().catch((error) => window.problems.push(String(error))).finally(() => {
   const result = document.createElement("pre");
@@ -69,15 +69,16 @@ const seen = {};
 </script>"""
 
 
-@pytest.fixture
-def run(tmp_path):
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
     """Open a page in the browser, do what a script says, and give what it saw."""
 
     def run_page(page, script):
-        path = tmp_path / "page.html"
+        folder = tmp_path_factory.mktemp("browser")
+        path = folder / "page.html"
         page = page.replace("<head>", "<head>" + WATCH, 1).replace("</body>", DRIVE % script + "</body>", 1)
         path.write_text(page, encoding="utf-8")
-        options = [*QUIET, f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=60000", "--dump-dom"]
+        options = [*QUIET, f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=60000", "--dump-dom"]
         done = subprocess.run(
             [BROWSER, *options, path.as_uri()], capture_output=True, timeout=120, check=True, encoding="utf-8"
         )
@@ -92,24 +93,54 @@ def run(tmp_path):
     return run_page
 
 
-@pytest.mark.parametrize(
-    "engine",
-    [
-        "builtin",
-        pytest.param("dot", marks=pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz's dot")),
-    ],
-)
-def test_the_keyboard_steps_through(run, engine):
-    seen = run(
-        visualize.stepper(diamond, engine=engine).html(),
-        """
-        seen.start = look();
-        press("ArrowRight"); press("ArrowRight"); press("ArrowRight"); seen.three = look();
-        press("ArrowLeft"); seen.two = look();
-        press("End"); seen.end = look();
-        press("Home"); seen.home = look();
-        """,
-    )
+KEYBOARD = """
+    seen.start = look();
+    press("ArrowRight"); press("ArrowRight"); press("ArrowRight"); seen.three = look();
+    press("ArrowLeft"); seen.two = look();
+    press("End"); seen.end = look();
+    press("Home"); seen.home = look();
+"""
+MODES = """
+    const modes = part("modes");
+    for (let i = 0; i < modes.length; i++) {
+      modes.selectedIndex = i;
+      modes.dispatchEvent(new Event("change"));
+      press("End");
+      seen[modes.value] = look();
+    }
+"""
+PREDICT = """
+    part("predict").checked = true;
+    press("ArrowRight"); seen.asked = look();
+    const answer = () => part("say").querySelector("input");
+    answer().value = "7"; press("Enter", answer()); seen.wrong = look();
+    answer().value = "5"; press("Enter", answer()); seen.right = look();
+    press("ArrowRight"); seen.next = look();
+    press("ArrowRight"); seen.revealed = look();
+"""
+SLIDER = """
+    part("slider").value = 2;
+    part("slider").dispatchEvent(new Event("input"));
+    seen.slid = look();
+    press("ArrowRight", part("modes")); seen.same = look();
+"""
+PLAYED = {"keyboard": KEYBOARD, "modes": MODES, "predict": PREDICT, "slider": SLIDER}
+AS_IT_WAS = """
+    part("predict").checked = false;
+    part("modes").selectedIndex = 0;
+    part("modes").dispatchEvent(new Event("change"));
+    press("Home");
+"""
+
+
+@pytest.fixture(scope="module")
+def played(run):
+    """What each script saw of the diamond, one after the other on one page: starting a browser takes long."""
+    scripts = [f"{{ const seen = all.{name} = {{}}; {script} {AS_IT_WAS} }}" for name, script in PLAYED.items()]
+    return run(visualize.stepper(diamond, engine="builtin").html(), "const all = seen;" + "".join(scripts))
+
+
+def the_keyboard_stepped_through(seen):
     assert seen["start"]["count"] == "0 / 4"
     assert {text for key, text in seen["start"]["grads"].items() if key in ("v0", "v2", "v4")} == {"grad 0"}
     assert seen["three"]["grads"]["v0"] == "grad 14"
@@ -124,6 +155,36 @@ def test_the_keyboard_steps_through(run, engine):
     assert len({seen[step]["places"] for step in seen}) == 1
 
 
+def test_the_keyboard_steps_through(played):
+    the_keyboard_stepped_through(played["keyboard"])
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz's dot")
+def test_the_keyboard_steps_through_what_dot_laid_out(run):
+    the_keyboard_stepped_through(run(visualize.stepper(diamond, engine="dot").html(), KEYBOARD))
+
+
+def test_the_modes_go_wrong(played):
+    states = played["modes"].values()
+    assert [state["grads"]["v0"] for state in states] == ["grad 14", "grad 4", "grad 10", "grad 28"]
+
+
+def test_predict_then_reveal(played):
+    seen = played["predict"]
+    assert seen["asked"]["edges"] == ["?", "?"]
+    assert "5" not in "".join(seen["asked"]["edges"])
+    assert "Not this" in seen["wrong"]["say"]
+    assert "5 is right" in seen["right"]["say"]
+    assert seen["right"]["edges"] == ["1 × 5 = 5", "1 × 4 = 4"]
+    assert (seen["next"]["edges"], seen["revealed"]["edges"]) == (["?"], ["4 × 1 = 4"])
+
+
+def test_the_slider_moves_and_keys_in_fields_are_left_alone(played):
+    seen = played["slider"]
+    assert seen["slid"]["count"] == "2 / 4"
+    assert seen["same"]["count"] == "2 / 4"
+
+
 def test_space_plays_to_the_end_and_stops(run):
     seen = run(
         visualize.stepper(neuron, engine="builtin").html(),
@@ -136,57 +197,6 @@ def test_space_plays_to_the_end_and_stops(run):
     assert seen["playing"]["play"] == "true"
     assert (seen["played"]["count"], seen["played"]["play"]) == ("6 / 6", "false")
     assert seen["paused"]["play"] == "false"
-
-
-def test_the_modes_go_wrong(run):
-    seen = run(
-        visualize.stepper(diamond, engine="builtin").html(),
-        """
-        const modes = part("modes");
-        for (let i = 0; i < modes.length; i++) {
-          modes.selectedIndex = i;
-          modes.dispatchEvent(new Event("change"));
-          press("End");
-          seen[modes.value] = look();
-        }
-        """,
-    )
-    assert [state["grads"]["v0"] for state in seen.values()] == ["grad 14", "grad 4", "grad 10", "grad 28"]
-
-
-def test_predict_then_reveal(run):
-    seen = run(
-        visualize.stepper(diamond, engine="builtin").html(),
-        """
-        part("predict").checked = true;
-        press("ArrowRight"); seen.asked = look();
-        const answer = () => part("say").querySelector("input");
-        answer().value = "7"; press("Enter", answer()); seen.wrong = look();
-        answer().value = "5"; press("Enter", answer()); seen.right = look();
-        press("ArrowRight"); seen.next = look();
-        press("ArrowRight"); seen.revealed = look();
-        """,
-    )
-    assert seen["asked"]["edges"] == ["?", "?"]
-    assert "5" not in "".join(seen["asked"]["edges"])
-    assert "Not this" in seen["wrong"]["say"]
-    assert "5 is right" in seen["right"]["say"]
-    assert seen["right"]["edges"] == ["1 × 5 = 5", "1 × 4 = 4"]
-    assert (seen["next"]["edges"], seen["revealed"]["edges"]) == (["?"], ["4 × 1 = 4"])
-
-
-def test_the_slider_moves_and_keys_in_fields_are_left_alone(run):
-    seen = run(
-        visualize.stepper(diamond, engine="builtin").html(),
-        """
-        part("slider").value = 2;
-        part("slider").dispatchEvent(new Event("input"));
-        seen.slid = look();
-        press("ArrowRight", part("modes")); seen.same = look();
-        """,
-    )
-    assert seen["slid"]["count"] == "2 / 4"
-    assert seen["same"]["count"] == "2 / 4"
 
 
 def test_a_model_on_tensors_steps_through(run):
