@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.mutation import MUTANTS, findings
+from tests.mutation import MUTANTS, findings, unplanted
 
 LONG = {"one visit a path", "the longest names are never drawn", "programs of any size are nudged"}
 """What takes a second or two to be found; ``python -m tests.mutation`` plants all of them."""
@@ -12,10 +12,16 @@ def marked(mutant):
     return pytest.param(mutant, id=mutant.name, marks=[pytest.mark.slow] if mutant.name in LONG else [])
 
 
+def stands_in_the_suite(check, finding):
+    """Whether the suite itself says that the check passes without the bug: a test of its own, in an assertion."""
+    return check.startswith("test ") and finding.startswith(("AssertionError", "Failed"))
+
+
 @pytest.mark.parametrize("mutant", [marked(mutant) for mutant in MUTANTS])
 def test_planted_bug_is_found(mutant):
-    planted, sound = findings(mutant)
+    planted = findings(mutant)
     assert planted
-    for check in mutant.checks:
-        assert planted[check] is not None, f"{check} misses it"
-        assert sound[check] is None, f"{check} fails without it: {sound[check]}"
+    for check, finding in planted.items():
+        assert finding is not None, f"{check} misses it"
+        if not stands_in_the_suite(check, finding):
+            assert unplanted(check) is None, f"{check} fails without it: {unplanted(check)}"

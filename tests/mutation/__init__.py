@@ -1,7 +1,7 @@
 """Planted bugs, and the checks of the suite that must find each: ``python -m tests.mutation``."""
 
 from tests.mutation.checker_mutants import CHECKER_MUTANTS
-from tests.mutation.checks import findings
+from tests.mutation.checks import findings, unplanted
 from tests.mutation.command_mutants import COMMAND_MUTANTS
 from tests.mutation.files_mutants import FILES_MUTANTS
 from tests.mutation.graph_mutants import GRAPH_MUTANTS
@@ -27,4 +27,4 @@ MUTANTS = (
     *COMMAND_MUTANTS,
 )
 
-__all__ = ["MUTANTS", "findings"]
+__all__ = ["MUTANTS", "findings", "unplanted"]
