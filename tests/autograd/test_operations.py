@@ -17,6 +17,7 @@ from tests.helpers.oracles import (
     layouts,
     leaves,
     probe,
+    same,
 )
 from tests.helpers.registry import BY_NAME, ROWS, Case, examples
 from tests.helpers.registry.row import SEEDS
@@ -87,8 +88,8 @@ def first_order(row, case, seed):
     for i, j in itertools.product(range(len(xs)), range(len(arrays))):
         assert i == j or not np.shares_memory(arrays[i], arrays[j]), "a gradient shares memory"
     for x, copy in zip(xs, copies, strict=True):
-        np.testing.assert_array_equal(x.data, copy, err_msg="an input was changed")
-    np.testing.assert_array_equal(cotangent, kept, err_msg="the cotangent was changed")
+        same(x.data, copy, "an input was changed")
+    same(cotangent, kept, "the cotangent was changed")
 
 
 def repeated_backward(row, case, seed):
@@ -100,11 +101,11 @@ def repeated_backward(row, case, seed):
     first = [x.grad.copy() for x in xs]
     backward(out, v)
     for x, once in zip(xs, first, strict=True):
-        np.testing.assert_array_equal(x.grad, 2 * once, err_msg="a second backward pass must double the leaves")
+        same(x.grad, 2 * once, "a second backward pass must double the leaves")
         x.zero_grad()
     backward(out, v)
     for x, once in zip(xs, first, strict=True):
-        np.testing.assert_array_equal(x.grad, once, err_msg="the same pass must give the same bits")
+        same(x.grad, once, "the same pass must give the same bits")
         x.zero_grad()
     backward(out, 2 * v + w)
     both = [x.grad.copy() for x in xs]
@@ -150,7 +151,7 @@ def partly_constant(row, case, seed):
             others[i] = alone
             again = result(row, others, case.attributes)
             backward(again, v)
-            np.testing.assert_array_equal(again.data, out.data)
+            same(again.data, out.data)
             agree(alone.grad, xs[i].grad, f"gradient to input {i} alone", rtol=1e-12, atol=1e-12)
 
 
@@ -164,7 +165,7 @@ def without_graph(row, case, seed):
         assert other.is_leaf
         assert row.operations == () or not other.requires_grad
         assert other.dtype == out.dtype
-        np.testing.assert_array_equal(other.data, out.data)
+        same(other.data, out.data)
 
 
 def float32(row, case, seed):
@@ -209,7 +210,7 @@ def any_layout(row, case, seed):
                 for x, y in zip(xs, ys, strict=True):
                     agree(y.grad, x.grad, f"{name} gradient", rtol=1e-12, atol=1e-12)
             for y, array in zip(ys, arrays, strict=True):
-                np.testing.assert_array_equal(y.data, array)
+                same(y.data, array)
 
 
 def on_values(row, case, seed):
