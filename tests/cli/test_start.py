@@ -170,11 +170,6 @@ def test_the_look_for_engines_is_not_cut_short(monkeypatch, capsys):
     assert capsys.readouterr().err == "tinygrad-lm: interrupted\n"
 
 
-def test_help_needs_no_numpy():
-    code = "import sys; from tinygrad_lm.__main__ import main; assert main() == 0; assert 'numpy' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code, "train", "--help"], capture_output=True, check=True)
-
-
 # Within the 30th step the process waits for a file, so that no test depends on the speed of a machine.
 WAITING = """
 import sys, time

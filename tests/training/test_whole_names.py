@@ -70,7 +70,7 @@ def test_it_learns_what_counting_finds(context):
 
 
 def test_tokens_of_several_characters():
-    trainer = trained(150, Pairs())
+    trainer = trained(60, Pairs())
     assert trainer.history[-1].validation_loss < trainer.history[0].validation_loss
     assert trainer.model.evaluate(NAMES).characters == sum(len(name) + 1 for name in NAMES)
 

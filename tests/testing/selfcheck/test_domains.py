@@ -36,12 +36,19 @@ def test_one_of_the_factors_is_zero():
     assert np.argwhere(x == 0).tolist() == [[1, 2]]
 
 
+def nearest(x, y):
+    """The distance of the two elements, one of each array, that are nearest to each other."""
+    x = np.sort(x)
+    above = np.searchsorted(x, y).clip(1, x.size - 1)
+    return min(np.abs(x[above] - y).min(), np.abs(x[above - 1] - y).min())
+
+
 @pytest.mark.parametrize("name", SEVERAL)
 def test_the_operands_of_an_operation_never_meet(name):
     """Not even where a step is added to one of them, or where one is compared with all of another."""
     x, *others = (drawn(domain) for domain in domains.of_elementwise(rules.TABLE[name]))
     for y in others:
-        assert np.abs(x[:, None] - y).min() > 1e-3
+        assert nearest(x, y) > 1e-3
 
 
 @pytest.mark.parametrize("name", rules.TABLE)

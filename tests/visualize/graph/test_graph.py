@@ -305,7 +305,7 @@ def test_user_defined_operations_are_drawn_with_their_formula():
 
 
 def test_importing_visualize_is_light():
-    heavy = ("graphviz", "pygraphviz", "matplotlib", "IPython", "scipy")
+    heavy = ("graphviz", "pygraphviz", "matplotlib", "IPython", "scipy", "tinygrad_lm.nn")
     code = f"import sys, visualize; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert done.stdout.strip() == "[]"
