@@ -125,8 +125,8 @@ def test_graphs_too_large_for_an_engine_get_a_sentence(engine):
 @native
 @pytest.mark.parametrize("engine", ENGINES[1:])
 def test_graphviz_is_stopped_after_a_time(engine, monkeypatch):
-    monkeypatch.setattr(engines, "LIMIT", 0.01)
-    with pytest.raises(engines.DrawingError, match=rf"{engine}.* took more than 0\.01 s and was stopped; draw fewer"):
+    monkeypatch.setattr(engines, "LIMIT", 0.001)
+    with pytest.raises(engines.DrawingError, match=rf"{engine}.* took more than 0\.001 s and was stopped; draw fewer"):
         visualize.draw(neuron(), engine=engine).svg()
 
 
