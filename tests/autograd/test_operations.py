@@ -92,6 +92,17 @@ def first_order(row, case, seed):
     same(cotangent, kept, "the cotangent was changed")
 
 
+def own_differences(row, case, seed):
+    """The gradient is the central difference of what the engine computes, whatever the reference says."""
+    xs = leaves(case.inputs)
+    out = result(row, xs, case.attributes)
+    v = probe(out.shape, seed)
+    backward(out, v)
+    numeric = central_differences(forward_only(row, case.attributes), case.inputs, v)
+    for i, (x, wanted) in enumerate(zip(xs, numeric, strict=True)):
+        agree(x.grad, wanted, f"central difference to input {i}", **NUMERIC)
+
+
 def repeated_backward(row, case, seed):
     """A second pass doubles the leaves; after zero_grad it gives the same bits; it is linear in the cotangent."""
     xs = leaves(case.inputs)
@@ -270,22 +281,14 @@ def test_points_of_the_package(samples):
 
 
 @every_row
-def test_gradient_is_the_central_difference(row):
+def test_derivatives_of_first_and_second_order(row):
+    """The gradient is the central difference of the engine's own forward; its gradient is the reference's."""
+
     def check(case, seed):
-        xs = leaves(case.inputs)
-        out = result(row, xs, case.attributes)
-        v = probe(out.shape, seed)
-        backward(out, v)
-        numeric = central_differences(forward_only(row, case.attributes), case.inputs, v)
-        for i, (x, wanted) in enumerate(zip(xs, numeric, strict=True)):
-            agree(x.grad, wanted, f"central difference to input {i}", **NUMERIC)
+        own_differences(row, case, seed)
+        second_order(row, case, seed)
 
-    on_cases(row, check, examples(40))
-
-
-@every_row
-def test_second_order(row):
-    on_cases(row, lambda case, seed: second_order(row, case, seed), examples(80))
+    on_cases(row, check, examples(80))
 
 
 @every_row
@@ -301,12 +304,13 @@ def test_invariants(row):
 
 @scalar_rows
 def test_values_agree(row):
-    on_cases(row, lambda case, seed: on_values(row, case, seed), examples(40))
+    """The scalar engine with the tensor engine, to the second order."""
 
+    def check(case, seed):
+        on_values(row, case, seed)
+        second_order_on_values(row, case, seed)
 
-@scalar_rows
-def test_values_agree_to_second_order(row):
-    on_cases(row, lambda case, seed: second_order_on_values(row, case, seed), examples(40))
+    on_cases(row, check, examples(40))
 
 
 @every_row
