@@ -224,6 +224,23 @@ def any_layout(row, case, seed):
                 same(y.data, array)
 
 
+def any_spelling(row, case, seed):
+    """Every way to call an operation gives one value and one gradient; which operations they put into the graph."""
+    seen, outcomes = set(), []
+    for name, call in row.spellings.items():
+        xs = leaves(case.inputs)
+        out = result(row, xs, case.attributes, call)
+        assert isinstance(out, Tensor), name
+        assert out.requires_grad, f"{name}: the graph is lost"
+        seen.update(node.operation for node in topological_order(out))
+        backward(out, probe(out.shape, seed))
+        outcomes.append((name, [out.data, *(x.grad for x in xs)]))
+    for name, arrays in outcomes[1:]:
+        for one, other in zip(outcomes[0][1], arrays, strict=True):
+            agree(other, one, name, rtol=1e-12, atol=1e-12)
+    return seen
+
+
 def on_values(row, case, seed):
     """The scalar engine gives each element's value and gradient as the tensor engine does."""
     xs = leaves(case.inputs)
@@ -293,13 +310,16 @@ def test_derivatives_of_first_and_second_order(row):
 
 @every_row
 def test_invariants(row):
-    """What holds whatever the operation computes: passes repeat, constants, no graph, float32, memory layouts."""
+    """What holds whatever the operation computes: passes repeat, constants, no graph, float32, layouts, spellings."""
+    seen = set()
 
     def check(case, seed):
         for invariant in (repeated_backward, partly_constant, without_graph, float32, any_layout):
             invariant(row, case, seed)
+        seen.update(any_spelling(row, case, seed))
 
-    on_cases(row, check, examples(40))
+    on_cases(row, check, examples(60))
+    assert seen.issuperset(row.operations), f"never used: {set(row.operations) - seen}"
 
 
 @scalar_rows
@@ -311,29 +331,6 @@ def test_values_agree(row):
         second_order_on_values(row, case, seed)
 
     on_cases(row, check, examples(40))
-
-
-@every_row
-def test_spellings(row):
-    """Every way to call an operation gives one value and one gradient, and puts the operation into the graph."""
-    seen = set()
-
-    def check(case, seed):
-        outcomes = []
-        for name, call in row.spellings.items():
-            xs = leaves(case.inputs)
-            out = result(row, xs, case.attributes, call)
-            assert isinstance(out, Tensor), name
-            assert out.requires_grad, f"{name}: the graph is lost"
-            seen.update(node.operation for node in topological_order(out))
-            backward(out, probe(out.shape, seed))
-            outcomes.append((name, [out.data, *(x.grad for x in xs)]))
-        for name, arrays in outcomes[1:]:
-            for one, other in zip(outcomes[0][1], arrays, strict=True):
-                agree(other, one, name, rtol=1e-12, atol=1e-12)
-
-    on_cases(row, check, examples(60))
-    assert seen.issuperset(row.operations), f"never used: {set(row.operations) - seen}"
 
 
 def check_kink(row, kink):
