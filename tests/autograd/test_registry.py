@@ -57,14 +57,16 @@ def test_names_are_unique():
     assert set(BY_NAME) >= WIDE
 
 
-@pytest.mark.parametrize("name", members(Tensor))
-def test_every_tensor_member_has_a_row(name):
-    assert f"Tensor.{name}" in SPELLED or f"Tensor.{name}" in CHECKS
+def test_every_member_of_a_tensor_has_a_row():
+    found = members(Tensor)
+    assert len(found) > 150
+    assert [name for name in found if f"Tensor.{name}" not in {*SPELLED, *CHECKS}] == []
 
 
-@pytest.mark.parametrize("name", members(Value))
-def test_every_value_member_has_a_row(name):
-    assert f"Tensor.{name}" in SCALAR or f"Value.{name}" in CHECKS
+def test_every_member_of_a_value_has_a_row():
+    found = members(Value)
+    assert len(found) > 70
+    assert [name for name in found if f"Tensor.{name}" not in SCALAR and f"Value.{name}" not in CHECKS] == []
 
 
 def test_no_row_or_check_is_stale():
@@ -76,10 +78,13 @@ def test_no_row_or_check_is_stale():
             assert name.partition(".")[2] in members(Tensor), name
 
 
-@pytest.mark.parametrize(("name", "operation"), list(operations()), ids=lambda x: x if isinstance(x, str) else "")
-def test_every_operation_has_a_row(name, operation):
-    assert name in SPELLED or (isinstance(operation, kernels.Kernel) and operation.name in BY_NAME)
-    assert any(operation in row.operations for row in ROWS)
+def test_every_operation_has_a_row():
+    tested = {operation for row in ROWS for operation in row.operations}
+    found = list(operations())
+    assert len(found) > 60
+    for name, operation in found:
+        assert name in SPELLED or (isinstance(operation, kernels.Kernel) and operation.name in BY_NAME), name
+        assert operation in tested, name
 
 
 def test_every_rule_is_in_the_table():

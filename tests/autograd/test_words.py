@@ -176,28 +176,28 @@ def test_every_table_has_its_rows():
     assert {row[1] for row in TWO} == {"NumPy's", "PyTorch's", "both", "refused"}
 
 
-@by_code("name", remedies.TENSOR)
-def test_no_remedy_is_for_a_word_that_a_tensor_has(name):
-    x = Tensor([1.0, 2.0])
-    assert not hasattr(x, name)
-    with pytest.raises(AttributeError, match=f"'Tensor' object has no attribute '{name}': ") as caught:
-        getattr(x, name)
-    assert remedies.TENSOR[name] in str(caught.value)
-    assert not hasattr(nn.Parameter(np.ones(2)), name)
+def test_no_remedy_is_for_a_word_that_a_tensor_has():
+    x, parameter = Tensor([1.0, 2.0]), nn.Parameter(np.ones(2))
+    for name, remedy in remedies.TENSOR.items():
+        assert not hasattr(x, name) and not hasattr(parameter, name), name
+        with pytest.raises(AttributeError, match=f"'Tensor' object has no attribute '{name}': ") as caught:
+            getattr(x, name)
+        assert remedy in str(caught.value)
 
 
-@by_code("name", remedies.PACKAGE)
-def test_no_remedy_is_for_a_word_that_the_package_has(name):
-    assert not hasattr(tinygrad_lm, name)
-    with pytest.raises(AttributeError, match=f"'tinygrad_lm' has no attribute '{name}': "):
-        getattr(tinygrad_lm, name)
-
-
-@by_code("name", remedies.FUNCTIONAL)
-def test_no_remedy_is_for_a_function_that_is_here(name):
-    assert not hasattr(F, name)
-    with pytest.raises(AttributeError, match=f"'{name}': "):
-        getattr(F, name)
+@by_code(
+    ("room", "words", "message"),
+    [
+        (tinygrad_lm, remedies.PACKAGE, "'tinygrad_lm' has no attribute '{}': "),
+        (F, remedies.FUNCTIONAL, "'{}': "),
+    ],
+    ids=["tinygrad_lm", "functional"],
+)
+def test_no_remedy_is_for_a_word_that_is_here(room, words, message):
+    for name in words:
+        assert not hasattr(room, name), name
+        with pytest.raises(AttributeError, match=message.format(name)):
+            getattr(room, name)
 
 
 @by_code(
