@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import ROOT
 from tests.helpers.command_line import DEVANAGARI, EIGHT, FAST, NAMES, stopping_after
 from tinygrad_lm import cli
 from tinygrad_lm.cli import program
@@ -31,6 +32,13 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.setenv("TINYGRAD_LM_DOT", "builtin")
     Path("names.txt").write_text("\n".join(NAMES) + "\n", encoding="utf-8")
     Path("deva.txt").write_text("\n".join(DEVANAGARI) + "\n", encoding="utf-8")
+
+
+@pytest.fixture
+def elsewhere_in_a_process(elsewhere, monkeypatch):
+    """The same for processes that a test starts, which import the package from the checkout."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
 
 
 @pytest.fixture

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import ROOT
 from tinygrad_lm import cli, runs
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals to a process are POSIX")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="signals to a process are POSIX"),
+    pytest.mark.usefixtures("elsewhere_in_a_process"),
+]
 
 TRAIN = ("train", "--data", "names.txt", "--steps", "60", "--hidden", "6", "--batch-size", "8")
 COMMAND = "import sys; from tinygrad_lm import cli; sys.exit(cli.main(sys.argv[1:]))"
@@ -32,15 +34,6 @@ def step(trainer):
 training.Trainer._train_step = step
 sys.exit(cli.main(sys.argv[1:]))
 """
-NAMES = ["abid", "zeel", "nipun", "meera", "zara", "anya", "ravi", "kiran", "sunita", "vikash"]
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    Path("names.txt").write_text("\n".join(NAMES))
 
 
 def start(*arguments, script=COMMAND):

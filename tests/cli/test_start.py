@@ -13,14 +13,17 @@ import pytest
 import visualize
 from tests import soak
 from tests.helpers import ROOT
+from tests.helpers.command_line import NAMES
 from tinygrad_lm import cli, runs
 from tinygrad_lm.interrupts import Later
 from tinygrad_lm.models import MLP
 from tinygrad_lm.training import Plan, Trainer, stopping_on_signals
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals to a process are POSIX")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="signals to a process are POSIX"),
+    pytest.mark.usefixtures("elsewhere_in_a_process"),
+]
 
-NAMES = ["abid", "zeel", "nipun", "meera", "zara", "anya", "ravi", "kiran", "sunita", "vikash"]
 # The script that an installer writes, and Ctrl-C when the package imports its n-th module, or calls its n-th function.
 AT_IMPORT = """
 import re, signal, sys
@@ -40,14 +43,6 @@ if code == 0:
 sys.exit(code)
 """
 AS_INSTALLED = "import re, os, sys; os.write(1, b'!'); from tinygrad_lm.__main__ import main; sys.exit(main())"
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    Path("names.txt").write_text("\n".join(NAMES))
 
 
 def start(script, *arguments):
