@@ -309,7 +309,7 @@ class AdamW(Adam):
 def clip_grad_norm_(params: Iterable[Tensor | Value], max_norm: float) -> float:
     """Scale all gradients together so that their Euclidean norm is at most ``max_norm``; returns the norm before.
 
-    ``max_norm`` inf measures alone. A norm that is inf or nan scales nothing: look at the result before stepping.
+    ``max_norm`` inf only measures. A norm that is inf or nan scales nothing: look at the result before stepping.
     """
     limit = math.inf if max_norm == math.inf else _check("max_norm", max_norm, 0.0)
     given: Iterable[Any] = [params] if isinstance(params, Node) else params

@@ -250,7 +250,7 @@ def _no_attributes(name: str, attributes: Mapping[str, Any]) -> None:
 
 
 def signature_of(function: Callable[..., Any]) -> inspect.Signature:
-    """How a function can be called; ``ValueError`` where it does not say. Of a ufunc its operands alone count.
+    """How a function can be called; ``ValueError`` where it does not say. Of a ufunc only the operands count.
 
     NumPy's own signature of a ufunc, which it has since 2.4, would take its output for one more operand.
     """

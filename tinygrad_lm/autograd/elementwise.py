@@ -131,7 +131,7 @@ def unbroadcast(x: Array, shape: tuple[int, ...]) -> Array:
 
 
 def real(x: Any, what: str) -> Any:
-    """``x`` itself; complex numbers are refused, since a cast would drop their imaginary part with a warning alone."""
+    """``x`` itself; complex numbers are refused, since a cast would drop their imaginary part with only a warning."""
     if is_complex(x):
         raise TypeError(f"{what} gave {np.asarray(x).dtype}: only real numbers have gradients here")
     return x

@@ -47,7 +47,7 @@ class Operation:
 
     ``scalar`` computes it on Python floats, and ``derivatives`` holds the formula of each local derivative, called as
     ``derivative(*inputs, out)``, or the number where that is 0, 1 or -1 everywhere. An operation that has no such
-    formulas overrides ``on_floats`` and ``local_derivatives``, or is for arrays alone.
+    formulas overrides ``on_floats`` and ``local_derivatives``, or is only for arrays.
     """
 
     __slots__ = ("__weakref__", "derivatives", "name", "scalar", "symbol")

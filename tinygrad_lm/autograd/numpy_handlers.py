@@ -38,7 +38,7 @@ class Handler:
             value, default = options[key], self.fixed[key]
             if value is not default and not (isinstance(value, str) and value == default):
                 raise TypeError(
-                    f"{name} on a Tensor takes {key}={default!r} alone: compute it on x.data where no gradient is "
+                    f"{name} on a Tensor takes only {key}={default!r}: compute it on x.data where no gradient is "
                     "needed, or write it in functions that have one"
                 )
         return self.function(*args, **taken)

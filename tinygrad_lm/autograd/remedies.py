@@ -13,7 +13,7 @@ from tinygrad_lm.autograd.rules import UFUNCS
 
 _DEVICE = "all is computed by NumPy on the processor: leave it out"
 _PAIR = (
-    "x.max(1) and x.max(axis=1) give the values alone, as in NumPy; x.max(dim=1), x.min(dim=1), x.sort() and x.topk(k) "
+    "x.max(1) and x.max(axis=1) give only the values, as in NumPy; x.max(dim=1), x.min(dim=1), x.sort() and x.topk(k) "
     "give PyTorch's pair of values and indices"
 )
 _IN_PLACE = (

@@ -158,7 +158,7 @@ class Tensor(TorchWords):
         ``gradient``, of this tensor's shape, weights its elements; a tensor of one element needs none. The graph
         is kept, with every inner node's gradient of the last pass, as long as its result is held: a second call
         adds up in the leaves once more. ``retain_graph=False`` frees it on the way (what a training loop wants)
-        and keeps gradients of leaves alone.
+        and keeps only the gradients of leaves.
         """
         if not self.requires_grad:
             raise RuntimeError(
@@ -238,7 +238,7 @@ class Tensor(TorchWords):
             )
         if not self.is_leaf:
             raise RuntimeError(
-                "requires_grad can be changed on leaves alone; use detach() for the result of an operation"
+                "requires_grad can be changed only on leaves; use detach() for the result of an operation"
             )
         self.requires_grad = requires_grad
         return self

@@ -1,6 +1,6 @@
 """The types that signatures name, where NumPy's own say too little.
 
-Formulas and operations are annotated as if they ran on arrays alone. They do run on nodes as well, and on symbols that
+Formulas and operations are annotated as if they ran only on arrays. They do run on nodes as well, and on symbols that
 print: both take part in NumPy's protocols and in Python's operators, and pass for arrays there.
 """
 

@@ -35,7 +35,7 @@ class Trainer:
     weights, the buffers and every generator that the model's layers own (Dropout's ``rng``) are a part of that state.
     So is the default generator of the thread, from which layers draw that have none of their own: ``resume`` sets it.
 
-    A training takes up a state of its own plan and names alone, but for the number of steps, which may have grown:
+    A training takes up only a state of its own plan and names, but for the number of steps, which may have grown:
     the schedule then runs over the new total from the step reached, so a rate that had fallen to 0 jumps up again.
 
     Parameters
