@@ -55,7 +55,7 @@ class detect_anomaly:
         observers.add(watch)
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         # Entered more than once, the block that this thread or task entered last is left.
         here = [watch for watch in self._watches if watch in observers.active()]

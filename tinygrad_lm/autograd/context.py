@@ -34,7 +34,7 @@ class GradMode:
         _switch((*_modes.get(), self))
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         modes = _modes.get()
         for i in reversed(range(len(modes))):
