@@ -118,6 +118,12 @@ def test_a_batch_size_that_is_none(model, wrong):
         samples(model, batch_size=wrong)
 
 
+@pytest.mark.parametrize("wrong", [-1, 2.5, True, "3", None])
+def test_a_count_that_is_none(wrong):
+    with pytest.raises(ValueError, match="count is a whole number from 0, not"):
+        samples(MODELS["unigram"], count=wrong)
+
+
 def test_rows_are_chosen_as_each_would_be_alone():
     rng = np.random.default_rng(0)
     chances = rng.random((200, 9)) * rng.integers(0, 2, (200, 9))

@@ -226,14 +226,17 @@ def samples(
     ------
     DataError
         For a prefix that is too long or has characters the model does not know, and logits that are no numbers.
+    ValueError
+        For a count or a batch size that is none.
     """
     ids = check_prefix(model, prefix, settings.max_length)
+    total = whole_number(count, 0, "count is a whole number from 0, not")
     size = whole_number(batch_size, 1, "batch_size is a whole number from 1, not")
     generator = as_generator(rng)
 
     def batches() -> Iterator[Sample]:
-        for first in range(0, count, size):
-            seeds = generator.integers(1 << 63, size=min(size, count - first))
+        for first in range(0, total, size):
+            seeds = generator.integers(1 << 63, size=min(size, total - first))
             yield from _write(model, settings, [as_generator(seed) for seed in seeds.tolist()], ids, trace)
 
     return batches()
