@@ -93,6 +93,16 @@ def interrupted_after(seconds, *arguments):
     return f"{process.returncode}: {err.decode()}"
 
 
+def seconds_of(*arguments):
+    """How long the script takes, from its beginning, where nobody interrupts it."""
+    with start(AS_INSTALLED, *arguments) as process:
+        process.stdout.read(1)
+        began = time.perf_counter()
+        process.communicate(timeout=100)
+    assert process.returncode == 0
+    return time.perf_counter() - began
+
+
 @pytest.mark.parametrize("seconds", [0.05, 0.2])
 def test_interrupted_early(seconds):
     assert interrupted_after(seconds, *COUNT) in ("interrupted", "done", "not ours")
@@ -103,9 +113,13 @@ def test_interrupted_early(seconds):
 def test_a_hundred_early_interruptions(command):
     assert cli.main([*COUNT[:-1], "s"]) == 0
     rng, found = random.Random(soak.seed()), {}
+
+    def arguments(run):
+        return ("sample", "s") if command == "sample" else ("train", "--steps", "30", "--out", run)
+
+    takes = min(seconds_of(*arguments(f"whole{number}")) for number in range(3))
     for number in range(soak.trials(100)):
-        arguments = ("sample", "s") if command == "sample" else ("train", "--steps", "30", "--out", f"r{number}")
-        what = interrupted_after(rng.uniform(0, 0.7), *arguments)
+        what = interrupted_after(rng.uniform(0, takes), *arguments(f"r{number}"))
         found[what] = found.get(what, 0) + 1
     assert set(found) <= {"interrupted", "done", "not ours", "stopped"}, found
     assert found["interrupted"] > soak.trials(100) / 5
