@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeGuard, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard, cast
 
 import numpy as np
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from tinygrad_lm.nn import Module
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(NamedTuple):
     """One floating-point input, and where it stands in the call."""
 
     name: str

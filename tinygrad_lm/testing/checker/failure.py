@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,7 @@ from tinygrad_lm.testing.checker.user_function import UserFunction
 _PRINTED_ELEMENTS = 40
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """How the check was called, for the line that repeats it."""
 
     user: UserFunction
@@ -51,8 +50,7 @@ class Options:
         return f"{''.join(set_up)}check_gradients({', '.join([self.user.call_line(), *named])})"
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """One input whose gradient is wrong."""
 
     subject: Subject

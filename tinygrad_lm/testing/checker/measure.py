@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +18,7 @@ COMPLEX_RTOL, COMPLEX_ATOL = 1e-9, 1e-11
 """What a complex step is held to unless the caller says otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tolerance:
+class Tolerance(NamedTuple):
     """How far the analytic gradient may be from the numeric one: ``atol + rtol * |numeric|``."""
 
     rtol: float
@@ -47,8 +47,7 @@ class Tolerance:
         return f"{self.atol:g} + {self.rtol:g} * |numeric|"
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(NamedTuple):
     """The gradient of a problem to one of its inputs, by the backward pass, and where it was taken."""
 
     problem: Problem
