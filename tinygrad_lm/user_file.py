@@ -64,10 +64,12 @@ def load(target: str, what: str) -> Callable[..., object]:
 def told(error: BaseException) -> str | None:
     """What a user's code raised is the user's to read: the error and its place, without our frames.
 
-    ``None`` where no user's file had a part in it.
+    ``None`` where no user's file had a part in it, nor a neighbour of one.
     """
-    files = {getattr(module, "__file__", None) for name, module in sys.modules.items() if name.startswith(PREFIX)}
-    theirs = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+    files = [module.__file__ for name, module in sys.modules.items() if name.startswith(PREFIX)]
+    folders = {Path(file).resolve().parent for file in files if file}
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if Path(frame.filename).resolve().parent in folders]
     if not theirs:
         return None
     return f"{type(error).__name__}: {error} ({theirs[-1].filename}, line {theirs[-1].lineno})"

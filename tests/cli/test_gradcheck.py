@@ -1,5 +1,7 @@
 """Tests of ``tinygrad-lm gradcheck``: of a user's function and of the package."""
 
+import sys
+
 import pytest
 
 from tinygrad_lm import cli
@@ -19,6 +21,17 @@ def cubed(v):
 
 def fails(x):
     raise KeyError("no such key")
+
+def does_not_fit(x):
+    return x @ np.ones((7, 7))
+
+def elsewhere(x):
+    import neighbour_of_mine
+    return neighbour_of_mine.fails(x)
+"""
+NEIGHBOUR = """
+def fails(x):
+    return x.nothing
 """
 
 
@@ -26,6 +39,9 @@ def fails(x):
 def call(capsys, tmp_path, monkeypatch):
     """Run a command in a folder with a file of functions; its exit code, output and errors."""
     (tmp_path / "mine.py").write_text(SOURCE, encoding="utf-8")
+    (tmp_path / "neighbour_of_mine.py").write_text(NEIGHBOUR, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "neighbour_of_mine", raising=False)
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
@@ -60,6 +76,8 @@ def test_a_wrong_function_is_a_failure_that_says_where(call):
     ("arguments", "code", "words"),
     [
         (["mine.py:fails", "--input", "2"], 1, ["KeyError", "no such key", "mine.py, line 15"]),
+        (["mine.py:does_not_fit", "--input", "2"], 1, ["ValueError: matmul", "mine.py, line 18"]),
+        (["mine.py:elsewhere", "--input", "2"], 1, ["no attribute 'nothing'", "neighbour_of_mine.py, line 3"]),
         (["mine.py:nothing", "--input", "2"], 1, ["has no 'nothing'", "right"]),
         (["mine.py", "--input", "2"], 1, ["path/to/file.py:function", "does not name a function"]),
         (["other.py:f", "--input", "2"], 1, ["no file"]),

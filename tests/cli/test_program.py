@@ -25,6 +25,12 @@ def test_the_help_says_what_evaluate_evaluates(run):
 
 @pytest.mark.usefixtures("elsewhere")
 class TestProgram:
+    def test_a_command_asks_for_no_other(self):
+        """What another one imports and declares would only take time."""
+        whole, own = (program.parser(arguments).format_help() for arguments in ((), ["sample", "r"]))
+        assert all(f"\n    {command}" in whole for command in cli.COMMANDS)
+        assert [command for command in cli.COMMANDS if f"\n    {command}" in own] == ["sample"]
+
     def test_version_and_help(self, run):
         assert run("--version") == f"tinygrad-lm {__version__}\n"
         for command in ((), ("train",), ("sample",), ("evaluate",)):

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import traceback
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal, get_args
 
-import tinygrad_lm
 from tinygrad_lm.cli.parsing import SEED, Command, Options, UsageError, option
 from tinygrad_lm.interrupts import Later
 
@@ -61,6 +58,7 @@ def add_options(parser: ArgumentParser) -> None:
 def run(options: GradcheckOptions) -> int:
     """Check a function in a user's file, or every operation of the package."""
     with Later():
+        from tinygrad_lm import user_file
         from tinygrad_lm.cli.console import Console
         from tinygrad_lm.testing import GradientError
         from tinygrad_lm.testing.selfcheck import command
@@ -81,21 +79,9 @@ def run(options: GradcheckOptions) -> int:
     except GradientError as error:
         found, code = str(error), 1
     except Exception as error:
-        raise DataError(_told(error)) from None
+        raise DataError(user_file.told(error) or str(error)) from None
     Console()(found)
     return code
-
-
-def _told(error: Exception) -> str:
-    """What a user's function raised is the user's to read, with its place and without our frames."""
-    import numpy as np
-
-    ours = [module.__path__[0] for module in (tinygrad_lm, np)]
-    frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if not any(Path(frame.filename).is_relative_to(path) for path in ours)]
-    if not theirs or isinstance(error, (ValueError, FileNotFoundError)):
-        return str(error)
-    return f"{type(error).__name__}: {error} ({theirs[-1].filename}, line {theirs[-1].lineno})"
 
 
 COMMAND = Command(

@@ -35,7 +35,7 @@ def command_of(name: str) -> Command[Options]:
 
 
 def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """All commands and options, those included that the command has only for these arguments."""
+    """All commands and their options; where the arguments begin with a command, only that one, with all it has."""
     top = Parser(
         prog="tinygrad-lm",
         description="Train character language models of names, sample from them, evaluate them.",
@@ -44,7 +44,7 @@ def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"tinygrad-lm {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in COMMANDS:
+    for name in [name for name in COMMANDS if name in arguments[:1]] or COMMANDS:
         command = command_of(name)
         own = commands.add_parser(
             name,
