@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 import numpy as np
@@ -43,6 +45,16 @@ def default_generator() -> np.random.Generator:
         generator = np.random.default_rng()
         _default.set(generator)
     return generator
+
+
+@contextmanager
+def drawing_from(generator: np.random.Generator) -> Generator[None, None, None]:
+    """In the block this generator is the default one; afterwards the default one is as it was before."""
+    before = _default.set(generator)
+    try:
+        yield
+    finally:
+        _default.reset(before)
 
 
 def existing_default_generator() -> np.random.Generator | None:

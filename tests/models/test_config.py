@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_lm import nn
-from tinygrad_lm.models.bounded import REDRAWN, Bounded
+from tinygrad_lm import manual_seed, nn
+from tinygrad_lm.models.bounded import REDRAWN, SIZES, bounded
 from tinygrad_lm.models.config import Config, setting
 from tinygrad_lm.models.limits import TooLarge
 from tinygrad_lm.models.mlp import MLPConfig
+from tinygrad_lm.random import default_generator
 
 
 @dataclass(frozen=True)
@@ -109,27 +110,52 @@ class TestDeclarations:
             made.settings()
 
 
-@pytest.mark.parametrize("draw", ["random", "standard_normal"])
-def test_no_more_is_drawn_than_a_model_may_have(draw):
-    generator = Bounded(10)
-    getattr(generator, draw)(REDRAWN * 10 - 3)
-    generator.uniform(-1, 1, 1)
-    generator.normal(size=(1, 1))
-    generator.random()
-    with pytest.raises(TooLarge):
-        getattr(generator, draw)((1 << 40, 1 << 40))
-    for layer in (nn.Linear, nn.Embedding):
-        layer(2, 3, rng=Bounded(6 + 3))
+DRAWS = {name: (0.5,) * place for name, place in SIZES.items()} | {
+    "binomial": (3, 0.5),
+    "integers": (0, 9),
+    "triangular": (0, 1, 2),
+}
+"""What the methods of a generator are called with, before the size."""
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_no_more_is_drawn_than_a_model_may_have(name):
+    with bounded(10, free=0) as rng:
+        draw = getattr(rng, name)
+        draw(*DRAWS[name], REDRAWN * 10 - 6)
+        draw(*DRAWS[name], size=(1, np.int64(2)))
+        draw(*DRAWS[name], np.int64(1))
+        draw(*DRAWS[name])
+        rng.spawn(1)[0].normal()
         with pytest.raises(TooLarge):
-            layer(1 << 30, 1 << 30, rng=Bounded(100))
+            rng.random()
+        with pytest.raises(TooLarge):
+            rng.spawn(1)
+    for large in (1 << 40, (1 << 40, 1 << 40)):
+        with bounded(10, free=0) as rng, pytest.raises(TooLarge):
+            getattr(rng, name)(*DRAWS[name], large)
 
 
-def test_it_draws_as_any_generator_does():
-    plain, bounded = np.random.Generator(np.random.PCG64(0)), Bounded(1000)
-    for draw in (
-        lambda g: g.random(3),
-        lambda g: g.uniform(2, 3, (2, 2)),
-        lambda g: g.normal(1, 2, 5),
-        lambda g: g.standard_normal(4, np.float32),
-    ):
-        assert np.array_equal(draw(plain), draw(bounded))
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("layer", [nn.Linear, nn.Embedding])
+def test_no_layer_is_larger_than_a_model_may_be(layer, own):
+    """Whether it was given the generator or draws from the default one, which is afterwards as it was."""
+    manual_seed(3)
+    with bounded(100, free=0) as rng:
+        options = {"rng": rng} if own else {}
+        layer(2, 3, **options)
+        with pytest.raises(TooLarge):
+            layer(1 << 30, 1 << 30, **options)
+    assert default_generator().random() == np.random.default_rng(3).random()
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_it_draws_as_any_generator_does_and_in_the_end_without_limit(name):
+    plain = np.random.Generator(np.random.PCG64(0))
+    with bounded(1, free=0) as rng:
+        (child,) = rng.spawn(1)
+    assert np.array_equal(getattr(plain.spawn(1)[0], name)(*DRAWS[name], 99), getattr(child, name)(*DRAWS[name], 99))
+    for size in (3, (2, 2), 1_000, None):
+        assert np.array_equal(getattr(plain, name)(*DRAWS[name], size), getattr(rng, name)(*DRAWS[name], size))
+    assert np.array_equal(plain.normal(1, scale=2, size=5), rng.normal(1, scale=2, size=5))
+    assert np.array_equal(plain.standard_normal(4, np.float32), rng.standard_normal(4, np.float32))

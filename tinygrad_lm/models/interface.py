@@ -210,9 +210,10 @@ class LanguageModel(ABC):
     @classmethod
     def size_of(cls, config: Mapping[str, object], vocabulary: Tokenizer) -> int:
         """How many numbers a model of this configuration holds; a family that can tell without building one does."""
-        from tinygrad_lm.models.bounded import Bounded
+        from tinygrad_lm.models.bounded import bounded
 
-        model = cls.build(cls.Config.from_json(config), vocabulary, Bounded(MAX_NUMBERS))
+        with bounded(MAX_NUMBERS) as rng:
+            model = cls.build(cls.Config.from_json(config), vocabulary, rng)
         return sum(array.size for array in model.state_dict().values())
 
     def state_dict(self) -> dict[str, Array]:

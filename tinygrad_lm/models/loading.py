@@ -104,14 +104,15 @@ def build(description: object, path: Path, weights: Path) -> LanguageModel:
 def _built(
     family: type[LanguageModel], config: dict[str, object], vocabulary: Tokenizer, path: Path, weights: Path
 ) -> LanguageModel:
-    from tinygrad_lm.models.bounded import Bounded
+    from tinygrad_lm.models.bounded import bounded
 
     room = size_of_file(weights) // 4
     try:
         if _same(family.size_of, LanguageModel.size_of) and _same(family.from_config, LanguageModel.from_config):
-            return family.build(family.Config.from_json(config), vocabulary, Bounded(room))
+            with bounded(room) as rng:
+                return family.build(family.Config.from_json(config), vocabulary, rng)
         size = family.size_of(config, vocabulary)
-    except TooLarge:
+    except (TooLarge, MemoryError):
         raise ModelFileError(
             f"{path} describes a model of more than the {room:,} numbers that {weights.name} holds: one of them is "
             "damaged"
