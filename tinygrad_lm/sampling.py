@@ -13,7 +13,8 @@ from tinygrad_lm import defaults
 from tinygrad_lm.autograd import no_grad
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.checks import whole_number
-from tinygrad_lm.models.interface import LanguageModel, plain
+from tinygrad_lm.models.interface import LanguageModel
+from tinygrad_lm.models.ways import pair, step_logits
 from tinygrad_lm.nn import evaluating
 from tinygrad_lm.random import as_generator
 from tinygrad_lm.text import DataError
@@ -257,11 +258,11 @@ def _write(
     with evaluating(model), no_grad(), np.errstate(over="ignore", invalid="ignore"):  # the distribution looks
         state = model.start(n)
         for token in (vocabulary.boundary_id, *ids[:-1]) if ids else ():
-            _, state = model.step(np.full(n, token), state)
+            _, state = pair(model, model.step(np.full(n, token), state))
         tokens = np.full(n, ids[-1] if ids else vocabulary.boundary_id)
         for _ in range(settings.max_length - len(ids)):
-            logits, state = model.step(tokens, state)
-            chances = settings.distribution(plain(logits)[writing])
+            logits, state = pair(model, model.step(tokens, state))
+            chances = settings.distribution(step_logits(model, logits, n)[writing])
             rolls = np.array([generators[i].random() for i in writing.tolist()])
             # The likeliest first, so that a trace shows where the roll fell.
             order = np.argsort(-chances, axis=-1, kind="stable")

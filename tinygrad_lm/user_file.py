@@ -8,6 +8,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+SENTENCES = (ValueError, NotImplementedError)
+"""What is raised with a sentence for a user, to which its name adds nothing."""
 PREFIX = "tinygrad_lm_user_"
 """How the module of a user's file is called, before the name of the file."""
 
@@ -66,10 +68,22 @@ def told(error: BaseException) -> str | None:
 
     ``None`` where no user's file had a part in it, nor a neighbour of one.
     """
-    files = [module.__file__ for name, module in sys.modules.items() if name.startswith(PREFIX)]
-    folders = {Path(file).resolve().parent for file in files if file}
+    folders = {file.resolve().parent for file in _files()}
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [frame for frame in frames if Path(frame.filename).resolve().parent in folders]
     if not theirs:
         return None
     return f"{type(error).__name__}: {error} ({theirs[-1].filename}, line {theirs[-1].lineno})"
+
+
+def told_of_use(error: BaseException) -> str | None:
+    """What the package raised as it used what a user's file defines; ``None`` where none was run."""
+    names = ", ".join(sorted(file.name for file in _files()))
+    what = str(error) if type(error) in SENTENCES else f"{type(error).__name__}: {error}"
+    return f"{what} (where the package uses what {names} defines)" if names else None
+
+
+def _files() -> list[Path]:
+    """The files that were run."""
+    found = [module.__file__ for name, module in sys.modules.items() if name.startswith(PREFIX)]
+    return [Path(file) for file in found if file]

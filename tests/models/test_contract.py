@@ -8,82 +8,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.helpers.dropping import Dropping
+from tests.helpers.own_models import NAMES, VOCABULARY, WAYS, Forward, log_softmax, of_all
 from tinygrad_lm import models, nn, sampling
 from tinygrad_lm.autograd import no_grad
-from tinygrad_lm.models import MLP, FittedModel, LanguageModel, NGram, TrainableModel, WindowModel, interface, trainable
+from tinygrad_lm.models import (
+    MLP,
+    FittedModel,
+    LanguageModel,
+    TrainableModel,
+    WindowModel,
+    interface,
+    trainable,
+    ways,
+)
 from tinygrad_lm.models.config import Config, setting
-from tinygrad_lm.text import IGNORE, DataError, Vocabulary
+from tinygrad_lm.text import IGNORE, DataError
 from tinygrad_lm.training import Plan, Trainer
-
-NAMES = ["abid", "aabid", "zeel", "nipun", "meera", "a", "krishnamurthy"]
-VOCABULARY = Vocabulary()
-
-
-class Forward(nn.Module, TrainableModel):
-    """Reads whole names at once: the mean of the embeddings so far."""
-
-    def __init__(self, width=5, context=None):
-        self.vocabulary = VOCABULARY
-        if context is not None:
-            self.context = context
-        self.embedding = nn.Embedding(27, width, rng=0, dtype=np.float64)
-        self.output = nn.Linear(width, 27, rng=1, dtype=np.float64)
-
-    def forward(self, tokens):
-        length = tokens.shape[1]
-        mean = np.tril(np.ones((length, length))) / np.arange(1, length + 1)[:, None]
-        return self.output(mean @ self.embedding(tokens))
-
-
-class Stepping(nn.Module, TrainableModel):
-    """The same a token at a time: the sum of the embeddings and how many they are."""
-
-    def __init__(self):
-        self.vocabulary = VOCABULARY
-        self.embedding = nn.Embedding(27, 5, rng=0, dtype=np.float64)
-        self.output = nn.Linear(5, 27, rng=1, dtype=np.float64)
-
-    def start(self, n):
-        return np.zeros((n, 5)), 0
-
-    def step(self, tokens, state):
-        total, count = state[0] + self.embedding(tokens), state[1] + 1
-        return self.output(total / count), (total, count)
-
-
-class Prefixes(LanguageModel):
-    """The same from whole prefixes, as arrays."""
-
-    def __init__(self):
-        self.vocabulary, self.twin = VOCABULARY, Forward()
-
-    def next_logits(self, prefixes):
-        with no_grad():
-            return np.array([self.twin(np.array([[26, *prefix]])).data[0, -1] for prefix in prefixes])
-
-
-class Windows(nn.Module, WindowModel):
-    """Sees three tokens and their places."""
-
-    def __init__(self):
-        self.vocabulary, self.context = VOCABULARY, 3
-        self.embedding = nn.Embedding(27, 2, rng=0, dtype=np.float64)
-        self.output = nn.Linear(6, 27, rng=1, dtype=np.float64)
-
-    def forward(self, contexts):
-        return self.output(self.embedding(contexts).reshape((len(contexts), 6)))
-
-
-WAYS = {"forward": Forward(), "step": Stepping(), "next_logits": Prefixes()}
-ALL = {**WAYS, "context": Forward(context=3), "window": Windows(), "mlp": MLP(hidden=(4,), rng=0, dtype=np.float64)}
-ALL |= {"bigram": NGram(2, 0.1).fit(NAMES), "unigram": NGram(1, 0.1).fit(NAMES), "5gram": NGram(5, 0.1).fit(NAMES)}
-
-
-of_all = pytest.mark.parametrize("model", ALL.values(), ids=ALL.keys())
 
 
 def array(logits):
-    return interface.plain(logits)
+    return ways.plain(logits)
 
 
 class TestOneWayIsEnough:
@@ -130,69 +74,6 @@ class TestOneWayIsEnough:
             sampling.generate(Mute(), rng=0)
 
 
-class TestWhatIsWrittenLastCounts:
-    """A class that derives from a model and writes another way is not answered by the way of its base."""
-
-    @pytest.mark.parametrize("base", [Forward, Stepping, Windows])
-    def test_prefixes(self, base):
-        class Always(base):
-            def next_logits(self, prefixes):
-                return np.tile(np.where(np.arange(27) == 26, 0.0, -np.inf), (len(prefixes), 1))
-
-        assert [sample.text for sample in sampling.samples(Always(), rng=0, count=5)] == [""] * 5
-
-    @pytest.mark.parametrize("base", [Forward, Windows, Prefixes])
-    def test_steps(self, base):
-        class Counting(base):
-            def start(self, n):
-                return 0
-
-            def step(self, tokens, state):
-                rows = np.full((len(tokens), 27), -np.inf)
-                rows[:, 26 if state == 4 else state] = 0
-                return rows, state + 1
-
-        assert sampling.generate(Counting(), rng=0).text == "abcd"
-        assert np.argmax(Counting().next_logits([[], [7, 7]]), axis=1).tolist() == [0, 2]
-
-    def test_a_quicker_step_leaves_forward_as_it_is(self):
-        class Quicker(Forward):
-            start, step = Stepping.start, Stepping.step
-
-        assert Quicker.forward is Forward.forward
-        assert np.allclose(Quicker().next_logits([[1, 2]]), Forward().next_logits([[1, 2]]), rtol=1e-12)
-
-    def test_forward_and_step_of_one_class_are_both_its_own(self):
-        class Both(Windows):
-            def forward(self, contexts):
-                return -super().forward(contexts)
-
-            def step(self, tokens, state):
-                logits, state = super().step(tokens, state)
-                return 2 * logits, state
-
-        expected = -2 * Windows().next_logits([[1, 2], []])
-        assert np.allclose(Both().next_logits([[1, 2], []]), expected, rtol=1e-12)
-
-    def test_what_is_not_written_is_not_made_up(self):
-        class Prefixed(nn.Module, TrainableModel):
-            vocabulary = VOCABULARY
-
-            def next_logits(self, prefixes):
-                return np.zeros((len(prefixes), 27))
-
-        with pytest.raises(NotImplementedError, match="Prefixed does not define forward"):
-            Prefixed().loss(np.zeros((1, 1), int), np.zeros((1, 1), int))
-
-    def test_forward(self):
-        class Reversed(Stepping):
-            def forward(self, tokens):
-                return Forward.forward(self, tokens) * -1
-
-        assert np.allclose(Reversed().next_logits([[1, 2]]), -Stepping().next_logits([[1, 2]]))
-        assert np.allclose(Reversed().log_likelihoods(["ab"])[0], _log_softmax(-Stepping().next_logits([[]]))[0, 0])
-
-
 class TestStepByStep:
     @of_all
     @settings(max_examples=15)
@@ -223,7 +104,7 @@ class TestStepByStep:
         for name in NAMES:
             ids = VOCABULARY.encode(name)
             for i, token in enumerate([*ids, 26]):
-                expected.append(_log_softmax(model.next_logits([ids[:i]]))[0, token])
+                expected.append(log_softmax(model.next_logits([ids[:i]]))[0, token])
         assert np.allclose(model.log_likelihoods(NAMES), expected, rtol=1e-9)
         assert np.allclose(LanguageModel.log_likelihoods(model, NAMES), expected, rtol=1e-9)
 
@@ -242,13 +123,6 @@ class TestStepByStep:
         monkeypatch.setattr(model, "forward", lambda tokens: seen.append(tokens.size) or forward(tokens))
         model.log_likelihoods(NAMES)
         assert len(seen) > 2 and max(seen) <= 40
-
-
-def _log_softmax(logits):
-    logits = np.asarray(logits, np.float64)
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    with np.errstate(divide="ignore"):
-        return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
 class TestContext:

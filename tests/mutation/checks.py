@@ -26,7 +26,14 @@ from tests.autograd import (
 from tests.cli.train import test_choices
 from tests.helpers.registry import BY_NAME
 from tests.helpers.registry.row import SEEDS
-from tests.models import test_config, test_contract, test_model_file_checks, test_models, test_pairs_of_letters
+from tests.models import (
+    test_config,
+    test_contract,
+    test_model_file_checks,
+    test_models,
+    test_pairs_of_letters,
+    test_ways,
+)
 from tests.nn import test_buffers, test_containers, test_cross_entropy, test_training_mode
 from tests.runs import test_run_record
 from tests.testing.checker import test_mistakes, test_numbers, test_scalars
@@ -83,6 +90,7 @@ FILES = (
     test_contract,
     test_model_file_checks,
     test_pairs_of_letters,
+    test_ways,
     test_sequences,
     test_targets,
     test_tokenizers,

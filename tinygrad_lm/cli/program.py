@@ -116,9 +116,12 @@ def _sentence(error: Exception) -> str | None:
     with Later():
         from tinygrad_lm import user_file
         from tinygrad_lm.models import ModelFileError
+        from tinygrad_lm.models.ways import ModelError
         from tinygrad_lm.text import DataError
         from tinygrad_lm.training import TrainingError
-    return str(error) if isinstance(error, DataError | ModelFileError | TrainingError) else user_file.told(error)
+    if isinstance(error, DataError | ModelError | ModelFileError | TrainingError):
+        return str(error)
+    return user_file.told(error) or user_file.told_of_use(error)
 
 
 def _say(what: str, code: int) -> int:

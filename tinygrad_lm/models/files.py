@@ -80,7 +80,7 @@ def _checksum(arrays: Mapping[str, Array], content: str) -> str:
 
 
 def check_limits(model: LanguageModel) -> None:
-    """Raise ``ModelFileError`` where the files of this model would be larger than what is read back.
+    """Raise ``ModelFileError`` where the files of this model could not be written, or not read back.
 
     To be asked before a training, which would be lost.
     """
@@ -90,7 +90,17 @@ def check_limits(model: LanguageModel) -> None:
             f"a vocabulary of {len(model.vocabulary):,} characters is too large for the files of a run: it takes "
             f"{length:,} bytes of at most {MAX_HEADER - RESERVE:,}; drop the names with rare characters"
         )
-    if (size := sum(array.nbytes for array in model.state_dict().values())) > MAX_FILE - MAX_HEADER:
+    state = model.state_dict()
+    for name, array in state.items():
+        other = None if np.isfinite(array).all() else "is not finite"
+        if array.dtype.name not in DTYPES:
+            other = f"has dtype {array.dtype}, not one of {', '.join(DTYPES)}"
+        if other is not None:
+            raise ModelFileError(
+                f"{name!r} {other}, so no file of the model could be written; what is made anew with the model, as a "
+                "mask, is no part of its state: self.register_buffer(name, array, persistent=False)"
+            )
+    if (size := sum(array.nbytes for array in state.values())) > MAX_FILE - MAX_HEADER:
         raise ModelFileError(
             f"a model of {size:,} bytes is too large for a file of at most {MAX_FILE:,}; choose a smaller one, or "
             "give fewer names"

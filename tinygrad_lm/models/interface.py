@@ -5,17 +5,24 @@ from __future__ import annotations
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from tinygrad_lm.autograd import no_grad
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.models.config import Config
 from tinygrad_lm.models.limits import MAX_NUMBERS
+from tinygrad_lm.models.ways import (
+    prefixes_by_steps,
+    read,
+    start_of_prefixes,
+    step_by_prefixes,
+    take,
+    written_in,
+)
 from tinygrad_lm.nn import Module, evaluating
 from tinygrad_lm.random import as_generator
 from tinygrad_lm.text import SequenceDataset, Tokenizer
@@ -38,17 +45,6 @@ class Evaluation(NamedTuple):
     def perplexity(self) -> float:
         """exp(loss): among how many equally likely characters the model seems to choose."""
         return math.exp(self.loss) if self.loss < 700 else math.inf
-
-
-def written_in(cls: type) -> set[str]:
-    """In which of the ways to predict a class itself does it."""
-    return vars(cls).keys() & {"forward", "step", "next_logits"}
-
-
-def take(cls: type, base: type, *names: str) -> None:
-    """Let a class have methods as that base has them, so that they follow from what the class itself writes."""
-    for name in names:
-        setattr(cls, name, getattr(base, name))
 
 
 class LanguageModel(ABC):
@@ -92,13 +88,13 @@ class LanguageModel(ABC):
             )
         written = written_in(cls)
         if "next_logits" in written and "step" not in written:
-            take(cls, LanguageModel, "start", "step")
+            take(cls, start=start_of_prefixes, step=step_by_prefixes)
         elif "step" in written and "next_logits" not in written:
-            take(cls, LanguageModel, "next_logits")
+            take(cls, next_logits=prefixes_by_steps)
 
     def start(self, n: int) -> Any:
         """The state of ``n`` names of which nothing was read: what ``step`` takes. Its first token is the boundary."""
-        return np.empty((n, 0), np.int64)
+        return start_of_prefixes(self, LanguageModel, n)
 
     def step(self, tokens: Array, state: Any) -> tuple[Tensor | Array, Any]:
         """Read one more token of each name.
@@ -116,8 +112,7 @@ class LanguageModel(ABC):
             The unnormalised log-probabilities of the token that follows, (n, len(vocabulary)), an array or a tensor;
             and the state to go on from.
         """
-        seen = np.concatenate([state, tokens[:, None]], axis=1)
-        return self.next_logits(seen[:, 1:].tolist()), seen
+        return step_by_prefixes(self, LanguageModel, tokens, state)
 
     def next_logits(self, prefixes: Sequence[Sequence[int]]) -> Array:
         """Unnormalised log-probabilities of the token after each prefix of ids: (len(prefixes), len(vocabulary)).
@@ -130,25 +125,7 @@ class LanguageModel(ABC):
                 f"{type(self).__name__} predicts nothing: write start and step, or next_logits, or forward in a "
                 "TrainableModel"
             )
-        if not prefixes:
-            return np.empty((0, len(self.vocabulary)))
-        ends = np.array([len(prefix) for prefix in prefixes])
-        tokens = np.full((len(prefixes), ends.max() + 1), self.vocabulary.boundary_id)
-        for row, prefix in zip(tokens, prefixes, strict=True):
-            row[1 : len(prefix) + 1] = prefix
-        found = np.empty((len(prefixes), len(self.vocabulary)))
-        for place, logits in enumerate(self._read(tokens)):
-            found = found.astype(logits.dtype, copy=False)
-            found[ends == place] = logits[ends == place]
-        return found
-
-    def _read(self, tokens: Array) -> Iterator[Array]:
-        """The logits after each column of tokens (n, length), one after the other."""
-        with evaluating(self), no_grad():
-            state = self.start(len(tokens))
-            for column in tokens.T:
-                logits, state = self.step(column, state)
-                yield plain(logits)
+        return prefixes_by_steps(self, LanguageModel, prefixes)
 
     def log_likelihoods(self, names: Sequence[str]) -> Array:
         """The log-probability of every token of every name and of its end, in order, as one flat array.
@@ -160,7 +137,10 @@ class LanguageModel(ABC):
         for first in range(0, len(sequences), NAMES_AT_ONCE):
             tokens, targets = sequences.take(np.arange(first, min(first + NAMES_AT_ONCE, len(sequences))))
             rows = np.stack(
-                [chosen(logits, wanted) for logits, wanted in zip(self._read(tokens), targets.T, strict=True)]
+                [
+                    chosen(logits, wanted)
+                    for logits, wanted in zip(read(self, type(self), tokens), targets.T, strict=True)
+                ]
             )
             found.append(rows.T[targets != IGNORE])
         return np.concatenate(found)
@@ -269,11 +249,6 @@ class FittedModel(LanguageModel):
     def brief(self) -> str:
         """What tells this model from others of its family, in a word or two."""
         return ""
-
-
-def plain(logits: Tensor | Array) -> Array:
-    """Logits as an array, whether a model gave an array or a tensor."""
-    return logits.data if isinstance(logits, Tensor) else np.asarray(logits)
 
 
 def chosen(logits: Array, targets: Array) -> Array:

@@ -10,8 +10,19 @@ import numpy as np
 
 from tinygrad_lm.autograd import Value, no_grad
 from tinygrad_lm.autograd.tensor import Tensor
-from tinygrad_lm.autograd.types import Array
-from tinygrad_lm.models.interface import LanguageModel, take, written_in
+from tinygrad_lm.autograd.types import Array, is_ndarray
+from tinygrad_lm.models.interface import LanguageModel
+from tinygrad_lm.models.ways import (
+    ModelError,
+    fitting,
+    holder,
+    pair,
+    prefixes_by_steps,
+    shape_of,
+    start_of_prefixes,
+    take,
+    written_in,
+)
 from tinygrad_lm.nn import Module, Parameter, evaluating
 from tinygrad_lm.nn import functional as F
 from tinygrad_lm.text import NameDataset, SequenceDataset
@@ -56,18 +67,22 @@ class TrainableModel(LanguageModel):
         super().__init_subclass__(**options)
         if not issubclass(cls, Module):
             return
+        of_windows = issubclass(cls, WindowModel)
         if written == {"forward"}:
-            base = WindowModel if issubclass(cls, WindowModel) else TrainableModel
-            take(cls, base, "start", "step", "next_logits")
+            if of_windows:
+                take(cls, start=start_of_windows, step=step_of_windows, next_logits=logits_of_windows)
+            else:
+                take(cls, start=start_of_prefixes, step=step_by_forward, next_logits=prefixes_by_steps)
         elif "step" in written and cls.forward is Module.forward:
-            setattr(cls, "forward", _steps)  # noqa: B010 - nn.Module's stands before what this class could inherit
+            take(cls, forward=forward_by_steps)  # nn.Module's stands before what this class could inherit
+        # The losses that are told are of what writes the names.
+        if written and "log_likelihoods" not in vars(cls):
+            base = LanguageModel if "forward" not in written else WindowModel if of_windows else TrainableModel
+            setattr(cls, "log_likelihoods", base.log_likelihoods)  # noqa: B010
 
     def step(self, tokens: Array, state: Any) -> tuple[Tensor | Array, Any]:
         """Read one more token of each name, and all before it again; see ``LanguageModel.step``."""
-        seen = np.concatenate([state, tokens[:, None]], axis=1)
-        if (most := self._most()) is not None:
-            seen = seen[:, -most:]
-        return self._logits(seen)[:, -1], seen
+        return step_by_forward(self, TrainableModel, tokens, state)
 
     def examples(self, names: Sequence[str]) -> Examples:
         """The training examples of a list of names: whole names, or what of them fits the ``context``."""
@@ -75,10 +90,12 @@ class TrainableModel(LanguageModel):
 
     def loss(self, inputs: Array, targets: Array) -> Tensor:
         """The mean cross-entropy of a batch of examples over the targets that count, in nats, to differentiate."""
-        return F.cross_entropy(self._logits(inputs), targets, ignore_index=IGNORE)
+        return F.cross_entropy(logits_of(self, type(self), inputs), targets, ignore_index=IGNORE)
 
     def log_likelihoods(self, names: Sequence[str]) -> Array:
         """The log-probability of every token of every name and of its end, in order, as one flat array."""
+        if not isinstance(self, Module):
+            return super().log_likelihoods(names)
         sequences = SequenceDataset(names, self.vocabulary, self._most())
         chunk = max(1, self._chunk() // sequences.longest)
         found: list[Array] = []
@@ -86,7 +103,7 @@ class TrainableModel(LanguageModel):
             for first in range(0, len(sequences), chunk):
                 inputs, targets = sequences.take(np.arange(first, min(first + chunk, len(sequences))))
                 counted = targets != IGNORE
-                rows = F.log_softmax(self._logits(inputs)).data[counted]
+                rows = F.log_softmax(logits_of(self, type(self), inputs)).data[counted]
                 found.append(rows[np.arange(len(rows)), targets[counted]])
         return np.concatenate(found)
 
@@ -97,16 +114,6 @@ class TrainableModel(LanguageModel):
     def _most(self) -> int | None:
         """How many tokens the model sees at once: its ``context``, if it has one."""
         return getattr(self, "context", None)
-
-    def _logits(self, inputs: Array) -> Tensor:
-        """What ``forward`` computes."""
-        if not isinstance(self, Module):
-            raise NotImplementedError(
-                f"{type(self).__name__} is no nn.Module with a forward: write class {type(self).__name__}(nn.Module, "
-                "TrainableModel), or loss and next_logits"
-            )
-        found: Tensor = self(inputs)
-        return found
 
     def _chunk(self) -> int:
         """How many tokens are predicted in one go."""
@@ -130,12 +137,11 @@ class WindowModel(TrainableModel):
 
     def start(self, n: int) -> Array:
         """Windows of nothing but boundaries."""
-        return np.full((n, self.context), self.vocabulary.boundary_id)
+        return start_of_windows(self, WindowModel, n)
 
     def step(self, tokens: Array, state: Array) -> tuple[Tensor | Array, Array]:
         """Move each window on by one token; see ``LanguageModel.step``."""
-        windows = np.concatenate([state[:, 1:], tokens[:, None]], axis=1)
-        return self._logits(windows), windows
+        return step_of_windows(self, WindowModel, tokens, state)
 
     def examples(self, names: Sequence[str]) -> NameDataset:
         """The sliding windows of the names."""
@@ -143,29 +149,72 @@ class WindowModel(TrainableModel):
 
     def next_logits(self, prefixes: Sequence[Sequence[int]]) -> Array:
         """Logits of the token after each prefix of ids, of which the last ``context`` count."""
-        padded = [[self.vocabulary.boundary_id] * self.context + list(prefix) for prefix in prefixes]
-        contexts = np.array([row[-self.context :] for row in padded], np.int64).reshape(-1, self.context)
-        with evaluating(self), no_grad():
-            return self._logits(contexts).data
+        return logits_of_windows(self, WindowModel, prefixes)
 
     def log_likelihoods(self, names: Sequence[str]) -> Array:
         """The log-probability of every token of every name and of its end, in order, as one flat array."""
+        if not isinstance(self, Module):
+            return LanguageModel.log_likelihoods(self, names)
         windows = self.examples(names)
         chunk = self._chunk()
         found: list[Array] = []
         with evaluating(self), no_grad():
             for first in range(0, len(windows), chunk):
                 contexts, targets = windows.take(np.arange(first, min(first + chunk, len(windows))))
-                rows = F.log_softmax(self._logits(contexts)).data
+                rows = F.log_softmax(logits_of(self, type(self), contexts)).data
                 found.append(rows[np.arange(len(rows)), targets])
         return np.concatenate(found)
 
 
-def _steps(model: TrainableModel, tokens: Array) -> Tensor:
+def logits_of(model: TrainableModel, owner: type, inputs: Array) -> Tensor:
+    """What ``forward`` makes of ids: of windows a row each, of sequences a row after each token."""
+    if not isinstance(model, Module):
+        raise NotImplementedError(
+            f"{type(model).__name__} is no nn.Module with a forward: write class {type(model).__name__}(nn.Module, "
+            "TrainableModel), or loss and next_logits"
+        )
+    by = holder(model, owner, "forward")
+    found: object = model(inputs) if by is type(model) else by.forward(model, inputs)
+    rows = inputs.shape[:1] if isinstance(model, WindowModel) else inputs.shape
+    if is_ndarray(found) and found.dtype != object:
+        raise ModelError(
+            f"{type(model).__name__}.forward gave {shape_of(found)}, from which nothing is learned: give a Tensor"
+        )
+    return cast(Tensor, fitting(model, "forward", found, (*rows, len(model.vocabulary))))
+
+
+def step_by_forward(model: TrainableModel, owner: type, tokens: Array, state: Array) -> tuple[Tensor, Array]:
+    """One more token of each name, and all before it again, as far as the model sees."""
+    seen = np.concatenate([state, tokens[:, None]], axis=1)
+    if (most := getattr(model, "context", None)) is not None:
+        seen = seen[:, -most:]
+    return logits_of(model, owner, seen)[:, -1], seen
+
+
+def forward_by_steps(model: TrainableModel, owner: type, tokens: Array) -> Tensor:
     """Logits (n, length, tokens) after each of the ids (n, length): a step for each column."""
-    state = model.start(len(tokens))
-    found: list[Tensor | Array] = []
+    cls = holder(model, owner, "step")
+    state, found = cls.start(model, len(tokens)), list[Tensor | Array]()
     for column in np.asarray(tokens).T:
-        logits, state = model.step(column, state)
+        logits, state = pair(model, cls.step(model, column, state))
         found.append(logits)
     return cast(Tensor, np.stack(found, axis=1))  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+def start_of_windows(model: WindowModel, owner: type, n: int) -> Array:
+    """Windows of nothing but boundaries."""
+    return np.full((n, model.context), model.vocabulary.boundary_id)
+
+
+def step_of_windows(model: WindowModel, owner: type, tokens: Array, state: Array) -> tuple[Tensor, Array]:
+    """Each window moved on by one token."""
+    windows = np.concatenate([state[:, 1:], tokens[:, None]], axis=1)
+    return logits_of(model, owner, windows), windows
+
+
+def logits_of_windows(model: WindowModel, owner: type, prefixes: Sequence[Sequence[int]]) -> Array:
+    """The logits after the last tokens of each prefix."""
+    padded = [[model.vocabulary.boundary_id] * model.context + list(prefix) for prefix in prefixes]
+    contexts = np.array([row[-model.context :] for row in padded], np.int64).reshape(-1, model.context)
+    with evaluating(model), no_grad():
+        return logits_of(model, owner, contexts).data
