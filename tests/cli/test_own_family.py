@@ -93,6 +93,47 @@ class Shapes(Bigram):
     def forward(self, tokens):
         return self.rows(tokens).reshape(1, 2, 3)
 
+class NoResult(Bigram):
+    kind = "no-result"
+
+    def forward(self, tokens):
+        self.rows(tokens)
+
+class NoState(Bigram):
+    kind = "no-state"
+
+    def step(self, tokens, state):
+        return self.rows(tokens)
+
+class NoForward(nn.Module, models.TrainableModel):
+    kind = "no-forward"
+
+    def __init__(self, vocabulary):
+        self.vocabulary, self.rows = vocabulary, nn.Embedding(2, 2)
+
+class NoVocabulary(Bigram):
+    kind = "no-vocabulary"
+
+    def __init__(self, vocabulary):
+        self.rows = nn.Embedding(len(vocabulary), len(vocabulary))
+
+class Configured(models.Config):
+    pass
+
+class Masked(Bigram):
+    kind = "masked"
+
+    def __init__(self, vocabulary):
+        super().__init__(vocabulary)
+        self.register_buffer("mask", (self.rows.weight.data > 0))
+
+class Minus(Bigram):
+    kind = "minus"
+
+    def __init__(self, vocabulary):
+        super().__init__(vocabulary)
+        self.register_buffer("mask", self.rows.weight.data / 0.0)
+
 class Silent(models.LanguageModel):
     kind = "silent"
 
@@ -258,3 +299,27 @@ def test_a_run_knows_the_models_of_the_package(run):
         assert "a run knows its model" in run(command, "r", "--model", "bigram", code=2)
     assert "leave out --model" in run("train", "--resume", "r", "--model", "mlp", code=2)
     assert len(EIGHT) == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Shapes", "own.py, line "),
+        ("NoResult", "NoResult.forward gave None, not logits of shape"),
+        ("NoForward", "NoForward does not define forward (where the package uses what own.py"),
+        ("NoVocabulary", "'NoVocabulary' object has no attribute 'vocabulary' (where the package uses what own.py"),
+        ("Masked", "'mask' has dtype bool, not one of float32"),
+        ("Minus", "'mask' is not finite, so no file of the model could be written; what is made anew"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:divide by zero")
+def test_a_mistake_in_a_family_is_told_before_anything_is_written(capsys, name, words):
+    assert cli.main(["train", "--model", f"own.py:{name}", *SMALL[:2], "--steps", "2", "--batch-size", "2"]) == 1
+    said = capsys.readouterr().err
+    assert words in said and "Traceback" not in said
+    assert not list(Path().glob("runs/*/*.safetensors"))
+
+
+def test_a_mistake_that_shows_as_names_are_written(capsys):
+    assert cli.main(["train", "--model", "own.py:NoState", *SMALL[:2], "--steps", "2", "--batch-size", "2"]) == 1
+    assert "NoState.step gave a Tensor of shape" in capsys.readouterr().err

@@ -42,6 +42,19 @@ def contents(state):
     return {name: (array.dtype, array.shape, array.tobytes()) for name, array in state.items()}
 
 
+@pytest.mark.parametrize("own", [np.float16, np.float32, np.float64])
+def test_a_mean_keeps_its_precision_whatever_it_is_made_of(own):
+    module = nn.Module()
+    module.register_buffer("mean", np.zeros(2, own))
+    module.mean = 0.9 * module.mean + 0.1 * np.float64(1) * np.ones((3, 2))
+    assert module.mean.dtype == own and module.mean.shape == (3, 2)
+    module.mean = np.arange(2)
+    assert module.mean.dtype == np.arange(2).dtype
+    module.mean = None
+    module.mean = np.ones(2, np.float64)
+    assert module.mean.dtype == np.float64
+
+
 class TestNames:
     def test_they_are_named_once_and_do_not_learn(self):
         net = Net()
@@ -330,7 +343,7 @@ class TestBuffersInFunctionalCall:
         assert (net.mean.tolist(), int(net.steps)) == ([0.0, 0.0], 1)
 
     def test_a_shared_one_is_replaced_wherever_it_stands(self):
-        shared = np.ones(2)
+        shared = np.ones(2, np.float32)
         net = nn.Sequential(RunningNorm(2), RunningNorm(2)).eval()
         net[0].mean = net[1].mean = shared
         out = nn.functional_call(net, {"1.mean": np.array([1.0, 2.0])}, X)

@@ -365,3 +365,28 @@ def test_parameters_that_never_had_a_gradient_have_no_state_to_miss():
     run(first, 7)
     second.resume(*first.state())
     assert same(ended(second)[0], ended(whole)[0])
+
+
+def test_a_buffer_that_comes_in_a_step_that_was_not_made_is_gone_again():
+    """Nor does one that came in the way hide what went wrong with the training."""
+
+    class Late(MLP):
+        def __init__(self, loss):
+            super().__init__(context=2, embedding=2, hidden=(4,), rng=0)
+            self.register_buffer("seen", None)
+            self.failing = loss
+
+        def loss(self, inputs, targets):
+            self.seen = np.ones(2) if self.seen is None else 0.9 * self.seen
+            found = super().loss(inputs, targets)
+            return found if self.failing is None else self.failing(found)
+
+    def broken(_):
+        raise KeyError("in a loss")
+
+    subject = Trainer(Late(broken), NAMES, VALIDATION, Plan(3, 8))
+    with pytest.raises(KeyError):
+        subject.run()
+    assert subject.model.seen is None
+    with pytest.raises(TrainingError, match="the loss became nan at step 1"):
+        Trainer(Late(lambda loss: loss * np.nan), NAMES, VALIDATION, Plan(3, 8)).run()

@@ -16,7 +16,7 @@ from tinygrad_lm.autograd.types import Array, is_ndarray
 from tinygrad_lm.autograd.value import Value
 from tinygrad_lm.nn.attributes import found, learns
 from tinygrad_lm.nn.parameter import Parameter
-from tinygrad_lm.nn.state import Slot, checked_buffer, copies, load, numbers
+from tinygrad_lm.nn.state import Slot, checked_buffer, copies, in_place_of, load, numbers
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -64,7 +64,7 @@ class Module:
             if isinstance(value, (Module, Parameter)):
                 self._forget_buffer(name)
             else:
-                value = checked_buffer(f"{type(self).__name__}.{name}", value)
+                value = in_place_of(vars(self)[name], checked_buffer(f"{type(self).__name__}.{name}", value))
         if isinstance(value, Module):
             value._take_name(name)
         else:
@@ -93,10 +93,11 @@ class Module:
         what is made anew with the module), and ``to`` turns it into another dtype if it is of floating-point numbers.
         The array itself is kept, so two modules may share one; of a tensor, which must need no gradient, a copy.
 
-        Assigning to the name replaces the array, by one of any shape and dtype or ``None`` (no buffer for the time
-        being); ``del`` ends it. Write ``self.mean = 0.9 * self.mean + ...`` for a running mean: changed in place it
-        would change the gradients of a graph that has used it. Type checkers are told of it by a line
-        ``mean: np.ndarray`` in the class.
+        Assigning to the name replaces the array, by one of any shape and dtype (but floating-point numbers are rounded
+        to the precision that the buffer has, so that a mean in float32 stays one), or by ``None`` (no buffer, and no
+        part of a state, for the time being); ``del`` ends it. Write ``self.mean = 0.9 * self.mean + ...`` for a running
+        mean: changed in place it would change the gradients of a graph that has used it. Type checkers are told of it
+        by a line ``mean: np.ndarray`` in the class.
 
         Raises
         ------
@@ -327,6 +328,11 @@ class Module:
 remedies.refuse(Module, remedies.MODULE)
 
 _KINDS = (Module, Tensor, Value)
+
+
+def buffer_places(module: Module) -> Iterator[tuple[Module, str]]:
+    """The owner and the name of every buffer in a module and in those within it, also of those that are ``None``."""
+    return ((owner, name) for owner in module.modules() for name in vars(owner).get("_buffers", ()))
 
 
 def slots_of(module: Module) -> Iterator[Slot]:

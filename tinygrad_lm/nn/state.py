@@ -108,6 +108,13 @@ def checked_buffer(place: str, value: object) -> Array | None:
     return array
 
 
+def in_place_of(earlier: Array | None, array: Array | None) -> Array | None:
+    """A buffer's new array, as it is assigned: where both are of floating-point numbers, in the earlier one's dtype."""
+    if earlier is None or array is None or earlier.dtype.kind != "f" or array.dtype.kind != "f":
+        return array
+    return array.astype(earlier.dtype, copy=False)
+
+
 def same(a: object, b: object) -> bool:
     """Whether two values for one tied parameter or buffer are one object, or equal arrays of plain numbers."""
     if not is_ndarray(a) or not is_ndarray(b) or a is b:

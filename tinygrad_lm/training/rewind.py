@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_lm.autograd.types import Array
-from tinygrad_lm.nn.module import slots_of
+from tinygrad_lm.nn.module import buffer_places
 from tinygrad_lm.random import existing_default_generator
 from tinygrad_lm.training.generators import State, generators_of, modules_of
 
@@ -19,8 +19,7 @@ class Rewind:
 
     def __init__(self, rng: np.random.Generator, model: object) -> None:
         self._generators = [rng, *generators_of(model).values()]
-        slots = [slot for module in modules_of(model).values() for slot in slots_of(module)]
-        self._places = [(slot.owner, slot.key) for slot in slots if isinstance(slot.held, np.ndarray)]
+        self._places = [place for module in modules_of(model).values() for place in buffer_places(module)]
         self._states: list[tuple[np.random.Generator, State]] = []
         self._buffers: list[tuple[object, str, Array | None, Array | None]] = []
 

@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 import numpy as np
 
@@ -165,7 +165,8 @@ class Trainer:
             with learning(self.model), _on_one_thread(), Later(second_at_once=True) as interrupt:
                 self._run(started, on_step, on_report, progress, interrupt)
         except TrainingError:
-            self.restore_best()
+            with suppress(ValueError):  # where a buffer has come or gone meanwhile
+                self.restore_best()
             raise
         finally:
             self.seconds = time.perf_counter() - started
