@@ -43,6 +43,7 @@ def load(target: str, what: str) -> Callable[..., object]:
         raise ValueError(f"{file!r} is not a Python file: its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     # The file may import its neighbours, and define classes that look themselves up.
+    sys.modules.pop(spec.name, None)
     sys.modules[spec.name] = module
     sys.path.insert(0, str(path.resolve().parent))
     try:
@@ -78,12 +79,12 @@ def told(error: BaseException) -> str | None:
 
 def told_of_use(error: BaseException) -> str | None:
     """What the package raised as it used what a user's file defines; ``None`` where none was run."""
-    names = ", ".join(sorted(file.name for file in _files()))
     what = str(error) if type(error) in SENTENCES else f"{type(error).__name__}: {error}"
-    return f"{what} (where the package uses what {names} defines)" if names else None
+    files = _files()
+    return f"{what} (where the package uses what {files[-1].name} defines)" if files else None
 
 
 def _files() -> list[Path]:
-    """The files that were run."""
+    """The files that were run, the last one last."""
     found = [module.__file__ for name, module in sys.modules.items() if name.startswith(PREFIX)]
     return [Path(file) for file in found if file]

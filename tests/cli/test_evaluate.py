@@ -34,7 +34,7 @@ class TestItsOwnTestSplit:
         split = split_names(clean_names(NAMES, model.vocabulary).kept, seed=seed)
         out = run("evaluate", "r")
         origin = f"(seed {seed}; {Path('names.txt').resolve()})"
-        assert out.startswith(f"The test split of the run {origin}: 1 names, 0 of them in the training data\n")
+        assert out.startswith(f"The test split of the run {origin}: 1 name, 0 of them in the training data\n")
         assert f"loss {model.evaluate(split.test).loss:.4f} nats" in out
         assert f"{model.evaluate(split.test).loss:.4f}" != f"{model.evaluate(split.validation).loss:.4f}"
 

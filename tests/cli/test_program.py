@@ -25,6 +25,20 @@ def test_the_help_says_what_evaluate_evaluates(run):
 
 @pytest.mark.usefixtures("elsewhere")
 class TestProgram:
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ("train", "--hiden", "20"),
+            ("train", "names.txt"),
+            ("train", "--model", "bigrams"),
+            ("train", "--model", "bigram", "--context", "2"),
+            ("train", "--lr", "-1"),
+        ],
+    )
+    def test_wrong_words_show_how_the_command_is_used(self, capsys, arguments):
+        assert cli.main(arguments) == 2
+        assert capsys.readouterr().err.startswith("usage: tinygrad-lm train [-h]")
+
     def test_a_command_asks_for_no_other(self):
         """What another one imports and declares would only take time."""
         whole, own = (program.parser(arguments).format_help() for arguments in ((), ["sample", "r"]))

@@ -236,8 +236,8 @@ class TestFamilies:
     @pytest.mark.parametrize(
         ("given", "error", "words"),
         [
-            (3, TypeError, "register takes a class"),
-            (nn.Linear, TypeError, "register takes a class"),
+            (3, TypeError, "3 is no model family"),
+            (nn.Linear, TypeError, "Linear is no model family, which is a class"),
             (type("Own", (MLP,), {}), TypeError, "Own has no kind of its own"),
             (type("Own", (MLP,), {"kind": "mlp"}), ValueError, "'mlp' is that of tinygrad_lm.models.mlp:MLP"),
             (type("Own", (MLP,), {"kind": "../x"}), ValueError, "a kind is a word"),

@@ -1,7 +1,7 @@
 """The graph that both engines share: operations, nodes, the topological order and the backward sweep.
 
 An operation knows how to compute and how to differentiate itself; a node is one result and remembers what made it.
-``backward`` at the end is all there is to backpropagation: walk the nodes in reverse topological order, and let each
+``backward``, below, is all there is to backpropagation: walk the nodes in reverse topological order, and let each
 hand its gradient on to its parents.
 """
 
@@ -104,9 +104,10 @@ class Operation:
         raise TypeError(f"{self.name!r} takes Tensors and arrays, not single Values")
 
     def local_derivatives(self, out: Any, inputs: Sequence[Any], needed: Sequence[bool]) -> list[Any]:
-        """The derivative of a scalar result to each input, ``None`` where it is not needed.
+        """The derivative of a scalar result with respect to each input, ``None`` where it is not needed.
 
-        On floats they are floats, on ``Value``s they are nodes, to be differentiated again.
+        Numbers where the derivative is constant; else floats of floats, and nodes of ``Value``s, to be differentiated
+        again.
         """
         found: list[Any] = []
         for i, need in enumerate(needed):
@@ -220,7 +221,7 @@ def topological_order(*roots: Node, constants: bool = False) -> list[Node]:
     """
     order: list[Node] = []
     entered: set[Node] = set()
-    # A None above a node says that all below the node has been seen to.
+    # A None on top of a node says that all it depends on is in the order already.
     stack: list[Node | None] = [root for root in reversed(roots) if constants or root.requires_grad]
     while stack:
         node = stack.pop()
@@ -253,8 +254,8 @@ def sweep(
 
     ``gradients`` holds the roots' gradients. Yields ``(node, gradient, owned)``: the gradient is complete,
     since every use of the node came before; ``owned`` is false where the object is held by somebody else too.
-    Consumes both arguments, so that what is done with can be freed on the way; with ``release`` inner nodes too, and
-    only leaves are yielded.
+    Consumes both arguments, so that memory that is no longer needed can be freed on the way. With ``release`` inner
+    nodes are released too, and only leaves are yielded.
     """
     borrowed = set(gradients)
     sums: set[Node] = set()
@@ -270,7 +271,7 @@ def sweep(
         if leaf:
             continue
         parents = node.parents
-        # Held by nothing but the loop: memory that is done with serves the next node.
+        # Held by nothing but the loop: its memory can serve the next node.
         for i, contribution in enumerate(
             _observed(node, gradient, create_graph, wanted)
             if observed
@@ -314,9 +315,9 @@ def refuse_released() -> NoReturn:
 
 
 def backward(root: Node, gradient: Any, *, retain_graph: bool) -> None:
-    """Add the gradient of ``root``, weighted by ``gradient``, to the ``grad`` of every leaf.
+    """Add the gradient of ``root``, weighted by ``gradient``, to the ``grad`` of every leaf that requires one.
 
-    An exception on the way leaves every ``grad`` as it was.
+    Where the graph is kept, each inner node shows its own. An exception on the way leaves every ``grad`` as it was.
     """
     finished = list(sweep(topological_order(root), {root: gradient}, release=not retain_graph))
     for node, total, owned in finished:
@@ -326,12 +327,12 @@ def backward(root: Node, gradient: Any, *, retain_graph: bool) -> None:
 def gradients_of(
     outputs: Sequence[Node], inputs: Sequence[Node], seeds: Iterable[Any], *, create_graph: bool
 ) -> list[Any]:
-    """The gradient of the outputs, weighted by ``seeds``, to each input; ``None`` where there is no path."""
+    """The gradient of the outputs, weighted by ``seeds``, with respect to each input; ``None`` without a path."""
     order = topological_order(*outputs)
     targets = set(inputs)
     wanted: set[Node] = set()
     for node in order:
-        # A released node raises when it is come to; skipping it would give zero.
+        # A released node raises when it is reached; skipping it would give zero.
         if node.operation is RELEASED or node in targets or any(parent in wanted for parent in node.parents):
             wanted.add(node)
     pending: dict[Node, Any] = {}

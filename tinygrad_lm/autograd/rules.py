@@ -3,7 +3,7 @@
 A formula takes the operands and the result ``out`` and is written in operators and NumPy functions, so the same line
 serves the scalar engine (on floats), the tensor engine (on arrays), higher derivatives (on the nodes themselves, which
 makes the backward pass a graph of its own) and the pictures (on symbols, which print it). A derivative that is exactly
-0, 1 or -1 is written as that number and costs no multiplication. ``elementwise.py`` says how a line is run on arrays,
+0, 1 or -1 is written as that number; by 1 nothing is multiplied. ``elementwise.py`` says how a line is run on arrays,
 ``formulas.py`` has what is too long for one.
 
 To add an operation, add a line here and a method of its name in ``operators.py``: NumPy's function, arrays of

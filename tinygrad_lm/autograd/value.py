@@ -86,7 +86,7 @@ class Value(Sums):
         return out
 
     def backward(self, gradient: float | None = None, retain_graph: bool = True) -> None:
-        """Compute the derivative of this value to every leaf it depends on, and add it to their ``grad``.
+        """Compute the derivative of this value with respect to every leaf it depends on; add it to their ``grad``.
 
         ``gradient`` (1 by default) is what this value's own derivative is taken to be. A second call adds up
         in the leaves, while inner nodes show the last pass. ``retain_graph=False`` frees the graph on the way.
@@ -113,9 +113,9 @@ class Value(Sums):
         return contributions
 
     def local_derivatives(self, create_graph: bool = False, wanted: set[Node] | None = None) -> list[Any]:
-        """The derivative of this node to each parent, as in the rule's formula; ``None`` where none is needed.
+        """The derivative of this node with respect to each parent, by the rule; ``None`` where none is needed.
 
-        Numbers, or ``Value``s under ``create_graph`` so that they can be differentiated again.
+        Numbers where it is constant; else floats, or ``Value``s under ``create_graph``, to be differentiated again.
         """
         operation = self.operation
         if operation is None:

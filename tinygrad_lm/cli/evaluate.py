@@ -63,7 +63,8 @@ def run(options: EvaluateOptions) -> int:
 
 def _told(names: Sequence[str], training_names: frozenset[str]) -> str:
     known = sum(name in training_names for name in names)
-    return f"{len(names):,} names, {known:,} of them in the training data"
+    what = "name" if len(names) == 1 else "names"
+    return f"{len(names):,} {what}, {known:,} of them in the training data"
 
 
 COMMAND = Command(

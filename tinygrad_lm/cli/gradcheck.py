@@ -39,14 +39,23 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "target", nargs="?", metavar="FILE:FUNCTION", help="such as model.py:loss (default: the package)"
     )
-    parser.add_argument("--input", action="append", metavar="SHAPE", help="one an argument: 3x4, scalar, value, 5:0:1")
+    parser.add_argument(
+        "--input",
+        action="append",
+        metavar="SHAPE",
+        help="once for each argument: a shape (3x4), scalar or value; 5:0:1 has a range, from 0 to 1",
+    )
     parser.add_argument(
         "--order",
         type=int,
         choices=[1, 2],
         help=f"2 checks the gradient's gradient too (default: {told.order})",
     )
-    parser.add_argument("--kinks", choices=get_args(Kinks), help=f"at a kink (default: {told.kinks})")
+    parser.add_argument(
+        "--kinks",
+        choices=get_args(Kinks),
+        help=f"where the function has a corner, as relu at 0 (default: {told.kinks})",
+    )
     parser.add_argument(
         "--mode", choices=get_args(Mode), help=f"all elements, or a sample of directions (default: {told.mode})"
     )

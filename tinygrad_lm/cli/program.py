@@ -36,6 +36,14 @@ def command_of(name: str) -> Command[Options]:
 
 def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     """All commands and their options; where the arguments begin with a command, only that one, with all it has."""
+    return _parsers(arguments)[0]
+
+
+def _parsers(arguments: Sequence[str], with_more: bool = True) -> tuple[Parser, Parser]:
+    """The parser of the program, and that of the command which the arguments begin with, or else the former again.
+
+    ``with_more`` says whether it has the options that depend on the arguments, which may be wrong.
+    """
     top = Parser(
         prog="tinygrad-lm",
         description="Train character language models of names, sample from them, evaluate them.",
@@ -43,7 +51,7 @@ def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"tinygrad-lm {__version__}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands, asked = top.add_subparsers(dest="command", required=True, metavar="COMMAND"), top
     for name in [name for name in COMMANDS if name in arguments[:1]] or COMMANDS:
         command = command_of(name)
         own = commands.add_parser(
@@ -56,21 +64,24 @@ def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
         )
         command.add_options(own)
         if arguments[:1] == [name]:
-            command.add_more(own, arguments[1:])
-    return top
+            asked = own
+            if with_more:
+                command.add_more(own, arguments[1:])
+    return top, asked
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns 0 when done, 1 after a failure, 2 for wrong usage, 130 after Ctrl-C."""
     _prepare_streams()
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with Later():  # argparse imports as it goes, and the commands are imported
-            command, options = _parsed(list(sys.argv[1:] if arguments is None else arguments))
+            command, options = _parsed(given)
         return _run(command, options)
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else 1
     except UsageError as error:
-        parser().print_usage(sys.stderr)
+        _parsers(given, with_more=False)[1].print_usage(sys.stderr)
         return _say(str(error), 2)
     except KeyboardInterrupt:
         return _say("interrupted", INTERRUPTED)
@@ -83,13 +94,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parsed(arguments: Sequence[str]) -> tuple[Command[Options], Options]:
     """The command, and its options, which go together; ``UsageError``, or ``SystemExit`` after a message, if not."""
     check_dashes(arguments)
-    known, unknown = parser(arguments).parse_known_args(arguments)
+    top, asked = _parsers(arguments)
+    known, unknown = top.parse_known_args(arguments)
     given = vars(known)
     command = command_of(given.pop("command"))
     options = command.options(**given)
     if unknown:
         command.refuse(options, unknown)
-        parser().error(f"unrecognized arguments: {' '.join(unknown)}")
+        asked.error(f"unrecognized arguments: {' '.join(unknown)}")
     options.check()
     return command, options
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from tinygrad_lm import nn
+from tinygrad_lm.checks import quoted
 from tinygrad_lm.models import files
 from tinygrad_lm.models.config import Config
 from tinygrad_lm.models.disk import size_of_file
@@ -43,7 +44,8 @@ def register(family: Family) -> Family:
         For a kind that is no word, or that another family has.
     """
     if LanguageModel not in getattr(family, "__mro__", ()):
-        raise TypeError(f"register takes a class that derives from LanguageModel, not {family!r:.60}")
+        shown = getattr(family, "__name__", None) or quoted(family)
+        raise TypeError(f"{shown} is no model family, which is a class that derives from LanguageModel")
     kind: object = vars(family).get("kind")
     if kind is None:
         raise TypeError(f"{family.__name__} has no kind of its own: give the class a line such as kind = 'rnn'")

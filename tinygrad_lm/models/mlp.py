@@ -29,7 +29,7 @@ class MLPConfig(Config):
     """What an ``MLP`` is configured by."""
 
     context: int = setting(3, "how many characters it sees", low=1, high=1 << 10)
-    embedding: int = setting(10, "numbers a character", low=1, high=1 << 16)
+    embedding: int = setting(10, "numbers for each character", low=1, high=1 << 16)
     hidden: tuple[int, ...] = setting((200,), "hidden layer sizes: 300 100, or 300,100", low=1, high=1 << 20)
     activation: str = setting("tanh", "after each hidden layer", choices=ACTIVATIONS)
 

@@ -103,7 +103,9 @@ def locked(folder: Folder) -> AbstractContextManager[None]:
 def check_folder(folder: Path) -> None:
     """Raise ``ModelFileError`` unless there is such a folder."""
     if folder.is_file():
-        raise ModelFileError(f"there is no run folder {str(folder)!r}: it is a file; the run comes first")
+        inside = (folder.parent / CONFIG).is_file()
+        what = f"give its folder, {str(folder.parent)!r}" if inside else "a run comes first, then a list of names"
+        raise ModelFileError(f"there is no run folder {str(folder)!r}: it is a file; {what}")
     if not folder.is_dir():
         raise ModelFileError(
             f"there is no run folder {str(folder)!r}; train one with: tinygrad-lm train --out {typed(folder)}"

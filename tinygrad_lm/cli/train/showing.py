@@ -27,7 +27,7 @@ COMPARED = {"bigram": 2, "trigram": 3, "4gram": 4}
 FILES = {
     runs.WEIGHTS: "the weights",
     runs.CONFIG: "the settings and the vocabulary",
-    runs.METRICS: "the losses in the course of it",
+    runs.METRICS: "the losses during the training",
     runs.LOG: "what was printed",
     runs.TRAINING_NAMES: "the names it learned from",
     source.OWN_COPY: "all lines that came in",

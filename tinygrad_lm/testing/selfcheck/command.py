@@ -110,12 +110,12 @@ def draw(text: str, rng: np.random.Generator) -> Array | Value:
     try:
         low, high = map(float, limits) if limits else (0.0, 0.0)
         shape = () if what in ("scalar", "value") else tuple(int(size) for size in what.split("x"))
-        if any(size < 0 for size in shape) or not np.isfinite([low, high]).all() or low > high:
+        if any(size < 1 for size in shape) or not np.isfinite([low, high]).all() or low > high:
             raise ValueError(text)
     except ValueError:
         raise ValueError(
-            f"{text!r} does not describe an input: write a shape such as 3x4 or 5, or scalar, or value, and if need be "
-            "the range of its elements, as in 3x4:0.5:2"
+            f"{text!r} does not describe an input: write a shape such as 3x4 or 5 (each from 1 up), or scalar, or "
+            "value, and if need be the range of its elements, as in 3x4:0.5:2"
         ) from None
     numbers = np.asarray(rng.uniform(low, high, shape) if limits else rng.normal(size=shape))
     return Value(numbers.item()) if what == "value" else numbers
