@@ -17,6 +17,19 @@ from tinygrad_lm.random import default_generator
 
 
 @dataclass(frozen=True)
+class Endless(Config):
+    size: int = setting(3, low=float("-inf"), high=float("inf"))
+    share: float = setting(0.5, high=float("inf"))
+
+
+def test_a_range_without_an_end():
+    assert Endless(size=10**12, share=1e300) == Endless(10**12, 1e300)
+    for wrong in (1 << 64, -1 << 64, 1.5):
+        with pytest.raises(ValueError, match="size must be a whole number from -9223372036854775808 to"):
+            Endless(size=wrong)
+
+
+@dataclass(frozen=True)
 class All(Config):
     """A setting of each kind."""
 

@@ -243,6 +243,12 @@ class TestFamilies:
             (type("Own", (MLP,), {"kind": "../x"}), ValueError, "a kind is a word"),
             (type("Own", (MLP,), {"kind": 5}), ValueError, "a kind is a word"),
             (type("Own", (Sized,), {"kind": "own", "Config": type("C", (Config,), {})}), TypeError, "dataclass"),
+            (
+                type("Own", (Sized,), {"kind": "own", "Config": dataclass(type("C", (), {}))}),
+                TypeError,
+                "Own.Config is no",
+            ),
+            (type("Own", (Sized,), {"kind": "own", "Config": {"width": 3}}), TypeError, "Own.Config is no"),
         ],
     )
     def test_what_is_no_family(self, given, error, words):

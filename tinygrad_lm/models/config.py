@@ -17,6 +17,9 @@ KINDS: dict[object, Kind] = {int: "whole number", float: "number", str: "word", 
 MOST = 10**9
 """The largest whole number and number where a setting says nothing of its range."""
 
+LARGEST = 2**63
+"""What a whole number is below where its range has no end."""
+
 
 class Range(NamedTuple):
     """What a field was declared with."""
@@ -82,7 +85,7 @@ class Setting(NamedTuple):
         return tuple(self._whole(size) for size in sizes)
 
     def _whole(self, value: object) -> int:
-        low, high = math.ceil(self.range.low), math.floor(self.range.high)
+        low, high = math.ceil(max(self.range.low, -LARGEST)), math.floor(min(self.range.high, LARGEST))
         return whole_number(value, low, f"{self.name} must be a whole number from {low} to {high}, not", high)
 
     def _number(self, value: object) -> float:

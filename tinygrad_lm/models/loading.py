@@ -51,8 +51,14 @@ def register(family: Family) -> Family:
         raise TypeError(f"{family.__name__} has no kind of its own: give the class a line such as kind = 'rnn'")
     if not isinstance(kind, str) or not re.fullmatch(r"[\w-]+", kind):
         raise ValueError(f"a kind is a word of letters, digits, - and _, such as 'rnn', not {kind!r:.60}")
-    if family.Config is not Config:
-        family.Config.settings()
+    configured = vars(family).get("Config", family.Config)
+    if not (isinstance(configured, type) and issubclass(configured, Config)):
+        raise TypeError(
+            f"{family.__name__}.Config is no configuration: write class Settings(models.Config) above the family, with "
+            "a dataclass's fields, and Config = Settings in it"
+        )
+    if configured is not Config:
+        configured.settings()
     taken = FAMILIES.get(kind)
     if isinstance(taken, Builtin) or (taken is not None and place(taken) != place(family)):
         raise ValueError(f"the kind {kind!r} is that of {where(kind)} already; give {family.__name__} another")
@@ -135,8 +141,9 @@ def load(path: str | os.PathLike[str]) -> LanguageModel:
     """The model in a file that ``model.save`` wrote, or the best one of a run folder.
 
     It has the saved configuration, vocabulary, dtype and weights, bit by bit, and is in training mode. The file may
-    come from anybody: nothing in it is run, and no more is built than its size can fill. A family of your own is
-    known once it is registered (``models.register``).
+    come from anybody: nothing in it is run, and no more initial weights are drawn than its size can fill. A family of
+    your own is known once it is registered (``models.register``); give its settings an upper end (``high=``) where it
+    fills arrays without drawing.
 
     Raises
     ------

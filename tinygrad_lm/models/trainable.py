@@ -57,9 +57,10 @@ class TrainableModel(LanguageModel):
     - or ``start(n)`` and ``step(tokens, state)`` with tensors, as of a recurrent network, which ``forward`` then
       repeats. Write ``step`` besides ``forward`` where it need not read the whole name again (with keys and values).
 
-    ``loss`` is the mean cross-entropy of the next token unless you write another. Models of windows derive from
-    ``WindowModel``. A model that is no ``nn.Module``, but holds one or ``Value``s, writes ``loss`` and
-    ``named_parameters``.
+    ``loss`` is the mean cross-entropy of the next token, by ``forward``, unless you write another; what a derived class
+    writes of ``step`` or ``next_logits`` changes what is written and evaluated, not what is learned. Models of windows
+    derive from ``WindowModel``. A model that is no ``nn.Module``, but holds one or ``Value``s, writes ``loss``,
+    ``next_logits`` and ``named_parameters``.
     """
 
     def __init_subclass__(cls, **options: Any) -> None:
