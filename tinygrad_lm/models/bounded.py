@@ -73,7 +73,7 @@ for _name, _place in SIZES.items():
 
 
 @contextmanager
-def bounded(numbers: int, free: int = FREE) -> Generator[np.random.Generator, None, None]:
+def bounded(numbers: int, free: int | None = None) -> Generator[np.random.Generator, None, None]:
     """A generator to build a model of at most so many numbers with.
 
     It draws as any generator does, but in the block not many more numbers than those: so what a file asks for is not
@@ -86,7 +86,7 @@ def bounded(numbers: int, free: int = FREE) -> Generator[np.random.Generator, No
         Before it would draw more.
     """
     generator = _Bounded(np.random.PCG64(0))
-    generator.left = _Left(max(free, REDRAWN * numbers))
+    generator.left = _Left(max(FREE if free is None else free, REDRAWN * numbers))
     try:
         with drawing_from(generator):
             yield generator
