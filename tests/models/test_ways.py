@@ -89,6 +89,17 @@ class TestWhatIsWrittenLastCounts:
                 assert model.evaluate(["abid"]).loss == pytest.approx(np.log(27), rel=1e-12)
                 assert np.array_equal(model.next_logits([[1], []]), np.zeros((2, 27)))
 
+    def test_losses_of_ones_own_stay(self):
+        class Own(Forward):
+            def log_likelihoods(self, names):
+                return np.full(5, -1.0)
+
+        class Heir(Own):
+            def forward(self, tokens):
+                return super().forward(tokens)
+
+        assert Heir().evaluate(["abid"]).loss == 1.0
+
     def test_what_a_base_beside_models_writes_is_written(self):
         class Net(nn.Module):
             __init__, start, step = Stepping.__init__, Stepping.start, Stepping.step

@@ -76,8 +76,9 @@ class TrainableModel(LanguageModel):
                 take(cls, start=start_of_prefixes, step=step_by_forward, next_logits=prefixes_by_steps)
         elif "step" in written and cls.forward is Module.forward:
             take(cls, forward=forward_by_steps)  # nn.Module's stands before what this class could inherit
-        # The losses that are told are of what writes the names.
-        if written and "log_likelihoods" not in vars(cls):
+        # The losses that are told are of what writes the names, unless the user said how they are computed.
+        ours = [base.log_likelihoods for base in (LanguageModel, TrainableModel, WindowModel)]
+        if written and cls.log_likelihoods in ours:
             base = LanguageModel if "forward" not in written else WindowModel if of_windows else TrainableModel
             setattr(cls, "log_likelihoods", base.log_likelihoods)  # noqa: B010
 
