@@ -390,3 +390,29 @@ def test_a_buffer_that_comes_in_a_step_that_was_not_made_is_gone_again():
     assert subject.model.seen is None
     with pytest.raises(TrainingError, match="the loss became nan at step 1"):
         Trainer(Late(lambda loss: loss * np.nan), NAMES, VALIDATION, Plan(3, 8)).run()
+
+
+def test_an_evaluation_that_was_not_made_draws_anew():
+    class Noisy(MLP):
+        """Its evaluation draws."""
+
+        def __init__(self):
+            super().__init__(context=2, embedding=2, hidden=(4,), rng=0)
+            self.noise, self.broken = nn.Dropout(0.5, rng=3), False
+
+        def log_likelihoods(self, names):
+            found = super().log_likelihoods(names) - self.noise.rng.random()
+            if self.broken:
+                self.broken = False
+                raise KeyError("in an evaluation")
+            return found
+
+    whole, stopped = (Trainer(Noisy(), NAMES, VALIDATION, Plan(8, 8, evaluate_every=4)) for _ in range(2))
+    whole.run()
+    stopped.model.broken = True
+    with pytest.raises(KeyError):
+        stopped.run()
+    stopped.run()
+    assert [report.validation_loss for report in stopped.history] == [
+        report.validation_loss for report in whole.history
+    ]

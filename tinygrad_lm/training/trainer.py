@@ -239,8 +239,13 @@ class Trainer:
     def _evaluate(self, started: float) -> Report:
         self.seconds = time.perf_counter() - started
         with nullcontext() if self.average is None else self.average.applied():
-            with evaluating(self.model):
-                loss = self.model.evaluate(self.validation).loss
+            self._rewind.mark()
+            try:
+                with evaluating(self.model):
+                    loss = self.model.evaluate(self.validation).loss
+            except BaseException:
+                self._rewind.back()  # the evaluation was not made: the next one draws the same
+                raise
             if loss < self.best_loss:
                 self.best_loss, self.best_step, self.best = loss, self.step, self.model.state_dict()
         train_loss = self._losses.value()
