@@ -135,9 +135,10 @@ def test_as_a_module_and_as_the_script_of_an_installation():
 @pytest.mark.parametrize(
     ("command", "names"),
     [
-        ("sample", ["safetensors.numpy"]),
-        ("evaluate", ["safetensors.numpy"]),
-        ("train", ["safetensors.numpy", "threadpoolctl", "tqdm"]),
+        ("sample", ["safetensors.numpy", "numpy.random"]),
+        ("evaluate", ["safetensors.numpy", "numpy.random", "importlib.readers"]),
+        ("train", ["safetensors.numpy", "threadpoolctl", "tqdm", "numpy.random", "importlib.readers"]),
+        ("gradcheck", ["tinygrad_lm.autograd.anomaly", "tinygrad_lm.autograd.symbols"]),
     ],
 )
 def test_the_imports_of_a_command_are_not_cut_short(monkeypatch, capsys, command, names):
@@ -148,8 +149,44 @@ def test_the_imports_of_a_command_are_not_cut_short(monkeypatch, capsys, command
         imported.append(name)
 
     monkeypatch.setattr(f"tinygrad_lm.cli.{command}.import_module", interrupted)
-    assert cli.main([command, *(() if command == "train" else ("none",))]) == cli.INTERRUPTED
+    assert cli.main([command, *(("none",) if command in ("sample", "evaluate") else ())]) == cli.INTERRUPTED
     assert imported == names and capsys.readouterr().err == "tinygrad-lm: interrupted\n"
+
+
+IMPORTS = """
+import signal, sys
+found = []
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            found.append(name)
+sys.meta_path.insert(0, Finder())
+from tinygrad_lm.__main__ import main
+found.clear()
+code = main()
+print("tinygrad_lm.interrupts", *found, file=sys.stderr) if code == 0 else sys.exit(code)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", [(), ("--data", "names.txt")], ids=["bundled", "own"])
+def test_nothing_is_imported_where_an_interruption_would_cut_it_short(data):
+    """What is raised in an import may be swallowed there."""
+    for arguments in (
+        ("train", "--steps", "20", "--hidden", "4", "--batch-size", "4", "--out", "m", *data),
+        ("train", "--resume", "m", "--steps", "24"),
+        ("train", "--model", "bigram", "--out", "b", *data),
+        ("sample", "m"),
+        ("sample", "b"),
+        ("evaluate", "m"),
+        ("evaluate", "b", "names.txt"),
+        ("gradcheck",),
+        ("doctor",),
+    ):
+        with start(IMPORTS, *arguments) as process:
+            _, err = process.communicate(timeout=100)
+        assert process.returncode == 0, err
+        assert set(err.decode().split("\n")[-2].split()) == {"tinygrad_lm.interrupts"}, arguments
 
 
 def test_the_picture_is_not_cut_short(monkeypatch, capsys):

@@ -31,7 +31,8 @@ def add_options(parser: ArgumentParser) -> None:
 def run(options: EvaluateOptions) -> int:
     """Print how well a model predicts the names of a file, or those of its own test split."""
     with Later():
-        import_module("safetensors.numpy")  # a run is read with it
+        for name in ("safetensors.numpy", "numpy.random", "importlib.readers"):  # imported in the course of it
+            import_module(name)
 
         from tinygrad_lm import runs
         from tinygrad_lm.cli import source
@@ -40,7 +41,9 @@ def run(options: EvaluateOptions) -> int:
         from tinygrad_lm.text import clean_names, read_names
     family.told(options.model)
     say = Console()
-    found = runs.load(run_folder(options.run))
+    folder = run_folder(options.run)
+    with Later(second_at_once=True):  # it imports the model's family
+        found = runs.load(folder)
     if options.file is None:
         remedy = f"give a file of names: tinygrad-lm evaluate {runs.typed(found.folder)} FILE"
         data, split = source.read_again(found.config, found.model, found.folder, remedy)

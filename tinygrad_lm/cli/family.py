@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from tinygrad_lm.cli.parsing import Options, Parser, UsageError, decimal, integer, option
+from tinygrad_lm.interrupts import Later
 from tinygrad_lm.models.registry import FAMILIES, PRESETS, Builtin
 
 if TYPE_CHECKING:
@@ -80,9 +81,9 @@ def own(target: str) -> type[LanguageModel]:
     UsageError
         Where it is none.
     """
-    from tinygrad_lm import user_file
-    from tinygrad_lm.models import loading
-
+    with Later():
+        from tinygrad_lm import user_file
+        from tinygrad_lm.models import loading
     try:
         found: Any = user_file.load(target, "class")
         return loading.register(found)
@@ -147,9 +148,9 @@ def make(choice: Choice, options: Options, vocabulary: Tokenizer, seed: int) -> 
     UsageError
         For what its family refuses.
     """
-    from tinygrad_lm import user_file
-    from tinygrad_lm.random import as_generator, manual_seed
-
+    with Later():
+        from tinygrad_lm import user_file
+        from tinygrad_lm.random import as_generator, manual_seed
     given: dict[str, object] = dict(choice.preset)
     for each in choice.options():
         if options.is_given(PREFIX + each.name):

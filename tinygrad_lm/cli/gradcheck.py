@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Literal, get_args
 
 from tinygrad_lm.cli.parsing import SEED, Command, Options, UsageError, option
@@ -67,6 +68,9 @@ def add_options(parser: ArgumentParser) -> None:
 def run(options: GradcheckOptions) -> int:
     """Check a function in a user's file, or every operation of the package."""
     with Later():
+        for name in ("anomaly", "symbols"):  # which are imported in the course of it
+            import_module(f"tinygrad_lm.autograd.{name}")
+
         from tinygrad_lm import user_file
         from tinygrad_lm.cli.console import Console
         from tinygrad_lm.testing import GradientError

@@ -55,7 +55,8 @@ def add_options(parser: ArgumentParser) -> None:
 def run(options: SampleOptions) -> int:
     """Write names with a trained model."""
     with Later():
-        import_module("safetensors.numpy")  # a run is read with it
+        for name in ("safetensors.numpy", "numpy.random"):  # which are imported in the course of it
+            import_module(name)
 
         from tinygrad_lm import runs, sampling
         from tinygrad_lm.cli.console import Console
@@ -64,7 +65,9 @@ def run(options: SampleOptions) -> int:
         from tinygrad_lm.text import in_lower_case
     family.told(options.model)
     say = Console()
-    found = runs.load(run_folder(options.run))
+    folder = run_folder(options.run)
+    with Later(second_at_once=True):  # it imports the model's family
+        found = runs.load(folder)
     vocabulary = found.model.vocabulary
     prefix = options.prefix.lower() if in_lower_case(vocabulary) else options.prefix
     settings = sampling.Settings(options.temperature, options.top_k, options.top_p, options.max_length)

@@ -13,7 +13,8 @@ from tinygrad_lm.interrupts import Later
 def run(options: TrainOptions) -> int:
     """Train a model, or go on with a stopped run."""
     with Later():
-        for name in ("safetensors.numpy", "threadpoolctl", "tqdm"):  # which others import in the course of it
+        others = ("safetensors.numpy", "threadpoolctl", "tqdm", "numpy.random", "importlib.readers")
+        for name in others:  # which are imported in the course of it
             import_module(name)
 
         from tinygrad_lm.cli.train import fitting

@@ -16,6 +16,7 @@ from tinygrad_lm.cli.source import Source
 from tinygrad_lm.cli.train import picture, showing
 from tinygrad_lm.cli.train.options import TrainOptions
 from tinygrad_lm.cli.train.plan import plan_of
+from tinygrad_lm.interrupts import Later
 from tinygrad_lm.models import FittedModel, LanguageModel, ModelFileError, TrainableModel, files
 from tinygrad_lm.text import Split
 from tinygrad_lm.training import Plan, Report, Trainer, TrainingError, stopping_on_signals
@@ -96,7 +97,8 @@ def resume(name: str, options: TrainOptions) -> int:
     say = Console()
     folder = run_folder(name)
     with runs.locked(folder):
-        config, model, plan = runs.open_stopped(folder, steps)
+        with Later(second_at_once=True):  # it imports the model's family
+            config, model, plan = runs.open_stopped(folder, steps)
         if plan.optimizer is None or plan.schedule is None:
             raise ModelFileError(
                 f"{folder} was trained with an optimizer or a schedule of its user's own, which the command line does "
