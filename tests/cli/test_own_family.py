@@ -96,7 +96,7 @@ class Shapes(Bigram):
 
 @dataclass(frozen=True)
 class Width(models.Config):
-    width: int = models.setting(40, "numbers for each character", low=1)
+    width: int = models.setting(40, "numbers for each character", low=1, high=float("inf"))
 
 class Dropped(nn.Module, models.TrainableModel):
     kind = "dropped"

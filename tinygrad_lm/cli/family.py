@@ -119,7 +119,7 @@ def add_options(parser: ArgumentParser, choice: Choice) -> None:
         elif each.kind == "sizes":
             kind |= {"type": _sizes(each), "nargs": "+", "metavar": "N"}
         elif each.kind == "whole number":
-            kind |= {"type": integer(int(within.low), int(within.high)), "metavar": "N"}
+            kind |= {"type": integer(*each.ends), "metavar": "N"}
         else:
             kind |= {"type": decimal(within.low, within.high), "metavar": "X"}
         try:
@@ -132,7 +132,7 @@ def add_options(parser: ArgumentParser, choice: Choice) -> None:
 
 
 def _sizes(setting: Setting) -> Any:
-    size = integer(int(setting.range.low), int(setting.range.high))
+    size = integer(*setting.ends)
 
     def sizes(text: str) -> list[int]:
         return [size(part) for part in text.split(",")]

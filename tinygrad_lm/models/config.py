@@ -53,6 +53,11 @@ class Setting(NamedTuple):
             return self.range.unset
         return ",".join(map(str, cast(Sequence[object], self.default))) if self.kind == "sizes" else str(self.default)
 
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The least and the greatest whole number of the range."""
+        return math.ceil(max(self.range.low, -LARGEST)), math.floor(min(self.range.high, LARGEST))
+
     def checked(self, value: object) -> object:
         """The value as plain data of its kind: of NumPy's numbers and of lists, Python's own, and tuples.
 
@@ -85,7 +90,7 @@ class Setting(NamedTuple):
         return tuple(self._whole(size) for size in sizes)
 
     def _whole(self, value: object) -> int:
-        low, high = math.ceil(max(self.range.low, -LARGEST)), math.floor(min(self.range.high, LARGEST))
+        low, high = self.ends
         return whole_number(value, low, f"{self.name} must be a whole number from {low} to {high}, not", high)
 
     def _number(self, value: object) -> float:

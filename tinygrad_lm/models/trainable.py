@@ -188,7 +188,7 @@ def logits_of(model: TrainableModel, owner: type, inputs: Array) -> Tensor:
 def step_by_forward(model: TrainableModel, owner: type, tokens: Array, state: Array) -> tuple[Tensor, Array]:
     """One more token of each name, and all before it again, as far as the model sees."""
     seen = np.concatenate([state, tokens[:, None]], axis=1)
-    if (most := getattr(model, "context", None)) is not None:
+    if (most := model._most()) is not None:
         seen = seen[:, -most:]
     return logits_of(model, owner, seen)[:, -1], seen
 
