@@ -162,13 +162,11 @@ FUNCTIONAL: dict[str, str] = {
     "leaky_relu": "write np.where(x > 0, x, 0.01 * x)",
     "elu": "write np.where(x > 0, x, np.exp(np.minimum(x, 0)) - 1)",
     "l1_loss": "write (x - y).abs().mean()",
-    "scaled_dot_product_attention": "write (q @ k.mT / k.shape[-1] ** 0.5).softmax(dim=-1) @ v",
     "softmin": "write F.softmax(-x)",
     "swish": "write F.silu(x)",
 }
 """What stands in an error where ``nn.functional`` is asked for a function that it has not."""
 
-_WRITTEN_BY_HAND = "write it as an nn.Module of nn.Linear layers, with a loop over the steps in forward"
 _FROM_LOGITS = "write nn.CrossEntropyLoss() of the logits"
 
 NN: dict[str, str] = {
@@ -183,10 +181,11 @@ NN: dict[str, str] = {
     "NLLLoss": _FROM_LOGITS,
     "BCELoss": "write (nn.functional.softplus(x) - x * y).mean() of the logits x",
     "BCEWithLogitsLoss": "write (nn.functional.softplus(x) - x * y).mean() of the logits x",
-    **dict.fromkeys(("BatchNorm1d", "BatchNorm2d", "GroupNorm", "RMSNorm"), "nn.LayerNorm is here"),
-    **dict.fromkeys(("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"), _WRITTEN_BY_HAND),
-    "MultiheadAttention": "write (q @ k.mT / k.shape[-1] ** 0.5).softmax(dim=-1) @ v with three nn.Linear layers",
-    **dict.fromkeys(("Transformer", "TransformerEncoderLayer", "TransformerEncoder"), "write it of nn.Linear layers"),
+    **dict.fromkeys(("BatchNorm2d", "GroupNorm"), "nn.LayerNorm, nn.RMSNorm and nn.BatchNorm1d are here"),
+    **dict.fromkeys(
+        ("Transformer", "TransformerEncoderLayer", "TransformerEncoder", "TransformerDecoderLayer"),
+        "write it of nn.MultiheadAttention, nn.LayerNorm and nn.Linear, or take models.Transformer",
+    ),
     "utils": "gradients are clipped by optim.clip_grad_norm_(model.parameters(), 1.0)",
     "DataParallel": _DEVICE,
 }

@@ -26,27 +26,45 @@ from tinygrad_lm.nn.parameter import Parameter
 
 if TYPE_CHECKING:
     from tinygrad_lm.nn import scalar
+    from tinygrad_lm.nn.attention import MultiheadAttention, rotary, sinusoidal_positions
+    from tinygrad_lm.nn.normalisation import BatchNorm1d, RMSNorm
+    from tinygrad_lm.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
     from tinygrad_lm.nn.stateless import functional_call
 
-_HOMES = {"scalar": "scalar", "functional_call": "stateless"}
+_HOMES = {
+    "scalar": "scalar",
+    "functional_call": "stateless",
+    **dict.fromkeys(("MultiheadAttention", "rotary", "sinusoidal_positions"), "attention"),
+    **dict.fromkeys(("BatchNorm1d", "RMSNorm"), "normalisation"),
+    **dict.fromkeys(("GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "RNNCell"), "recurrent"),
+}
 """What is imported when it is first asked for."""
 
 __all__ = [
+    "BatchNorm1d",
     "CrossEntropyLoss",
     "Dropout",
     "Embedding",
     "Flatten",
     "GELU",
+    "GRU",
+    "GRUCell",
     "LayerNorm",
     "Linear",
+    "LSTM",
+    "LSTMCell",
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "Parameter",
     "ReLU",
+    "RMSNorm",
+    "RNN",
+    "RNNCell",
     "Sequential",
-    "SiLU",
     "Sigmoid",
+    "SiLU",
     "Softplus",
     "Tanh",
     "evaluating",
@@ -54,7 +72,9 @@ __all__ = [
     "functional_call",
     "init",
     "learning",
+    "rotary",
     "scalar",
+    "sinusoidal_positions",
 ]
 
 if not TYPE_CHECKING:

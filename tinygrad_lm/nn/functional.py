@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
@@ -18,6 +19,13 @@ from tinygrad_lm.random import as_generator
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
+
+    from tinygrad_lm.nn.attention import attention_weights as attention_weights
+    from tinygrad_lm.nn.attention import scaled_dot_product_attention as scaled_dot_product_attention
+    from tinygrad_lm.nn.normalisation import rms_norm as rms_norm
+
+_HOMES = {"attention_weights": "attention", "scaled_dot_product_attention": "attention", "rms_norm": "normalisation"}
+"""The functions that live beside their layers, imported when they are first asked for."""
 
 Operand = TypeVar("Operand", Tensor, Array, Value)
 """What a function of each element takes, and gives again."""
@@ -339,4 +347,7 @@ if not TYPE_CHECKING:
         """Any other operation of the derivative table; else an error that says what to write for PyTorch's word."""
         if name in rules.TABLE:
             return rules.TABLE[name]
+        if name in _HOMES:
+            globals()[name] = function = getattr(import_module(f"tinygrad_lm.nn.{_HOMES[name]}"), name)
+            return function
         raise remedies.unknown(__name__, name, remedies.FUNCTIONAL)

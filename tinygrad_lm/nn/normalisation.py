@@ -1,0 +1,133 @@
+"""Normalisation by the root mean square of rows, and over a batch: functions and layers in PyTorch's words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from tinygrad_lm.autograd import normalisation as kernels
+from tinygrad_lm.autograd.graph import detach
+from tinygrad_lm.autograd.tensor import Tensor
+from tinygrad_lm.autograd.types import Array
+from tinygrad_lm.checks import whole_number
+from tinygrad_lm.nn.module import Module
+from tinygrad_lm.nn.parameter import Parameter
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+
+def rms_norm(x: Tensor | Array, weight: Tensor | Array | None = None, eps: float | None = None) -> Tensor:
+    """Rows of x (..., n) divided by sqrt(mean of their squares + eps), times weight (n,) if there is one.
+
+    Without ``eps`` it is the dtype's distance from 1 to the next number, as in PyTorch (Zhang & Sennrich 2019).
+
+    Raises
+    ------
+    ValueError
+        Naming the shapes that do not fit together.
+    """
+    if weight is not None and (weight.ndim != 1 or x.shape[-1:] != weight.shape):
+        raise ValueError(
+            f"rms_norm: the weight must have the shape of the input's last axis, {x.shape[-1:]}, not {weight.shape}"
+        )
+    if eps is None:
+        eps = float(np.finfo(np.float64 if x.dtype == object else x.dtype).eps)
+    weights = () if weight is None else (weight,)
+    return cast(Tensor, kernels.rms_norm(x, *weights, eps=float(eps)))
+
+
+class RMSNorm(Module):
+    """Rows of the last axis divided by their root mean square, then scaled (Zhang & Sennrich 2019).
+
+    (..., normalized_shape) to the same shape. ``weight`` is (normalized_shape,) and starts as ones, or is ``None`` with
+    ``elementwise_affine=False``.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int,
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        *,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.normalized_shape = whole_number(normalized_shape, 1, "normalized_shape must be a whole number from 1, not")
+        self.eps = eps
+        self.weight = Parameter(np.ones(normalized_shape), dtype=dtype) if elementwise_affine else None
+
+    def forward(self, x: Tensor | Array) -> Tensor:
+        """Normalise the last axis."""
+        if x.shape[-1:] != (self.normalized_shape,):
+            raise ValueError(
+                f"RMSNorm: the input's last axis must be {self.normalized_shape}, but its shape is {x.shape}"
+            )
+        return rms_norm(x, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        """The size."""
+        return str(self.normalized_shape) + ("" if self.weight is not None else ", no weight")
+
+
+class BatchNorm1d(Module):
+    """Each feature brought to mean 0 and variance 1 over the batch, then scaled and shifted (Ioffe & Szegedy 2015).
+
+    Inputs are (n, num_features), or (n, num_features, length), as in PyTorch: features are the second axis. In training
+    the mean and the variance are those of the batch, of more than one row, and ``running_mean`` and ``running_var``
+    (unbiased) follow them by ``momentum``; in evaluation these take their place. ``weight`` and ``bias``, which start
+    as ones and zeros, are ``None`` with ``affine=False``.
+    """
+
+    running_mean: Array
+    running_var: Array
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = True,
+        *,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.num_features = whole_number(num_features, 1, "num_features must be a whole number from 1, not")
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"momentum is a number from 0 to 1, not {momentum!r}")
+        self.eps, self.momentum = eps, momentum
+        self.weight = Parameter(np.ones(num_features), dtype=dtype) if affine else None
+        self.bias = Parameter(np.zeros(num_features), dtype=dtype) if affine else None
+        self.register_buffer("running_mean", np.zeros(num_features, dtype))
+        self.register_buffer("running_var", np.ones(num_features, dtype))
+
+    def forward(self, x: Tensor | Array) -> Tensor:
+        """Normalise each feature."""
+        if x.ndim not in (2, 3) or x.shape[1] != self.num_features:
+            raise ValueError(
+                f"BatchNorm1d takes (n, {self.num_features}) or (n, {self.num_features}, length), not {x.shape}"
+            )
+        if x.ndim == 2:
+            return self._rows(x)
+        n, features, length = x.shape
+        rows: Any = self._rows(x.swapaxes(1, 2).reshape(n * length, features))
+        return rows.reshape(n, length, features).swapaxes(1, 2)
+
+    def _rows(self, x: Any) -> Tensor:
+        affine = () if self.weight is None or self.bias is None else (self.weight, self.bias)
+        if not self.training:
+            normal = (x - self.running_mean) * (1 / np.sqrt(self.running_var + self.eps))
+            return normal * affine[0] + affine[1] if affine else normal
+        if len(x) < 2:
+            raise ValueError(
+                "BatchNorm1d: of one row there is no variance to learn from; give more, or switch to eval()"
+            )
+        plain = detach(x)
+        if plain.dtype != object:
+            unbiased = plain.var(axis=0) * (len(x) / (len(x) - 1))
+            self.running_mean = self.running_mean + self.momentum * (plain.mean(axis=0) - self.running_mean)
+            self.running_var = self.running_var + self.momentum * (unbiased - self.running_var)
+        return cast(Tensor, kernels.batch_norm(x, *affine, eps=self.eps))
+
+    def extra_repr(self) -> str:
+        """The size."""
+        return str(self.num_features)
