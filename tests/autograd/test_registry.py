@@ -10,11 +10,14 @@ from tests.helpers.registry.members import CHECKS
 from tests.helpers.registry.row import WIDE
 from tinygrad_lm import Tensor, Value
 from tinygrad_lm.autograd import (
+    attention,
     kernels,
+    normalisation,
     numpy_functions,
     numpy_handlers,
     operators,
     products,
+    recurrent,
     reductions,
     rules,
     shaping,
@@ -44,7 +47,7 @@ def numpy_name(function):
 
 
 def operations():
-    for module in (reductions, shaping, products, kernels):
+    for module in (reductions, shaping, products, kernels, recurrent, attention, normalisation):
         for name, found in vars(module).items():
             if isinstance(found, Operation) and not name.startswith("_"):
                 yield f"{module.__name__.rpartition('.')[2]}.{found.name}", found

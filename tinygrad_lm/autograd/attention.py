@@ -48,10 +48,12 @@ def weights_reference(query: Array, key: Array, *, scale: float, mask: Array | N
     if seen is None:
         seen = np.ones((), bool)
     plain = detach(scores)
-    if plain.dtype.kind == "O":
+    of_values = plain.dtype.kind == "O"
+    if of_values:
         plain = np.vectorize(float, otypes=[float])(plain)
     shift = _shift(np.where(seen, plain, -np.inf))
-    e = np.where(seen, np.exp(np.where(seen, scores, shift) - shift), 0.0)
+    # What is hidden must not overflow; among Values, which are no elements of one array, it does no harm.
+    e = np.where(seen, np.exp((scores if of_values else np.where(seen, scores, shift)) - shift), 0.0)
     blind = ~np.broadcast_to(seen, plain.shape).any(axis=-1, keepdims=True)
     return e / (e.sum(axis=-1, keepdims=True) + blind.astype(plain.dtype))
 
@@ -96,12 +98,17 @@ def _weights(query: Array, key: Array, scale: float, mask: Array | None) -> Arra
     return scores
 
 
+def _times(weights: Array, kept: Array) -> Array:
+    """The weights that are not dropped, in their own dtype."""
+    return np.multiply(weights, kept, dtype=weights.dtype, casting="same_kind")
+
+
 def _attention_forward(
     query: Array, key: Array, value: Array, scale: float, mask: Array | None = None, kept: Array | None = None
 ) -> tuple[Array, object]:
     check_attention(query, key, value)
     weights = _weights(query, key, scale, mask)
-    return np.matmul(weights if kept is None else weights * kept, value), weights
+    return np.matmul(weights if kept is None else _times(weights, kept), value), weights
 
 
 def _attention_backward(
@@ -117,7 +124,7 @@ def _attention_backward(
 ) -> Gradients:
     found: Gradients = [None, None, None]
     if needed[2]:
-        used = weights if kept is None else weights * kept
+        used = weights if kept is None else _times(weights, kept)
         found[2] = np.matmul(used.swapaxes(-1, -2), g)
     if needed[0] or needed[1]:
         scores = np.matmul(g, value.swapaxes(-1, -2))

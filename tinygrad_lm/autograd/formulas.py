@@ -89,8 +89,9 @@ def sigmoid_of_float(x: float) -> float:
 def gelu_tanh_slope(x: Array, out: Array) -> Array:
     """The derivative of GPT-2's form of the GELU."""
     x = np.clip(x, -30, 30)  # beyond, tanh is 1 to the last bit, and the cube would overflow in narrow dtypes
-    inner = np.tanh(GELU * (x + 0.044715 * x**3))
-    return 0.5 * (1 + inner) + 0.5 * x * (1 - inner * inner) * (GELU * (1 + 0.134145 * (x * x)))
+    square = x * x  # np.power takes ten times as long for a cube
+    inner = np.tanh(GELU * x * (1 + 0.044715 * square))
+    return 0.5 * (1 + inner) + 0.5 * x * (1 - inner * inner) * (GELU * (1 + 0.134145 * square))
 
 
 def above_inf(x: Array, like: Any) -> Array:

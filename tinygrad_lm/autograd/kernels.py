@@ -119,19 +119,25 @@ def check_linear(x: Array, weight: Array, *bias: Array) -> None:
 
 def _linear_forward(x: Array, weight: Array, *bias: Array) -> tuple[Array, object]:
     check_linear(x, weight, *bias)
-    out = np.matmul(x, weight.T)
+    # One product of all rows: NumPy would make one for each matrix of a stack.
+    out = np.matmul(x if x.ndim < 3 else _flat(x), weight.T)
     if bias and bias[0].dtype == out.dtype:
         out += bias[0]
     elif bias:
         out = out + bias[0]
-    return out, None
+    return out if x.ndim < 3 else out.reshape(*x.shape[:-1], len(weight)), None
+
+
+def _flat(x: Array) -> Array:
+    """The rows of the last axis as one matrix."""
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def _linear_backward(g: Array, saved: Any, needed: Sequence[bool], x: Array, weight: Array, *bias: Array) -> Gradients:
-    rows = g if g.ndim == 2 else g.reshape(math.prod(g.shape[:-1]), g.shape[-1])
-    flat = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    rows = g if g.ndim == 2 else _flat(g)
+    flat = x if x.ndim == 2 else _flat(x)
     contributions = [
-        np.matmul(g, weight) if needed[0] else None,
+        np.matmul(rows, weight).reshape(x.shape) if needed[0] else None,
         np.matmul(rows.T, flat) if needed[1] else None,
     ]
     if bias:

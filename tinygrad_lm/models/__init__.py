@@ -10,8 +10,11 @@ if TYPE_CHECKING:
     from tinygrad_lm.models.loading import load, register
     from tinygrad_lm.models.mlp import MLP
     from tinygrad_lm.models.ngram import NGram
+    from tinygrad_lm.models.recurrent import GRU, LSTM, RNN
     from tinygrad_lm.models.registry import FAMILIES
     from tinygrad_lm.models.trainable import Examples, TrainableModel, WindowModel
+    from tinygrad_lm.models.transformer import Transformer
+    from tinygrad_lm.models.wavenet import WaveNet
 
 _HOMES = {
     "Config": "config",
@@ -19,11 +22,16 @@ _HOMES = {
     "Examples": "trainable",
     "FAMILIES": "registry",
     "FittedModel": "interface",
+    "GRU": "recurrent",
+    "LSTM": "recurrent",
     "LanguageModel": "interface",
     "MLP": "mlp",
     "ModelFileError": "disk",
     "NGram": "ngram",
+    "RNN": "recurrent",
     "TrainableModel": "trainable",
+    "Transformer": "transformer",
+    "WaveNet": "wavenet",
     "WindowModel": "trainable",
     "load": "loading",
     "register": "loading",
@@ -36,11 +44,16 @@ __all__ = [
     "Examples",
     "FAMILIES",
     "FittedModel",
+    "GRU",
+    "LSTM",
     "LanguageModel",
     "MLP",
     "ModelFileError",
     "NGram",
+    "RNN",
     "TrainableModel",
+    "Transformer",
+    "WaveNet",
     "WindowModel",
     "load",
     "register",

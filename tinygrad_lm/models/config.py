@@ -34,6 +34,8 @@ class Range(NamedTuple):
     """How many sizes there are at most."""
     unset: str = ""
     """What holds where the value is ``None``, in words."""
+    added: bool = False
+    """Whether files of an earlier version do not have it: the default held then."""
 
 
 class Setting(NamedTuple):
@@ -110,6 +112,7 @@ def setting(
     choices: Collection[str] = (),
     most: int = 100,
     unset: str = "",
+    added: bool = False,
 ) -> Any:
     """A field of a ``Config``: ``hidden: int = setting(64, "numbers in the hidden state", low=1, high=4096)``.
 
@@ -130,8 +133,10 @@ def setting(
         How many sizes there are at most.
     unset
         What holds where the value is ``None``, in words.
+    added
+        Whether the family had models without it before, whose files lack it: they are of its default.
     """
-    return field(default=default, metadata={"range": Range(help, low, high, tuple(choices), most, unset)})
+    return field(default=default, metadata={"range": Range(help, low, high, tuple(choices), most, unset, added)})
 
 
 @dataclass(frozen=True)
@@ -180,6 +185,7 @@ class Config:
             For a setting that is missing, unknown or out of its range.
         """
         known = {each.name for each in fields(cls)}
+        data = {**{each.name: each.default for each in cls.settings() if each.range.added}, **data}
         if set(data) != known:
             known, given = (", ".join(sorted(map(str, names))) or "nothing" for names in (known, data))
             raise ValueError(

@@ -23,11 +23,24 @@ NGRAMS = ("unigram", "bigram", "trigram", "4gram", "5gram", "6gram")
 """The counting models by their order, from 1 up."""
 
 FAMILIES: dict[str, Builtin | type[LanguageModel]] = {
-    "mlp": Builtin("tinygrad_lm.models.mlp:MLP", "the last characters embedded, then hidden layers"),
+    "mlp": Builtin(
+        "tinygrad_lm.models.mlp:MLP",
+        "the last characters embedded, then hidden layers",
+        ("deck-mlp", "lab4-mlp"),
+    ),
     "ngram": Builtin(
         "tinygrad_lm.models.ngram:NGram",
         "counts of so many characters in a row",
         NGRAMS,
+    ),
+    "wavenet": Builtin("tinygrad_lm.models.wavenet:WaveNet", "the last characters fused two by two"),
+    "rnn": Builtin("tinygrad_lm.models.recurrent:RNN", "a state handed from character to character"),
+    "gru": Builtin("tinygrad_lm.models.recurrent:GRU", "a state with two gates"),
+    "lstm": Builtin("tinygrad_lm.models.recurrent:LSTM", "a state and a cell with three gates"),
+    "transformer": Builtin(
+        "tinygrad_lm.models.transformer:Transformer",
+        "each character looks back at those before it",
+        ("makemore-transformer", "microgpt"),
     ),
 }
 """The families by their kind: those of the package, and the classes that ``models.register`` added."""

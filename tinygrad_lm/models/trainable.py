@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 
@@ -62,6 +62,9 @@ class TrainableModel(LanguageModel):
     derive from ``WindowModel``. A model that is no ``nn.Module``, but holds one or ``Value``s, writes ``loss``,
     ``next_logits`` and ``named_parameters``.
     """
+
+    plan_defaults: ClassVar[Mapping[str, object]] = {}
+    """What of a ``Plan`` the command ``train`` starts with for this family: ``{"steps": 2500, "lr": 6e-3}``."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         written = written_in(cls)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import partial
+from typing import Any
 
 from tinygrad_lm.cli.parsing import UsageError
 from tinygrad_lm.cli.train.options import STARTS, TrainOptions
+from tinygrad_lm.models.trainable import TrainableModel
 from tinygrad_lm.training import Plan
 
 
@@ -17,30 +20,42 @@ def plan_of(options: TrainOptions, examples: int) -> Plan:
     UsageError
         For settings that make none.
     """
-    batch_size = options.batch_size
+    start = partial(_start, options)
+    batch_size: int = start("batch_size")
     if not options.is_given("batch_size"):
         batch_size = min(batch_size, examples)
-    steps = options.steps
+    steps: int = start("steps")
     if options.epochs is not None:
         steps = options.epochs * math.ceil(examples / batch_size)
     try:
         return Plan(
             steps=steps,
             batch_size=batch_size,
-            lr=_start(options, "lr", options.lr),
+            lr=start("lr"),
             optimizer=options.optimizer,
-            schedule=options.schedule,
-            weight_decay=_start(options, "weight_decay", options.weight_decay),
+            schedule=start("schedule"),
+            weight_decay=start("weight_decay"),
             seed=options.seed,
             evaluate_every=max(1, min(Plan.evaluate_every, steps // 8)),
-            clip_grad_norm=options.clip_grad_norm,
-            warmup_steps=options.warmup_steps,
-            ema_decay=options.ema_decay,
+            clip_grad_norm=start("clip_grad_norm"),
+            warmup_steps=_warmup(options, steps),
+            ema_decay=start("ema_decay"),
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
 
 
-def _start(options: TrainOptions, name: str, value: float) -> float:
-    """A setting as it was given, else what the optimizer starts with."""
-    return value if options.is_given(name) else STARTS.get(options.optimizer, {}).get(name, value)
+def _start(options: TrainOptions, name: str) -> Any:
+    """A setting as it was given, else what the optimizer starts with, or the family, or the command."""
+    if options.is_given(name):
+        return getattr(options, name)
+    of_family = options.choice.family.plan_defaults if issubclass(options.choice.family, TrainableModel) else {}
+    if options.is_given("optimizer"):
+        of_family = {**of_family, **STARTS.get(options.optimizer, {})}
+    return of_family.get(name, getattr(options, name))
+
+
+def _warmup(options: TrainOptions, steps: int) -> int:
+    """How many steps the rate rises: what a family starts with is for trainings of some length."""
+    given: int = _start(options, "warmup_steps")
+    return given if options.is_given("warmup_steps") else min(given, steps // 10)

@@ -11,7 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinygrad_lm.autograd import Value, kernels, products, reductions, rules, shaping
+from tinygrad_lm.autograd import (
+    Value,
+    attention,
+    kernels,
+    normalisation,
+    products,
+    recurrent,
+    reductions,
+    rules,
+    shaping,
+)
 from tinygrad_lm.autograd.graph import Operation
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.testing.selfcheck.domains import (
@@ -87,6 +97,7 @@ def _cube(x: Array) -> Array:
 
 _X = (3, 4)
 _ROWS = np.array([0, 2, 2, -1])
+_KEPT = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
 _MASK = np.array([[True, False, False, True], [False, True, False, True], [True, True, False, False]])
 
 
@@ -165,11 +176,28 @@ def _kernels() -> Iterator[Samples]:
         sample((2, 2, 3), targets=np.array([[0, -1], [2, 1]]), ignore_index=-1, reduction="none", label_smoothing=0.1),
     )
     yield Samples("layer_norm", kernels.layer_norm, [distinct, anywhere], [sample((3, 4), (4,), (4,), eps=1e-5)])
+    yield _of(normalisation.rms_norm, sample((3, 4), eps=1e-5), sample((2, 2, 3), (3,), eps=0.1), domain=away_from_0)
+    yield Samples(
+        *("batch_norm", normalisation.batch_norm, [distinct, anywhere]),
+        [sample((4, 3), eps=1e-5), sample((3, 2), (2,), (2,), eps=0.1)],
+    )
     yield _of(kernels.prod, sample((2, 3)), domain=factors)
     yield _of(kernels.prod, sample((2, 3), axis=1, keepdims=True), domain=with_a_zero)
 
 
-TABLE: tuple[Samples, ...] = (*_elementwise(), *_shaping(), *_reductions(), *_products(), *_kernels())
+def _sequences() -> Iterator[Samples]:
+    for operation, gates, states in ((recurrent.rnn, 1, 1), (recurrent.gru, 3, 1), (recurrent.lstm, 4, 2)):
+        sequence: list[Shape] = [(3, 2, 2), *[(2, 2)] * states, (2 * gates, 2), (2 * gates, 2)]
+        yield _of(operation, sample(*sequence, (2 * gates,), (2 * gates,)), sample(*sequence))
+    attended: list[Shape] = [(2, 2, 3), (2, 3, 3), (2, 3, 2)]
+    yield _of(
+        attention.attention,
+        sample(*attended, scale=0.5),
+        sample(*attended, scale=0.5, mask=np.tri(2, 3, dtype=bool), kept=2 * _KEPT),
+    )
+
+
+TABLE: tuple[Samples, ...] = (*_elementwise(), *_shaping(), *_reductions(), *_products(), *_kernels(), *_sequences())
 
 
 def domains_of(operation: str) -> Sequence[Domain]:

@@ -1,0 +1,120 @@
+"""The recurrent families, an RNN, a GRU and an LSTM: a state that is handed from character to character."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+import numpy as np
+
+from tinygrad_lm import nn
+from tinygrad_lm.autograd.tensor import Tensor
+from tinygrad_lm.autograd.types import Array
+from tinygrad_lm.models.config import Config, setting
+from tinygrad_lm.models.trainable import TrainableModel
+from tinygrad_lm.models.ways import plain
+from tinygrad_lm.random import as_generator
+from tinygrad_lm.text import Tokenizer
+
+
+@dataclass(frozen=True)
+class RecurrentConfig(Config):
+    """What a recurrent model is configured by."""
+
+    embedding: int = setting(24, "numbers for each character", low=1, high=1 << 16)
+    hidden: int = setting(64, "numbers in the hidden state", low=1, high=1 << 16)
+    layers: int = setting(1, "recurrent layers, each of which reads the states of the one below", low=1, high=64)
+    dropout: float = setting(
+        0.4, "how much of the states is dropped in training, and half of it of embeddings", high=0.95
+    )
+
+
+class _Recurrent(nn.Module, TrainableModel):
+    """Embedding -> recurrent layers -> Linear to logits, after each character of a name.
+
+    Ids (n, length), the boundary first, give logits (n, length, len(vocabulary)). A name is read as a whole in training,
+    by one fused operation a layer, and a character at a time, with the state handed on, where names are written.
+
+    Attributes
+    ----------
+    embedding, recurrent, output
+        The layers.
+    """
+
+    Config = RecurrentConfig
+    plan_defaults: ClassVar[Mapping[str, object]] = {
+        "steps": 2500,
+        "lr": 6e-3,
+        "weight_decay": 0.1,
+        "clip_grad_norm": 1.0,
+        "ema_decay": 0.995,
+    }
+    _layer: ClassVar[type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]]
+
+    def __init__(
+        self,
+        vocabulary: Tokenizer,
+        configuration: RecurrentConfig = RecurrentConfig(),
+        *,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        self.vocabulary, self.configuration = vocabulary, configuration
+        generator, sizes = as_generator(rng), configuration
+        dropout = sizes.dropout
+        self.embedding = nn.Embedding(len(vocabulary), sizes.embedding, rng=generator)
+        self.embedding_dropout = nn.Dropout(dropout / 2, rng=generator)
+        self.recurrent = self._layer(
+            sizes.embedding, sizes.hidden, sizes.layers, dropout=dropout if sizes.layers > 1 else 0.0, rng=generator
+        )
+        self.dropout = nn.Dropout(dropout, rng=generator)
+        self.output = nn.Linear(sizes.hidden, len(vocabulary), rng=generator)
+
+    def forward(self, tokens: Array) -> Tensor:
+        """Logits (n, length, len(vocabulary)) of the token after each of the ids (n, length)."""
+        rows = self.embedding_dropout(self.embedding(np.asarray(tokens).T))
+        states, _ = self.recurrent(rows)
+        return self.output(self.dropout(states)).swapaxes(0, 1)
+
+    def start(self, n: int) -> Any:
+        """States of zeros: (layers, n, hidden)."""
+        sizes = self.configuration
+        return np.zeros((sizes.layers, n, sizes.hidden), self.output.weight.dtype)
+
+    def step(self, tokens: Array, state: Any) -> tuple[Tensor, Any]:
+        """Read one more token of each name; see ``LanguageModel.step``."""
+        states, state = self.recurrent(self.embedding_dropout(self.embedding(tokens[None])), state)
+        return self.output(self.dropout(states[0])), state
+
+    def select(self, state: Any, rows: Array) -> Any:
+        """The states of some of the names."""
+        return plain(state)[:, rows]
+
+
+class RNN(_Recurrent):
+    """A recurrent network (Elman 1990): h' = tanh(W x + U h + b), the lectures' telephone game."""
+
+    kind: ClassVar[str] = "rnn"
+    _layer = nn.RNN
+
+
+class GRU(_Recurrent):
+    """A gated recurrent unit (Cho et al. 2014): two gates decide what is kept and what is made anew."""
+
+    kind: ClassVar[str] = "gru"
+    _layer = nn.GRU
+
+
+class LSTM(_Recurrent):
+    """A long short-term memory (Hochreiter & Schmidhuber 1997): a cell beside the state, and three gates over it."""
+
+    kind: ClassVar[str] = "lstm"
+    _layer = nn.LSTM
+
+    def start(self, n: int) -> Any:
+        """States and cells of zeros, each (layers, n, hidden)."""
+        return super().start(n), super().start(n)
+
+    def select(self, state: Any, rows: Array) -> Any:
+        """The states and cells of some of the names."""
+        return tuple(plain(part)[:, rows] for part in cast("tuple[Any, Any]", state))
