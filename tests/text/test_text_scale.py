@@ -16,7 +16,7 @@ import pytest
 
 from tests.helpers import ROOT
 from tinygrad_lm.checks import quoted
-from tinygrad_lm.models import MLP, NGram, ngram
+from tinygrad_lm.models import MLP, NGram, counting
 from tinygrad_lm.text import DataError, NameDataset, Vocabulary, clean_names, graphemes
 from tinygrad_lm.text import dataset as text_dataset
 from tinygrad_lm.text import names as names_room
@@ -165,28 +165,28 @@ class TestCounts:
         names, other = random_names(60), random_names(30, seed=1)
         whole = NGram(order).fit(names)
         likelihoods = whole.log_likelihoods(other)
-        monkeypatch.setattr(ngram, "CHUNK", chunk)
+        monkeypatch.setattr(counting, "CHUNK", chunk)
         parts = NGram(order).fit(names)
         for name, array in whole.state_dict().items():
             assert np.array_equal(parts.state_dict()[name], array) and array.dtype == np.int64
         assert np.array_equal(parts.log_likelihoods(other), likelihoods)
 
     def test_memory_is_a_few_bytes_a_window(self, monkeypatch):
-        monkeypatch.setattr(ngram, "CHUNK", 1 << 12)
+        monkeypatch.setattr(counting, "CHUNK", 1 << 12)
         names = random_names(30_000)
         size = sum(len(name) + 1 for name in names)
         assert peak(lambda: NGram(3).fit(names)) < 12 * size + 3_000_000
 
     def test_each_window_is_sorted_a_few_times_only(self, monkeypatch):
         sorted_ = [0]
-        whole = ngram._added_up
+        whole = counting.added_up
 
-        def counting(parts, size):
+        def noted(parts, size):
             sorted_[0] += sum(len(counts) for _, _, counts in parts)
             return whole(parts, size)
 
-        monkeypatch.setattr(ngram, "_added_up", counting)
-        monkeypatch.setattr(ngram, "CHUNK", 100)
+        monkeypatch.setattr(counting, "added_up", noted)
+        monkeypatch.setattr(counting, "CHUNK", 100)
         names = random_names(4_000)
         NGram(8).fit(names)  # nearly every window is another
         assert sorted_[0] < 12 * sum(len(name) + 1 for name in names)

@@ -4,9 +4,11 @@ from tinygrad_lm.lazy import found as _found
 
 TYPE_CHECKING = False  # nothing else is imported here: the command line reads the table of families without NumPy
 if TYPE_CHECKING:
+    from tinygrad_lm.models.bigram import NeuralBigram
     from tinygrad_lm.models.config import Config, setting
     from tinygrad_lm.models.disk import ModelFileError
     from tinygrad_lm.models.interface import Evaluation, FittedModel, LanguageModel
+    from tinygrad_lm.models.kneser_ney import KneserNey
     from tinygrad_lm.models.loading import load, register
     from tinygrad_lm.models.mlp import MLP
     from tinygrad_lm.models.ngram import NGram
@@ -23,11 +25,13 @@ _HOMES = {
     "FAMILIES": "registry",
     "FittedModel": "interface",
     "GRU": "recurrent",
+    "KneserNey": "kneser_ney",
     "LSTM": "recurrent",
     "LanguageModel": "interface",
     "MLP": "mlp",
     "ModelFileError": "disk",
     "NGram": "ngram",
+    "NeuralBigram": "bigram",
     "RNN": "recurrent",
     "TrainableModel": "trainable",
     "Transformer": "transformer",
@@ -45,11 +49,13 @@ __all__ = [
     "FAMILIES",
     "FittedModel",
     "GRU",
+    "KneserNey",
     "LSTM",
     "LanguageModel",
     "MLP",
     "ModelFileError",
     "NGram",
+    "NeuralBigram",
     "RNN",
     "TrainableModel",
     "Transformer",

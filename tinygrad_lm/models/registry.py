@@ -19,7 +19,7 @@ class Builtin(NamedTuple):
     """The names of its ``presets``."""
 
 
-NGRAMS = ("unigram", "bigram", "trigram", "4gram", "5gram", "6gram")
+NGRAMS = ("unigram", "bigram", "trigram", "4gram", "5gram", "6gram", "7gram")
 """The counting models by their order, from 1 up."""
 
 FAMILIES: dict[str, Builtin | type[LanguageModel]] = {
@@ -32,6 +32,12 @@ FAMILIES: dict[str, Builtin | type[LanguageModel]] = {
         "tinygrad_lm.models.ngram:NGram",
         "counts of so many characters in a row",
         NGRAMS,
+    ),
+    "kneser-ney": Builtin(
+        "tinygrad_lm.models.kneser_ney:KneserNey", "counts of so many in a row, mixed with those of fewer"
+    ),
+    "neural-bigram": Builtin(
+        "tinygrad_lm.models.bigram:NeuralBigram", "the table of the bigram, learned by gradient descent"
     ),
     "wavenet": Builtin("tinygrad_lm.models.wavenet:WaveNet", "the last characters fused two by two"),
     "rnn": Builtin("tinygrad_lm.models.recurrent:RNN", "a state handed from character to character"),
