@@ -176,6 +176,7 @@ def test_nothing_is_imported_where_an_interruption_would_cut_it_short(data):
         ("train", "--steps", "20", "--hidden", "4", "--batch-size", "4", "--out", "m", *data),
         ("train", "--resume", "m", "--steps", "24"),
         ("train", "--model", "bigram", "--out", "b", *data),
+        ("train", "--model", "kneser-ney", "--out", "k", *data),
         ("sample", "m"),
         ("sample", "b"),
         ("evaluate", "m"),

@@ -5,7 +5,7 @@ import pytest
 
 from tinygrad_lm import nn
 from tinygrad_lm.autograd import no_grad
-from tinygrad_lm.models import MLP, LanguageModel, NGram, TrainableModel, WindowModel
+from tinygrad_lm.models import MLP, KneserNey, LanguageModel, NeuralBigram, NGram, TrainableModel, WindowModel
 from tinygrad_lm.text import Vocabulary
 
 NAMES = ["abid", "aabid", "zeel", "nipun", "meera", "a", "krishnamurthy"]
@@ -70,6 +70,7 @@ class Windows(nn.Module, WindowModel):
 WAYS = {"forward": Forward(), "step": Stepping(), "next_logits": Prefixes()}
 ALL = {**WAYS, "context": Forward(context=3), "window": Windows(), "mlp": MLP(hidden=(4,), rng=0, dtype=np.float64)}
 ALL |= {"bigram": NGram(2, 0.1).fit(NAMES), "unigram": NGram(1, 0.1).fit(NAMES), "5gram": NGram(5, 0.1).fit(NAMES)}
+ALL |= {"kneser-ney": KneserNey().fit(NAMES), "neural bigram": NeuralBigram(dtype=np.float64)}
 
 
 of_all = pytest.mark.parametrize("model", ALL.values(), ids=ALL.keys())

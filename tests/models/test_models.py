@@ -8,13 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygrad_lm.autograd import Value
-from tinygrad_lm.models import MLP, NGram, trainable
+from tinygrad_lm.models import MLP, KneserNey, NeuralBigram, NGram, trainable
 from tinygrad_lm.nn import functional, functional_call
 from tinygrad_lm.text import DataError, NameDataset, Vocabulary
 
 NAMES = ["abid", "aabid", "zeel", "nipun", "meera", "a", "krishnamurthy"]
 MODELS = {
-    **{f"{order}-gram": NGram(order, 0.1).fit(NAMES) for order in range(1, 7)},
+    **{f"{order}-gram": NGram(order, 0.1).fit(NAMES) for order in range(1, 8)},
+    **{f"kneser-ney {order}": KneserNey(order).fit(NAMES) for order in (1, 2, 5, 7)},
+    "neural bigram": NeuralBigram(dtype=np.float64),
     "mlp": MLP(context=3, embedding=4, hidden=(8,), rng=0, dtype=np.float64),
     "deep mlp": MLP(context=5, embedding=2, hidden=(6, 5), activation="relu", rng=1, dtype=np.float64),
     "mlp without a hidden layer": MLP(context=1, embedding=3, hidden=(), rng=2, dtype=np.float64),

@@ -16,7 +16,7 @@ from tests.helpers.model_files import join, parts, same
 from tests.helpers.runs import NAMES, Named, stop_at, trainer
 from tests.helpers.runs import save as save_run
 from tinygrad_lm import models, runs
-from tinygrad_lm.models import MLP, ModelFileError, NGram, files
+from tinygrad_lm.models import MLP, KneserNey, ModelFileError, NeuralBigram, NGram, files
 from tinygrad_lm.text import Vocabulary
 from tinygrad_lm.training import Plan, Trainer
 
@@ -27,6 +27,9 @@ MODELS = {
     "bigram": NGram(2).fit(["abid", "zeel"]),
     "5-gram": NGram(5, 0.25, Vocabulary("ab")).fit(["ab", "ba"]),
     "empty": NGram(3),
+    "kneser-ney": KneserNey().fit(["abid", "zeel"]),
+    "empty kneser-ney": KneserNey(3),
+    "neural bigram": NeuralBigram(dtype=np.float64),
 }
 
 

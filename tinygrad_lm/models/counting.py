@@ -44,7 +44,7 @@ class CountingModel(FittedModel):
     def __init__(self, order: int, vocabulary: Tokenizer | None) -> None:
         self.order = order
         self.vocabulary = Vocabulary() if vocabulary is None else vocabulary
-        if len(self.vocabulary) ** (self.order - 1) > np.iinfo(np.int64).max:
+        if order > highest_order(self.vocabulary):
             raise ValueError(f"order {order} is too long for a vocabulary of {len(self.vocabulary)}; take a lower one")
         self._take(*np.zeros((3, 0), np.int64))
 
@@ -174,6 +174,12 @@ class CountingModel(FittedModel):
         if (counts < 1).any() or counts.sum(dtype=np.float64) > 1 << 53:
             raise ValueError("the counts are damaged: each is at least 1, and their sum at most 2**53")
         self._take(contexts, pairs, counts)
+
+
+def highest_order(vocabulary: Tokenizer) -> int:
+    """The highest order whose contexts are numbers of 64 bits, and at most ``MAX_ORDER``."""
+    largest = int(np.iinfo(np.int64).max)
+    return max(order for order in range(1, MAX_ORDER + 1) if len(vocabulary) ** (order - 1) <= largest)
 
 
 def added_up(parts: Sequence[Counted], size: int) -> Counted:

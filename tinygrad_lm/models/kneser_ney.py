@@ -43,8 +43,9 @@ class KneserNey(CountingModel):
       Counted like any other token, each boundary of the padding would be the one and only token before the next, and
       would smooth the starts of names once more.
     - Each order has discounts of its own, from how many of its n-grams have the count 1, 2, 3 and 4 (n1 ... n4):
-      Y = n1 / (n1 + 2 n2), D1 = 1 - 2 Y n2 / n1, D2 = 2 - 3 Y n3 / n2, D3 = 3 - 4 Y n4 / n3. Where one
-      of them is not between 0 and its count, as of few names or of 27 single letters, it is half the count.
+      Y = n1 / (n1 + 2 n2), D1 = 1 - 2 Y n2 / n1, D2 = 2 - 3 Y n3 / n2, D3 = 3 - 4 Y n4 / n3. Where n1 or
+      n2 is 0, and where one of them is not between 0 and its count, as of few names or of 27 single letters, it is half
+      the count.
 
     Source: S. F. Chen and J. Goodman, "An empirical study of smoothing techniques for language modeling", Computer
     Speech and Language 13 (1999); the starts as in K. Heafield et al., "Scalable modified Kneser-Ney language model
@@ -137,9 +138,9 @@ def _level(length: int, size: int, counted: tuple[Array, Array, Array], discount
 
 
 def _discounts(counts: Array) -> Array:
-    """D1, D2, D3 by how many of the counts are 1, 2, 3 and 4; half the count where that is none."""
+    """D1, D2, D3 by how many of the counts are 1, 2, 3 and 4; half the count where these give none."""
     one, two, three, four = (float(np.count_nonzero(counts == n)) for n in range(1, 5))
     ratios = [after / before if before else np.nan for before, after in ((one, two), (two, three), (three, four))]
-    share = one / (one + 2 * two) if one else np.nan
+    share = one / (one + 2 * two) if one and two else np.nan
     found = np.array([n - (n + 1) * share * ratio for n, ratio in enumerate(ratios, 1)])
     return np.where((found > 0) & (found < [1, 2, 3]), found, _HALVES)

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from tinygrad_lm.text.dataset import NameDataset
     from tinygrad_lm.text.errors import DataError
     from tinygrad_lm.text.files import bundled_names, read_names
+    from tinygrad_lm.text.lecture import lecture_names
     from tinygrad_lm.text.names import CleanedNames, Split, clean_names, in_lower_case, split_names
     from tinygrad_lm.text.segmentation import graphemes
     from tinygrad_lm.text.sequences import SequenceDataset
@@ -30,6 +31,7 @@ _HOMES = {
     "count_targets": "targets",
     "graphemes": "segmentation",
     "in_lower_case": "names",
+    "lecture_names": "lecture",
     "read_names": "files",
     "split_names": "names",
     "token_lengths": "targets",
@@ -44,6 +46,7 @@ __all__ = [
     "graphemes",
     "read_names",
     "bundled_names",
+    "lecture_names",
     "clean_names",
     "in_lower_case",
     "CleanedNames",

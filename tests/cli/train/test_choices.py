@@ -12,7 +12,7 @@ import pytest
 
 from tinygrad_lm import cli, runs, training
 from tinygrad_lm.cli.train import fitting, picture
-from tinygrad_lm.models import NGram
+from tinygrad_lm.models import KneserNey, NGram
 from tinygrad_lm.text import Vocabulary, split_names
 
 WORDS = "abid aabid zeel nipun meera zara anya ravi kiran sunita vikash priya rajesh deepa mohan sita gopal lata rohan"
@@ -113,10 +113,13 @@ def test_the_comparison_counts_the_training_names_and_is_measured_on_the_validat
         rows = table(train("--model", model, *options))
         own = runs.load(Path("r")).model
     split = split_names(NAMES, seed=0)
-    for order, name in ((2, "bigram"), (3, "trigram"), (4, "4gram")):
-        counted = NGram.fitted(order, split.train, split.validation, Vocabulary())
+    orders = {"bigram": 2, "trigram": 3, "4gram": 4}
+    counts = {name: NGram.fitted(n, split.train, split.validation, Vocabulary()) for name, n in orders.items()}
+    assert list(rows)[:-1] == [*counts, "Kneser-Ney"]
+    for name, counted in {**counts, "Kneser-Ney": KneserNey(5).fit(split.train)}.items():
         found = counted.evaluate(split.validation)
-        expected = (f"{name} counts, add {counted.smoothing:g}", f"{found.loss:.3f}", f"{found.perplexity:.2f}")
+        how = "order 5" if name == "Kneser-Ney" else f"add {counted.smoothing:g}"
+        expected = (f"{name} counts, {how}", f"{found.loss:.3f}", f"{found.perplexity:.2f}")
         assert rows[name] == expected
         for other in (split.train, split.test, NAMES):  # else the test could not tell
             assert expected[1] != f"{counted.evaluate(other).loss:.3f}"

@@ -34,6 +34,7 @@ class TestTrain:
             "bigram counts, add",
             "trigram counts, add",
             "4gram counts, add",
+            "Kneser-Ney counts, order 5",
             "perplexity",
             "Twenty names from the model",
             "Files of the run\n  model.safetensors       the weights\n",
@@ -147,7 +148,7 @@ class TestTrain:
         run("train", "--data", "three.txt", "--steps", "3", "--out", "r")
         assert config("r")["training"]["batch_size"] == 4
 
-    @pytest.mark.parametrize("model", ["unigram", "bigram", "trigram", "4gram", "5gram", "6gram"])
+    @pytest.mark.parametrize("model", ["unigram", "bigram", "trigram", "4gram", "5gram", "6gram", "7gram"])
     def test_counting_models(self, run, model):
         out = run("train", "--model", model, "--out", "r", "--smoothing", "0.5")
         assert f"this run: {model}, add 0.5" in out and config("r")["model"]["config"]["smoothing"] == 0.5
@@ -155,6 +156,23 @@ class TestTrain:
         if counted and "add 0.5" in counted[0]:
             assert counted[0].split()[-2:] == out.partition("this run")[2].splitlines()[0].split()[-2:]
         assert run("sample", "r", "-n", 3).count("\n") == 3
+
+    def test_kneser_ney_counts(self, run):
+        out = run("train", "--model", "kneser-ney", "--data", "names.txt", "--out", "r")
+        rows = [line.split() for line in out.splitlines() if "Kneser-Ney counts, order 5" in line or "this run" in line]
+        assert rows[1][:4] == ["this", "run:", "kneser-ney,", "order"] and rows[0][-3:] == rows[1][-3:]
+        assert "5grams: " in out and "of 531,441 contexts" in out and run("sample", "r", "-n", 3).count("\n") == 3
+        run("train", "--model", "kneser-ney", "--order", "3", "--data", "names.txt", "--out", "t")
+        assert config("t")["model"]["config"]["order"] == 3 and "loss" in run("evaluate", "t", "names.txt")
+        refused = run("train", "--model", "kneser-ney", "--smoothing", "1", code=2)
+        assert "--smoothing means nothing to the model 'kneser-ney'" in refused
+
+    def test_a_bigram_that_is_learned(self, run):
+        out = run("train", "--model", "neural-bigram", "--out", "r")
+        assert "  - -> a" in out and "27 x 27" in out and "729" in out
+        losses = [float(line.split()[-2]) for line in out.splitlines() if "bigram counts" in line or "this run" in line]
+        assert losses[1] == pytest.approx(losses[0], abs=0.02)
+        assert "graph.svg" in out and run("sample", "r", "-n", 3).count("\n") == 3
 
     def test_a_bigram_without_smoothing(self, run):
         run("train", "--model", "bigram", "--smoothing", "0", "--data", "names.txt", "--out", "r")

@@ -13,7 +13,8 @@ from tinygrad_lm.cli import source
 from tinygrad_lm.cli.console import Console
 from tinygrad_lm.cli.sample import marked
 from tinygrad_lm.cli.source import Source
-from tinygrad_lm.models import LanguageModel, NGram, TrainableModel, WindowModel
+from tinygrad_lm.models import FittedModel, KneserNey, LanguageModel, NGram, TrainableModel, WindowModel
+from tinygrad_lm.models.counting import highest_order
 from tinygrad_lm.random import as_generator
 from tinygrad_lm.text import CleanedNames, Split, Tokenizer
 from tinygrad_lm.text.names import OUTSIDE
@@ -22,7 +23,9 @@ MOST_WINDOWS = 20
 """How many windows of the first name are shown."""
 
 COMPARED = {"bigram": 2, "trigram": 3, "4gram": 4}
-"""The counts that a model is shown beside."""
+"""The counts that a model is shown beside, each with the smoothing that validates best."""
+STRONGEST = 5
+"""The order of the Kneser-Ney counts beside them, which are the hardest to beat."""
 
 FILES = {
     runs.WEIGHTS: "the weights",
@@ -90,12 +93,16 @@ def show_parameters(say: Console, model: TrainableModel) -> None:
 
 
 def show_comparison(say: Console, model: LanguageModel, split: Split, title: str) -> None:
-    """The model beside n-gram counts (smoothing chosen on the validation names) on the same split."""
+    """The model beside n-gram counts (smoothing chosen on the validation names, and Kneser-Ney) on the same split."""
     own = model.evaluate(split.validation)
     say("Validation, in nats a character (lower is better)")
     rows = [("model", "loss", "perplexity")]
-    for name, order in COMPARED.items():
-        counted = NGram.fitted(order, split.train, split.validation, model.vocabulary)
+    vocabulary = model.vocabulary
+    counts: dict[str, FittedModel] = {
+        name: NGram.fitted(order, split.train, split.validation, vocabulary) for name, order in COMPARED.items()
+    }
+    counts["Kneser-Ney"] = KneserNey(min(STRONGEST, highest_order(vocabulary)), vocabulary).fit(split.train)
+    for name, counted in counts.items():
         found = counted.evaluate(split.validation)
         rows.append((f"{name} counts, {counted.brief()}", f"{found.loss:.3f}", f"{found.perplexity:.2f}"))
     say.table([*rows, (title, f"{own.loss:.3f}", f"{own.perplexity:.2f}")])
