@@ -96,6 +96,14 @@ class TestByHand:
         a, b, end = ((1 - 1 / 2) / 4 + 2 / 4 / 3, (2 - 1) / 4 + 2 / 4 / 3, (1 - 1 / 2) / 4 + 2 / 4 / 3)
         taken = (1.7 + 0.2) / 3
         assert np.allclose(model.probabilities([[]])[0], [0.3 / 3 + taken * a, 0.8 / 3 + taken * b, taken * end])
+        assert np.allclose(model.probabilities([[1]])[0], [a / 2, b / 2, 1.5 / 3 + end / 2])
+
+    def test_the_start_of_a_name_keeps_its_counts_in_a_trigram(self):
+        """Of -a, -b the counts are 2, 1; before ab stands one token, before b- two: n1 = n2 = 2, so Y = 1 / 3."""
+        model = KneserNey(3, Vocabulary("ab")).fit(self.NAMES)
+        assert np.allclose(model.discounts[:2], [[1 / 2, 1, 3 / 2], [1 / 3, 1, 3 / 2]])
+        a, taken = (1 - 1 / 2) / 4 + 2 / 4 / 3, (1 + 1 / 3) / 3
+        assert np.isclose(model.probabilities([[]])[0, 0], (2 - 1) / 3 + taken * a)
 
     def test_what_follows_only_one_context_is_no_news_elsewhere(self):
         """The lectures of Chen and Goodman have "Francisco", frequent but after "San" alone."""
@@ -113,6 +121,7 @@ class TestByHand:
     def test_an_unseen_context_says_what_the_shorter_one_says(self):
         model = KneserNey(4, ABC).fit(["abca", "bca", "cab"])
         encoded = [ABC.encode(prefix) for prefix in ("ccbab", "bbab", "aaab")]
+        assert np.isclose(model.probabilities(encoded[:1]).sum(), 1)
         assert (model.probabilities(encoded) == model.probabilities(encoded[:1])).all()
         assert not (model.probabilities(encoded[:1]) == model.probabilities([ABC.encode("ab")])).all()
 
@@ -148,7 +157,9 @@ class TestEdges:
 
     def test_it_is_told(self):
         model = KneserNey(3, ABC).fit(["abc", "ab", "aab"])
-        words = "Counted 11 trigrams: 5 of 16 contexts (31.2%) occur; 0.50, 1.00, 1.50 are taken off counts of 1, 2, and "
+        words = (
+            "Counted 11 trigrams: 5 of 16 contexts (31.2%) occur; 0.50, 1.00, 1.50 are taken off counts of 1, 2, and "
+        )
         assert model.found() == words + "more" and model.brief() == "order 3"
         assert repr(model) == "KneserNey(order=3): 4 tokens, 5 contexts and 7 pairs counted"
 
@@ -182,4 +193,4 @@ def test_discounts_where_the_counts_give_none():
     assert kneser_ney._discounts(np.array([5, 6, 7])).tolist() == [0.5, 1, 1.5]
     assert kneser_ney._discounts(np.array([1, 2, 3, 3, 3]))[0] == pytest.approx(1 / 3)
     assert kneser_ney._discounts(np.array([1, 2, 3, 3, 3]))[1:].tolist() == [1, 1.5]  # 2 - 3 and 3 - 0
-    assert kneser_ney._discounts(np.array([1, 1, 3, 4, 4])).tolist() == [0.5, 1, 1.5]  # without a two
+    assert kneser_ney._discounts(np.array([1, 1, 3, 3, 4])).tolist() == [0.5, 1, 1.5]  # without a two

@@ -3,6 +3,7 @@
 from tests.mutation.checker_mutants import CHECKER_MUTANTS
 from tests.mutation.checks import findings, unplanted
 from tests.mutation.command_mutants import COMMAND_MUTANTS
+from tests.mutation.counting_mutants import COUNTING_MUTANTS
 from tests.mutation.files_mutants import FILES_MUTANTS
 from tests.mutation.graph_mutants import GRAPH_MUTANTS
 from tests.mutation.model_mutants import MODEL_MUTANTS
@@ -18,6 +19,7 @@ MUTANTS = (
     *OPERATION_MUTANTS,
     *MODULE_MUTANTS,
     *MODEL_MUTANTS,
+    *COUNTING_MUTANTS,
     *CHECKER_MUTANTS,
     *PROPERTIES_MUTANTS,
     *PICTURE_MUTANTS,

@@ -27,8 +27,11 @@ from tests.cli.train import test_choices
 from tests.helpers.registry import BY_NAME
 from tests.helpers.registry.row import SEEDS
 from tests.models import (
+    test_bigram,
     test_config,
     test_contract,
+    test_counting,
+    test_kneser_ney,
     test_model_file_checks,
     test_models,
     test_pairs_of_letters,
@@ -86,6 +89,9 @@ FILES = (
     test_schedules,
     test_optim,
     test_models,
+    test_bigram,
+    test_counting,
+    test_kneser_ney,
     test_config,
     test_contract,
     test_model_file_checks,

@@ -27,7 +27,7 @@ class TestFourNames:
 
     def test_the_pairs_of_aabid(self):
         model = NGram(2, 0.0, DOT).fit(FOUR)
-        counts, (a, b, i, d, end) = model.count_matrix(), DOT.encode("abid") + [DOT.boundary_id]
+        counts, (a, b, i, d, end) = model.count_matrix(), [*DOT.encode("abid"), DOT.boundary_id]
         assert counts.sum() == sum(len(name) + 1 for name in FOUR) == 23
         assert [counts[pair] for pair in ((end, a), (a, a), (a, b), (b, i), (i, d), (d, end))] == [1] * 6
         assert model.table()[a].tolist() == [1 / 3 if token in (a, b, end) else 0 for token in range(27)]

@@ -57,7 +57,9 @@ def test_a_model_is_made_of_what_was_given_and_of_what_holds_otherwise():
         assert plain.smoothing == 0.0 and plain.counts.sum() > 0
 
 
-@pytest.mark.parametrize(("model", "given"), [("mlp", {"context": 5_000}), ("bigram", {"smoothing": 1e12}), ("kneser-ney", {"order": 13})])
+@pytest.mark.parametrize(
+    ("model", "given"), [("mlp", {"context": 5_000}), ("bigram", {"smoothing": 1e12}), ("kneser-ney", {"order": 13})]
+)
 def test_what_is_out_of_range_is_wrong_usage(model, given):
     with pytest.raises(UsageError, match=next(iter(given))):
         made(model, **given)
