@@ -25,7 +25,7 @@ MOST_WINDOWS = 20
 COMPARED = {"bigram": 2, "trigram": 3, "4gram": 4}
 """The counts that a model is shown beside, each with the smoothing that validates best."""
 STRONGEST = 5
-"""The order of the Kneser-Ney counts beside them, which are the hardest to beat."""
+"""The order of the Kneser-Ney counts beside them, which are hard to beat."""
 
 FILES = {
     runs.WEIGHTS: "the weights",
