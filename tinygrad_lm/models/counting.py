@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from tinygrad_lm.autograd.types import Array
+from tinygrad_lm.models.config import Config
 from tinygrad_lm.models.contexts import ContextSize, context_sizes
 from tinygrad_lm.models.interface import FittedModel
 from tinygrad_lm.models.registry import NGRAMS
@@ -25,9 +26,9 @@ Counted = tuple[Array, Array, Array]
 class CountingModel(FittedModel):
     """A model that counts n tokens in a row. What it makes of the counts, a derived class writes.
 
-    That is ``_prepare``, called when there are new counts, and ``_probabilities``; its ``Config`` has ``order``, and
-    ``contexts`` and ``pairs``, which say how much was counted. Only what occurred is stored, so order and vocabulary
-    may be large.
+    That is ``_prepare``, called when there are new counts, and ``_probabilities``; its ``Config`` has what its
+    constructor takes, and ``contexts`` and ``pairs``, which say how much was counted. Only what occurred is stored, so
+    order and vocabulary may be large.
 
     Attributes
     ----------
@@ -67,11 +68,6 @@ class CountingModel(FittedModel):
     def _take(self, contexts: Array, pairs: Array, counts: Array) -> None:
         self.contexts, self.pairs, self.counts = contexts, pairs, counts
         self._prepare()
-
-    def _make_room(self, contexts: int, pairs: int) -> Self:
-        """Room for so many counts, for ``load_state_dict`` to fill."""
-        self.contexts, self.pairs, self.counts = (np.zeros(n, np.int64) for n in (contexts, pairs, pairs))
-        return self
 
     def fit(self, names: Sequence[str], validation: Sequence[str] | None = None) -> Self:
         """Count the names, forgetting what was counted before; the validation names decide nothing."""
@@ -142,6 +138,16 @@ class CountingModel(FittedModel):
         with np.errstate(divide="ignore"):
             found = [np.log(self._probabilities(codes, targets)) for codes, targets in self._windows(names)]
         return np.concatenate(found)
+
+    @classmethod
+    def build(cls, configuration: Config, vocabulary: Tokenizer, rng: np.random.Generator) -> Self:
+        """A model with room for so many counts, for ``load_state_dict`` to fill."""
+        settings = dict(vars(configuration))
+        contexts, pairs = settings.pop("contexts"), settings.pop("pairs")
+        make: Any = cls
+        model = make(**settings, vocabulary=vocabulary)
+        model.contexts, model.pairs, model.counts = (np.zeros(n, np.int64) for n in (contexts, pairs, pairs))
+        return model
 
     @classmethod
     def size_of(cls, config: Mapping[str, object], vocabulary: Tokenizer) -> int:

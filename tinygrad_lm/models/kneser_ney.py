@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -102,12 +102,6 @@ class KneserNey(CountingModel):
     def config(self) -> dict[str, object]:
         """Order, and how many contexts and how many pairs of context and next token occurred."""
         return KneserNeyConfig(self.order, len(self.contexts), len(self.pairs)).to_json()
-
-    @classmethod
-    def build(cls, configuration: Config, vocabulary: Tokenizer, rng: np.random.Generator) -> Self:
-        """A model with room for so many counts."""
-        order, contexts, pairs = vars(configuration).values()
-        return cls(order, vocabulary)._make_room(contexts, pairs)
 
 
 _HALVES = np.array([0.5, 1.0, 1.5])

@@ -136,9 +136,3 @@ class NGram(CountingModel):
         if config.get("smoothing") is None:
             raise ValueError("smoothing must be a number in what was counted")
         return super().from_config(config, vocabulary)
-
-    @classmethod
-    def build(cls, configuration: Config, vocabulary: Tokenizer, rng: np.random.Generator) -> Self:
-        """A model with room for so many counts."""
-        order, smoothing, contexts, pairs = vars(configuration).values()
-        return cls(order, smoothing, vocabulary)._make_room(contexts, pairs)

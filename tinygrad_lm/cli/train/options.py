@@ -94,7 +94,7 @@ def _models() -> str:
     for kind, found in FAMILIES.items():
         if isinstance(found, Builtin):
             rows.append((kind, found.summary))
-            rows += [("", f"for short: {', '.join(found.presets)}")] if found.presets else []
+            rows += [("", f"or just: {', '.join(found.presets)}")] if found.presets else []
     lines = [f"{name:<14}  {what}" for name, what in (*rows, (family.OWN, "a family of your own"))]
     return "\n".join([*lines, "the options of one:  tinygrad-lm train --model ngram --help"])
 
