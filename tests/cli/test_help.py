@@ -121,7 +121,8 @@ def test_train_tells_the_defaults_of_the_model_that_hold(page, name, value):
 def test_the_help_of_each_model(page, model):
     text = page("train", "--model", model)
     assert [line for line in text.splitlines() if len(line) > 80] == []
-    assert f"\n  {model} " in page("train") and f"\nthe model {model}:\n" in text
+    assert f"\n  {model} " in page("train")
+    assert (f"\nthe model {model}:\n" in text) == (model != "neural-bigram")  # which has nothing to set
     assert set(page("train").splitlines()[20:]) <= set(text.splitlines())
 
 
