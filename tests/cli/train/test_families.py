@@ -12,18 +12,18 @@ from tinygrad_lm.cli import family
 from tinygrad_lm.cli.parsing import UsageError
 from tinygrad_lm.cli.train.options import TrainOptions
 from tinygrad_lm.models import MLP, NGram, TrainableModel
-from tinygrad_lm.models.registry import FAMILIES, NGRAMS
+from tinygrad_lm.models.registry import FAMILIES, NGRAMS, PRESETS
 from tinygrad_lm.text import Vocabulary, split_names
 
 SPLIT = split_names(EIGHT, seed=0)
 
 
 def test_every_model_is_of_one_family():
-    assert sorted(family.MODELS) == sorted({*FAMILIES, *NGRAMS}) and {"mlp", "ngram"} <= set(FAMILIES)
+    assert sorted(family.MODELS) == sorted({*FAMILIES, *PRESETS}) and {"mlp", "ngram"} <= set(FAMILIES)
     assert issubclass(family.choose(TrainOptions.model).family, TrainableModel)
     for model in family.MODELS:
         choice = family.choose(model)
-        assert choice.name == model and choice.family.kind == ("ngram" if model in NGRAMS else model)
+        assert choice.name == model and choice.family.kind == PRESETS.get(model, model)
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
