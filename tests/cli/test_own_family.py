@@ -243,7 +243,7 @@ class TestTheGuidesModel:
         assert one == same != other
 
     def test_it_takes_its_options_and_no_others(self, run):
-        assert "unrecognized arguments: --width" in run("train", *RNN, "--width", "3", code=2)
+        assert "unrecognized arguments: --wide" in run("train", *RNN, "--wide", "3", code=2)
         assert "--activation means nothing to the model 'rnn.py:RNN'" in run(
             "train", *RNN, "--activation", "relu", code=2
         )

@@ -94,8 +94,16 @@ def test_other_settings(change):
     data = {key: value for key, value in {**All().to_json(), **change}.items() if value is not ...}
     with pytest.raises(ValueError, match=r"is configured by any, bare, .*, word, not "):
         All.from_json(data)
-    with pytest.raises(ValueError, match="MLP is configured by activation, context, embedding, hidden, not nothing"):
+    with pytest.raises(ValueError, match=r"MLP is configured by activation, context, .*, residual, not nothing"):
         MLPConfig.from_json({})
+
+
+def test_files_of_before_a_setting_was_added_have_its_default():
+    earlier = {"context": 4, "embedding": 2, "hidden": [5], "activation": "relu"}
+    assert MLPConfig.from_json(earlier) == MLPConfig(4, 2, (5,), "relu", "none", False, 0.0)
+    assert MLPConfig.from_json({**earlier, "dropout": 0.5}).dropout == 0.5
+    with pytest.raises(ValueError, match=r"MLP is configured by .*, not context, embedding, hidden"):
+        MLPConfig.from_json({name: value for name, value in earlier.items() if name != "activation"})
 
 
 def test_it_does_not_change():

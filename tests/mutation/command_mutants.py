@@ -24,8 +24,9 @@ def starts(changes):
     return constant(plan, "STARTS", {**options.STARTS, **changes})
 
 
-START_OVERRIDES = edited(plan, "_start", "value if options.is_given(name) else ", "")
-ZERO_IS_DROPPED = edited(plan, "_start", "if options.is_given(name)", "if options.is_given(name) and value")
+START_OVERRIDES = edited(plan, "_start", "if options.is_given(name)", "if False")
+GIVEN = "if options.is_given(name)"
+ZERO_IS_DROPPED = edited(plan, "_start", GIVEN, f"{GIVEN} and getattr(options, name)")
 
 COMMAND_MUTANTS = (
     Mutant("a checkpoint every 2,000 s", constant(fitting, "SECONDS_BETWEEN_CHECKPOINTS", 2_000.0), (KILLED,)),

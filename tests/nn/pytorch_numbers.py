@@ -2,8 +2,8 @@
 
     python -m tests.nn.pytorch_numbers          where PyTorch is installed: writes pytorch_numbers.json anew
 
-The tests need the file alone. Each case holds a module's arguments, its ``state_dict``, its inputs, its outputs, and the
-gradients of the sum of the outputs times the written weights, in float64.
+The tests need the file alone. Each case holds a module's ``state_dict``, its inputs, its outputs, and the gradients
+of the sum of the outputs times the written weights, in float64.
 """
 
 import json

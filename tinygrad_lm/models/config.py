@@ -185,13 +185,13 @@ class Config:
             For a setting that is missing, unknown or out of its range.
         """
         known = {each.name for each in fields(cls)}
-        data = {**{each.name: each.default for each in cls.settings() if each.range.added}, **data}
-        if set(data) != known:
+        told = {**{each.name: each.default for each in cls.settings() if each.range.added}, **data}
+        if set(told) != known:
             known, given = (", ".join(sorted(map(str, names))) or "nothing" for names in (known, data))
             raise ValueError(
                 f"{cls.__name__.removesuffix('Config') or 'this model'} is configured by {known}, not {given}"
             )
-        return cls(**dict(data))
+        return cls(**told)
 
 
 def _setting(owner: type, name: str, default: object, metadata: Mapping[Any, Any], hint: object) -> Setting:

@@ -33,8 +33,8 @@ class RecurrentConfig(Config):
 class _Recurrent(nn.Module, TrainableModel):
     """Embedding -> recurrent layers -> Linear to logits, after each character of a name.
 
-    Ids (n, length), the boundary first, give logits (n, length, len(vocabulary)). A name is read as a whole in training,
-    by one fused operation a layer, and a character at a time, with the state handed on, where names are written.
+    Ids (n, length), the boundary first, give logits (n, length, len(vocabulary)). In training a name is read as a
+    whole, by one fused operation a layer; where names are written a character at a time, with the state handed on.
 
     Attributes
     ----------

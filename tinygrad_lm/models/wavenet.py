@@ -34,8 +34,8 @@ class WaveNet(nn.Module, WindowModel):
     """Embedding -> levels of (two neighbours concatenated -> Linear -> norm -> activation) -> Linear to logits.
 
     Contexts (n, 2^levels) of ids give logits (n, len(vocabulary)). Each level halves the length: nothing is squashed
-    into one layer at once. This is the hierarchical model of makemore, whose tree is that of WaveNet's dilated convolutions
-    at one place; its sizes are embedding 24, hidden 128, with 76,579 parameters.
+    into one layer at once. This is makemore's hierarchical model, whose tree is that of WaveNet's dilated
+    convolutions at one place; its sizes are embedding 24, hidden 128, with 76,579 parameters.
 
     References
     ----------

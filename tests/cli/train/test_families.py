@@ -19,7 +19,8 @@ SPLIT = split_names(EIGHT, seed=0)
 
 
 def test_every_model_is_of_one_family():
-    assert sorted(family.MODELS) == sorted({*FAMILIES, *PRESETS}) and {"mlp", "ngram"} <= set(FAMILIES)
+    presets = {preset for found in FAMILIES.values() for preset in found.presets}
+    assert sorted(family.MODELS) == sorted({*FAMILIES, *presets}) and {*NGRAMS, "deck-mlp", "microgpt"} <= presets
     assert issubclass(family.choose(TrainOptions.model).family, TrainableModel)
     for model in family.MODELS:
         choice = family.choose(model)
@@ -47,7 +48,7 @@ def made(model, **given):
 def test_a_model_is_made_of_what_was_given_and_of_what_holds_otherwise():
     assert made("mlp").config() == MLP().config()
     neural = made("mlp", hidden=[[4], [3, 2]], activation="relu")
-    assert neural.config() == {"context": 3, "embedding": 10, "hidden": [4, 3, 2], "activation": "relu"}
+    assert neural.config() == {**MLP().config(), "hidden": [4, 3, 2], "activation": "relu"}
     assert made("ngram", order=5).order == 5
     for order, name in enumerate(NGRAMS, 1):
         chosen = NGram.fitted(order, SPLIT.train, SPLIT.validation, Vocabulary())
