@@ -15,7 +15,7 @@ from tinygrad_lm import cli, defaults, optim, sampling
 from tinygrad_lm.cli.gradcheck import GradcheckOptions
 from tinygrad_lm.cli.program import command_of
 from tinygrad_lm.cli.train.options import TrainOptions
-from tinygrad_lm.models import MLP, mlp
+from tinygrad_lm.models import MLP, loading, mlp
 from tinygrad_lm.models.mlp import MLPConfig
 from tinygrad_lm.models.registry import FAMILIES
 from tinygrad_lm.testing import check_gradients
@@ -99,7 +99,7 @@ def default_of(text, option):
 OF_MLP = [("context", 3), ("embedding", 10), ("hidden", "200"), ("activation", "tanh")]
 OF_TRAIN = [
     *(("steps", 8000), ("batch_size", 64), ("lr", 0.003), ("weight_decay", 0.06)),
-    *(("clip_grad_norm", "none"), ("warmup_steps", 0), ("ema_decay", "none")),
+    *(("clip_grad_norm", "none"), ("warmup_steps", 0), ("ema_decay", "none"), ("label_smoothing", 0)),
     *(("optimizer", "adamw"), ("schedule", "cosine"), ("model", "mlp"), ("seed", 0)),
     *(("alphabet", "latin"), ("boundary", "-"), ("min_length", 1), ("max_length", "none")),
 ]
@@ -123,6 +123,8 @@ def test_the_help_of_each_model(page, model):
     assert [line for line in text.splitlines() if len(line) > 80] == []
     assert f"\n  {model} " in page("train")
     assert (f"\nthe model {model}:\n" in text) == (model != "neural-bigram")  # which has nothing to set
+    for name, value in getattr(loading.family(model), "plan_defaults", {}).items():
+        assert f"--{name.replace('_', '-')} {value}" in " ".join(text.partition(f"\nthe model {model}:\n")[2].split())
     assert set(page("train").splitlines()[20:]) <= set(text.splitlines())
 
 

@@ -42,6 +42,7 @@ CHANGES = {
     "clip_grad_norm": 1.0,
     "warmup_steps": 3,
     "ema_decay": 0.9,
+    "label_smoothing": 0.1,
 }
 
 

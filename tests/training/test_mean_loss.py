@@ -81,7 +81,7 @@ class TestEarlierCheckpoints:
         arrays, data = subject.state()
         for name in ("nats", "characters", "stepped", "generators", "default_generator", "optimizer", "before_step"):
             data.pop(name, None)
-        for name in ("clip_grad_norm", "warmup_steps", "ema_decay"):
+        for name in ("clip_grad_norm", "warmup_steps", "ema_decay", "label_smoothing"):
             data["plan"].pop(name, None)
         return arrays, {**data, "loss_sum": sum(losses, 0.0), "loss_count": len(losses)}
 

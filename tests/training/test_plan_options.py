@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 from tests.helpers.training import NAMES, SPLIT, run, same, trainer
 from tinygrad_lm import Value, optim
 from tinygrad_lm.models import MLP
+from tinygrad_lm.nn import functional as F
 from tinygrad_lm.training import Plan, Trainer, TrainingError
 from tinygrad_lm.training.average import WeightAverage
 
@@ -21,6 +22,7 @@ class TestAddedSettings:
             *({"clip_grad_norm": value} for value in (0, 0.0, -1, math.inf, math.nan, True, "1")),
             *({"warmup_steps": value} for value in (-1, 5, 6, 2.0, True, None, "2")),
             *({"ema_decay": value} for value in (1, 1.0, -0.1, math.nan, math.inf, True, "0.9")),
+            *({"label_smoothing": value} for value in (1.1, -0.1, math.nan, math.inf, True, None, "0.1")),
         ],
     )
     def test_out_of_range_names_the_setting(self, wrong):
@@ -28,11 +30,17 @@ class TestAddedSettings:
             Plan(**{"steps": 5, **wrong})
 
     def test_in_range(self):
-        for right in ({"clip_grad_norm": 5e-324}, {"warmup_steps": 4}, {"ema_decay": 0}, {"ema_decay": 1 - 2**-53}):
+        for right in (
+            {"clip_grad_norm": 5e-324},
+            {"warmup_steps": 4},
+            {"ema_decay": 0},
+            {"ema_decay": 1 - 2**-53},
+            {"label_smoothing": 1},
+        ):
             plan = Plan(5, **right)
             assert Plan.from_json(plan.to_json()) == plan
 
-    @pytest.mark.parametrize("name", ["clip_grad_norm", "warmup_steps", "ema_decay"])
+    @pytest.mark.parametrize("name", ["clip_grad_norm", "warmup_steps", "ema_decay", "label_smoothing"])
     def test_a_plan_of_an_earlier_version_has_none_of_it(self, name):
         earlier = Plan(7).to_json()
         del earlier[name]
@@ -44,6 +52,30 @@ class TestAddedSettings:
         del earlier[name]
         with pytest.raises(ValueError, match="a training plan has the settings"):
             Plan.from_json(earlier)
+
+
+class TestLabelSmoothing:
+    def test_targets_are_smoothed_in_training_and_not_in_validation(self):
+        smoothed, plain = trainer(label_smoothing=0.2), trainer()
+        inputs, targets = smoothed.examples.sample(8, np.random.default_rng(0))
+        logits = smoothed.model(inputs)
+        expected = F.cross_entropy(logits, targets, label_smoothing=0.2).item()
+        assert smoothed.model.loss(inputs, targets, label_smoothing=0.2).item() == expected
+        run(smoothed)
+        run(plain)
+        (first, *_), (other, *_) = smoothed.history, plain.history
+        assert first.train_loss > other.train_loss
+        assert smoothed.best_loss == pytest.approx(smoothed.model.evaluate(SPLIT.validation).loss, abs=0.05)
+        assert not same(smoothed.model.state_dict(), plain.model.state_dict())
+
+    def test_a_loss_of_the_users_own_that_takes_none(self):
+        class Own(MLP):
+            def loss(self, inputs, targets):
+                return super().loss(inputs, targets)
+
+        with pytest.raises(ValueError, match=r"label_smoothing=0.1 says nothing .* write Own.loss\(self, inputs, tar"):
+            Trainer(Own(rng=0), NAMES, NAMES, Plan(3, 8, label_smoothing=0.1))
+        assert Trainer(Own(rng=0), NAMES, NAMES, Plan(1, 8)).run(progress=False) is None
 
 
 def norm(gradients):

@@ -105,9 +105,9 @@ def told(model: str | None) -> None:
         own(model)
 
 
-def add_options(parser: ArgumentParser, choice: Choice) -> None:
-    """Declare what the family is configured by."""
-    group = parser.add_argument_group(f"the model {choice.name}")
+def add_options(parser: ArgumentParser, choice: Choice, more: str = "") -> None:
+    """Declare what the family is configured by; ``more`` is told beside."""
+    group = parser.add_argument_group(f"the model {choice.name}", more or None)
     for each in choice.options():
         within = each.range
         shown = f"{within.help} (default: {each.shown})" if each.shown else within.help

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -116,9 +116,9 @@ class MLP(nn.Module, WindowModel):
 class Residual(nn.Sequential):
     """Modules in turn, and what came in added to what the last one gives: x + f(x) (He et al. 2016)."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Any, *more: Any) -> Any:
         """The sum."""
-        return x + super().forward(x)
+        return x + super().forward(x, *more)
 
 
 def _layer(sizes: MLPConfig, width: int, size: int, rng: np.random.Generator, dtype: DTypeLike) -> list[nn.Module]:

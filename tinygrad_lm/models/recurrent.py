@@ -60,7 +60,8 @@ class _Recurrent(nn.Module, TrainableModel):
         rng: np.random.Generator | int | None = None,
     ) -> None:
         self.vocabulary, self.configuration = vocabulary, configuration
-        generator, sizes = as_generator(rng), configuration
+        generator = as_generator(rng)
+        sizes = self._sizes = configuration
         dropout = sizes.dropout
         self.embedding = nn.Embedding(len(vocabulary), sizes.embedding, rng=generator)
         self.embedding_dropout = nn.Dropout(dropout / 2, rng=generator)
@@ -78,7 +79,7 @@ class _Recurrent(nn.Module, TrainableModel):
 
     def start(self, n: int) -> Any:
         """States of zeros: (layers, n, hidden)."""
-        sizes = self.configuration
+        sizes = self._sizes
         return np.zeros((sizes.layers, n, sizes.hidden), self.output.weight.dtype)
 
     def step(self, tokens: Array, state: Any) -> tuple[Tensor, Any]:

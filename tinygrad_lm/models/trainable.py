@@ -93,9 +93,13 @@ class TrainableModel(LanguageModel):
         """The training examples of a list of names: whole names, or what of them fits the ``context``."""
         return SequenceDataset(names, self.vocabulary, self._most())
 
-    def loss(self, inputs: Array, targets: Array) -> Tensor:
-        """The mean cross-entropy of a batch of examples over the targets that count, in nats, to differentiate."""
-        return F.cross_entropy(logits_of(self, type(self), inputs), targets, ignore_index=IGNORE)
+    def loss(self, inputs: Array, targets: Array, label_smoothing: float = 0.0) -> Tensor:
+        """The mean cross-entropy of a batch of examples over the targets that count, in nats, to differentiate.
+
+        ``label_smoothing`` is what a ``Plan`` says of it.
+        """
+        logits = logits_of(self, type(self), inputs)
+        return F.cross_entropy(logits, targets, ignore_index=IGNORE, label_smoothing=label_smoothing)
 
     def log_likelihoods(self, names: Sequence[str]) -> Array:
         """The log-probability of every token of every name and of its end, in order, as one flat array."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -162,7 +162,8 @@ class Transformer(nn.Module, TrainableModel):
         rng: np.random.Generator | int | None = None,
     ) -> None:
         self.vocabulary, self.configuration = vocabulary, configuration
-        generator, sizes = as_generator(rng), configuration
+        generator = as_generator(rng)
+        sizes = self._sizes = configuration
         self.context = sizes.context
         self.tokens = nn.Embedding(len(vocabulary), sizes.width, rng=generator)
         nn.init.normal_(self.tokens.weight, std=sizes.width**-0.5, rng=generator)
@@ -188,16 +189,17 @@ class Transformer(nn.Module, TrainableModel):
         return self._logits(x)
 
     def _embedded(self, tokens: Array, first: int) -> Tensor:
-        x, places = self.tokens(tokens), np.arange(first, first + tokens.shape[1])
-        if self.configuration.positions == "learned":
+        x = self.tokens(tokens)
+        places: Array = np.arange(first, first + tokens.shape[1])
+        if self._sizes.positions == "learned":
             x = x + self.places(places)
-        elif self.configuration.positions == "sinusoidal":
-            x = x * math.sqrt(self.configuration.width) + vars(self)["sinusoids"][places]
+        elif self._sizes.positions == "sinusoidal":
+            x = x * math.sqrt(self._sizes.width) + vars(self)["sinusoids"][places]
         return self.dropout(x)
 
     def _logits(self, x: Tensor) -> Tensor:
-        x = self.norm(x) if self.configuration.pre_norm else x
-        return F.linear(x, self.tokens.weight) if self.configuration.tie else self.output(x)
+        x = self.norm(x) if self._sizes.pre_norm else x
+        return F.linear(x, self.tokens.weight) if self._sizes.tie else self.output(x)
 
     def attention(self, tokens: Array) -> list[Array]:
         """The weights of attention of each block over ids (n, length): (n, heads, length, length), rows sum to 1."""
@@ -211,7 +213,7 @@ class Transformer(nn.Module, TrainableModel):
 
     def start(self, n: int) -> Cache:
         """Nothing read, and no keys."""
-        sizes = self.configuration
+        sizes = self._sizes
         nothing = np.zeros((n, sizes.heads, 0, sizes.width // sizes.heads), self.tokens.weight.dtype)
         return Cache(np.empty((n, 0), np.int64), (nothing,) * sizes.layers, (nothing,) * sizes.layers)
 
@@ -222,14 +224,14 @@ class Transformer(nn.Module, TrainableModel):
         """
         seen = np.concatenate([state.seen, tokens[:, None]], axis=1)[:, -self.context :]
         if state.seen.shape[1] == self.context:
-            return cast(Tensor, self.forward(seen)[:, -1]), Cache(seen, (), ())
+            return self.forward(seen)[:, -1], Cache(seen, (), ())
         x = self._embedded(tokens[:, None], state.seen.shape[1])
         keys, values = list[Any](), list[Any]()
         for block, *past in zip(self.blocks, state.keys, state.values, strict=True):
             x, (key, value) = block(x, (past[0], past[1]))
             keys.append(key)
             values.append(value)
-        return cast(Tensor, self._logits(x)[:, 0]), Cache(seen, tuple(keys), tuple(values))
+        return self._logits(x)[:, 0], Cache(seen, tuple(keys), tuple(values))
 
     def select(self, state: Cache, rows: Array) -> Cache:
         """The states of some of the names."""
@@ -246,6 +248,8 @@ def _norm(sizes: TransformerConfig) -> nn.Module:
 def _start(block: Block, layers: int, rng: np.random.Generator) -> None:
     """GPT-2's start: small weights, smaller still where a block adds to what came in."""
     for name, parameter in block.named_parameters():
+        if not isinstance(parameter, Tensor):
+            continue
         if parameter.ndim == 2:
             shrunk = math.sqrt(2 * layers) if name in ("mix.weight", "down.weight") else 1.0
             nn.init.normal_(parameter, std=1 / math.sqrt(3 * parameter.shape[1]) / shrunk, rng=rng)

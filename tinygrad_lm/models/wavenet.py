@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -72,7 +72,7 @@ class WaveNet(nn.Module, WindowModel):
         x = self.embedding(contexts)
         for level in self.levels:
             x = level(x)
-        return self.output(cast(Tensor, x[:, 0]))
+        return self.output(x[:, 0])
 
 
 class _Level(nn.Module):

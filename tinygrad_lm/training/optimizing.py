@@ -1,15 +1,17 @@
-"""The optimizer and the schedule of a training: those that the plan names, or ones of the user's own."""
+"""The optimizer, the schedule and the loss of a training: those that the plan names, or ones of the user's own."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from inspect import signature
 
 import numpy as np
 
 from tinygrad_lm import optim
-from tinygrad_lm.autograd import Value
+from tinygrad_lm.autograd import Tensor, Value
+from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.models.trainable import TrainableModel
 from tinygrad_lm.nn import Parameter
 from tinygrad_lm.training.plan import Plan
@@ -67,6 +69,24 @@ def _checked(made: object, parameters: Sequence[Parameter | Value]) -> optim.Opt
                 "model.parameters() of the model that the Trainer is given"
             )
     return made
+
+
+def loss_of(model: TrainableModel, plan: Plan) -> Callable[[Array, Array], Tensor]:
+    """The loss that a training lowers: the model's, of targets that are smoothed if the plan says so.
+
+    Raises
+    ------
+    ValueError
+        Where the model computes a loss of its own that takes no ``label_smoothing``.
+    """
+    if not plan.label_smoothing:
+        return lambda inputs, targets: model.loss(inputs, targets)
+    if "label_smoothing" not in signature(model.loss).parameters:
+        raise ValueError(
+            f"label_smoothing={plan.label_smoothing} says nothing to a loss of the model's own: leave it out, or write "
+            f"{type(model).__name__}.loss(self, inputs, targets, label_smoothing=0.0)"
+        )
+    return lambda inputs, targets: model.loss(inputs, targets, label_smoothing=plan.label_smoothing)
 
 
 def schedule_of(plan: Plan, own: optim.Schedule | None) -> optim.Schedule:

@@ -50,6 +50,9 @@ class Plan:
     ema_decay
         The decay of an exponential moving average of the weights, from 0 to below 1 (0.999, say), which is then what
         is evaluated, kept as the best and saved; ``None``: the weights themselves. See ``WeightAverage``.
+    label_smoothing
+        From 0 to 1: what share of each target is spread over all tokens (see ``functional.cross_entropy``). The losses
+        of the training are then of such targets; those of the validation never.
 
     Raises
     ------
@@ -68,6 +71,7 @@ class Plan:
     clip_grad_norm: float | None = None
     warmup_steps: int = 0
     ema_decay: float | None = None
+    label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "evaluate_every", "seed", "warmup_steps"):
@@ -90,6 +94,8 @@ class Plan:
             raise ValueError("clip_grad_norm is above 0, for 0 lets nothing be learned; None clips nothing")
         if self.ema_decay is not None and not finite_number(vars(self), "ema_decay", 0) < 1:
             raise ValueError(f"ema_decay is a number from 0 to below 1, or None for no average, not {self.ema_decay!r}")
+        if not finite_number(vars(self), "label_smoothing", 0) <= 1:
+            raise ValueError(f"label_smoothing is a number from 0 to 1, not {self.label_smoothing!r}")
 
     def _check_optimizer(self) -> None:
         if self.optimizer is None:
@@ -127,7 +133,9 @@ class Plan:
         return cls(**cast(dict[str, Any], given))
 
 
-ADDED: Mapping[str, object] = {name: getattr(Plan, name) for name in ("clip_grad_norm", "warmup_steps", "ema_decay")}
+ADDED: Mapping[str, object] = {
+    name: getattr(Plan, name) for name in ("clip_grad_norm", "warmup_steps", "ema_decay", "label_smoothing")
+}
 """What the plans of earlier versions do not say, and what held for them: the defaults."""
 
 

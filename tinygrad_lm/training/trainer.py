@@ -20,7 +20,7 @@ from tinygrad_lm.random import default_generator, existing_default_generator
 from tinygrad_lm.text import DataError, NameDataset
 from tinygrad_lm.training.average import WeightAverage
 from tinygrad_lm.training.generators import generators_of, read_state, read_states, state_of
-from tinygrad_lm.training.optimizing import MakesOptimizer, described, optimizer_of, plan_beside, schedule_of
+from tinygrad_lm.training.optimizing import MakesOptimizer, described, loss_of, optimizer_of, plan_beside, schedule_of
 from tinygrad_lm.training.plan import Plan
 from tinygrad_lm.training.report import MeanLoss, Report, TrainingError
 from tinygrad_lm.training.rewind import Rewind
@@ -114,6 +114,7 @@ class Trainer:
                 f"examples; choose a batch size of at most {len(self.examples)}, or give more names"
             )
         self.rng = np.random.Generator(np.random.PCG64(plan.seed))
+        self._loss = loss_of(model, plan)
         self.optimizer = optimizer_of(model, plan, optimizer)
         self.schedule = schedule_of(plan, schedule)
         self.before_step = before_step
@@ -218,7 +219,7 @@ class Trainer:
             inputs, targets = self.examples.sample(self.plan.batch_size, self.rng)
             counted = self._losses.count(targets)
             self.optimizer.zero_grad()
-            node = self.model.loss(inputs, targets)
+            node = self._loss(inputs, targets)
             loss = node.item()
             if not math.isfinite(loss):
                 raise self._failure(f"the loss became {loss} at step {self.step + 1}")

@@ -99,6 +99,7 @@ class TestTrain:
             (("--clip-grad-norm", "0.5"), ("training", "clip_grad_norm"), 0.5),
             (("--warmup-steps", "5"), ("training", "warmup_steps"), 5),
             (("--ema-decay", "0.99"), ("training", "ema_decay"), 0.99),
+            (("--label-smoothing", "0.1"), ("training", "label_smoothing"), 0.1),
             (("--seed", "7"), ("training", "seed"), 7),
             (("--seed", "7"), ("data", "seed"), 7),
             (("--min-length", "5"), ("data", "min_length"), 5),

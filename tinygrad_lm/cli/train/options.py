@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from tinygrad_lm import defaults
 from tinygrad_lm.cli import family
-from tinygrad_lm.cli.parsing import COUNT, RATE, SEED, Options, UsageError, option
+from tinygrad_lm.cli.parsing import COUNT, RATE, SEED, Options, UsageError, decimal, option
 from tinygrad_lm.models.registry import FAMILIES, Builtin
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 TRAINING_OPTIONS = (
     *("epochs", "steps", "batch_size", "lr", "optimizer", "schedule", "weight_decay"),
-    *("clip_grad_norm", "warmup_steps", "ema_decay"),
+    *("clip_grad_norm", "warmup_steps", "ema_decay", "label_smoothing"),
 )
 """The options that mean something only to models that learn by gradient descent."""
 
@@ -46,6 +47,7 @@ class TrainOptions(Options):
     clip_grad_norm: float | None = None
     warmup_steps: int = 0
     ema_decay: float | None = None
+    label_smoothing: float = 0.0
     out: str | None = None
     resume: str | None = None
 
@@ -79,8 +81,15 @@ def add_more(parser: ArgumentParser, arguments: Sequence[str]) -> None:
     helps = {"-h", "--help"} & set(arguments)
     if given.resume is None and not (helps and given.model is None):  # for a mere help NumPy is not imported
         choice = family.choose(given.model or family.DEFAULT)
-        family.add_options(parser, choice)
+        family.add_options(parser, choice, _starts_with(choice))
         parser.set_defaults(choice=choice)
+
+
+def _starts_with(choice: Choice) -> str:
+    """What the training of a family starts with other than the help of ``train`` says."""
+    own: Mapping[str, object] = getattr(choice.family, "plan_defaults", {})
+    told = ["trained by default with", *(f"{option(name)} {value}" for name, value in own.items())]
+    return "\n".join(wrap(" ".join(told), 74, break_on_hyphens=False)) if own else ""
 
 
 def refuse(options: TrainOptions, unknown: Sequence[str]) -> None:
@@ -153,6 +162,12 @@ def _add_training(parser: ArgumentParser) -> None:
         type=RATE,
         metavar="X",
         help="evaluate and keep averaged weights, of a decay such as 0.99 (default: none)",
+    )
+    training.add_argument(
+        "--label-smoothing",
+        type=decimal(0, 1),
+        metavar="X",
+        help=f"share of each target that all characters have (default: {TrainOptions.label_smoothing:g})",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -40,6 +41,7 @@ def plan_of(options: TrainOptions, examples: int) -> Plan:
             clip_grad_norm=start("clip_grad_norm"),
             warmup_steps=_warmup(options, steps),
             ema_decay=start("ema_decay"),
+            label_smoothing=start("label_smoothing"),
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
@@ -49,7 +51,8 @@ def _start(options: TrainOptions, name: str) -> Any:
     """A setting as it was given, else what the optimizer starts with, or the family, or the command."""
     if options.is_given(name):
         return getattr(options, name)
-    of_family = options.choice.family.plan_defaults if issubclass(options.choice.family, TrainableModel) else {}
+    family = options.choice.family
+    of_family: Mapping[str, object] = family.plan_defaults if issubclass(family, TrainableModel) else {}
     if options.is_given("optimizer"):
         of_family = {**of_family, **STARTS.get(options.optimizer, {})}
     return of_family.get(name, getattr(options, name))
