@@ -74,6 +74,26 @@ def step_by_prefixes(model: LanguageModel, owner: type, tokens: Array, state: Ar
     return holder(model, owner, "next_logits").next_logits(model, seen[:, 1:].tolist()), seen
 
 
+def selects(model: LanguageModel) -> bool:
+    """Whether the model's ``select`` knows the state of its ``step``: its class, or one before it, writes both."""
+    if "step" in vars(model) and "select" not in vars(model):
+        return False
+    names = [vars(cls) for cls in type(model).__mro__]
+    return next(i for i, own in enumerate(names) if "select" in own) <= next(
+        i for i, own in enumerate(names) if "step" in own
+    )
+
+
+def select_rows(model: LanguageModel, owner: type, state: Array, rows: Array) -> Array:
+    """Some rows of a state that is an array with a row for each name."""
+    if not selects(model):
+        raise NotImplementedError(
+            f"{type(model).__name__} writes a step of its own, whose state is known to it alone: write select(state, "
+            "rows) beside it"
+        )
+    return state[rows]
+
+
 def prefixes_by_steps(model: LanguageModel, owner: type, prefixes: Sequence[Sequence[int]]) -> Array:
     """The logits after each prefix, whose tokens are read side by side."""
     if not prefixes:
