@@ -72,22 +72,23 @@ class TestProbability:
         assert probability(small(0), "c" * 2000) == 0 and -1e5 < log_probability(small(0), "c" * 2000) < -1000
 
 
-class TestMostProbable:
-    @settings(max_examples=20)
-    @given(st.integers(0, 10**6), st.integers(1, 60), st.integers(2, 5), st.sampled_from(["", "a", "cb"]))
-    def test_they_are_those_of_all_texts(self, seed, count, length, prefix):
-        model = small(seed)
-        expected = all_texts(model, length, prefix)[:count]
-        try:
-            found = most_probable(model, count, prefix, length)
-        except IncompleteError as error:
-            found = list(error.found)
-            assert len(expected) < count
-        assert len(found) == len(expected)
-        assert [p for _, p in found] == pytest.approx([p for _, p in expected], rel=1e-9)
-        for (text, p), (other, _) in zip(found, expected, strict=True):
-            assert text == other or p == pytest.approx(dict(expected).get(other), rel=1e-9)
+@settings(max_examples=20)
+@given(st.integers(0, 10**6), st.integers(1, 60), st.integers(2, 5), st.sampled_from(["", "a", "cb"]))
+def test_the_most_probable_are_those_of_all_texts(seed, count, length, prefix):
+    model = small(seed)
+    expected = all_texts(model, length, prefix)[:count]
+    try:
+        found = most_probable(model, count, prefix, length)
+    except IncompleteError as error:
+        found = list(error.found)
+        assert len(expected) < count
+    assert len(found) == len(expected)
+    assert [p for _, p in found] == pytest.approx([p for _, p in expected], rel=1e-9)
+    for (text, p), (other, _) in zip(found, expected, strict=True):
+        assert text == other or p == pytest.approx(dict(expected).get(other), rel=1e-9)
 
+
+class TestMostProbable:
     @pytest.mark.parametrize("at_once", [1, 3])
     def test_however_many_are_gone_on_from_at_a_time(self, monkeypatch, at_once):
         whole = most_probable(small(1, 3), 30)
@@ -149,35 +150,36 @@ def walk(branch, ids=()):
         yield from walk(child, (*ids, child.token))
 
 
-class TestTree:
-    @settings(max_examples=20)
-    @given(
-        st.integers(0, 10**6),
-        st.integers(1, 4),
-        st.one_of(st.none(), st.integers(1, 3)),
-        st.sampled_from([0.0, 0.01, 0.2]),
-        st.sampled_from([Settings(), Settings(0.5), Settings(2.0, top_k=2), Settings(min_length=2), Settings(0)]),
-        st.sampled_from(["", "a", "bc"]),
-    )
-    def test_probabilities_of_paths_multiply(self, seed, depth, most, least, how, prefix):
-        model = small(seed)
-        root = sampling_tree(model, prefix, depth, most, least, how)
-        assert (root.token, root.probability, root.path_probability) == (prefix, 1, 1)
-        for child, parent, path in walk(root):
-            assert child.path_probability == pytest.approx(parent.path_probability * child.probability, rel=1e-12)
-            assert child.path_probability >= least and len(path) <= depth
-            assert child.is_end == (child.token == "-") and not (child.is_end and child.children)
-            before = model.vocabulary.encode(prefix + "".join(path[:-1]))
-            logits = model.next_logits([before])[0]
-            if len(before) < how.min_length:
-                logits[3] = -np.inf
-            assert child.probability == pytest.approx(how.distribution(logits)[AB.tokens.index(child.token)], rel=1e-9)
-        for branch in (root, *(child for child, _, _ in walk(root))):
-            chances = [child.probability for child in branch.children]
-            assert chances == sorted(chances, reverse=True) and (most is None or len(chances) <= most)
-            if chances:
-                assert sum(chances) + branch.left_out == pytest.approx(1)
+@settings(max_examples=20)
+@given(
+    st.integers(0, 10**6),
+    st.integers(1, 4),
+    st.one_of(st.none(), st.integers(1, 3)),
+    st.sampled_from([0.0, 0.01, 0.2]),
+    st.sampled_from([Settings(), Settings(0.5), Settings(2.0, top_k=2), Settings(min_length=2), Settings(0)]),
+    st.sampled_from(["", "a", "bc"]),
+)
+def test_probabilities_of_a_tree_multiply_along_its_paths(seed, depth, most, least, how, prefix):
+    model = small(seed)
+    root = sampling_tree(model, prefix, depth, most, least, how)
+    assert (root.token, root.probability, root.path_probability) == (prefix, 1, 1)
+    for child, parent, path in walk(root):
+        assert child.path_probability == pytest.approx(parent.path_probability * child.probability, rel=1e-12)
+        assert child.path_probability >= least and len(path) <= depth
+        assert child.is_end == (child.token == "-") and not (child.is_end and child.children)
+        before = model.vocabulary.encode(prefix + "".join(path[:-1]))
+        logits = model.next_logits([before])[0]
+        if len(before) < how.min_length:
+            logits[3] = -np.inf
+        assert child.probability == pytest.approx(how.distribution(logits)[AB.tokens.index(child.token)], rel=1e-9)
+    for branch in (root, *(child for child, _, _ in walk(root))):
+        chances = [child.probability for child in branch.children]
+        assert chances == sorted(chances, reverse=True) and (most is None or len(chances) <= most)
+        if chances:
+            assert sum(chances) + branch.left_out == pytest.approx(1)
 
+
+class TestTree:
     def test_it_ends_where_a_text_is_cut(self):
         root = sampling_tree(small(0), "a", 9, settings=Settings(max_length=3))
         assert max(len(path) for _, _, path in walk(root)) == 2

@@ -150,16 +150,31 @@ class TestCounts:
             found
         )
 
-    def test_it_is_exhausted_at_the_last_draw_that_it_takes(self, monkeypatch):
-        """Once all is seen nothing more is drawn, whatever the patience."""
-        monkeypatch.setattr(writing, "PATIENCE", 10**9)
-        for wanted in (Wanted(unique=True, not_in=["abid"]), Wanted(must_not_contain="z", unique=True)):
-            with pytest.raises(IncompleteError):
-                texts(THREE, rng=0, count=4, wanted=wanted)
-        with pytest.raises(IncompleteError, match="only 0 of 5"):
-            texts(THREE, Settings(min_length=5), 0, count=5)
-        with pytest.raises(IncompleteError, match="only 1 of 2"):
-            texts(TRIGRAM, Settings(0), 0, count=2, wanted=Wanted(unique=True))
+    def test_it_is_exhausted_at_the_last_draw_that_it_takes(self):
+        """Once all is seen nothing more is drawn: 40 draws are enough, and the patience is not asked."""
+        asked = [
+            (THREE, Settings(), Wanted(unique=True, not_in=["abid"]), "only 2 of 4"),
+            (THREE, Settings(), Wanted(must_not_contain="z", unique=True), "only 1 of 4"),
+            (THREE, Settings(min_length=5), Wanted(), "only 0 of 4"),
+            (TRIGRAM, Settings(0), Wanted(unique=True), "only 1 of 4"),
+            (TRIGRAM, Settings(0), Wanted(must_not_contain="a"), "only 0 of 4"),
+        ]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(writing, "PATIENCE", 40)
+            for model, how, wanted, words in asked:
+                with pytest.raises(IncompleteError, match=f"{words} texts .* has 100.0000% of"):
+                    texts(model, how, 0, count=4, wanted=wanted)
+
+    def test_a_letter_that_must_not_occur_ends_a_text_at_once(self):
+        """All that begins with it is seen by then: no patience would see those many texts one by one."""
+        model = NGram(1, 1.0, Vocabulary("abcdef")).fit(["abcdef"])
+        with pytest.raises(IncompleteError, match=r"only 1 of 2 .* has 100\.0000%"):
+            texts(model, rng=0, count=2, wanted=Wanted(must_not_contain="abcdef", unique=True))
+
+    def test_patience_is_for_draws_in_a_row(self):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(writing, "PATIENCE", 30)
+            assert len(texts(TRIGRAM, rng=0, count=200, wanted=Wanted("a"))) == 200
 
     def test_a_rare_text_is_not_given_up_while_some_come(self):
         """What is wanted may come again, so that all that was drawn is no reason to stop."""
