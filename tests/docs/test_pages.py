@@ -17,6 +17,7 @@ PAGES = [
     "custom_operations.md",
     "coming_from_pytorch.md",
     "name_lab.md",
+    "sampling.md",
     "your_own_rnn.md",
     "your_own_transformer.md",
 ]
