@@ -67,6 +67,14 @@ def test_a_step_that_is_set_later_or_on_the_model_itself():
     assert not ways.selects(single) and ways.selects(Windows())
 
 
+def test_what_is_no_language_model_but_steps():
+    class Duck:
+        __slots__ = ()
+        vocabulary, start, step = ALL["step"].vocabulary, OWN["start"], step
+
+    assert not ways.selects(Duck()) and len(list(sampling.samples(Duck(), rng=0, count=5))) == 5
+
+
 def test_a_step_of_a_base_beside_models():
     class Net(nn.Module):
         __init__, start, step = Stepping.__init__, Stepping.start, Stepping.step

@@ -76,12 +76,12 @@ def step_by_prefixes(model: LanguageModel, owner: type, tokens: Array, state: Ar
 
 def selects(model: LanguageModel) -> bool:
     """Whether the model's ``select`` knows the state of its ``step``: its class, or one before it, writes both."""
-    if "step" in vars(model) and "select" not in vars(model):
+    own = getattr(model, "__dict__", {})
+    if "step" in own and "select" not in own:
         return False
     names = [vars(cls) for cls in type(model).__mro__]
-    return next(i for i, own in enumerate(names) if "select" in own) <= next(
-        i for i, own in enumerate(names) if "step" in own
-    )
+    places = [next((i for i, each in enumerate(names) if way in each), len(names)) for way in ("select", "step")]
+    return places[0] < len(names) and places[0] <= places[1]
 
 
 def select_rows(model: LanguageModel, owner: type, state: Array, rows: Array) -> Array:

@@ -143,9 +143,10 @@ def _as_drawn(batch: _Batch, rng: np.random.Generator, total: int, size: int) ->
 def _as_wanted(batch: _Batch, rng: np.random.Generator, total: int, size: int) -> Iterator[Sample]:
     """Of what is drawn, in order, what is wanted; stops where there is not enough of it."""
     wanted, found, texts, seen = batch.wanted, list[Sample](), set[str](), set[bytes]()
-    mass, idle = 0.0, 0
+    mass, idle, n = 0.0, 0, min(size, 2 * total)
     while len(found) < total:
-        for draw in batch.write(_seeds(rng, size)):
+        draws, n = batch.write(_seeds(rng, n)), min(size, 2 * n)
+        for draw in draws:
             idle += 1
             if draw.tokens not in seen:
                 seen.add(draw.tokens)
