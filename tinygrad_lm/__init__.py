@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ROOMS = frozenset({"autograd", "cli", "models", "nn", "optim", "runs", "sampling", "testing", "text", "training"})
-_FILES = frozenset({"checks", "defaults", "interrupts", "lazy", "locking", "progress", "random", "user_file"})
+_FILES = frozenset(
+    {"checks", "defaults", "interrupts", "lazy", "locking", "progress", "random", "threads", "user_file"}
+)
 """What ``from tinygrad_lm import`` finds too, without a look among the engines' names first, which loads them."""
 
 __all__ = [

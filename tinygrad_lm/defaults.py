@@ -14,5 +14,6 @@ WEIGHT_DECAY: Final = 0.06
 
 # sampling.Settings and sampling.samples
 TEMPERATURE: Final = 1.0
+MIN_LENGTH: Final = 0
 MAX_LENGTH: Final = 30
 SAMPLES: Final = 20

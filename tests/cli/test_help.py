@@ -128,7 +128,9 @@ def test_the_help_of_each_model(page, model):
     assert set(page("train").splitlines()[20:]) <= set(text.splitlines())
 
 
-@pytest.mark.parametrize(("name", "value"), [("count", 20), ("temperature", 1), ("max_length", 30), ("seed", 0)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("count", 20), ("temperature", 1), ("max_length", 30), ("min_length", 0), ("seed", 0)]
+)
 def test_sample_tells_the_defaults_that_hold(page, name, value):
     assert default_of(page("sample"), f"--{name.replace('_', '-')}") == str(value)
     assert getattr(command_of("sample").options, name) == value

@@ -3,7 +3,7 @@
 import pytest
 
 from tinygrad_lm import cli
-from tinygrad_lm.cli import family
+from tinygrad_lm.cli import family, sample
 from tinygrad_lm.cli.train import options
 from tinygrad_lm.models.mlp import MLPConfig
 from tinygrad_lm.models.registry import FAMILIES
@@ -71,13 +71,33 @@ class TestUsage:
             ("--temperature", ("-1", "nan", "inf", "-inf", "x", "")),
             ("--top-k", ("0", "-1", "1.5", "x")),
             ("--top-p", ("0", "-0.1", "1.1", "nan", "inf", "x")),
+            ("--min-p", ("0", "-0.1", "1.1", "nan", "inf", "x")),
+            ("--min-length", ("-1", "1.5", "x", "")),
             ("--max-length", ("0", "-5", "x")),
             ("--seed", ("-1", "x")),
+            ("--most-probable", ("0", "-1", "x")),
+            ("--tree", ("0", "-1", "x")),
         ],
     )
     def test_values_of_sampling_options(self, refused, option, values):
         for value in values:
             assert f"argument {option}" in refused("sample", "r", option, value, code=2)
+
+    def test_every_sampling_option_is_known_to_a_rule(self, refused):
+        """What says how a name is drawn is refused where none is, and what may stand beside it is listed here."""
+        (commands,) = [action for action in cli.parser(["sample"])._actions if action.dest == "command"]
+        options = {action.dest: action for action in commands.choices["sample"]._actions if action.option_strings}
+        beside = {"most_probable": {"prefix", "max_length"}, "tree": {"prefix", "max_length", *sample.OF_SETTINGS}}
+        for asked, allowed in beside.items():
+            for name in set(options) - allowed - {"help", "model", asked}:
+                action = options[name]
+                typed = (action.option_strings[-1], *(() if action.nargs == 0 else ("1",)))
+                message = refused("sample", "r", f"--{asked.replace('_', '-')}", "2", *typed, code=2)
+                assert "means nothing to" in message and action.option_strings[-1] in message
+
+    def test_lengths_that_are_no_range(self, refused):
+        for typed in (("--min-length", "31"), ("--min-length", "4", "--max-length", "3")):
+            assert "no name has such a length" in refused("sample", "r", *typed, code=2)
 
     @pytest.mark.parametrize(
         ("option", "words"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tinygrad_lm import runs
+from tinygrad_lm import runs, sampling
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
@@ -28,7 +28,18 @@ class TestSample:
 
     def test_every_option_changes_something(self, run):
         base = run("sample", "r", "-n", "40")
-        for options in (("--temperature", "3"), ("--top-k", "1"), ("--top-p", "0.3"), ("--max-length", "3")):
+        for options in (
+            ("--temperature", "3"),
+            ("--top-k", "1"),
+            ("--top-p", "0.3"),
+            ("--max-length", "3"),
+            ("--min-p", "0.5"),
+            ("--min-length", "7"),
+            ("--must-contain", "k"),
+            ("--must-not-contain", "a"),
+            ("--only-new",),
+            ("--unique",),
+        ):
             assert run("sample", "r", "-n", "40", *options) != base, options
 
     def test_names_are_marked(self, run):
@@ -55,6 +66,69 @@ class TestSample:
         assert "ze" + "".join(line.split()[-1] for line in steps) in (name + "-", name.removesuffix("..."))
         assert [line.split()[0] for line in steps] == ["-" + name[: i + 2] for i in range(len(steps))]
         assert out.splitlines()[-1] == run("sample", "r", "--prefix", "ze", "-n", "1").strip()
+
+    def test_lengths_and_letters(self, run):
+        wanted = ("--min-length", "4", "--max-length", "9", "--must-contain", "AI", "--must-not-contain", "n")
+        names = [line.split()[0].removesuffix("...") for line in run("sample", "r", *wanted).splitlines()]
+        assert len(names) == 20
+        for name in names:
+            assert 4 <= len(name) <= 9 and "a" in name and "i" in name and "n" not in name
+
+    def test_unique_new_names(self, run):
+        lines = run("sample", "r", "-n", "60", "--unique", "--only-new").splitlines()
+        assert len(set(lines)) == 60 and all(line.endswith(" new") for line in lines)
+
+    def test_what_there_is_not_enough_of_is_printed_and_said(self, run):
+        said = run("sample", "r", "--temperature", "0", "--unique", "-n", "3", code=1)
+        name, sentence = said.splitlines()
+        assert name == run("sample", "r", "--temperature", "0", "-n", "1").strip()
+        assert sentence.startswith("tinygrad-lm: only 1 of 3 texts are as wanted: what was drawn has 100.0000% of")
+
+    def test_a_name_that_was_drawn_again_has_its_trace(self, run):
+        out = run("sample", "r", "--trace", "-n", "2", "--must-not-contain", "a", "--seed", "4")
+        assert "    -a" not in out and out.count("the likeliest options") == 2
+
+    def test_the_most_probable(self, run):
+        lines = run("sample", "r", "--most-probable", "6", "--prefix", "A").splitlines()
+        model = runs.load(Path("r"))
+        for line, (text, probability) in zip(lines, sampling.most_probable(model.model, 6, "a"), strict=True):
+            mark = "in training data" if text in model.training_names else "new"
+            assert line.split(maxsplit=2) == [text, f"{probability:.3e}", mark]
+        assert run("sample", "r", "--most-probable", "3", "--max-length", "2") != "\n".join(lines[:3])
+
+    def test_fewer_that_are_probable_than_asked_for(self, run):
+        said = run("sample", "r", "--most-probable", "500", "--prefix", "zar", "--max-length", "4", code=1).splitlines()
+        assert len(said) == 28 and "the model writes only 27 texts of at most 4 tokens" in said[-1]
+
+    def test_the_tree(self, run):
+        lines = run("sample", "r", "--tree", "2", "--prefix", "ZA").splitlines()
+        assert lines[0].startswith("-za    its probability")
+        first = [line.split() for line in lines[1:] if line.startswith("  ") and line[2] != " "]
+        assert len(first) == 6 and first[-1][0] == "..."
+        assert sum(float(row[1]) for row in first) == pytest.approx(1, abs=0.004)
+        root = sampling.sampling_tree(runs.load(Path("r")).model, "za", 2, 5)
+        assert [row[0] for row in first[:-1]] == [branch.token for branch in root.children]
+        assert (
+            lines[2] == f"    {(child := root.children[0].children[0]).token} {child.probability:.3f} "
+            f"{child.path_probability:.2e}"
+        )
+
+    def test_the_tree_of_what_would_be_drawn(self, run):
+        lines = run("sample", "r", "--tree", "1", "--top-k", "2", "--temperature", "2").splitlines()
+        assert len(lines) == 3 and sum(float(line.split()[1]) for line in lines[1:]) == pytest.approx(1, abs=0.002)
+        assert run("sample", "r", "--tree", "1", "--temperature", "0").count("\n") == 2
+        assert "more than 100,000 branches" in run("sample", "r", "--tree", "9", "--temperature", "100", code=1)
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            (("--must-contain", "é"), "must_contain has 'é', which the model never writes"),
+            (("--must-contain", "a", "--must-not-contain", "A"), "'a' must occur and must not occur"),
+            (("--prefix", "za", "--must-not-contain", "a"), "the prefix has 'a', which must not occur"),
+        ],
+    )
+    def test_what_cannot_be(self, run, options, words):
+        assert words in run("sample", "r", *options, code=1)
 
 
 def test_prefixes_are_written_as_the_names_are(run):

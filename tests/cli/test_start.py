@@ -135,7 +135,7 @@ def test_as_a_module_and_as_the_script_of_an_installation():
 @pytest.mark.parametrize(
     ("command", "names"),
     [
-        ("sample", ["safetensors.numpy", "numpy.random"]),
+        ("sample", ["safetensors.numpy", "threadpoolctl", "numpy.random"]),
         ("evaluate", ["safetensors.numpy", "numpy.random", "importlib.readers"]),
         ("train", ["safetensors.numpy", "threadpoolctl", "tqdm", "numpy.random", "importlib.readers"]),
         ("gradcheck", ["tinygrad_lm.autograd.anomaly", "tinygrad_lm.autograd.symbols"]),

@@ -11,6 +11,7 @@ from tests.mutation.module_mutants import MODULE_MUTANTS
 from tests.mutation.operation_mutants import OPERATION_MUTANTS
 from tests.mutation.picture_mutants import PICTURE_MUTANTS
 from tests.mutation.properties_mutants import PROPERTIES_MUTANTS
+from tests.mutation.sampling_mutants import SAMPLING_MUTANTS
 from tests.mutation.text_mutants import TEXT_MUTANTS
 from tests.mutation.training_mutants import TRAINING_MUTANTS
 
@@ -20,6 +21,7 @@ MUTANTS = (
     *MODULE_MUTANTS,
     *MODEL_MUTANTS,
     *COUNTING_MUTANTS,
+    *SAMPLING_MUTANTS,
     *CHECKER_MUTANTS,
     *PROPERTIES_MUTANTS,
     *PICTURE_MUTANTS,

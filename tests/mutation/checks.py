@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests import test_sampling, test_sampling_in_batches
 from tests.autograd import (
     test_differences,
     test_faults,
@@ -35,10 +34,12 @@ from tests.models import (
     test_model_file_checks,
     test_models,
     test_pairs_of_letters,
+    test_selecting,
     test_ways,
 )
 from tests.nn import test_buffers, test_containers, test_cross_entropy, test_training_mode
 from tests.runs import test_run_record
+from tests.sampling import test_batches, test_logits, test_memorisation, test_search, test_wanted, test_writing
 from tests.testing.checker import test_mistakes, test_numbers, test_scalars
 from tests.testing.properties import test_arrays
 from tests.testing.properties import test_programs as test_random_programs
@@ -84,8 +85,13 @@ FILES = (
     test_buffers,
     test_containers,
     test_cross_entropy,
-    test_sampling,
-    test_sampling_in_batches,
+    test_batches,
+    test_logits,
+    test_search,
+    test_wanted,
+    test_writing,
+    test_memorisation,
+    test_selecting,
     test_schedules,
     test_optim,
     test_models,

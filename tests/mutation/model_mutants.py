@@ -1,16 +1,10 @@
-"""Planted bugs in what follows from a model's few methods, in its files' limits, and in writing names side by side."""
+"""Planted bugs in what follows from a model's few methods, and in its files' limits."""
 
 from tests.mutation.checks import Mutant
 from tests.mutation.source import constant, edited
-from tinygrad_lm import sampling
 from tinygrad_lm.models import LanguageModel, bounded, config, interface, trainable, ways
 
 CHUNKS = "test test_evaluation_holds_so_many_contexts_at_once"
-ROLL = "test test_a_roll_falls_on_the_options_in_their_order"
-ANY_BATCH = "test test_a_name_is_the_same_in_any_batch"
-ROWS = "test test_rows_are_chosen_as_each_would_be_alone"
-ENDED = "test test_names_that_end_leave_the_others_alone"
-PREFIX = "test test_the_prefix_is_read_first"
 LAST = "test TestWhatIsWrittenLastCounts"
 PREFIXES = "test TestOneWayIsEnough.test_prefixes_likelihoods_and_samples"
 SUM = "test TestStepByStep.test_evaluation_is_the_sum_of_the_steps"
@@ -37,46 +31,6 @@ MODEL_MUTANTS = (
         "chunks do not see the hidden layers",
         edited(trainable.TrainableModel, "_chunk", "max(widest, ", "max(1, "),
         (CHUNKS,),
-    ),
-    Mutant(
-        "the roll falls in the order of the vocabulary",
-        edited(sampling, "_write", "np.argsort(-chances, axis=-1", "np.argsort(0 * chances, axis=-1"),
-        (ROLL,),
-    ),
-    Mutant(
-        "a batch shares its rolls",
-        edited(sampling, "_write", "generators[i].random()", "generators[0].random()"),
-        (ANY_BATCH,),
-    ),
-    Mutant(
-        "chances of the wrong rows",
-        edited(
-            sampling,
-            "_write",
-            "step_logits(model, logits, n)[writing]",
-            "step_logits(model, logits, n)[: len(writing)]",
-        ),
-        (ANY_BATCH,),
-    ),
-    Mutant(
-        "ended names go on",
-        edited(sampling, "_write", "writing = writing[drawn != vocabulary.boundary_id]", "pass"),
-        (ENDED,),
-    ),
-    Mutant(
-        "the start of a name is not read",
-        edited(sampling, "_write", "(vocabulary.boundary_id, *ids[:-1])", "ids[:-1]"),
-        (PREFIX,),
-    ),
-    Mutant(
-        "rows share the last row's end",
-        edited(sampling, "choose", "ends[..., -1:]", "ends[..., -1:] / ends[..., -1:]"),
-        (ROWS,),
-    ),
-    Mutant(
-        "a step past the last chance",
-        edited(sampling, "choose", "np.minimum(reached.sum(axis=-1), last)", "reached.sum(axis=-1)"),
-        ("test TestChoose.test_at_the_edges",),
     ),
     Mutant("a base's steps answer for new prefixes", constant(interface, "take", nothing), (f"{LAST}.test_prefixes",)),
     Mutant("a base's prefixes answer for new steps", constant(interface, "take", nothing), (f"{LAST}.test_steps",)),

@@ -9,7 +9,7 @@ from tests.mutation.source import constant, edited
 from tinygrad_lm import optim, sampling
 from tinygrad_lm.models import interface
 from tinygrad_lm.nn import modes
-from tinygrad_lm.sampling import Settings
+from tinygrad_lm.sampling import Settings, writing
 from tinygrad_lm.training import Plan, Trainer, generators, optimizing, signals, state
 from tinygrad_lm.training import trainer as loop
 from tinygrad_lm.training.average import WeightAverage
@@ -163,7 +163,7 @@ TRAINING_MUTANTS = (
         modeless(interface, "evaluating"),
         ("test test_two_evaluations_are_equal_and_equal_those_of_eval",),
     ),
-    Mutant("Dropout drops in samples", modeless(sampling, "evaluating"), ("test test_greedy_samples_are_equal",)),
+    Mutant("Dropout drops in samples", modeless(writing, "evaluating"), ("test test_greedy_samples_are_equal",)),
     Mutant("Dropout is off in training", modeless(loop, "learning"), (MASKS,)),
     Mutant(
         "training wakes what was frozen",

@@ -105,6 +105,7 @@ def decimal(low: float, high: float) -> Callable[[str], float]:
 
 
 COUNT = _number(int, 1, 10**9, "a whole number from 1 to 1,000,000,000")
+LENGTH = _number(int, 0, 10**9, "a whole number from 0 to 1,000,000,000")
 SEED = _number(int, 0, 10**18, "a whole number from 0 to 10**18")
 RATE = _number(float, 0, math.inf, "a finite number from 0")
 PROBABILITY = _number(float, 5e-324, 1, "a probability above 0 and at most 1")

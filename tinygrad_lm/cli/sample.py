@@ -1,4 +1,4 @@
-"""``tinygrad-lm sample``: write names with a trained model."""
+"""``tinygrad-lm sample``: write names with a trained model, or tell its most probable ones, or what may come next."""
 
 from __future__ import annotations
 
@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING
 
 from tinygrad_lm import defaults
 from tinygrad_lm.cli import family
-from tinygrad_lm.cli.parsing import COUNT, PROBABILITY, RATE, SEED, Command, Options
+from tinygrad_lm.cli.parsing import COUNT, LENGTH, PROBABILITY, RATE, SEED, Command, Options, UsageError, option
 from tinygrad_lm.interrupts import Later
 
 if TYPE_CHECKING:
     from tinygrad_lm.cli.console import Console
-    from tinygrad_lm.sampling import Sample
+    from tinygrad_lm.runs import Run
+    from tinygrad_lm.sampling import Branch, Sample, Settings
     from tinygrad_lm.text import Tokenizer
+
+OF_SETTINGS = ("temperature", "top_k", "top_p", "min_p", "min_length")
+"""What says how a token is drawn."""
+OF_SAMPLES = ("count", "seed", "trace", "must_contain", "must_not_contain", "unique", "only_new")
+"""What has a meaning only where names are drawn."""
+SHOWN = 5
+"""How many options of a step and branches of a tree are shown."""
 
 
 class SampleOptions(Options):
@@ -27,9 +35,28 @@ class SampleOptions(Options):
     temperature: float = defaults.TEMPERATURE
     top_k: int | None = None
     top_p: float | None = None
+    min_p: float | None = None
+    min_length: int = defaults.MIN_LENGTH
     max_length: int = defaults.MAX_LENGTH
+    must_contain: str = ""
+    must_not_contain: str = ""
+    unique: bool = False
+    only_new: bool = False
     seed: int = 0
     trace: bool = False
+    most_probable: int | None = None
+    tree: int | None = None
+
+    def check(self) -> None:
+        """Refuse what means nothing to the most probable names or to a tree, and lengths that are no range."""
+        for asked, others in (("most_probable", (*OF_SETTINGS, *OF_SAMPLES, "tree")), ("tree", OF_SAMPLES)):
+            for name in others if self.is_given(asked) else ():
+                if self.is_given(name):
+                    raise UsageError(f"{option(name)} means nothing to {option(asked)}: leave out one of the two")
+        if self.min_length > self.max_length:
+            raise UsageError(
+                f"--min-length {self.min_length} is more than --max-length {self.max_length}: no name has such a length"
+            )
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -39,23 +66,39 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--model", metavar=family.OWN, help="the family of the run, where it is one of your own")
     parser.add_argument("--prefix", metavar="TEXT", help="how each name begins")
     parser.add_argument("-n", "--count", type=COUNT, metavar="N", help=f"how many (default: {told.count})")
-    parser.add_argument(
+    parser.add_argument("--seed", type=SEED, metavar="N", help=f"same seed, same names (default: {told.seed})")
+    parser.add_argument("--trace", action="store_true", help="show each step: context, options, roll, choice")
+    drawing = parser.add_argument_group("how a character is drawn, in this order")
+    drawing.add_argument(
+        "--min-length", type=LENGTH, metavar="N", help=f"no end before so many (default: {told.min_length})"
+    )
+    drawing.add_argument(
         "--temperature",
         type=RATE,
         metavar="T",
         help=f"0 is greedy, 1 as learned, above 1 bolder (default: {told.temperature:g})",
     )
-    parser.add_argument("--top-k", type=COUNT, metavar="K", help="draw only from the k likeliest characters")
-    parser.add_argument("--top-p", type=PROBABILITY, metavar="P", help="draw from the likeliest that together reach p")
-    parser.add_argument("--max-length", type=COUNT, metavar="N", help=f"cut longer names (default: {told.max_length})")
-    parser.add_argument("--seed", type=SEED, metavar="N", help=f"same seed, same names (default: {told.seed})")
-    parser.add_argument("--trace", action="store_true", help="show each step: context, options, roll, choice")
+    drawing.add_argument("--top-k", type=COUNT, metavar="K", help="draw only from the k likeliest characters")
+    drawing.add_argument("--top-p", type=PROBABILITY, metavar="P", help="draw from the likeliest that together reach p")
+    drawing.add_argument("--min-p", type=PROBABILITY, metavar="P", help="leave out what has less than p of the largest")
+    drawing.add_argument("--max-length", type=COUNT, metavar="N", help=f"cut longer names (default: {told.max_length})")
+    wanted = parser.add_argument_group(
+        "which names are kept; others are drawn again",
+        "Where there are too few of them, they are printed, a sentence says why,\n  and the exit code is 1.",
+    )
+    wanted.add_argument("--must-contain", metavar="LETTERS", help="all of these occur")
+    wanted.add_argument("--must-not-contain", metavar="LETTERS", help="none of these does")
+    wanted.add_argument("--unique", action="store_true", help="no name twice")
+    wanted.add_argument("--only-new", action="store_true", help="none of the training data")
+    instead = parser.add_argument_group("instead of drawing")
+    instead.add_argument("--most-probable", type=COUNT, metavar="N", help="the n most probable names, exactly")
+    instead.add_argument("--tree", type=COUNT, metavar="DEPTH", help="what may come next, and after that, as a tree")
 
 
 def run(options: SampleOptions) -> int:
     """Write names with a trained model."""
     with Later():
-        for name in ("safetensors.numpy", "numpy.random"):  # which are imported in the course of it
+        for name in ("safetensors.numpy", "threadpoolctl", "numpy.random"):  # which are imported in the course of it
             import_module(name)
 
         from tinygrad_lm import runs, sampling
@@ -68,15 +111,25 @@ def run(options: SampleOptions) -> int:
     folder = run_folder(options.run)
     with Later(second_at_once=True):  # it imports the model's family
         found = runs.load(folder)
-    vocabulary = found.model.vocabulary
-    prefix = options.prefix.lower() if in_lower_case(vocabulary) else options.prefix
-    settings = sampling.Settings(options.temperature, options.top_k, options.top_p, options.max_length)
-    written = sampling.samples(
-        found.model, settings, as_generator(options.seed), prefix, options.count, trace=options.trace
+    lower = in_lower_case(found.model.vocabulary)
+    prefix, holds, holds_not = (
+        text.lower() if lower else text for text in (options.prefix, options.must_contain, options.must_not_contain)
     )
-    for sample in written:
+    told = sampling.Settings(
+        options.temperature, options.top_k, options.top_p, options.max_length, options.min_p, options.min_length
+    )
+    if options.most_probable is not None:
+        _show_most_probable(say, found, options.most_probable, prefix, options.max_length)
+        return 0
+    if options.tree is not None:
+        _show_tree(say, found, prefix, options.tree, told)
+        return 0
+    names = found.training_names if options.only_new else frozenset[str]()
+    kept = sampling.Wanted(holds, holds_not, options.unique, names)
+    rng = as_generator(options.seed)
+    for sample in sampling.samples(found.model, told, rng, prefix, options.count, wanted=kept, trace=options.trace):
         if options.trace:
-            _show_trace(say, vocabulary, sample)
+            _show_trace(say, found.model.vocabulary, sample)
         say(marked(sample, found.training_names))
     return 0
 
@@ -84,8 +137,8 @@ def run(options: SampleOptions) -> int:
 def _show_trace(say: Console, vocabulary: Tokenizer, sample: Sample) -> None:
     rows = [("context", "the likeliest options", "roll", "choice")]
     for step in sample.steps:
-        options = "  ".join(f"{token} {chance:.2f}" for token, chance in step.options[:5])
-        beyond = [chance for token, chance in step.options[5:] if token == step.choice]
+        options = "  ".join(f"{token} {chance:.2f}" for token, chance in step.options[:SHOWN])
+        beyond = [chance for token, chance in step.options[SHOWN:] if token == step.choice]
         options += f"  ... {step.choice} {beyond[0]:.2f}" if beyond else ""
         rows.append((vocabulary.boundary + step.context, options, f"{step.roll:.3f}", step.choice))
     say.table(rows, indent="    ")
@@ -98,6 +151,45 @@ def marked(sample: Sample, training_names: frozenset[str]) -> str:
     return f"{text or '(empty)':<16} {mark}"
 
 
+def _show_most_probable(say: Console, run: Run, count: int, prefix: str, max_length: int) -> None:
+    from tinygrad_lm.sampling import IncompleteError, Probable, most_probable
+
+    missing: IncompleteError | None = None
+    try:
+        found = most_probable(run.model, count, prefix, max_length)
+    except IncompleteError as error:
+        missing, found = error, [each for each in error.found if isinstance(each, Probable)]
+    for text, probability in found:
+        mark = "in training data" if text in run.training_names else "new"
+        say(f"{text or '(empty)':<16} {probability:.3e}  {mark}")
+    if missing is not None:
+        raise missing
+
+
+def _show_tree(say: Console, run: Run, prefix: str, depth: int, settings: Settings) -> None:
+    from tinygrad_lm.sampling import sampling_tree
+
+    root = sampling_tree(run.model, prefix, depth, SHOWN, settings=settings)
+    say(
+        f"{run.model.vocabulary.boundary}{root.token}    its probability after what is before it, and of the whole path"
+    )
+    lines = _lines(root, 1)
+    while lines:
+        line = lines.pop()
+        if isinstance(line, str):
+            say(line)
+        else:
+            level, branch = line
+            say(f"{'  ' * level}{branch.token} {branch.probability:.3f} {branch.path_probability:.2e}")
+            lines += _lines(branch, level + 1)
+
+
+def _lines(branch: Branch, level: int) -> list[tuple[int, Branch] | str]:
+    """What stands under a branch, the last line first: its children, and how probable those are that are not shown."""
+    rest = [f"{'  ' * level}... {branch.left_out:.3f}"] if branch.left_out >= 0.0005 else []
+    return [*rest, *((level, child) for child in reversed(branch.children))]
+
+
 COMMAND = Command(
     "write names with a trained model",
     SampleOptions,
@@ -106,5 +198,8 @@ COMMAND = Command(
     examples=(
         ("sample runs/mlp-1 --temperature 0.8", "twenty names"),
         ("sample runs/mlp-1 --prefix ab -n 1 --trace", "one, step by step"),
+        ("sample runs/mlp-1 --unique --min-length 3", "no name twice"),
+        ("sample runs/mlp-1 --most-probable 5", "no draw"),
+        ("sample runs/mlp-1 --tree 2", "what may come"),
     ),
 )

@@ -13,6 +13,7 @@ from tinygrad_lm.models.config import Config
 from tinygrad_lm.models.contexts import ContextSize, context_sizes
 from tinygrad_lm.models.interface import FittedModel
 from tinygrad_lm.models.registry import NGRAMS
+from tinygrad_lm.models.ways import select_rows
 from tinygrad_lm.text import NameDataset, Tokenizer, Vocabulary
 
 MAX_ORDER = 12
@@ -132,6 +133,10 @@ class CountingModel(FittedModel):
         with np.errstate(divide="ignore"):
             rows = np.log(self._probabilities(self._code(contexts)[:, None], np.arange(len(self.vocabulary))))
         return rows, contexts
+
+    def select(self, state: Array, rows: Array) -> Array:
+        """The contexts of some of the names; see ``LanguageModel.select``."""
+        return select_rows(self, CountingModel, state, rows)
 
     def log_likelihoods(self, names: Sequence[str]) -> Array:
         """The log-probability of every token of every name and of its end."""

@@ -18,6 +18,7 @@ from tinygrad_lm.models.limits import MAX_NUMBERS
 from tinygrad_lm.models.ways import (
     prefixes_by_steps,
     read,
+    select_rows,
     start_of_prefixes,
     step_by_prefixes,
     take,
@@ -52,7 +53,8 @@ class LanguageModel(ABC):
 
     A model has a ``vocabulary`` and writes one of these, from which the others follow, and samples and losses too:
 
-    - ``start`` and ``step``: many names side by side, a token at a time, with a state that is handed on;
+    - ``start`` and ``step``: many names side by side, a token at a time, with a state that is handed on; with
+      ``select`` beside them names that have ended are read no further;
     - ``next_logits``: what comes after whole prefixes;
     - ``forward``, if it is a ``TrainableModel``.
 
@@ -88,7 +90,7 @@ class LanguageModel(ABC):
             )
         written = written_in(cls)
         if "next_logits" in written and "step" not in written:
-            take(cls, start=start_of_prefixes, step=step_by_prefixes)
+            take(cls, start=start_of_prefixes, step=step_by_prefixes, select=select_rows)
         elif "step" in written and "next_logits" not in written:
             take(cls, next_logits=prefixes_by_steps)
 
@@ -113,6 +115,23 @@ class LanguageModel(ABC):
             and the state to go on from.
         """
         return step_by_prefixes(self, LanguageModel, tokens, state)
+
+    def select(self, state: Any, rows: Array) -> Any:
+        """The state of some of the names.
+
+        Parameters
+        ----------
+        state
+            What ``start`` or ``step`` gave. It is not changed.
+        rows
+            Which names, int64, in the order in which the new state has them; one may stand there several times.
+
+        Raises
+        ------
+        NotImplementedError
+            Where a family writes its own ``step`` and no ``select``: its samples are written without, only slower.
+        """
+        return select_rows(self, LanguageModel, state, rows)
 
     def next_logits(self, prefixes: Sequence[Sequence[int]]) -> Array:
         """Unnormalised log-probabilities of the token after each prefix of ids: (len(prefixes), len(vocabulary)).

@@ -88,7 +88,7 @@ class _Recurrent(nn.Module, TrainableModel):
         return self.output(self.dropout(states[0])), state
 
     def select(self, state: Any, rows: Array) -> Any:
-        """The states of some of the names."""
+        """The states of some of the names; see ``LanguageModel.select``."""
         return plain(state)[:, rows]
 
 
@@ -117,5 +117,5 @@ class LSTM(_Recurrent):
         return super().start(n), super().start(n)
 
     def select(self, state: Any, rows: Array) -> Any:
-        """The states and cells of some of the names."""
+        """The states and cells of some of the names; see ``LanguageModel.select``."""
         return tuple(plain(part)[:, rows] for part in cast("tuple[Any, Any]", state))

@@ -18,6 +18,7 @@ from tinygrad_lm.models.ways import (
     holder,
     pair,
     prefixes_by_steps,
+    select_rows,
     shape_of,
     start_of_prefixes,
     take,
@@ -74,9 +75,21 @@ class TrainableModel(LanguageModel):
         of_windows = issubclass(cls, WindowModel)
         if written == {"forward"}:
             if of_windows:
-                take(cls, start=start_of_windows, step=step_of_windows, next_logits=logits_of_windows)
+                take(
+                    cls,
+                    start=start_of_windows,
+                    step=step_of_windows,
+                    select=select_rows,
+                    next_logits=logits_of_windows,
+                )
             else:
-                take(cls, start=start_of_prefixes, step=step_by_forward, next_logits=prefixes_by_steps)
+                take(
+                    cls,
+                    start=start_of_prefixes,
+                    step=step_by_forward,
+                    select=select_rows,
+                    next_logits=prefixes_by_steps,
+                )
         elif "step" in written and cls.forward is Module.forward:
             take(cls, forward=forward_by_steps)  # nn.Module's stands before what this class could inherit
         # The losses that are told are of what writes the names, unless the user said how they are computed.
@@ -88,6 +101,10 @@ class TrainableModel(LanguageModel):
     def step(self, tokens: Array, state: Any) -> tuple[Tensor | Array, Any]:
         """Read one more token of each name, and all before it again; see ``LanguageModel.step``."""
         return step_by_forward(self, TrainableModel, tokens, state)
+
+    def select(self, state: Any, rows: Array) -> Any:
+        """The tokens so far of some of the names; see ``LanguageModel.select``."""
+        return select_rows(self, TrainableModel, state, rows)
 
     def examples(self, names: Sequence[str]) -> Examples:
         """The training examples of a list of names: whole names, or what of them fits the ``context``."""
@@ -151,6 +168,10 @@ class WindowModel(TrainableModel):
     def step(self, tokens: Array, state: Array) -> tuple[Tensor | Array, Array]:
         """Move each window on by one token; see ``LanguageModel.step``."""
         return step_of_windows(self, WindowModel, tokens, state)
+
+    def select(self, state: Array, rows: Array) -> Array:
+        """The windows of some of the names; see ``LanguageModel.select``."""
+        return select_rows(self, WindowModel, state, rows)
 
     def examples(self, names: Sequence[str]) -> NameDataset:
         """The sliding windows of the names."""

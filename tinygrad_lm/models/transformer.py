@@ -234,7 +234,7 @@ class Transformer(nn.Module, TrainableModel):
         return self._logits(x)[:, 0], Cache(seen, tuple(keys), tuple(values))
 
     def select(self, state: Cache, rows: Array) -> Cache:
-        """The states of some of the names."""
+        """The states of some of the names; see ``LanguageModel.select``."""
         kept = [tuple(plain(part)[rows] for part in parts) for parts in (state.keys, state.values)]
         return Cache(state.seen[rows], *kept)
 

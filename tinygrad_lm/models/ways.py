@@ -74,6 +74,26 @@ def step_by_prefixes(model: LanguageModel, owner: type, tokens: Array, state: Ar
     return holder(model, owner, "next_logits").next_logits(model, seen[:, 1:].tolist()), seen
 
 
+def selects(model: LanguageModel) -> bool:
+    """Whether the model's ``select`` knows the state of its ``step``: its class, or one before it, writes both."""
+    own = getattr(model, "__dict__", {})
+    if "step" in own and "select" not in own:
+        return False
+    names = [vars(cls) for cls in type(model).__mro__]
+    places = [next((i for i, each in enumerate(names) if way in each), len(names)) for way in ("select", "step")]
+    return places[0] < len(names) and places[0] <= places[1]
+
+
+def select_rows(model: LanguageModel, owner: type, state: Array, rows: Array) -> Array:
+    """Some rows of a state that is an array with a row for each name."""
+    if not selects(model):
+        raise NotImplementedError(
+            f"{type(model).__name__} writes a step of its own, whose state is known to it alone: write select(state, "
+            "rows) beside it"
+        )
+    return state[rows]
+
+
 def prefixes_by_steps(model: LanguageModel, owner: type, prefixes: Sequence[Sequence[int]]) -> Array:
     """The logits after each prefix, whose tokens are read side by side."""
     if not prefixes:

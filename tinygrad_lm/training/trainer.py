@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from tinygrad_lm.models.trainable import TrainableModel
 from tinygrad_lm.nn import evaluating, learning
 from tinygrad_lm.random import default_generator, existing_default_generator
 from tinygrad_lm.text import DataError, NameDataset
+from tinygrad_lm.threads import on_one_thread
 from tinygrad_lm.training.average import WeightAverage
 from tinygrad_lm.training.generators import generators_of, read_state, read_states, state_of
 from tinygrad_lm.training.optimizing import MakesOptimizer, described, loss_of, optimizer_of, plan_beside, schedule_of
@@ -163,7 +164,7 @@ class Trainer:
         started = time.perf_counter() - self.seconds
         try:
             self._rewind = Rewind(self.rng, self.model)
-            with learning(self.model), _on_one_thread(), Later(second_at_once=True) as interrupt:
+            with learning(self.model), on_one_thread(), Later(second_at_once=True) as interrupt:
                 self._run(started, on_step, on_report, progress, interrupt)
         except TrainingError:
             with suppress(ValueError):  # where a buffer has come or gone meanwhile
@@ -336,13 +337,6 @@ class Trainer:
             self.model.load_state_dict(before)
             raise
         self.best = best
-
-
-def _on_one_thread() -> AbstractContextManager[object]:
-    """Within, BLAS runs on one thread: small matrices on several take many times longer when a core is busy."""
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(1, user_api="blas")
 
 
 def fingerprint(names: Sequence[str]) -> str:

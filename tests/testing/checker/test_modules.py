@@ -96,6 +96,7 @@ MODELS = {
         kind: [{"embedding": 2, "hidden": 3, "layers": layers, "dropout": 0.0} for layers in (1, 2)]
         for kind in ("rnn", "gru", "lstm")
     },
+    "neural-bigram": [{}],
     "transformer": [
         {**SMALL, "positions": "sinusoidal", "pre_norm": False},
         {**SMALL, "positions": "rotary", "norm": "rms", "activation": "swiglu", "bias": False, "tie": True},
@@ -106,7 +107,7 @@ MODELS = {
 
 
 def test_no_family_is_forgotten():
-    assert {*MODELS, "ngram"} == set(FAMILIES)
+    assert {*MODELS, "ngram", "kneser-ney"} == set(FAMILIES)
 
 
 @pytest.mark.parametrize(("kind", "given"), [(kind, given) for kind, several in MODELS.items() for given in several])

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from tests.helpers.dropping import DroppingMLP
-from tinygrad_lm import sampling
 from tinygrad_lm.models import MLP, LanguageModel, NGram
-from tinygrad_lm.sampling import Settings, choose, generate, samples
+from tinygrad_lm.sampling import Settings, choose, generate, samples, writing
 from tinygrad_lm.text import Vocabulary
 
 NAMES = ["abid", "aabid", "zeel", "nipun", "meera", "a", "krishnamurthy"]
@@ -89,7 +89,7 @@ def test_a_trace_is_made_on_request(model, monkeypatch):
     def fail(*_):
         raise AssertionError("a step that nobody asked for")
 
-    monkeypatch.setattr(sampling, "Step", fail)
+    monkeypatch.setattr(writing, "Step", fail)
     plain = list(samples(model, Settings(top_p=0.9), 7))
     assert [(s.text, s.complete) for s in plain] == [(s.text, s.complete) for s in traced]
     assert all(sample.steps == () for sample in plain)
@@ -136,3 +136,35 @@ def test_rows_are_chosen_as_each_would_be_alone():
     assert choose(chances, rolls).tolist() == expected
     assert [choose(row, roll) for row, roll in zip(chances, rolls.tolist(), strict=True)] == expected
     assert type(choose(chances[0], 0.5)) is int
+
+
+def test_rolls_are_even_and_those_of_two_texts_or_places_have_nothing_in_common():
+    seeds = np.random.default_rng(0).integers(1 << 64, size=2_000, dtype=np.uint64)
+    rolls = np.array([writing._rolls(seeds, place) for place in range(20)])
+    assert rolls.min() >= 0 and rolls.max() < 1 and len(np.unique(rolls)) == rolls.size
+    counts = np.histogram(rolls, 100, (0, 1))[0]
+    assert ((counts - 400) ** 2 / 400).sum() < 160  # 0.01 % of right ones exceed this at 99 degrees of freedom
+    assert np.abs(np.corrcoef(rolls) - np.eye(20)).max() < 0.1
+    in_a_row = writing._rolls(np.arange(2_000, dtype=np.uint64), 0)
+    assert abs(np.corrcoef(in_a_row[1:], in_a_row[:-1])[0, 1]) < 0.1
+
+
+def test_no_roll_of_a_text_comes_again_in_it():
+    rolls = np.array([writing._rolls(np.array([7], np.uint64), place)[0] for place in range(500)])
+    assert len(set(rolls.tolist())) == 500
+
+
+def test_blas_keeps_to_one_thread_while_names_are_written(monkeypatch):
+    """Small matrices on several threads take many times longer when a core is busy."""
+    seen, model = [], Watched()
+
+    def threads():
+        return {found["num_threads"] for found in threadpool_info() if found["user_api"] == "blas"}
+
+    step = model.step
+    monkeypatch.setattr(model, "step", lambda *given: seen.append(threads()) or step(*given))
+    with threadpool_limits(2, user_api="blas"):
+        before = threads()
+        next(samples(model, rng=0, count=3, batch_size=1))
+        assert threads() == before
+    assert seen and all(found <= {1} for found in seen)

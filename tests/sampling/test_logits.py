@@ -1,7 +1,6 @@
-"""Tests of sampling: temperature, top-k, top-p and the draw as numbers; the loop that writes names."""
+"""Tests of the filters of a next token and of the draw as numbers: the lectures' tables, corner cases, the order."""
 
 import math
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -9,21 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinygrad_lm import manual_seed
-from tinygrad_lm.models import MLP, LanguageModel, NGram
-from tinygrad_lm.sampling import (
-    MAX_LENGTH,
-    Settings,
-    check_prefix,
-    choose,
-    generate,
-    probabilities,
-    samples,
-    top_k,
-    top_p,
-    with_temperature,
-)
-from tinygrad_lm.text import DataError, Vocabulary
+from tinygrad_lm.sampling import Settings, choose, min_p, probabilities, top_k, top_p, with_temperature
+from tinygrad_lm.text import DataError
 
 INF, NAN = math.inf, math.nan
 LECTURE = np.array([2.0, 1.0, 0.5, 0.1])
@@ -33,23 +19,6 @@ logit_rows = rows.filter(lambda row: np.isfinite(row).any())
 
 def generator(seed=0):
     return np.random.Generator(np.random.PCG64(seed))
-
-
-class Fixed(LanguageModel):
-    """The same chances after every prefix."""
-
-    kind = "fixed"
-    config = from_config = size_of = state_dict = load_state_dict = log_likelihoods = None
-
-    def __init__(self, *logits):
-        self.vocabulary = Vocabulary("ab")
-        self.logits = np.array(logits)
-
-    def next_logits(self, prefixes):
-        return np.tile(self.logits, (len(prefixes), 1))
-
-
-Fixed.__abstractmethods__ = frozenset()
 
 
 class TestTemperature:
@@ -154,6 +123,73 @@ class TestTopP:
         assert found.tolist() == [[True, True], [True, False]]
 
 
+class TestMinP:
+    LOGITS = np.log([0.5, 0.25, 0.125, 0.125])
+
+    @pytest.mark.parametrize(("p", "kept"), [(1e-9, 4), (0.2, 4), (0.26, 2), (0.49, 2), (0.51, 1), (1, 1)])
+    def test_what_has_less_than_p_of_the_largest_goes(self, p, kept):
+        assert np.isfinite(min_p(self.LOGITS, p)).tolist() == [True] * kept + [False] * (4 - kept)
+
+    def test_what_reaches_it_just_so_stays_and_ties_stay_together(self):
+        assert np.isfinite(min_p(np.array([3.0, 1.0, 3.0]), 1)).tolist() == [True, False, True]
+        assert np.isfinite(min_p(np.array([0.0, math.log(0.5)]), math.exp(math.log(0.5)))).all()
+
+    def test_sure_and_unsure(self):
+        """The same p leaves one token where the model is sure and all where it is not."""
+        found = np.isfinite(min_p(np.array([[9.0, 1.0, 1.0], [1.0, 1.0, 0.9]]), 0.1))
+        assert found.tolist() == [[True, False, False], [True, True, True]]
+
+    @pytest.mark.parametrize("wrong", [0, -0.1, 1.1, NAN, INF])
+    def test_out_of_range(self, wrong):
+        with pytest.raises(ValueError, match="min_p is a share of the largest probability"):
+            min_p(LECTURE, wrong)
+
+    @given(logit_rows, st.floats(1e-6, 1))
+    def test_it_is_a_threshold_beside_the_largest(self, row, p):
+        kept, chances = np.isfinite(min_p(row, p)), probabilities(row)
+        assert kept[row.argmax()]
+        assert (chances[kept] >= p * chances.max() * (1 - 1e-9)).all()
+        assert (chances[~kept] <= p * chances.max() * (1 + 1e-9)).all()
+
+
+ABI = dict(zip("abcdefnopqrsz-", (1, 1, 3, 60, 2, 1, 5, 2, 1, 0, 3, 8, 1, 5), strict=True))
+"""The next character after "abi", in hundredths."""
+
+
+class TestLectures:
+    """The tables of the lectures, by the formulas; where a slide says something else it stands beside."""
+
+    FOOD = np.array([0.4, 0.3, 0.1, 0.05, 0.04, 0.02, *[0.01] * 9])
+    """Six dishes sum to .91; what else may come is rarer than each."""
+
+    @pytest.mark.parametrize(("temperature", "d"), [(0.5, 0.961), (1, 0.645), (2, 0.294), (1e9, 1 / 13)])
+    def test_after_abi(self, temperature, d):
+        """The row sums to .93, so that d has .645 of it. The slide gives .95 at T = .5 and .25 at T = 2."""
+        with np.errstate(divide="ignore"):
+            logits = np.log(np.array([*ABI.values()]))
+        found = dict(zip(ABI, probabilities(with_temperature(logits, temperature)), strict=True))
+        assert found["d"] == pytest.approx(d, abs=5e-4) and found["q"] == 0
+        shares = {letter: share ** (1 / temperature) for letter, share in ABI.items() if share}
+        assert found["s"] == pytest.approx(shares["s"] / sum(shares.values()), rel=1e-12)
+
+    def test_after_abi_among_letters_alone(self):
+        """Without the end d has .97 at T = .5."""
+        row = np.log([share for letter, share in ABI.items() if share and letter != "-"])
+        assert probabilities(with_temperature(row, 0.5)).max() == pytest.approx(0.968, abs=5e-4)
+
+    def test_top_three(self):
+        """The slide has .53 / .40 / .07."""
+        assert np.allclose(probabilities(top_k(np.log(self.FOOD), 3))[:4], [0.5, 0.375, 0.125, 0], rtol=1e-12)
+
+    def test_top_p_keeps_six(self):
+        found = top_p(np.log(self.FOOD), 0.9)
+        assert np.flatnonzero(np.isfinite(found)).tolist() == [0, 1, 2, 3, 4, 5]
+        assert np.allclose(probabilities(found)[:6], self.FOOD[:6] / 0.91, rtol=1e-12)
+
+    def test_time_day_midnight(self):
+        assert np.allclose(probabilities(min_p(np.log([0.7, 0.2, 0.1]), 0.2)), [7 / 9, 2 / 9, 0])
+
+
 class TestProbabilities:
     @given(logit_rows, st.floats(-100, 100))
     def test_they_sum_to_one_and_ignore_a_shift(self, row, shift):
@@ -213,6 +249,11 @@ class TestSettings:
             ({"top_k": 2.5}, "top_k"),
             ({"top_p": 0.0}, "top_p"),
             ({"top_p": 2}, "top_p"),
+            ({"min_p": 0.0}, "min_p"),
+            ({"min_p": 1.5}, "min_p"),
+            ({"min_length": -1}, "min_length"),
+            ({"min_length": 31}, r"min_length is a whole number from 0 to max_length \(30\), not 31"),
+            ({"min_length": 2.0}, "min_length"),
             ({"max_length": 0}, "max_length"),
             ({"max_length": NAN}, "max_length"),
             ({"max_length": 5.0}, "max_length"),
@@ -240,113 +281,28 @@ def test_top_k_comes_before_top_p():
     assert Settings(2.0, top_k=3, top_p=0.45).distribution(LECTURE).tolist() == [1, 0, 0, 0]
 
 
-def test_a_roll_falls_on_the_options_in_their_order():
-    model = Fixed(math.log(0.2), math.log(0.5), math.log(0.3))  # the likeliest is not the first of the vocabulary
-    rng, found = generator(), []
-    for _ in range(20):
-        for step in generate(model, Settings(), rng, trace=True).steps:
-            assert [token for token, _ in step.options] == ["b", "-", "a"]
-            ends = np.cumsum([chance for _, chance in step.options])
-            assert step.choice == step.options[int((ends <= step.roll).sum())][0]
-            found.append(step.choice)
-    assert set(found) == {"a", "b", "-"}
+def test_min_p_comes_last():
+    logits = np.log([0.4, 0.3, 0.2, 0.1])
+    # After a temperature of 2 the third has .71 of the first, before it .5.
+    assert np.count_nonzero(Settings(2.0, min_p=0.6).distribution(logits)) == 3
+    assert np.count_nonzero(Settings(1.0, min_p=0.6).distribution(logits)) == 2
+    # Top-p needs two of all four to reach .5. Of the two that min-p alone would leave the first has .57.
+    assert np.count_nonzero(Settings(top_p=0.5, min_p=0.6).distribution(logits)) == 2
 
 
-def test_without_a_generator_the_default_one_draws():
-    model, settings = Fixed(0.0, 0.0, 0.0), Settings(max_length=8)
-    manual_seed(7)
-    texts = [sample.text for sample in samples(model, settings)]
-    manual_seed(7)
-    assert texts == [sample.text for sample in samples(model, settings)]
-    assert texts == [sample.text for sample in samples(model, settings, generator(7))]
-    assert texts == [sample.text for sample in samples(model, settings, 7)]
-    assert texts[0] == generate(model, settings, 7).text
-
-
-def test_without_settings_as_the_model_learned():
-    model = Fixed(0.0, 0.0, 0.0)
-    assert list(samples(model, rng=7, count=2)) == list(samples(model, Settings(), 7, count=2))
-    assert generate(model, rng=7) == generate(model, Settings(), 7)
-
-
-class TestGenerate:
-    MODEL = NGram(3, 0.01).fit(["abid", "zeel", "nipun", "meera", "zara"])
-
-    def test_the_same_seed_writes_the_same_names(self):
-        first, again, other = ([s.text for s in samples(self.MODEL, Settings(), generator(i))] for i in (0, 0, 1))
-        assert first == again != other and len(first) == 20
-
-    def test_seed_and_count_are_kept_apart(self):
-        few = [s.text for s in samples(self.MODEL, Settings(), generator(), count=3)]
-        assert few == [s.text for s in samples(self.MODEL, Settings(), generator(), count=9)][:3]
-
-    def test_the_prefix_begins_each(self):
-        assert all(s.text.startswith("ze") for s in samples(self.MODEL, Settings(), generator(), "ze"))
-
-    def test_greedy_writes_the_likeliest_name(self):
-        model = NGram(3, 0.0).fit(["zeel", "zeel", "abid"])
-        assert [s.text for s in samples(model, Settings(0), generator(), count=2)] == ["zeel", "zeel"]
-
-    def test_a_name_that_does_not_end_is_cut_and_marked(self):
-        found = generate(Fixed(0.0, 0.0, -INF), Settings(), generator(), trace=True)
-        assert len(found.text) == MAX_LENGTH and not found.complete and len(found.steps) == MAX_LENGTH
-        assert generate(Fixed(-INF, -INF, 0.0), Settings(), generator()).text == ""
-        assert generate(Fixed(-INF, -INF, 0.0), Settings(max_length=1), generator()).complete
-
-    def test_the_prefix_counts_towards_the_length(self):
-        found = generate(Fixed(0.0, 0.0, -INF), Settings(max_length=5), generator(), "bbb", trace=True)
-        assert len(found.text) == 5 and len(found.steps) == 2
-
-    def test_the_steps_tell_what_happened(self):
-        found = generate(self.MODEL, Settings(top_k=2), generator(3), "z", trace=True)
-        assert found.steps[0].context == "z"
-        text = "z"
-        for step in found.steps:
-            assert step.context == text
-            assert len(step.options) == 2 and step.options[0][1] >= step.options[1][1]
-            assert sum(chance for _, chance in step.options) == pytest.approx(1)
-            assert step.choice in dict(step.options) and 0 <= step.roll < 1
-            text += step.choice
-        assert found.complete and text == found.text + "-"
-
-    def test_names_come_with_their_probability(self):
-        model = NGram(2, 0.0, Vocabulary("ab")).fit(["a", "a", "ab", "b"])
-        counts = Counter(s.text for s in samples(model, Settings(), generator(5), count=4_000))
-        expected = {name: math.exp(model.log_likelihoods([name]).sum()) for name in ("a", "ab", "b")}
-        assert sum(expected.values()) == pytest.approx(1)
-        statistic = sum((counts[name] - 4_000 * p) ** 2 / (4_000 * p) for name, p in expected.items())
-        assert set(counts) == set(expected) and statistic < 18.4  # 0.01 % at 2 degrees of freedom
-
-    @pytest.mark.parametrize(
-        ("prefix", "words"),
-        [
-            ("a1", "'1' (U+0031) at position 1"),
-            ("A", "Write it in lower case"),
-            ("a-", "boundary"),
-            ("é", "U+00E9"),
-            ("\0", "U+0000"),
-            ("नि", "U+0928"),
-            ("a" * 30, "has 30 characters, but a sample has at most 30"),
-        ],
-    )
-    def test_a_prefix_that_cannot_be(self, prefix, words):
-        with pytest.raises(DataError) as caught:
-            samples(self.MODEL, Settings(), generator(), prefix)  # at the call, before the first draw
-        assert words in str(caught.value)
-        with pytest.raises(DataError):
-            generate(self.MODEL, Settings(), generator(), prefix)
-
-    def test_the_longest_prefix(self):
-        assert len(check_prefix(self.MODEL, "a" * 29, 30)) == 29
-        assert len(generate(self.MODEL, Settings(), generator(), "a" * 29, trace=True).steps) == 1
-
-    def test_weights_that_overflow_are_named(self):
-        model = MLP(hidden=(4,), activation="relu", rng=0)
-        model.load_state_dict({name: np.full_like(a, 3e38) for name, a in model.state_dict().items()})
-        with pytest.raises(DataError, match="overflow"):
-            generate(model, Settings(), generator())
-
-    def test_graphemes_are_whole(self):
-        names = ["राम", "सीता", "गीता"]
-        model = NGram(2, 0.0, Vocabulary.from_names(names)).fit(names)
-        assert {s.text for s in samples(model, Settings(), generator(), count=30)} == set(names)
+@given(
+    logit_rows,
+    st.builds(
+        Settings,
+        st.one_of(st.just(0), st.floats(0.01, 10)),
+        st.one_of(st.none(), st.integers(1, 12)),
+        st.one_of(st.none(), st.floats(0.01, 1)),
+        min_p=st.one_of(st.none(), st.floats(0.01, 1)),
+    ),
+)
+def test_what_is_drawn_from_sums_to_one_and_has_the_likeliest(row, settings):
+    found = settings.distribution(row)
+    assert found.sum() == pytest.approx(1, rel=1e-12) and found[row.argmax()] == found.max() > 0
+    assert not found[np.isneginf(row)].any()
+    if settings.top_k is not None:
+        assert np.count_nonzero(found) <= settings.top_k
