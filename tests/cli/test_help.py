@@ -17,7 +17,7 @@ from tinygrad_lm.cli.program import command_of
 from tinygrad_lm.cli.train.options import TrainOptions
 from tinygrad_lm.models import MLP, loading, mlp
 from tinygrad_lm.models.mlp import MLPConfig
-from tinygrad_lm.models.registry import FAMILIES
+from tinygrad_lm.models.registry import TRAINED
 from tinygrad_lm.testing import check_gradients
 from tinygrad_lm.training import Plan, Trainer
 
@@ -117,7 +117,7 @@ def test_train_tells_the_defaults_of_the_model_that_hold(page, name, value):
     assert getattr(MLPConfig(), name) == {"hidden": (200,)}.get(name, value)
 
 
-@pytest.mark.parametrize("model", FAMILIES)
+@pytest.mark.parametrize("model", TRAINED)
 def test_the_help_of_each_model(page, model):
     text = page("train", "--model", model)
     assert [line for line in text.splitlines() if len(line) > 80] == []

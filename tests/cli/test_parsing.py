@@ -6,7 +6,7 @@ from tinygrad_lm import cli
 from tinygrad_lm.cli import family, sample
 from tinygrad_lm.cli.train import options
 from tinygrad_lm.models.mlp import MLPConfig
-from tinygrad_lm.models.registry import FAMILIES
+from tinygrad_lm.models.registry import TRAINED
 
 LONG_WORD = "x" * 5_000
 
@@ -138,7 +138,7 @@ class TestUsage:
         both = {"help", "model", "data", "alphabet", "boundary", "min_length", "max_length", "seed", "out", "resume"}
         trained = set(options.TRAINING_OPTIONS)
         assert found == both | trained
-        for kind in FAMILIES:
+        for kind in TRAINED:
             choice = family.choose(kind)
             own = {f"setting_{each.name}" for each in choice.options()}
             assert bool(own) == (kind != "neural-bigram")  # which has nothing to set

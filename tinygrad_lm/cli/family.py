@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from tinygrad_lm.cli.parsing import Options, Parser, UsageError, decimal, integer, option
 from tinygrad_lm.interrupts import Later
-from tinygrad_lm.models.registry import FAMILIES, PRESETS, Builtin
+from tinygrad_lm.models.registry import FAMILIES, PRESETS, TRAINED, Builtin
 
 if TYPE_CHECKING:
     from tinygrad_lm.models import LanguageModel
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "mlp"
 """What ``--model`` is where it is not given."""
-MODELS = (*PRESETS, *FAMILIES)
+MODELS = (*PRESETS, *TRAINED)
 """What ``--model`` calls the package's families and their presets."""
 OWN = "FILE.py:CLASS"
 PREFIX = "setting_"
@@ -67,6 +67,9 @@ def choose(model: str) -> Choice:
         family = own(model)
         return Choice(family.kind, family, {})
     if model not in MODELS:
+        found = FAMILIES.get(model)
+        if isinstance(found, Builtin):
+            raise UsageError(f"argument --model: a {model} is made of models that are trained already: {found.made_by}")
         known = ", ".join(map(repr, MODELS))
         raise UsageError(f"argument --model: invalid choice: {model!r:.60} (choose from {known}, or {OWN})")
     family = loading.family(PRESETS.get(model, model))
@@ -188,7 +191,7 @@ def typed(arguments: Sequence[str]) -> Namespace:
 def refuse(unknown: Sequence[str], model: str, resumes: bool) -> None:
     """Raise ``UsageError`` where an option that is not known is one of a family of the package that is not meant."""
     found = [argument.partition("=")[0] for argument in unknown if argument.startswith("--")]
-    for kind in [kind for kind, family in FAMILIES.items() if isinstance(family, Builtin)]:
+    for kind in TRAINED:
         for each in choose(kind).options():
             if (name := option(each.name)) not in found:
                 continue

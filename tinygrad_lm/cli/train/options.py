@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tinygrad_lm import defaults
 from tinygrad_lm.cli import family
 from tinygrad_lm.cli.parsing import COUNT, RATE, SEED, Options, UsageError, decimal, option
-from tinygrad_lm.models.registry import FAMILIES, Builtin
+from tinygrad_lm.models.registry import TRAINED
 
 if TYPE_CHECKING:
     from tinygrad_lm.cli.family import Choice
@@ -100,10 +100,9 @@ def refuse(options: TrainOptions, unknown: Sequence[str]) -> None:
 def _models() -> str:
     """The families, a line each, and how to see the options of one."""
     rows: list[tuple[str, str]] = []
-    for kind, found in FAMILIES.items():
-        if isinstance(found, Builtin):
-            rows.append((kind, found.summary))
-            rows += [("", f"or just: {', '.join(found.presets)}")] if found.presets else []
+    for kind, found in TRAINED.items():
+        rows.append((kind, found.summary))
+        rows += [("", f"or just: {', '.join(found.presets)}")] if found.presets else []
     lines = [f"{name:<14}  {what}" for name, what in (*rows, (family.OWN, "a family of your own"))]
     return "\n".join([*lines, "the options of one:  tinygrad-lm train --model ngram --help"])
 
