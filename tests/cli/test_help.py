@@ -11,7 +11,7 @@ import pytest
 
 from tests.helpers import ROOT
 from tests.helpers.command_line import SMALL
-from tinygrad_lm import cli, defaults, optim, sampling
+from tinygrad_lm import cli, comparing, defaults, optim, sampling
 from tinygrad_lm.cli.gradcheck import GradcheckOptions
 from tinygrad_lm.cli.program import command_of
 from tinygrad_lm.cli.train.options import TrainOptions
@@ -75,6 +75,8 @@ def test_the_examples_work(page, run, monkeypatch, command):
     assert len(found) == page(*command).count("\n  tinygrad-lm ") >= 1
     assert all(arguments[0] in (command or cli.COMMANDS) for arguments in found)
     run("train", "--steps", "4", *SMALL)
+    if "kneser-ney-1" in page(*command):
+        run("train", "--model", "kneser-ney")
     assert Path("runs/mlp-1").is_dir()
     Path("model.py").write_text(MODEL, encoding="utf-8")
     step = Trainer._train_step
@@ -134,6 +136,12 @@ def test_the_help_of_each_model(page, model):
 def test_sample_tells_the_defaults_that_hold(page, name, value):
     assert default_of(page("sample"), f"--{name.replace('_', '-')}") == str(value)
     assert getattr(command_of("sample").options, name) == value
+
+
+@pytest.mark.parametrize(("name", "value"), [("count", comparing.COUNT), ("temperature", 1), ("seed", 0)])
+def test_compare_tells_the_defaults_that_hold(page, name, value):
+    assert default_of(page("compare"), f"--{name}") == str(value)
+    assert getattr(command_of("compare").options, name) == value
 
 
 def test_the_defaults_of_signatures_are_those_of_the_help():

@@ -94,15 +94,25 @@ def own(target: str) -> type[LanguageModel]:
         raise UsageError(f"argument --model: {error}") from None
 
 
-def told(model: str | None) -> None:
-    """Register the family that ``--model`` of a command on a run names.
+def add_own(parser: ArgumentParser) -> None:
+    """Declare ``--model`` of a command on runs."""
+    parser.add_argument(
+        "--model",
+        action="append",
+        metavar=OWN,
+        help="the family of a run, where it is one of your own; for several, given again",
+    )
+
+
+def told(models: Sequence[str]) -> None:
+    """Register the families that ``--model`` of a command on runs names.
 
     Raises
     ------
     UsageError
-        Unless it is a file.
+        Unless each is a file.
     """
-    if model is not None:
+    for model in models:
         if not is_file(model):
             raise UsageError(f"argument --model: a run knows its model; only a family of your own is given, as {OWN}")
         own(model)

@@ -11,7 +11,7 @@ from typing import Any
 
 from tinygrad_lm import runs
 from tinygrad_lm.checks import quoted
-from tinygrad_lm.models import LanguageModel, ModelFileError, disk
+from tinygrad_lm.models import LanguageModel, ModelFileError, disk, files
 from tinygrad_lm.text import (
     CleanedNames,
     DataError,
@@ -80,6 +80,12 @@ def keep(folder: Path, source: Source, lines: Sequence[str]) -> None:
     """Leave a copy of the lines in the run folder where they cannot be read again."""
     if source.file == OWN_COPY:
         disk.write_atomically(folder / OWN_COPY, "".join(f"{line}\n" for line in lines).encode("utf-8"))
+
+
+def copy(folder: Path, source: Source, original: Path) -> None:
+    """Take over the lines that another run keeps of the same names."""
+    if source.file == OWN_COPY:
+        disk.write_atomically(folder / OWN_COPY, disk.read_bytes(original / OWN_COPY, files.MAX_FILE))
 
 
 def of_run(config: Mapping[str, Any], folder: Path) -> Source:

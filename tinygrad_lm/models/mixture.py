@@ -167,7 +167,7 @@ class Mixture(Module, LanguageModel):
         with np.errstate(divide="ignore"):
             shares = np.log(self.weights).reshape(-1, *[1] * (logs.ndim - 1)) + logs
             largest = shares.max(axis=0)
-            most = np.where(np.isneginf(largest), 0, largest)
+            most = np.where(largest == -np.inf, 0, largest)
             return most + np.log(np.exp(shares - most).sum(axis=0))
 
     def config(self) -> dict[str, object]:
@@ -232,7 +232,7 @@ def best_weights(logs: Array) -> Array:
         float64 (members,), with the sum 1.
     """
     largest = logs.max(axis=0)
-    told = ~np.isneginf(largest)
+    told = largest > -np.inf
     weights = np.full(len(logs), 1 / len(logs))
     if not told.any():
         return weights
@@ -266,7 +266,7 @@ def told(config: object) -> Told:
     given = _fields(config, {"members", "weights"}, "a mixture")
     listed, weights = given["members"], given["weights"]
     if not isinstance(listed, list) or not 1 <= len(cast(list[object], listed)) <= MAX_MEMBERS:
-        raise ValueError(f"a mixture has a list of 1 to {MAX_MEMBERS} members, not {quoted(listed)}")
+        raise ValueError(f"a mixture has a list of 1 to {MAX_MEMBERS} members, not {quoted(cast(object, listed))}")
     members: list[tuple[str, dict[str, object]]] = []
     for each in cast(list[object], listed):
         part = _fields(each, {"kind", "config"}, "a member of a mixture")
@@ -287,7 +287,7 @@ def _fields(given: object, names: set[str], what: str) -> dict[str, object]:
     return cast(dict[str, object], given)
 
 
-def _checked(weights: Sequence[float] | Array, n: int) -> Array:
+def _checked(weights: object, n: int) -> Array:
     """Weights of ``n`` members as they are, once they are known to be some."""
     found = np.array(weights, np.float64)
     fit = found.shape == (n,) and bool((found >= 0).all())  # nan is not

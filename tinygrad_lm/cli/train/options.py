@@ -32,6 +32,7 @@ class TrainOptions(Options):
     choice: Choice
     """The family that it means; a run that goes on has its own."""
     seed: int = 0
+    split_seed: int | None = None
     data: str | None = None
     alphabet: str = "latin"
     boundary: str = "-"
@@ -50,6 +51,11 @@ class TrainOptions(Options):
     label_smoothing: float = 0.0
     out: str | None = None
     resume: str | None = None
+
+    @property
+    def seed_of_split(self) -> int:
+        """What decides which names are for training, validation and testing."""
+        return self.seed if self.split_seed is None else self.split_seed
 
     def check(self) -> None:
         """Refuse what the chosen model, or the run that is gone on with, would ignore."""
@@ -124,6 +130,12 @@ def _add_data(parser: ArgumentParser) -> None:
         "--min-length", type=COUNT, metavar="N", help=f"drop shorter names (default: {TrainOptions.min_length})"
     )
     data.add_argument("--max-length", type=COUNT, metavar="N", help="drop longer names (default: none)")
+    data.add_argument(
+        "--split-seed",
+        type=SEED,
+        metavar="N",
+        help="decides the split alone, as for models of several seeds that are to be mixed (default: that of --seed)",
+    )
 
 
 def _add_training(parser: ArgumentParser) -> None:

@@ -1,0 +1,59 @@
+"""Whether two runs learned from, and are validated on, the same names: else their losses say nothing of each other."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from tinygrad_lm.models import ModelFileError
+from tinygrad_lm.runs.opening import Run
+
+OPTIONS = {
+    "seed": "--split-seed",
+    "file": "--data",
+    "alphabet": "--alphabet",
+    "boundary": "--boundary",
+    "min_length": "--min-length",
+    "max_length": "--max-length",
+}
+"""What decides a split, and the option of ``train`` that says it."""
+
+
+def differing(one: Run, other: Run) -> str:
+    """In what the splits of two runs differ, in words; ``""`` where both have the same names in each part."""
+    told = [_told(run) for run in (one, other)]
+    fingerprints = [each.get("fingerprint") for each in told]
+    same = isinstance(fingerprints[0], str) and fingerprints[0] == fingerprints[1]
+    if same and one.training_names == other.training_names and one.model.vocabulary == other.model.vocabulary:
+        return ""
+    known = [f"{name} {_shown(name, told[0])} and {_shown(name, told[1])}" for name in OPTIONS]
+    found = [words for name, words in zip(OPTIONS, known, strict=True) if told[0].get(name) != told[1].get(name)]
+    return ", ".join(found) or "the names themselves, which have changed in between"
+
+
+def check_same_split(one: Run, other: Run) -> None:
+    """Raise ``ModelFileError``, which says what differs, where the splits of two runs do."""
+    what = differing(one, other)
+    if what:
+        first = _told(one)
+        given = [
+            f"{option} {first.get(name)}"
+            for name, option in OPTIONS.items()
+            if first.get(name) != _told(other).get(name) and first.get(name) is not None
+        ]
+        how = f", with {' '.join(given):.200}" if given else ""
+        raise ModelFileError(
+            f"{one.folder} and {other.folder} were not trained on the same split of the same names ({what:.300}), so "
+            f"that one may have learned what the other is tested on; train {other.folder} anew{how}"
+        )
+
+
+def _told(run: Run) -> dict[str, Any]:
+    data: object = run.config["data"]
+    return cast(dict[str, Any], data) if isinstance(data, dict) else {}
+
+
+def _shown(name: str, told: dict[str, Any]) -> str:
+    value = told.get(name)
+    if value is None:
+        return "the bundled names" if name == "file" else "none"
+    return f"{value!r:.80}"
