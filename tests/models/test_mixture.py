@@ -28,7 +28,7 @@ def close(one, other):
     return np.allclose(one, other, rtol=1e-9, atol=1e-12)
 
 
-class TestMean:
+class TestMeanOfModels:
     def test_it_is_the_mean_of_the_probabilities(self):
         expected = sum(w * chances(m) for w, m in zip(WEIGHTS, MEMBERS, strict=True))
         found = MIXED.next_logits(PREFIXES)
@@ -67,7 +67,7 @@ class TestMean:
         assert logits.dtype == np.float64 and lstm.output.weight.dtype == np.float32
 
 
-class TestWeights:
+class TestWeightsOfMembers:
     def test_alike_by_default(self):
         assert Mixture(MEMBERS).weights.tolist() == [0.25] * 4
 
@@ -103,25 +103,26 @@ class TestWeights:
         assert repr(MIXED) == "Mixture(0.400 MLP, 0.300 KneserNey, 0.200 NGram, 0.100 Forward)"
 
 
-class TestFit:
+@given(st.integers(0, 10_000), st.integers(2, 5))
+def test_no_other_weights_are_better(seed, n):
+    rng = np.random.default_rng(seed)
+    logs = np.log(rng.dirichlet(np.ones(4), (n, 40))[:, :, 0])
+    best = best_weights(logs)
+    assert best.shape == (n,) and best.dtype == np.float64 and best.min() >= 0 and abs(best.sum() - 1) < 1e-12
+
+    def loss(weights):
+        return -np.log(weights @ np.exp(logs)).mean()
+
+    for other in (*np.eye(n), *rng.dirichlet(np.ones(n), 30), *(0.99 * best + 0.01 * np.eye(n))):
+        assert loss(best) <= loss(other) + 1e-6
+
+
+class TestMixingWeights:
     def test_by_hand(self):
         """Of two models that say 0.9 and 0.2, then 0.3 and 0.6: the derivative of the sum of logarithms is 0 there."""
         found = best_weights(np.log([[0.9, 0.3], [0.2, 0.6]]))
         # d/dw [log(0.2 + 0.7 w) + log(0.6 - 0.3 w)] = 0: 0.7 (0.6 - 0.3 w) = 0.3 (0.2 + 0.7 w), so w = 0.36 / 0.42
         assert np.allclose(found, [6 / 7, 1 / 7], atol=1e-5) and found.sum() == pytest.approx(1, abs=1e-15)
-
-    @given(st.integers(0, 10_000), st.integers(2, 5))
-    def test_no_other_weights_are_better(self, seed, n):
-        rng = np.random.default_rng(seed)
-        logs = np.log(rng.dirichlet(np.ones(4), (n, 40))[:, :, 0])
-        best = best_weights(logs)
-        assert best.shape == (n,) and best.dtype == np.float64 and best.min() >= 0 and abs(best.sum() - 1) < 1e-12
-
-        def loss(weights):
-            return -np.log(weights @ np.exp(logs)).mean()
-
-        for other in (*np.eye(n), *rng.dirichlet(np.ones(n), 30), *(0.99 * best + 0.01 * np.eye(n))):
-            assert loss(best) <= loss(other) + 1e-6
 
     def test_tokens_that_none_can_write_say_nothing(self):
         logs = np.log([[0.9, 0.3], [0.2, 0.6]])
@@ -158,7 +159,7 @@ class TestFit:
             Mixture([COUNTED, Short(2).fit(NAMES)]).fit(NAMES)
 
 
-class TestSamples:
+class TestSamplesOfAMixture:
     def test_names_are_written_side_by_side_as_alone(self):
         assert ways.selects(MIXED)
         whole = [sample.text for sample in sampling.samples(MIXED, rng=0, count=30)]
@@ -186,7 +187,7 @@ class TestSamples:
             assert probability == pytest.approx(np.exp(MIXED.log_likelihoods([text]).sum()), rel=1e-9)
 
 
-class TestModes:
+class TestModesOfMembers:
     def test_members_are_evaluated_and_afterwards_as_they_were(self):
         lstm = LSTM(VOCABULARY, rng=0)
         mixed = Mixture([COUNTED, lstm])

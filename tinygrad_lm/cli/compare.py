@@ -60,7 +60,8 @@ def run(options: CompareOptions) -> int:
         for name in ("safetensors.numpy", "threadpoolctl", "numpy.random", "importlib.readers"):
             import_module(name)  # in the course of it
 
-        from tinygrad_lm import runs
+        from tinygrad_lm import comparing, runs, sampling
+        from tinygrad_lm.cli import source
         from tinygrad_lm.cli.console import Console
         from tinygrad_lm.cli.folder import run_folder
     family.told(options.model)
@@ -68,35 +69,23 @@ def run(options: CompareOptions) -> int:
     folders = [run_folder(each) for each in options.run]
     with Later(second_at_once=True):  # it imports the models' families
         found = [runs.load(folder) for folder in folders]
-    rows = [_measured(each, options) for each in found]
+    settings, rows = sampling.Settings(options.temperature), list[Row]()
+    for each in found:
+        validation, test, reason = source.to_measure(each)
+        measured = comparing.measure(
+            each.model,
+            each.training_names,
+            validation,
+            test,
+            count=options.count,
+            settings=settings,
+            rng=options.seed,
+        )
+        rows.append(Row(str(each.folder), each, measured, reason))
     _show_losses(say, rows)
     _show_rest(say, rows, options.count)
     _show_samples(say, rows)
     return 0
-
-
-def _measured(found: Run, options: CompareOptions) -> Row:
-    from tinygrad_lm import comparing, sampling
-    from tinygrad_lm.cli import source
-    from tinygrad_lm.models import ModelFileError
-    from tinygrad_lm.text import DataError
-
-    validation, test, reason = list[str](), list[str](), ""
-    try:
-        _, split = source.read_again(found.config, found.model, found.folder, "so its losses are left out")
-        validation, test = [*split.validation], [*split.test]
-    except (DataError, ModelFileError, OSError) as error:
-        reason = str(error)
-    measured = comparing.measure(
-        found.model,
-        found.training_names,
-        validation,
-        test,
-        count=options.count,
-        settings=sampling.Settings(options.temperature),
-        rng=options.seed,
-    )
-    return Row(str(found.folder), found, measured, reason)
 
 
 def _show_losses(say: Console, rows: Sequence[Row]) -> None:

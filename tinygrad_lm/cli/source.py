@@ -126,6 +126,15 @@ def read_again(config: Mapping[str, Any], model: LanguageModel, folder: Path, re
     return source, split
 
 
+def to_measure(found: runs.Run) -> tuple[Sequence[str], Sequence[str], str]:
+    """The validation and the test names of a run, or none, and why they cannot be read again."""
+    try:
+        _, split = read_again(found.config, found.model, found.folder, "so its losses are left out")
+    except (DataError, ModelFileError, OSError) as error:
+        return (), (), str(error)
+    return split.validation, split.test, ""
+
+
 def some(names: Sequence[str]) -> str:
     """The first three of a list, each cut to a readable length."""
     return ", ".join(quoted(name, 30) for name in names[:3]) + (", ..." if len(names) > 3 else "")
