@@ -26,7 +26,7 @@ ROOMS = {
     "training": "models optim nn text autograd random checks defaults interrupts progress threads",
     "locking": "models",
     "runs": "training optim models locking",
-    "comparing": "sampling models random",
+    "comparing": "sampling models random defaults",
     "testing": "autograd user_file",
     "user_file": "",
     "visualize": "autograd",

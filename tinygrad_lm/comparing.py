@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tinygrad_lm import defaults
 from tinygrad_lm.models.interface import Evaluation, LanguageModel
 from tinygrad_lm.models.mixture import Mixture
 from tinygrad_lm.models.trainable import TrainableModel
 from tinygrad_lm.random import as_generator
 from tinygrad_lm.sampling import AS_LEARNED, Sample, Settings, samples, shares
-
-COUNT = 1_000
-"""How many names are drawn."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ def measure(
     validation: Sequence[str] = (),
     test: Sequence[str] = (),
     *,
-    count: int = COUNT,
+    count: int = defaults.MEASURED,
     settings: Settings = AS_LEARNED,
     rng: np.random.Generator | int | None = None,
 ) -> Measured:

@@ -138,7 +138,7 @@ def test_sample_tells_the_defaults_that_hold(page, name, value):
     assert getattr(command_of("sample").options, name) == value
 
 
-@pytest.mark.parametrize(("name", "value"), [("count", comparing.COUNT), ("temperature", 1), ("seed", 0)])
+@pytest.mark.parametrize(("name", "value"), [("count", 1000), ("temperature", 1), ("seed", 0)])
 def test_compare_tells_the_defaults_that_hold(page, name, value):
     assert default_of(page("compare"), f"--{name}") == str(value)
     assert getattr(command_of("compare").options, name) == value
@@ -154,6 +154,8 @@ def test_the_defaults_of_signatures_are_those_of_the_help():
     drawn = inspect.signature(sampling.samples).parameters
     assert drawn["count"].default == command_of("sample").options.count
     assert drawn["settings"].default == sampling.Settings(defaults.TEMPERATURE, None, None, defaults.MAX_LENGTH)
+    measured = inspect.signature(comparing.measure).parameters
+    assert measured["count"].default == command_of("compare").options.count
     checked = inspect.signature(check_gradients).parameters
     for name in ("order", "kinks", "mode", "seed"):
         assert checked[name].default == getattr(GradcheckOptions, name)

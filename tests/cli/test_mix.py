@@ -88,15 +88,20 @@ class TestRefusals:
         assert "a run is given twice" in run("mix", "m", "./m", code=2)
         assert "RUN" in run("mix", code=2)
 
+    def test_no_training_makes_one(self, run):
+        for more in ((), ("--help",)):
+            message = run("train", "--model", "mixture", *more, code=2)
+            assert "a mixture is made of models that are trained already: tinygrad-lm mix RUN RUN" in message
+
     @pytest.mark.usefixtures("some_runs")
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            (("--seed", "1"), ("(seed 0 and 1)", "train o anew, with --split-seed 0")),
+            (("--seed", "1"), ("(seed 0 and 1)", "train o anew with --split-seed 0")),
             (("--boundary", "."), ("(boundary '-' and '.')", "with --boundary -")),
             (("--alphabet", "data"), ("(alphabet 'latin' and 'data')", "with --alphabet latin")),
             (("--min-length", "5"), ("(min_length 1 and 5)", "with --min-length 1")),
-            (("--max-length", "5"), ("(max_length none and 5)", "train o anew")),
+            (("--max-length", "5"), ("(max_length none and 5)", "train o anew without --max-length")),
         ],
     )
     def test_another_split(self, run, options, words):
@@ -113,6 +118,7 @@ class TestRefusals:
         assert "file '" in message and "eight.txt'" in message and "with --data " in message
         run("train", "--model", "bigram", "--out", "p")
         assert "and the bundled names)" in run("mix", "m", "p", code=1)
+        assert "train m anew without --data" in run("mix", "p", "m", code=1)
 
     @pytest.mark.usefixtures("some_runs")
     def test_names_that_changed(self, run):

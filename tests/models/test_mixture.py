@@ -11,7 +11,7 @@ from tinygrad_lm.autograd import no_grad
 from tinygrad_lm.models import LSTM, MLP, KneserNey, LanguageModel, Mixture, NGram, ways
 from tinygrad_lm.models.mixture import best_weights
 from tinygrad_lm.models.ways import ModelError
-from tinygrad_lm.text import Vocabulary
+from tinygrad_lm.text import DataError, Vocabulary
 
 PREFIXES = [[], [3], [1, 2, 3, 4], [0, 1, 8, 3]]
 COUNTED = NGram(3, 0.0).fit(NAMES)  # after most contexts most tokens have the probability 0
@@ -181,6 +181,14 @@ class TestSamplesOfAMixture:
         selecting = Mixture([COUNTED, Forward()])  # which computes the same as Stepping
         texts = [[each.text for each in sampling.samples(m, rng=1, count=20)] for m in (mixed, selecting)]
         assert texts[0] == texts[1]
+
+    def test_numbers_that_overflow_are_told(self):
+        bad = MLP(hidden=(4,), rng=0)
+        bad.output.weight.data[:] = 3e38
+        mixed = Mixture([COUNTED, bad])
+        assert not np.isfinite(mixed.evaluate(NAMES).loss)
+        with pytest.raises(DataError, match="overflow"):
+            list(sampling.samples(mixed, rng=0, count=3))
 
     def test_the_most_probable(self):
         for text, probability in sampling.most_probable(MIXED, 3, "a"):

@@ -27,7 +27,7 @@ class CompareOptions(Options):
 
     run: Sequence[str]
     model: Sequence[str] = ()
-    count: int = 1_000
+    count: int = defaults.MEASURED
     temperature: float = defaults.TEMPERATURE
     seed: int = 0
 

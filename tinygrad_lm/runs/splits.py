@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
 from typing import Any, cast
 
 from tinygrad_lm.models import ModelFileError
+from tinygrad_lm.runs.folder import typed
 from tinygrad_lm.runs.opening import Run
 
 OPTIONS = {
@@ -31,20 +34,23 @@ def differing(one: Run, other: Run) -> str:
 
 
 def check_same_split(one: Run, other: Run) -> None:
-    """Raise ``ModelFileError``, which says what differs, where the splits of two runs do."""
-    what = differing(one, other)
-    if what:
-        first = _told(one)
-        given = [
-            f"{option} {first.get(name)}"
-            for name, option in OPTIONS.items()
-            if first.get(name) != _told(other).get(name) and first.get(name) is not None
-        ]
-        how = f", with {' '.join(given):.200}" if given else ""
+    """Raise ``ModelFileError``, which says what differs and the remedy, where the splits of two runs do."""
+    if what := differing(one, other):
+        how = "".join(f" {each}" for each in _options(one, other))
         raise ModelFileError(
             f"{one.folder} and {other.folder} were not trained on the same split of the same names ({what:.300}), so "
-            f"that one may have learned what the other is tested on; train {other.folder} anew{how}"
+            f"that one may have learned what the other is tested on; train {other.folder} anew{how:.300}"
         )
+
+
+def _options(one: Run, other: Run) -> Iterator[str]:
+    """The options of ``train`` that give the second the split of the first."""
+    first, second = _told(one), _told(other)
+    for name, option in OPTIONS.items():
+        value = first.get(name)
+        if value != second.get(name):
+            text = typed(one.folder / str(value)) if name == "file" else shlex.quote(str(value))
+            yield f"without {option}" if value is None else f"with {option} {text}"
 
 
 def _told(run: Run) -> dict[str, Any]:
