@@ -24,8 +24,7 @@ OPTIONS = {
 def differing(one: Run, other: Run) -> str:
     """In what the splits of two runs differ, in words; ``""`` where both have the same names in each part."""
     told = [_told(run) for run in (one, other)]
-    fingerprints = [each.get("fingerprint") for each in told]
-    same = isinstance(fingerprints[0], str) and fingerprints[0] == fingerprints[1]
+    same = told[0].get("fingerprint") == told[1].get("fingerprint")
     if same and one.training_names == other.training_names and one.model.vocabulary == other.model.vocabulary:
         return ""
     known = [f"{name} {_shown(name, told[0])} and {_shown(name, told[1])}" for name in OPTIONS]
