@@ -49,7 +49,8 @@ BUNDLED = {
 }
 """How each model is trained on the bundled names: with its defaults."""
 
-LONG = "--clip-grad-norm 1 --ema-decay 0.998 --batch-size 128"
+LONG = "--batch-size 128 --clip-grad-norm 1 --ema-decay 0.998"
+GATED = f"--embedding 32 --hidden 192 --dropout 0.35 --lr 0.005 --weight-decay 0.05 {LONG}"
 ON_LARGE = {
     **COUNTS,
     "MLP of the lecture": "--model mlp --steps 80000 --batch-size 128 --weight-decay 0.02",
@@ -57,10 +58,16 @@ ON_LARGE = {
         "--model mlp --context 8 --embedding 32 --hidden 384 384 --activation gelu --dropout 0.3 --steps 24000 "
         "--batch-size 256 --weight-decay 0.1 --ema-decay 0.999"
     ),
-    "WaveNet": "--model wavenet",
-    "GRU": f"--model gru --embedding 32 --hidden 192 --dropout 0.35 --steps 8000 --lr 0.005 --weight-decay 0.05 {LONG}",
-    "LSTM": f"--model lstm --embedding 32 --hidden 192 --dropout 0.35 --steps 7000 --lr 0.005 --weight-decay 0.05 {LONG}",
-    "Transformer": f"--model transformer --steps 9000 --lr 0.0025 --weight-decay 0.1 --warmup-steps 200 {LONG}",
+    "WaveNet": (
+        "--model wavenet --embedding 32 --hidden 192 --activation gelu --norm layer --dropout 0.15 --steps 12000 "
+        "--batch-size 256 --ema-decay 0.999"
+    ),
+    "GRU": f"--model gru --steps 8000 {GATED}",
+    "LSTM": f"--model lstm --steps 7000 {GATED}",
+    "Transformer": (
+        f"--model transformer --layers 4 --dropout 0.15 --steps 9000 --lr 0.0025 --weight-decay 0.1 --warmup-steps 200 "
+        f"{LONG}"
+    ),
 }
 """The same for a large list."""
 
@@ -128,15 +135,14 @@ def leak(lines: Sequence[str], order: int) -> tuple[float, float]:
 
 def table(rows: Mapping[str, tuple[Entry, str]]) -> str:
     """The rows in Markdown, the lowest validation loss last; the best of them in bold."""
-    lines = ["| model | numbers | validation | test (95 %) | seconds | new | command |", "|---|---|---|---|---|---|---|"]
+    columns = ("model", "numbers", "validation", "test (95 %)", "seconds", "new", "command")
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     ordered = sorted(rows.items(), key=lambda row: -row[1][0].validation)
     for name, (found, words) in ordered:
         name = f"**{name}**" if name == ordered[-1][0] else name
         test = f"{found.test:.3f} ({found.low:.3f} to {found.high:.3f})"
-        lines.append(
-            f"| {name} | {found.numbers:,.0f} | {found.validation:.3f} | {test} | {found.seconds:.1f} | {found.new:.0%} "
-            f"| `{words}` |"
-        )
+        numbers, loss, seconds = f"{found.numbers:,.0f}", f"{found.validation:.3f}", f"{found.seconds:.1f}"
+        lines.append(f"| {name} | {numbers} | {loss} | {test} | {seconds} | {found.new:.0%} | `{words}` |")
     return "\n".join(lines)
 
 

@@ -15,6 +15,7 @@ SETTINGS = {
     "mlp with all": ("mlp", {"hidden": (30, 30), "norm": "batch", "residual": True, "dropout": 0.5}),
     "transformer": ("transformer", SMALL),
     "post-norm, sinusoidal": ("transformer", {**SMALL, "pre_norm": False, "positions": "sinusoidal"}),
+    "plain norms": ("transformer", {**SMALL, "affine": False}),
     "rotary, RMS, SwiGLU, tied": (
         "transformer",
         {**SMALL, "positions": "rotary", "norm": "rms", "activation": "swiglu", "tie": True, "bias": False},

@@ -45,6 +45,19 @@ class TestBatchNorm:
             call()
 
 
+class TestLayerNorm:
+    def test_without_weights(self):
+        layer, x = nn.LayerNorm(4, elementwise_affine=False), drawn(3, 4)
+        np.testing.assert_allclose(layer(x), nn.LayerNorm(4, dtype=np.float64)(x).data, rtol=1e-12)
+        assert layer.num_parameters() == 0 and "no weight" in repr(layer)
+        weight = np.arange(4.0)
+        np.testing.assert_allclose(F.layer_norm(x, weight), F.layer_norm(x, weight, np.zeros(4)))
+
+    def test_an_axis_of_another_size(self):
+        with pytest.raises(ValueError, match=r"LayerNorm: the input's last axis must be 4"):
+            nn.LayerNorm(4, elementwise_affine=False)(drawn(3, 5))
+
+
 class TestRMSNorm:
     def test_the_mean_square_of_a_row_is_one(self):
         out = nn.RMSNorm(4, dtype=np.float64)(5 * drawn(3, 4)).data

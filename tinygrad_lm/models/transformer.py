@@ -31,7 +31,7 @@ class TransformerConfig(Config):
     context: int = setting(16, "how many characters it sees", low=1, high=1 << 12)
     width: int = setting(64, "numbers for each character", low=1, high=1 << 14)
     heads: int = setting(4, "heads of attention, which divide the width", low=1, high=1 << 10)
-    layers: int = setting(4, "blocks", low=1, high=256)
+    layers: int = setting(2, "blocks", low=1, high=256)
     feed_forward: int | None = setting(
         None, "units of each block's small network", low=1, high=1 << 16, unset="4 times the width"
     )
@@ -42,7 +42,7 @@ class TransformerConfig(Config):
     affine: bool = setting(True, "norms scale, and LayerNorm shifts, by learned numbers")
     bias: bool = setting(True, "biases in the linear maps of the blocks")
     tie: bool = setting(False, "the output's weights are those of the embedding")
-    dropout: float = setting(0.15, "how much is dropped in training", high=0.95)
+    dropout: float = setting(0.3, "how much is dropped in training", high=0.95)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -55,7 +55,7 @@ class TransformerConfig(Config):
             )
 
 
-MAKEMORE = TransformerConfig(dropout=0.0)
+MAKEMORE = TransformerConfig(layers=4, dropout=0.0)
 MICROGPT = TransformerConfig(width=16, layers=1, activation="relu", norm="rms", affine=False, bias=False, dropout=0.0)
 
 
@@ -149,6 +149,13 @@ class Transformer(nn.Module, TrainableModel):
 
     kind: ClassVar[str] = "transformer"
     Config = TransformerConfig
+    plan_defaults: ClassVar[Mapping[str, object]] = {
+        "steps": 3000,
+        "weight_decay": 0.1,
+        "clip_grad_norm": 1.0,
+        "warmup_steps": 100,
+        "ema_decay": 0.998,
+    }
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         name: {each: value for each, value in vars(config).items() if each != "dropout"}
         for name, config in (("makemore-transformer", MAKEMORE), ("microgpt", MICROGPT))
@@ -242,7 +249,7 @@ class Transformer(nn.Module, TrainableModel):
 def _norm(sizes: TransformerConfig) -> nn.Module:
     if sizes.norm == "rms":
         return nn.RMSNorm(sizes.width, 1e-5, sizes.affine)
-    return nn.LayerNorm(sizes.width)
+    return nn.LayerNorm(sizes.width, 1e-5, sizes.affine)
 
 
 def _start(block: Block, layers: int, rng: np.random.Generator) -> None:

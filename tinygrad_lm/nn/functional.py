@@ -231,15 +231,17 @@ def mse_loss(x: object, y: object) -> object:
 
 
 @overload
-def layer_norm(x: Tensor | Array, weight: Tensor, bias: Tensor | Array, eps: float = 1e-5) -> Tensor: ...
+def layer_norm(
+    x: Tensor | Array, weight: Tensor | None = None, bias: Tensor | Array | None = None, eps: float = 1e-5
+) -> Tensor: ...
 @overload
-def layer_norm(x: Tensor, weight: Array, bias: Tensor | Array, eps: float = 1e-5) -> Tensor: ...
+def layer_norm(x: Tensor, weight: Array, bias: Tensor | Array | None = None, eps: float = 1e-5) -> Tensor: ...
 @overload
-def layer_norm(x: Array, weight: Array, bias: Array, eps: float = 1e-5) -> Array: ...
-def layer_norm(x: object, weight: object, bias: object, eps: float = 1e-5) -> object:
+def layer_norm(x: Array, weight: Array, bias: Array | None = None, eps: float = 1e-5) -> Array: ...
+def layer_norm(x: object, weight: object = None, bias: object = None, eps: float = 1e-5) -> object:
     """Rows of x (..., n) with mean 0 and variance 1, times weight (n,), plus bias (n,) (Ba et al. 2016).
 
-    ``eps`` is added to the variance.
+    ``eps`` is added to the variance; without a weight it is 1, without a bias 0.
 
     Raises
     ------
@@ -248,7 +250,10 @@ def layer_norm(x: object, weight: object, bias: object, eps: float = 1e-5) -> ob
     """
     if isinstance(weight, (int, tuple)):
         raise TypeError("layer_norm: the rows are those of the last axis, without normalized_shape: (x, weight, bias)")
-    x, weight, bias = (_array(part, "layer_norm") for part in (x, weight, bias))
+    x = _array(x, "layer_norm")
+    dtype = np.float64 if x.dtype.kind == "O" else x.dtype
+    weight = np.ones(x.shape[-1:], dtype) if weight is None else _array(weight, "layer_norm")
+    bias = np.zeros(weight.shape, dtype) if bias is None else _array(bias, "layer_norm")
     if weight.ndim != 1:
         raise ValueError(f"layer_norm: the weight has one axis, (n,), but its shape is {weight.shape}")
     if x.shape[-1:] != weight.shape:

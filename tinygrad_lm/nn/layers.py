@@ -181,22 +181,33 @@ class LayerNorm(Module):
     """Rows of the last axis brought to mean 0 and variance 1, then scaled and shifted (Ba et al. 2016).
 
     (..., normalized_shape) to the same shape. ``weight`` and ``bias`` are (normalized_shape,) and start as ones and as
-    zeros.
+    zeros; with ``elementwise_affine=False`` both are ``None``.
     """
 
-    def __init__(self, normalized_shape: int, eps: float = 1e-5, *, dtype: DTypeLike = np.float32) -> None:
+    def __init__(
+        self,
+        normalized_shape: int,
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        *,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
         self.normalized_shape = _size(normalized_shape, "normalized_shape")
         self.eps = eps
-        self.weight = Parameter(np.ones(normalized_shape), dtype=dtype)
-        self.bias = Parameter(np.zeros(normalized_shape), dtype=dtype)
+        self.weight = Parameter(np.ones(normalized_shape), dtype=dtype) if elementwise_affine else None
+        self.bias = Parameter(np.zeros(normalized_shape), dtype=dtype) if elementwise_affine else None
 
     def forward(self, x: Tensor | Array) -> Tensor:
         """Normalise the last axis."""
+        if x.shape[-1:] != (self.normalized_shape,):
+            raise ValueError(
+                f"LayerNorm: the input's last axis must be {self.normalized_shape}, but its shape is {x.shape}"
+            )
         return F.layer_norm(x, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
         """The size."""
-        return str(self.normalized_shape)
+        return str(self.normalized_shape) + ("" if self.weight is not None else ", no weight")
 
 
 class CrossEntropyLoss(Module):
