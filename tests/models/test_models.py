@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.helpers.nets import SETTINGS, net
 from tinygrad_lm.autograd import Value
 from tinygrad_lm.models import MLP, KneserNey, NeuralBigram, NGram, trainable
 from tinygrad_lm.nn import functional, functional_call
@@ -21,6 +22,7 @@ MODELS = {
     "deep mlp": MLP(context=5, embedding=2, hidden=(6, 5), activation="relu", rng=1, dtype=np.float64),
     "mlp without a hidden layer": MLP(context=1, embedding=3, hidden=(), rng=2, dtype=np.float64),
     "float32 mlp": MLP(context=2, embedding=3, hidden=(4,), rng=3),
+    **{name: net(name, seed) for seed, name in enumerate(SETTINGS)},
 }
 
 

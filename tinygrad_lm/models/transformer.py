@@ -190,7 +190,7 @@ class Transformer(nn.Module, TrainableModel):
 
     def _embedded(self, tokens: Array, first: int) -> Tensor:
         x = self.tokens(tokens)
-        places: Any = np.arange(first, first + tokens.shape[1])
+        places: Array = np.arange(first, first + len(tokens.T))
         if self._sizes.positions == "learned":
             x = x + self.places(places)
         elif self._sizes.positions == "sinusoidal":
