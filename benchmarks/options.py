@@ -19,9 +19,15 @@ from tinygrad_lm.text import Vocabulary, bundled_names, split_names
 from tinygrad_lm.training import Plan, Trainer
 
 SEEDS = range(3)
+UNDROPPED: Mapping[str, object] = {"dropout": 0.0, "recurrent_dropout": 0.0, "blank": 0.0}
+"""The settings of the model; the others are of the plan."""
+
 CHANGES: Mapping[str, Mapping[str, object]] = {
     "the defaults": {},
-    "without dropout": {"dropout": 0.0},
+    "without dropped units": {"dropout": 0.0},
+    "without dropped weights": {"recurrent_dropout": 0.0},
+    "without blanked characters": {"blank": 0.0},
+    "without these three": UNDROPPED,
     "without averaged weights": {"ema_decay": None},
     "without clipping": {"clip_grad_norm": None},
     "without weight decay": {"weight_decay": 0.0},
@@ -29,8 +35,8 @@ CHANGES: Mapping[str, Mapping[str, object]] = {
     "label smoothing of 0.1": {"label_smoothing": 0.1},
     "a constant learning rate": {"schedule": "constant"},
     "constant, without averaged weights": {"schedule": "constant", "ema_decay": None},
-    "none of the five": {
-        "dropout": 0.0,
+    "none of all these": {
+        **UNDROPPED,
         "ema_decay": None,
         "clip_grad_norm": None,
         "weight_decay": 0.0,
@@ -53,7 +59,7 @@ def train(changes: Mapping[str, object], seed: int, steps: int | None = None) ->
     settings: dict[str, Any] = {**LSTM.plan_defaults, **changes, "seed": seed}
     if steps is not None:
         settings["steps"] = steps
-    config = RecurrentConfig(dropout=settings.pop("dropout", RecurrentConfig.dropout))
+    config = RecurrentConfig(**{name: settings.pop(name) for name in UNDROPPED if name in settings})
     split = split_names(bundled_names(), seed=seed)
     model = LSTM(Vocabulary(), config, rng=seed)
     trainer = Trainer(model, split.train, split.validation, Plan(**settings))
