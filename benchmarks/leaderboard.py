@@ -2,14 +2,14 @@
 
     python -m benchmarks.leaderboard                  the bundled Indian names, the mean of seeds 0, 1 and 2
     python -m benchmarks.leaderboard NAMES.TXT        a list of 10,000 names and more (makemore's names.txt), seed 0
-    python -m benchmarks.leaderboard NAMES.TXT --only lstm kneser-ney
+    python -m benchmarks.leaderboard --only LSTM Kneser-Ney
 
 Names are de-duplicated and split by name, 80 for training, 10 for validation and 10 for testing. Each row is made by
 the command that stands in it, in a process of its own with one BLAS thread. What is to be chosen (settings, the best
 step, the order of the counts, the weights of a mixture) is chosen by the validation names alone; the test names are
-looked at once, here. Losses are in nats a character, with an interval of 95 % from 1,000 bootstrap samples of the test
-names; "new" is the share of 1,000 sampled names that are not in the training, and the last line shows the leak of a
-split without de-duplication. Runs are kept in --out, and a finished one is not made again.
+looked at once, here. Losses are in nats a character, with the middle 95 % of 1,000 bootstrap samples of the test names;
+"new" is the share of 1,000 sampled names that are not among the training names. The last lines show what a split
+without de-duplication would pretend. Runs are kept in the folder --out, and what is finished is not made again.
 """
 
 import argparse
@@ -17,24 +17,27 @@ import random
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from tinygrad_lm import runs, sampling
-from tinygrad_lm.models import KneserNey, LanguageModel, TrainableModel
+from tinygrad_lm import comparing, runs
+from tinygrad_lm.models import KneserNey, LanguageModel
 from tinygrad_lm.text import Split, Vocabulary, bundled_names, clean_names, read_names, split_names
 
 LARGE = 10_000
-"""From how many names on a list is trained on longer, with one seed."""
+"""From how many names on a list is trained on longer, and with one seed."""
 
-BUNDLED = {
+COUNTS = {
     "bigram counts": "--model bigram",
     "trigram counts": "--model trigram",
     "4-gram counts": "--model 4gram",
-    "Kneser-Ney counts": "--model kneser-ney --order 6",
+    "Kneser-Ney": "--model kneser-ney --order 6",
+}
+BUNDLED = {
+    **COUNTS,
     "neural bigram": "--model neural-bigram",
     "MLP of the deck": "--model deck-mlp",
     "MLP": "--model mlp",
@@ -44,21 +47,28 @@ BUNDLED = {
     "LSTM": "--model lstm",
     "Transformer": "--model transformer",
 }
-"""The models, and how they are trained on the bundled names: with the defaults."""
+"""How each model is trained on the bundled names: with its defaults."""
 
+LONG = "--clip-grad-norm 1 --ema-decay 0.998 --batch-size 128"
 ON_LARGE = {
-    "bigram counts": "--model bigram",
-    "trigram counts": "--model trigram",
-    "4-gram counts": "--model 4gram",
-    "Kneser-Ney counts": "--model kneser-ney --order 6",
+    **COUNTS,
+    "MLP of the lecture": "--model mlp --steps 80000 --batch-size 128 --weight-decay 0.02",
+    "MLP": (
+        "--model mlp --context 8 --embedding 32 --hidden 384 384 --activation gelu --dropout 0.3 --steps 24000 "
+        "--batch-size 256 --weight-decay 0.1 --ema-decay 0.999"
+    ),
+    "WaveNet": "--model wavenet",
+    "GRU": f"--model gru --embedding 32 --hidden 192 --dropout 0.35 --steps 8000 --lr 0.005 --weight-decay 0.05 {LONG}",
+    "LSTM": f"--model lstm --embedding 32 --hidden 192 --dropout 0.35 --steps 7000 --lr 0.005 --weight-decay 0.05 {LONG}",
+    "Transformer": f"--model transformer --steps 9000 --lr 0.0025 --weight-decay 0.1 --warmup-steps 200 {LONG}",
 }
 """The same for a large list."""
 
 
-class Row(NamedTuple):
-    """What was found of one model, with one seed."""
+class Entry(NamedTuple):
+    """A row of the table: a model of one seed, or the mean over seeds."""
 
-    numbers: int
+    numbers: float
     validation: float
     test: float
     low: float
@@ -68,56 +78,116 @@ class Row(NamedTuple):
 
 
 def losses_of_names(model: LanguageModel, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The negative log-likelihood of each name, its end included, and how many characters it has."""
+    """The negative log-likelihood of each name, its end included, and how many characters it has with it."""
     lengths = np.array([len(name) + 1 for name in names])
-    ends = np.cumsum(lengths)
-    found = -np.add.reduceat(model.log_likelihoods(names).astype(np.float64), np.r_[0, ends[:-1]])
-    return found, lengths
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    return -np.add.reduceat(model.log_likelihoods(names).astype(np.float64), starts), lengths
 
 
 def interval(losses: np.ndarray, lengths: np.ndarray) -> tuple[float, float]:
-    """The middle 95 % of the mean loss over 1,000 lists of names drawn with replacement from these."""
+    """The middle 95 % of the mean loss over 1,000 lists of names drawn from these, with replacement."""
     drawn = np.random.default_rng(0).integers(len(losses), size=(1000, len(losses)))
     low, high = np.quantile(losses[drawn].sum(axis=1) / lengths[drawn].sum(axis=1), (0.025, 0.975))
     return float(low), float(high)
 
 
-def command(*words: object) -> list[str]:
-    """The command line of the package, in this interpreter."""
-    return [sys.executable, "-m", "tinygrad_lm", *map(str, words)]
-
-
-def finished(folder: Path) -> bool:
-    """Whether a run was made to its end."""
-    return (folder / runs.WEIGHTS).exists() and "Saved in" in (folder / runs.LOG).read_text(encoding="utf-8")
-
-
-def make(folder: Path, words: Sequence[object]) -> None:
-    """Run a command that makes a run, unless it was made before."""
-    if folder.exists() and finished(folder):
-        return
-    done = subprocess.run(command(*words, "--out", folder), capture_output=True, text=True, check=False)
+def make(folder: Path, *words: object) -> Path:
+    """The run that a command of the package makes in a folder, which is not made again once it is finished."""
+    log = folder / runs.LOG
+    if log.exists() and "Saved in" in log.read_text(encoding="utf-8"):
+        return folder
+    line = [sys.executable, "-m", "tinygrad_lm", *map(str, words), "--out", str(folder)]
+    print(f"  {shlex.join(line[2:])}", file=sys.stderr, flush=True)
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"{shlex.join(map(str, words))} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise SystemExit(done.stdout[-2000:] + done.stderr[-2000:])
+    return folder
 
 
-def look(folder: Path, split: Split) -> Row:
+def entry(folder: Path, split: Split) -> Entry:
     """What a run comes to."""
-    model = runs.load(folder).model
-    losses, lengths = losses_of_names(model, split.test)
-    texts = [each.text for each in sampling.samples(model, rng=0, count=1000)]
-    known = set(split.train)
-    reports = runs.metrics(folder)
-    return Row(
-        numbers=model.num_parameters() if isinstance(model, TrainableModel) else sum_of(model),
-        validation=model.evaluate(split.validation).loss,
-        test=float(losses.sum() / lengths.sum()),
-        **dict(zip(("low", "high"), interval(losses, lengths), strict=True)),
-        seconds=reports[-1].seconds if reports else 0.0,
-        new=1 - sum(text in known for text in texts) / len(texts),
+    found = runs.load(folder)
+    losses, lengths = losses_of_names(found.model, split.test)
+    measured = comparing.measure(found.model, split.train, split.validation, count=1000, rng=0)
+    seconds = runs.seconds_of_training(folder, found.config)
+    loss = float("nan") if measured.validation is None else measured.validation.loss
+    test = float(losses.sum() / lengths.sum())
+    return Entry(measured.numbers, loss, test, *interval(losses, lengths), seconds or 0.0, measured.new)
+
+
+def leak(lines: Sequence[str], order: int) -> tuple[float, float]:
+    """The share of validation lines that stand in the training too, and the loss of Kneser-Ney, not de-duplicated."""
+    lines = [line for line in map(str.lower, lines) if line.isascii() and line.isalpha()]
+    random.Random(0).shuffle(lines)
+    first, second = int(0.8 * len(lines)), int(0.9 * len(lines))
+    train, validation = lines[:first], lines[first:second]
+    known = set(train)
+    share = sum(name in known for name in validation) / len(validation)
+    return share, KneserNey(order).fit(train).evaluate(validation).loss
+
+
+def table(rows: Mapping[str, tuple[Entry, str]]) -> str:
+    """The rows in Markdown, the lowest validation loss last; the best of them in bold."""
+    lines = ["| model | numbers | validation | test (95 %) | seconds | new | command |", "|---|---|---|---|---|---|---|"]
+    ordered = sorted(rows.items(), key=lambda row: -row[1][0].validation)
+    for name, (found, words) in ordered:
+        name = f"**{name}**" if name == ordered[-1][0] else name
+        test = f"{found.test:.3f} ({found.low:.3f} to {found.high:.3f})"
+        lines.append(
+            f"| {name} | {found.numbers:,.0f} | {found.validation:.3f} | {test} | {found.seconds:.1f} | {found.new:.0%} "
+            f"| `{words}` |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Make what is missing, and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.leaderboard", description=__doc__.partition("\n")[0])
+    parser.add_argument("file", nargs="?", help="a list of names, one a line (default: the bundled Indian names)")
+    parser.add_argument("--only", nargs="+", metavar="MODEL", help="some of the rows")
+    parser.add_argument("--out", default="runs/leaderboard", type=Path, help="where the runs are kept")
+    options = parser.parse_args()
+    lines = bundled_names() if options.file is None else read_names(options.file)
+    names = clean_names(lines, Vocabulary()).kept
+    recipes, seeds = (ON_LARGE, (0,)) if len(names) >= LARGE else (BUNDLED, (0, 1, 2))
+    data = [] if options.file is None else ["--data", options.file]
+    chosen = {name: words for name, words in recipes.items() if options.only is None or name in options.only}
+    home = options.out / (Path(options.file).stem if options.file else "bundled")
+    found: dict[str, list[Entry]] = {}
+    for seed in seeds:
+        split = split_names(names, seed=seed)
+        made: dict[str, Path] = {}
+        for name, words in chosen.items():
+            folder = home / f"{name.lower().replace(' ', '-')}-{seed}"
+            made[name] = make(folder, "train", *data, *words.split(), "--seed", seed)
+            found.setdefault(name, []).append(entry(made[name], split))
+        for name, parts in mixtures(made).items():
+            folder = home / f"{name.lower().replace(' ', '-').replace(',', '')}-{seed}"
+            found.setdefault(name, []).append(entry(make(folder, "mix", *parts), split))
+    rows = {name: (Entry(*np.mean(entries, axis=0).tolist()), told(name, recipes)) for name, entries in found.items()}
+    print(f"{len(names):,} names, {'seed' if len(seeds) == 1 else 'the mean of seeds'} {', '.join(map(str, seeds))}\n")
+    print(table(rows))
+    share, pretended = leak(lines, 5)
+    print(
+        f"\nSplit without de-duplication {share:.1%} of the validation names stand in the training: Kneser-Ney 5 "
+        f"then has {pretended:.3f}."
     )
 
 
-def sum_of(model: LanguageModel) -> int:
-    """How many numbers a model holds that is not trained by steps."""
-    return sum(array.size for array in model.state_dict().values())
+def mixtures(made: Mapping[str, Path]) -> dict[str, list[Path]]:
+    """Which runs are mixed, by what the mixture is called."""
+    found = {
+        "MLP and Kneser-Ney": ["MLP", "Kneser-Ney"],
+        "LSTM and Kneser-Ney": ["LSTM", "Kneser-Ney"],
+        "all of them": [name for name in made if "gram" not in name],
+    }
+    return {name: [made[part] for part in parts] for name, parts in found.items() if set(parts) <= set(made)}
+
+
+def told(name: str, recipes: Mapping[str, str]) -> str:
+    """The command of a row, as it is typed."""
+    return f"train {recipes[name]}" if name in recipes else "mix RUN RUN ..."
+
+
+if __name__ == "__main__":
+    main()

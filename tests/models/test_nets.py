@@ -56,11 +56,21 @@ def test_a_part_of_the_names_goes_on_as_the_whole(name):
     assert ways.selects(model)
     with no_grad():
         state, rows = model.start(5), np.array([3, 0, 3])
-        for place in (0, 1, 2, 7):
+        for place in (0, 1, 2, 7, 4, 5, 6):
             _, state = model.step(tokens[:, place], state)
             whole, _ = model.step(tokens[:, 8], state)
             part, _ = model.step(tokens[rows, 8], model.select(state, rows))
             np.testing.assert_allclose(ways.plain(part), ways.plain(whole)[rows], rtol=1e-10)
+
+
+@every_net
+def test_names_are_the_same_in_batches_of_any_size(name):
+    """In float64 no roll is near enough to a boundary for the rounding of another batch to decide."""
+    model = net(name)
+    alone, few, all_at_once = (
+        [sample.text for sample in sampling.samples(model, rng=7, count=24, batch_size=size)] for size in (1, 5, 24)
+    )
+    assert alone == few == all_at_once and len(set(alone)) > 12
 
 
 @every_sequence
@@ -134,7 +144,7 @@ def preset(name):
     return TransformerConfig(**models.Transformer.presets[name], dropout=0.0)
 
 
-class TestSizes:
+class TestSizesOfNets:
     @pytest.mark.parametrize(("name", "count"), [("makemore-transformer", 204_544), ("microgpt", 4_192)])
     def test_of_the_transformers_of_makemore_and_microgpt(self, name, count):
         assert models.Transformer(VOCABULARY, preset(name)).num_parameters() == count
@@ -151,7 +161,50 @@ class TestSizes:
         assert free.num_parameters() - tied.num_parameters() == 27 * SMALL["width"]
 
 
+def test_neighbours_are_fused_level_by_level():
+    model, contexts = net("wavenet", norm="none"), np.array([[26, 26, 0, 1], [3, 4, 5, 6]])
+    state = model.state_dict()
+    for row, logits in zip(contexts, model(contexts).data, strict=True):
+        found = list(state["embedding.weight"][row])
+        for level in range(2):
+            weight, bias = (state[f"levels.{level}.fuse.{name}"] for name in ("weight", "bias"))
+            pairs = zip(found[::2], found[1::2], strict=True)
+            found = [np.tanh(weight @ np.concatenate(pair) + bias) for pair in pairs]
+        np.testing.assert_allclose(logits, state["output.weight"] @ found[0] + state["output.bias"], rtol=1e-10)
+
+
+def normal(x):
+    return (x - x.mean(axis=-1, keepdims=True)) / np.sqrt(x.var(axis=-1, keepdims=True) + 1e-5)
+
+
 class TestTransformer:
+    @pytest.mark.parametrize("pre_norm", [False, True])
+    def test_a_block_is_the_formula_of_the_slide(self, pre_norm):
+        """Attention, add and normalise, a small network, add and normalise; or the norms before each part."""
+        block = net("transformer", pre_norm=pre_norm, activation="relu", bias=False).blocks[0]
+        x = np.random.default_rng(3).normal(size=(1, 4, 8))
+        state = block.state_dict()
+
+        def attend(x):
+            query, key, value = np.split(x[0] @ state["project.weight"].T, 3, axis=1)
+            mixed = []
+            for head in (slice(0, 4), slice(4, 8)):
+                scores = np.where(np.tri(4), query[:, head] @ key[:, head].T / 2, -np.inf)
+                e = np.exp(scores)
+                mixed.append(e / e.sum(axis=1, keepdims=True) @ value[:, head])
+            return np.concatenate(mixed, axis=1) @ state["mix.weight"].T
+
+        def network(x):
+            return np.maximum(x @ state["up.weight"].T, 0) @ state["down.weight"].T
+
+        if pre_norm:
+            wanted = x + attend(normal(x))
+            wanted = wanted + network(normal(wanted))
+        else:
+            wanted = normal(x + attend(x))
+            wanted = normal(wanted + network(wanted))
+        np.testing.assert_allclose(block(x)[0].data, wanted, rtol=1e-9)
+
     def test_attention_is_told_for_each_block(self):
         model, tokens = net("transformer"), np.array([[26, 0, 1, 2], [26, 3, 4, 5]])
         found = model.train().attention(tokens)

@@ -8,6 +8,7 @@ from tests.mutation.files_mutants import FILES_MUTANTS
 from tests.mutation.graph_mutants import GRAPH_MUTANTS
 from tests.mutation.model_mutants import MODEL_MUTANTS
 from tests.mutation.module_mutants import MODULE_MUTANTS
+from tests.mutation.net_mutants import NET_MUTANTS
 from tests.mutation.operation_mutants import OPERATION_MUTANTS
 from tests.mutation.picture_mutants import PICTURE_MUTANTS
 from tests.mutation.properties_mutants import PROPERTIES_MUTANTS
@@ -20,6 +21,7 @@ MUTANTS = (
     *OPERATION_MUTANTS,
     *MODULE_MUTANTS,
     *MODEL_MUTANTS,
+    *NET_MUTANTS,
     *COUNTING_MUTANTS,
     *SAMPLING_MUTANTS,
     *CHECKER_MUTANTS,

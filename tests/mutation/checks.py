@@ -33,11 +33,21 @@ from tests.models import (
     test_kneser_ney,
     test_model_file_checks,
     test_models,
+    test_nets,
     test_pairs_of_letters,
     test_selecting,
     test_ways,
 )
-from tests.nn import test_buffers, test_containers, test_cross_entropy, test_training_mode
+from tests.nn import (
+    test_attention,
+    test_buffers,
+    test_containers,
+    test_cross_entropy,
+    test_normalisation,
+    test_pytorch_numbers,
+    test_recurrent,
+    test_training_mode,
+)
 from tests.runs import test_run_record
 from tests.sampling import test_batches, test_logits, test_memorisation, test_search, test_wanted, test_writing
 from tests.testing.checker import test_mistakes, test_numbers, test_scalars
@@ -85,6 +95,11 @@ FILES = (
     test_buffers,
     test_containers,
     test_cross_entropy,
+    test_recurrent,
+    test_attention,
+    test_normalisation,
+    test_pytorch_numbers,
+    test_nets,
     test_batches,
     test_logits,
     test_search,

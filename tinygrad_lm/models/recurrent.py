@@ -23,7 +23,7 @@ class RecurrentConfig(Config):
     """What a recurrent model is configured by."""
 
     embedding: int = setting(24, "numbers for each character", low=1, high=1 << 16)
-    hidden: int = setting(64, "numbers in the hidden state", low=1, high=1 << 16)
+    hidden: int = setting(104, "numbers in the hidden state", low=1, high=1 << 16)
     layers: int = setting(1, "recurrent layers, each of which reads the states of the one below", low=1, high=64)
     dropout: float = setting(
         0.5, "how much of the states is dropped in training, and half of it of embeddings", high=0.95
@@ -31,7 +31,7 @@ class RecurrentConfig(Config):
     recurrent_dropout: float = setting(
         0.3, "how much of the weights from state to state is dropped in training", high=0.95
     )
-    blank: float = setting(0.1, "how many of the characters that it reads are blanked out in training", high=0.95)
+    blank: float = setting(0.05, "how many of the characters that it reads are blanked out in training", high=0.95)
 
 
 class _Recurrent(nn.Module, TrainableModel):
@@ -52,11 +52,11 @@ class _Recurrent(nn.Module, TrainableModel):
 
     Config = RecurrentConfig
     plan_defaults: ClassVar[Mapping[str, object]] = {
-        "steps": 2500,
+        "steps": 7000,
         "lr": 6e-3,
         "weight_decay": 0.1,
         "clip_grad_norm": 1.0,
-        "ema_decay": 0.995,
+        "ema_decay": 0.999,
     }
     _layer: ClassVar[type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]]
 
