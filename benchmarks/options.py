@@ -1,12 +1,14 @@
 """What each option of a training is worth: the default LSTM with one of them taken away or added, on the bundled names.
 
-    python -m benchmarks.options
+    python -m benchmarks.options         three seeds, 25 minutes of one core
+    python -m benchmarks.options 1       seed 0 alone
 
-Losses are in nats a character, the means of three seeds, which decide the split, the start and the batches. "Best" is
-the lowest validation loss, "last" that after the last step, "test" that of the best weights. The last column is how
-much higher the test loss is than with the defaults, seed by seed: the mean, the least and the greatest of the three.
+Losses are in nats a character, the means of the seeds, which decide the split, the start and the batches. "Best" is the
+lowest validation loss, "last" that after the last step, "test" that of the best weights. The last column is how much
+higher the test loss is than with the defaults, seed by seed: the mean, the least and the greatest of the seeds.
 """
 
+import sys
 from collections.abc import Mapping
 from statistics import mean
 from typing import Any, NamedTuple
@@ -18,7 +20,6 @@ from tinygrad_lm.models.recurrent import RecurrentConfig
 from tinygrad_lm.text import Vocabulary, bundled_names, split_names
 from tinygrad_lm.training import Plan, Trainer
 
-SEEDS = range(3)
 UNDROPPED: Mapping[str, object] = {"dropout": 0.0, "recurrent_dropout": 0.0, "blank": 0.0}
 """The settings of the model; the others are of the plan."""
 
@@ -54,11 +55,9 @@ class Losses(NamedTuple):
     test: float
 
 
-def train(changes: Mapping[str, object], seed: int, steps: int | None = None) -> Losses:
+def train(changes: Mapping[str, object], seed: int) -> Losses:
     """Train the default LSTM by its default plan, with some settings of either changed."""
     settings: dict[str, Any] = {**LSTM.plan_defaults, **changes, "seed": seed}
-    if steps is not None:
-        settings["steps"] = steps
     config = RecurrentConfig(**{name: settings.pop(name) for name in UNDROPPED if name in settings})
     split = split_names(bundled_names(), seed=seed)
     model = LSTM(Vocabulary(), config, rng=seed)
@@ -68,12 +67,12 @@ def train(changes: Mapping[str, object], seed: int, steps: int | None = None) ->
     return Losses(trainer.best_loss, trainer.history[-1].validation_loss, model.evaluate(split.test).loss)
 
 
-def main(steps: int | None = None) -> None:
+def main(seeds: str = "3") -> None:
     """Train, and print a row for each change."""
     print(f"{'':<36} best   last   test   above the first row")
     first: list[float] = []
     for what, changes in CHANGES.items():
-        found = [train(changes, seed, steps) for seed in SEEDS]
+        found = [train(changes, seed) for seed in range(int(seeds))]
         means = "  ".join(f"{mean(column):.3f}" for column in zip(*found, strict=True))
         first = first or [losses.test for losses in found]
         above = [losses.test - one for losses, one in zip(found, first, strict=True)]
@@ -83,4 +82,4 @@ def main(steps: int | None = None) -> None:
 
 if __name__ == "__main__":
     with threadpool_limits(1):
-        main()
+        main(*sys.argv[1:])
