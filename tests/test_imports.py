@@ -26,10 +26,12 @@ ROOMS = {
     "training": "models optim nn text autograd random checks defaults interrupts progress threads",
     "locking": "models",
     "runs": "training optim models locking",
+    "comparing": "sampling models random defaults",
     "testing": "autograd user_file",
     "user_file": "",
     "visualize": "autograd",
-    "cli": "checks runs training sampling models text random defaults interrupts progress testing user_file visualize",
+    "cli": "checks runs comparing training sampling models text random defaults interrupts progress testing user_file "
+    "visualize",
     "__main__": "cli interrupts",
 }
 """Which others a room may import from. A room that is new is given its arrows here."""

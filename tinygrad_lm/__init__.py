@@ -6,6 +6,7 @@ if TYPE_CHECKING:
 
     from tinygrad_lm import autograd as autograd
     from tinygrad_lm import cli as cli
+    from tinygrad_lm import comparing as comparing
     from tinygrad_lm import models as models
     from tinygrad_lm import nn as nn
     from tinygrad_lm import optim as optim
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_ROOMS = frozenset({"autograd", "cli", "models", "nn", "optim", "runs", "sampling", "testing", "text", "training"})
+_ROOMS = frozenset(
+    {"autograd", "cli", "comparing", "models", "nn", "optim", "runs", "sampling", "testing", "text", "training"}
+)
 _FILES = frozenset(
     {"checks", "defaults", "interrupts", "lazy", "locking", "progress", "random", "threads", "user_file"}
 )

@@ -17,3 +17,6 @@ TEMPERATURE: Final = 1.0
 MIN_LENGTH: Final = 0
 MAX_LENGTH: Final = 30
 SAMPLES: Final = 20
+
+# comparing.measure
+MEASURED: Final = 1_000

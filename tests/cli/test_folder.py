@@ -8,7 +8,7 @@ from tinygrad_lm import runs
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
-COMMANDS = (("sample",), ("evaluate",), ("train", "--resume"))
+COMMANDS = (("sample",), ("evaluate",), ("compare",), ("train", "--resume"))
 
 
 def test_a_missing_run_names_those_that_there_are(run):

@@ -11,13 +11,13 @@ import pytest
 
 from tests.helpers import ROOT
 from tests.helpers.command_line import SMALL
-from tinygrad_lm import cli, defaults, optim, sampling
+from tinygrad_lm import cli, comparing, defaults, optim, sampling
 from tinygrad_lm.cli.gradcheck import GradcheckOptions
 from tinygrad_lm.cli.program import command_of
 from tinygrad_lm.cli.train.options import TrainOptions
 from tinygrad_lm.models import MLP, loading, mlp
 from tinygrad_lm.models.mlp import MLPConfig
-from tinygrad_lm.models.registry import FAMILIES
+from tinygrad_lm.models.registry import TRAINED
 from tinygrad_lm.testing import check_gradients
 from tinygrad_lm.training import Plan, Trainer
 
@@ -75,6 +75,8 @@ def test_the_examples_work(page, run, monkeypatch, command):
     assert len(found) == page(*command).count("\n  tinygrad-lm ") >= 1
     assert all(arguments[0] in (command or cli.COMMANDS) for arguments in found)
     run("train", "--steps", "4", *SMALL)
+    if "kneser-ney-1" in page(*command):
+        run("train", "--model", "kneser-ney")
     assert Path("runs/mlp-1").is_dir()
     Path("model.py").write_text(MODEL, encoding="utf-8")
     step = Trainer._train_step
@@ -117,7 +119,7 @@ def test_train_tells_the_defaults_of_the_model_that_hold(page, name, value):
     assert getattr(MLPConfig(), name) == {"hidden": (200,)}.get(name, value)
 
 
-@pytest.mark.parametrize("model", FAMILIES)
+@pytest.mark.parametrize("model", TRAINED)
 def test_the_help_of_each_model(page, model):
     text = page("train", "--model", model)
     assert [line for line in text.splitlines() if len(line) > 80] == []
@@ -136,6 +138,12 @@ def test_sample_tells_the_defaults_that_hold(page, name, value):
     assert getattr(command_of("sample").options, name) == value
 
 
+@pytest.mark.parametrize(("name", "value"), [("count", 1000), ("temperature", 1), ("seed", 0)])
+def test_compare_tells_the_defaults_that_hold(page, name, value):
+    assert default_of(page("compare"), f"--{name}") == str(value)
+    assert getattr(command_of("compare").options, name) == value
+
+
 def test_the_defaults_of_signatures_are_those_of_the_help():
     model = inspect.signature(MLP).parameters
     for name, _ in OF_MLP:
@@ -146,6 +154,8 @@ def test_the_defaults_of_signatures_are_those_of_the_help():
     drawn = inspect.signature(sampling.samples).parameters
     assert drawn["count"].default == command_of("sample").options.count
     assert drawn["settings"].default == sampling.Settings(defaults.TEMPERATURE, None, None, defaults.MAX_LENGTH)
+    measured = inspect.signature(comparing.measure).parameters
+    assert measured["count"].default == command_of("compare").options.count
     checked = inspect.signature(check_gradients).parameters
     for name in ("order", "kinks", "mode", "seed"):
         assert checked[name].default == getattr(GradcheckOptions, name)

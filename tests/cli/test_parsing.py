@@ -1,12 +1,15 @@
 """Tests of options: words that are none, values out of range, what goes together, and dashes."""
 
+import argparse
+from typing import ClassVar
+
 import pytest
 
 from tinygrad_lm import cli
 from tinygrad_lm.cli import family, sample
 from tinygrad_lm.cli.train import options
 from tinygrad_lm.models.mlp import MLPConfig
-from tinygrad_lm.models.registry import FAMILIES
+from tinygrad_lm.models.registry import TRAINED
 
 LONG_WORD = "x" * 5_000
 
@@ -135,10 +138,11 @@ class TestUsage:
     def test_every_training_option_is_known_to_a_rule(self):
         """An option added later must be said to mean something to both kinds of model, or to one."""
         found = {action.dest for action in train_parser("--help")._actions}
-        both = {"help", "model", "data", "alphabet", "boundary", "min_length", "max_length", "seed", "out", "resume"}
+        both = {"help", "model", "data", "alphabet", "boundary", "min_length", "max_length", "split_seed"}
+        both |= {"seed", "out", "resume"}
         trained = set(options.TRAINING_OPTIONS)
         assert found == both | trained
-        for kind in FAMILIES:
+        for kind in TRAINED:
             choice = family.choose(kind)
             own = {f"setting_{each.name}" for each in choice.options()}
             assert bool(own) == (kind != "neural-bigram")  # which has nothing to set
@@ -147,6 +151,8 @@ class TestUsage:
 
 class TestDashes:
     """``--`` as a value, which argparse before Python 3.13 drops."""
+
+    RUNS: ClassVar = {"sample": ("r",), "evaluate": ("r", "names.txt"), "compare": ("r",), "mix": ("r", "stopped")}
 
     @staticmethod
     def options_with_values():
@@ -160,7 +166,7 @@ class TestDashes:
         found = list(self.options_with_values())
         assert len(found) > 30
         for command, option, _ in found:
-            run = {"sample": ("r",), "evaluate": ("r", "names.txt")}.get(command, ())
+            run = self.RUNS.get(command, ())
             for joined in (f"{option}=--", f"{option}--" if len(option) == 2 else f"{option[:-1]}=--"):
                 message = refused(command, *run, joined, code=2)
                 assert f"argument {option[:3]}" in message and "'--' is no value" in message, joined
@@ -168,7 +174,7 @@ class TestDashes:
     @pytest.mark.parametrize("value", ["-", "---", "--=", "-1", "--steps", "=--"])
     def test_a_value_that_begins_with_dashes_is_taken_as_it_stands_or_refused(self, here, capsys, told, value):
         for command, option, action in self.options_with_values():
-            run = {"sample": ("r",), "evaluate": ("r", "names.txt"), "gradcheck": ("f.py:f",)}.get(command, ())
+            run = {**self.RUNS, "gradcheck": ("f.py:f",)}.get(command, ())
             told.clear()
             capsys.readouterr()
             code = cli.main([command, *run, f"{option}={value}"])
@@ -176,7 +182,8 @@ class TestDashes:
             assert (code, bool(err)) in ((0, False), (2, True)) and "Traceback" not in err, (option, err)
             if code == 0:
                 taken = getattr(told[0], action.dest)
-                assert taken == ([value] if action.dest == "input" else value), option
+                several = action.dest == "input" or isinstance(action, argparse._AppendAction)
+                assert taken == ([value] if several else value), option
             if option in ("--prefix", "--data", "--out", "--boundary", "--resume"):
                 assert code == 0, (option, err)
 

@@ -70,7 +70,9 @@ class TestData:
 
 
 class TestRuns:
-    @pytest.mark.parametrize("command", [("sample",), ("evaluate",), ("train", "--resume")])
+    @pytest.mark.parametrize(
+        "command", [("sample",), ("evaluate",), ("compare", "r"), ("mix", "r"), ("train", "--resume")]
+    )
     @pytest.mark.parametrize(
         ("folder", "words"),
         [

@@ -137,6 +137,8 @@ def test_as_a_module_and_as_the_script_of_an_installation():
     [
         ("sample", ["safetensors.numpy", "threadpoolctl", "numpy.random"]),
         ("evaluate", ["safetensors.numpy", "numpy.random", "importlib.readers"]),
+        ("compare", ["safetensors.numpy", "threadpoolctl", "numpy.random", "importlib.readers"]),
+        ("mix", ["safetensors.numpy", "threadpoolctl", "numpy.random", "importlib.readers"]),
         ("train", ["safetensors.numpy", "threadpoolctl", "tqdm", "numpy.random", "importlib.readers"]),
         ("gradcheck", ["tinygrad_lm.autograd.anomaly", "tinygrad_lm.autograd.symbols"]),
     ],
@@ -149,7 +151,8 @@ def test_the_imports_of_a_command_are_not_cut_short(monkeypatch, capsys, command
         imported.append(name)
 
     monkeypatch.setattr(f"tinygrad_lm.cli.{command}.import_module", interrupted)
-    assert cli.main([command, *(("none",) if command in ("sample", "evaluate") else ())]) == cli.INTERRUPTED
+    given = {"train": (), "gradcheck": (), "mix": ("none", "neither")}.get(command, ("none",))
+    assert cli.main([command, *given]) == cli.INTERRUPTED
     assert imported == names and capsys.readouterr().err == "tinygrad-lm: interrupted\n"
 
 
@@ -180,6 +183,10 @@ def test_nothing_is_imported_where_an_interruption_would_cut_it_short(data):
         ("sample", "m"),
         ("sample", "b"),
         ("evaluate", "m"),
+        ("compare", "m", "b", "k", "-n", "9"),
+        ("mix", "b", "k", "m", "--out", "x"),
+        ("compare", "x", "-n", "9"),
+        ("sample", "x"),
         ("evaluate", "b", "names.txt"),
         ("gradcheck",),
         ("doctor",),

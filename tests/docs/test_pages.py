@@ -18,6 +18,7 @@ PAGES = [
     "coming_from_pytorch.md",
     "name_lab.md",
     "counting.md",
+    "mixing.md",
     "sampling.md",
     "your_own_rnn.md",
     "your_own_transformer.md",

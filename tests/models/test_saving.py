@@ -16,7 +16,7 @@ from tests.helpers.model_files import join, parts, same
 from tests.helpers.runs import NAMES, Named, stop_at, trainer
 from tests.helpers.runs import save as save_run
 from tinygrad_lm import models, runs
-from tinygrad_lm.models import MLP, KneserNey, ModelFileError, NeuralBigram, NGram, files
+from tinygrad_lm.models import GRU, MLP, KneserNey, Mixture, ModelFileError, NeuralBigram, NGram, files
 from tinygrad_lm.text import Vocabulary
 from tinygrad_lm.training import Plan, Trainer
 
@@ -31,6 +31,9 @@ MODELS = {
     "empty kneser-ney": KneserNey(3),
     "neural bigram": NeuralBigram(dtype=np.float64),
 }
+MODELS["mixture"] = Mixture([MODELS["mlp"], GRU(Vocabulary(), rng=0), MODELS["kneser-ney"]], [0.3, 0.6, 0.1])
+MODELS["mixture of float64"] = Mixture([MODELS["neural bigram"], MODELS["bigram"], MODELS["neural bigram"]])
+MODELS["mixture of counts"] = Mixture([MODELS["kneser-ney"], MODELS["bigram"]]).fit(["zara", "abid"])
 
 
 @pytest.fixture(params=MODELS.values(), ids=MODELS.keys())

@@ -6,6 +6,7 @@ from tests.mutation.command_mutants import COMMAND_MUTANTS
 from tests.mutation.counting_mutants import COUNTING_MUTANTS
 from tests.mutation.files_mutants import FILES_MUTANTS
 from tests.mutation.graph_mutants import GRAPH_MUTANTS
+from tests.mutation.mixing_mutants import MIXING_MUTANTS
 from tests.mutation.model_mutants import MODEL_MUTANTS
 from tests.mutation.module_mutants import MODULE_MUTANTS
 from tests.mutation.net_mutants import NET_MUTANTS
@@ -24,6 +25,7 @@ MUTANTS = (
     *NET_MUTANTS,
     *COUNTING_MUTANTS,
     *SAMPLING_MUTANTS,
+    *MIXING_MUTANTS,
     *CHECKER_MUTANTS,
     *PROPERTIES_MUTANTS,
     *PICTURE_MUTANTS,

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests import test_comparing
 from tests.autograd import (
     test_differences,
     test_faults,
@@ -31,6 +32,8 @@ from tests.models import (
     test_contract,
     test_counting,
     test_kneser_ney,
+    test_mixture,
+    test_mixture_files,
     test_model_file_checks,
     test_models,
     test_nets,
@@ -115,6 +118,8 @@ FILES = (
     test_kneser_ney,
     test_config,
     test_contract,
+    test_mixture,
+    test_mixture_files,
     test_model_file_checks,
     test_pairs_of_letters,
     test_ways,
@@ -123,6 +128,7 @@ FILES = (
     test_tokenizers,
     test_run_record,
     test_choices,
+    test_comparing,
     test_numbers,
     test_scalars,
     test_differences,

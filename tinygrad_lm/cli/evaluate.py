@@ -15,14 +15,14 @@ class EvaluateOptions(Options):
     """What ``evaluate`` is told."""
 
     run: str
-    model: str | None = None
+    model: Sequence[str] = ()
     file: str | None = None
 
 
 def add_options(parser: ArgumentParser) -> None:
     """Declare them."""
     parser.add_argument("run", metavar="RUN", help="a run folder")
-    parser.add_argument("--model", metavar=family.OWN, help="the family of the run, where it is one of your own")
+    family.add_own(parser)
     parser.add_argument(
         "file", nargs="?", metavar="FILE", help="one name a line, UTF-8 (default: the test split of the run)"
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from tinygrad_lm.cli.parsing import Options, Parser, UsageError, decimal, integer, option
 from tinygrad_lm.interrupts import Later
-from tinygrad_lm.models.registry import FAMILIES, PRESETS, Builtin
+from tinygrad_lm.models.registry import FAMILIES, PRESETS, TRAINED, Builtin
 
 if TYPE_CHECKING:
     from tinygrad_lm.models import LanguageModel
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "mlp"
 """What ``--model`` is where it is not given."""
-MODELS = (*PRESETS, *FAMILIES)
+MODELS = (*PRESETS, *TRAINED)
 """What ``--model`` calls the package's families and their presets."""
 OWN = "FILE.py:CLASS"
 PREFIX = "setting_"
@@ -67,6 +67,9 @@ def choose(model: str) -> Choice:
         family = own(model)
         return Choice(family.kind, family, {})
     if model not in MODELS:
+        found = FAMILIES.get(model)
+        if isinstance(found, Builtin):
+            raise UsageError(f"argument --model: a {model} is made of models that are trained already: {found.made_by}")
         known = ", ".join(map(repr, MODELS))
         raise UsageError(f"argument --model: invalid choice: {model!r:.60} (choose from {known}, or {OWN})")
     family = loading.family(PRESETS.get(model, model))
@@ -91,15 +94,25 @@ def own(target: str) -> type[LanguageModel]:
         raise UsageError(f"argument --model: {error}") from None
 
 
-def told(model: str | None) -> None:
-    """Register the family that ``--model`` of a command on a run names.
+def add_own(parser: ArgumentParser) -> None:
+    """Declare ``--model`` of a command on runs."""
+    parser.add_argument(
+        "--model",
+        action="append",
+        metavar=OWN,
+        help="the family of a run, where it is one of your own; for several, given again",
+    )
+
+
+def told(models: Sequence[str]) -> None:
+    """Register the families that ``--model`` of a command on runs names.
 
     Raises
     ------
     UsageError
-        Unless it is a file.
+        Unless each is a file.
     """
-    if model is not None:
+    for model in models:
         if not is_file(model):
             raise UsageError(f"argument --model: a run knows its model; only a family of your own is given, as {OWN}")
         own(model)
@@ -188,7 +201,7 @@ def typed(arguments: Sequence[str]) -> Namespace:
 def refuse(unknown: Sequence[str], model: str, resumes: bool) -> None:
     """Raise ``UsageError`` where an option that is not known is one of a family of the package that is not meant."""
     found = [argument.partition("=")[0] for argument in unknown if argument.startswith("--")]
-    for kind in [kind for kind, family in FAMILIES.items() if isinstance(family, Builtin)]:
+    for kind in TRAINED:
         for each in choose(kind).options():
             if (name := option(each.name)) not in found:
                 continue

@@ -18,6 +18,8 @@ COMMANDS = (
     "train",
     "sample",
     "evaluate",
+    "compare",
+    "mix",
     "gradcheck",
     "doctor",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ class SampleOptions(Options):
     """What ``sample`` is told."""
 
     run: str
-    model: str | None = None
+    model: Sequence[str] = ()
     prefix: str = ""
     count: int = defaults.SAMPLES
     temperature: float = defaults.TEMPERATURE
@@ -63,7 +64,7 @@ def add_options(parser: ArgumentParser) -> None:
     """Declare them."""
     told = SampleOptions
     parser.add_argument("run", metavar="RUN", help="a run folder")
-    parser.add_argument("--model", metavar=family.OWN, help="the family of the run, where it is one of your own")
+    family.add_own(parser)
     parser.add_argument("--prefix", metavar="TEXT", help="how each name begins")
     parser.add_argument("-n", "--count", type=COUNT, metavar="N", help=f"how many (default: {told.count})")
     parser.add_argument("--seed", type=SEED, metavar="N", help=f"same seed, same names (default: {told.seed})")

@@ -11,7 +11,7 @@ from typing import Any
 
 from tinygrad_lm import runs
 from tinygrad_lm.checks import quoted
-from tinygrad_lm.models import LanguageModel, ModelFileError, disk
+from tinygrad_lm.models import LanguageModel, ModelFileError, disk, files
 from tinygrad_lm.text import (
     CleanedNames,
     DataError,
@@ -82,6 +82,12 @@ def keep(folder: Path, source: Source, lines: Sequence[str]) -> None:
         disk.write_atomically(folder / OWN_COPY, "".join(f"{line}\n" for line in lines).encode("utf-8"))
 
 
+def copy(folder: Path, source: Source, original: Path) -> None:
+    """Take over the lines that another run keeps of the same names."""
+    if source.file == OWN_COPY:
+        disk.write_atomically(folder / OWN_COPY, disk.read_bytes(original / OWN_COPY, files.MAX_FILE))
+
+
 def of_run(config: Mapping[str, Any], folder: Path) -> Source:
     """The source that a run's configuration names.
 
@@ -118,6 +124,15 @@ def read_again(config: Mapping[str, Any], model: LanguageModel, folder: Path, re
             f"the names in {'the package' if file is None else file} have changed since {folder} was started; {remedy}"
         )
     return source, split
+
+
+def to_measure(found: runs.Run) -> tuple[Sequence[str], Sequence[str], str]:
+    """The validation and the test names of a run, or none, and why they cannot be read again."""
+    try:
+        _, split = read_again(found.config, found.model, found.folder, "so its losses are left out")
+    except (DataError, ModelFileError, OSError) as error:
+        return (), (), str(error)
+    return split.validation, split.test, ""
 
 
 def some(names: Sequence[str]) -> str:

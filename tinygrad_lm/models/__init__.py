@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tinygrad_lm.models.interface import Evaluation, FittedModel, LanguageModel
     from tinygrad_lm.models.kneser_ney import KneserNey
     from tinygrad_lm.models.loading import load, register
+    from tinygrad_lm.models.mixture import Mixture
     from tinygrad_lm.models.mlp import MLP
     from tinygrad_lm.models.ngram import NGram
     from tinygrad_lm.models.recurrent import GRU, LSTM, RNN
@@ -29,6 +30,7 @@ _HOMES = {
     "LSTM": "recurrent",
     "LanguageModel": "interface",
     "MLP": "mlp",
+    "Mixture": "mixture",
     "ModelFileError": "disk",
     "NGram": "ngram",
     "NeuralBigram": "bigram",
@@ -53,6 +55,7 @@ __all__ = [
     "LSTM",
     "LanguageModel",
     "MLP",
+    "Mixture",
     "ModelFileError",
     "NGram",
     "NeuralBigram",

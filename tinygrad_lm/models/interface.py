@@ -47,6 +47,11 @@ class Evaluation(NamedTuple):
         """exp(loss): among how many equally likely characters the model seems to choose."""
         return math.exp(self.loss) if self.loss < 700 else math.inf
 
+    @property
+    def bits(self) -> float:
+        """loss / ln 2: how many bits a character takes where the model compresses the names."""
+        return self.loss / math.log(2)
+
 
 class LanguageModel(ABC):
     """A distribution over the next token of a name, given the tokens before it.
@@ -129,7 +134,8 @@ class LanguageModel(ABC):
         Raises
         ------
         NotImplementedError
-            Where a family writes its own ``step`` and no ``select``: its samples are written without, only slower.
+            Where a family writes its own ``step`` and no ``select``: its samples are written without, only slower. A
+            class whose models can select only in part says which, by a method ``selects_if``.
         """
         return select_rows(self, LanguageModel, state, rows)
 
@@ -273,8 +279,13 @@ class FittedModel(LanguageModel):
 def chosen(logits: Array, targets: Array) -> Array:
     """The log-probability of each target after its row of logits (n, tokens); where it is ``IGNORE``, any number."""
     wanted = np.where(targets == IGNORE, 0, targets)
+    rows = log_softmax(logits)
+    return rows[np.arange(len(rows)), wanted]
+
+
+def log_softmax(logits: Array) -> Array:
+    """The log-probabilities of rows of logits, of their dtype; -inf stays -inf."""
     largest = logits.max(axis=-1, keepdims=True)
     shifted = logits - np.where(np.isfinite(largest), largest, 0)
     with np.errstate(divide="ignore"):
-        rows = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return rows[np.arange(len(rows)), wanted]
+        return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))

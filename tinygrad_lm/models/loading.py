@@ -16,6 +16,7 @@ from tinygrad_lm.models.disk import size_of_file
 from tinygrad_lm.models.files import ModelFileError
 from tinygrad_lm.models.interface import LanguageModel
 from tinygrad_lm.models.limits import TooLarge
+from tinygrad_lm.models.mixture import Mixture, told
 from tinygrad_lm.models.registry import FAMILIES, Builtin, place, where
 from tinygrad_lm.models.saving import WEIGHTS
 from tinygrad_lm.text import DataError, Tokenizer, tokenizer_from_json
@@ -95,12 +96,10 @@ def build(description: object, path: Path, weights: Path) -> LanguageModel:
         given = cast(dict[str, object], description)  # whatever else it is raises an error that is caught here
         kind, config = cast(str, given["kind"]), cast(dict[str, object], given["config"])
         vocabulary = tokenizer_from_json(given["vocabulary"])
-        if kind not in FAMILIES:
-            raise ModelFileError(
-                f"{path} describes a model of the unknown kind {kind!r:.60}; known are {', '.join(FAMILIES)}, and "
-                "what models.register adds. Give the file that it was trained with: --model FILE.py:CLASS"
-            )
-        return _built(family(kind), config, vocabulary, path, weights)
+        found, room = _known(kind, path), size_of_file(weights) // 4
+        if issubclass(found, Mixture):
+            return _mixed(config, vocabulary, path, weights, room)
+        return _built(found, config, vocabulary, path, weights, room)
     except ModelFileError:
         raise
     except (KeyError, TypeError, AttributeError) as error:
@@ -109,22 +108,54 @@ def build(description: object, path: Path, weights: Path) -> LanguageModel:
         raise ModelFileError(f"{path} is no model's configuration: {error}") from None
 
 
+def _known(kind: str, path: Path) -> type[LanguageModel]:
+    """The class of a kind that a file names."""
+    if kind not in FAMILIES:
+        raise ModelFileError(
+            f"{path} describes a model of the unknown kind {kind!r:.60}; known are {', '.join(FAMILIES)}, and "
+            "what models.register adds. Give the file that it was trained with: --model FILE.py:CLASS"
+        )
+    return family(kind)
+
+
+def _mixed(config: object, vocabulary: Tokenizer, path: Path, weights: Path, room: int) -> Mixture:
+    """A mixture of untrained members, which have room in the file together; none of them is a mixture itself."""
+    described, members, left = told(config), list[LanguageModel](), room
+    for kind, own in described.members:
+        found = _known(kind, path)
+        if issubclass(found, Mixture):
+            raise ModelFileError(f"{path} is no model's configuration: a member of its mixture is one itself")
+        member = _built(found, own, vocabulary, path, weights, left)
+        left -= sum(array.size for array in member.state_dict().values())
+        if left < 0:
+            raise _too_large(path, weights, room)
+        members.append(member)
+    return Mixture(members, described.weights)
+
+
+def _too_large(path: Path, weights: Path, room: int) -> ModelFileError:
+    return ModelFileError(
+        f"{path} describes a model of more than the {room:,} numbers that {weights.name} holds: one of them is damaged"
+    )
+
+
 def _built(
-    family: type[LanguageModel], config: dict[str, object], vocabulary: Tokenizer, path: Path, weights: Path
+    family: type[LanguageModel],
+    config: dict[str, object],
+    vocabulary: Tokenizer,
+    path: Path,
+    weights: Path,
+    room: int,
 ) -> LanguageModel:
     from tinygrad_lm.models.bounded import bounded
 
-    room = size_of_file(weights) // 4
     try:
         if _same(family.size_of, LanguageModel.size_of) and _same(family.from_config, LanguageModel.from_config):
             with bounded(room) as rng:
                 return family.build(family.Config.from_json(config), vocabulary, rng)
         size = family.size_of(config, vocabulary)
     except (TooLarge, MemoryError):
-        raise ModelFileError(
-            f"{path} describes a model of more than the {room:,} numbers that {weights.name} holds: one of them is "
-            "damaged"
-        ) from None
+        raise _too_large(path, weights, room) from None
     if size > room:
         raise ModelFileError(
             f"{path} describes a model of {size:,} numbers, more than {weights.name} holds: one of them is damaged"

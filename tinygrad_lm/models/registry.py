@@ -17,6 +17,8 @@ class Builtin(NamedTuple):
     """What the help of ``train`` says of it."""
     presets: tuple[str, ...] = ()
     """The names of its ``presets``."""
+    made_by: str = ""
+    """What makes its models, where they learn nothing from names by themselves, so that ``train`` cannot."""
 
 
 NGRAMS = ("unigram", "bigram", "trigram", "4gram", "5gram", "6gram", "7gram")
@@ -48,8 +50,16 @@ FAMILIES: dict[str, Builtin | type[LanguageModel]] = {
         "each character looks back at those before it",
         ("makemore-transformer", "microgpt"),
     ),
+    "mixture": Builtin(
+        "tinygrad_lm.models.mixture:Mixture",
+        "the weighted mean of the probabilities of several models",
+        made_by="tinygrad-lm mix RUN RUN",
+    ),
 }
 """The families by their kind: those of the package, and the classes that ``models.register`` added."""
+
+TRAINED = {kind: found for kind, found in FAMILIES.items() if isinstance(found, Builtin) and not found.made_by}
+"""Those of the package that ``train`` makes models of."""
 
 PRESETS = {name: kind for kind, found in FAMILIES.items() if isinstance(found, Builtin) for name in found.presets}
 """The family of each preset of the package's."""

@@ -19,7 +19,7 @@ WEIGHTS = "model.safetensors"
 
 def save(model: LanguageModel, path: str | os.PathLike[str]) -> Path:
     """What ``LanguageModel.save`` does; see there."""
-    _check_comes_back(model)
+    check_comes_back(model)
     file = Path(path)
     _check_free(file)
     state = model.state_dict()
@@ -34,7 +34,7 @@ def save(model: LanguageModel, path: str | os.PathLike[str]) -> Path:
     return file
 
 
-def _check_comes_back(model: LanguageModel) -> None:
+def check_comes_back(model: LanguageModel) -> None:
     """Raise ``TypeError`` where ``load`` would give a model, or a vocabulary, of another class."""
     name, kind = type(model).__name__, getattr(model, "kind", None)
     if kind is None or (kind in FAMILIES and where(kind) != place(type(model))):

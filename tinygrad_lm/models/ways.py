@@ -75,13 +75,17 @@ def step_by_prefixes(model: LanguageModel, owner: type, tokens: Array, state: Ar
 
 
 def selects(model: LanguageModel) -> bool:
-    """Whether the model's ``select`` knows the state of its ``step``: its class, or one before it, writes both."""
+    """Whether the model's ``select`` knows the state of its ``step``: its class, or one before it, writes both.
+
+    Where a class has a ``selects_if``, that has to say so, too.
+    """
     own = getattr(model, "__dict__", {})
     if "step" in own and "select" not in own:
         return False
     names = [vars(cls) for cls in type(model).__mro__]
     places = [next((i for i, each in enumerate(names) if way in each), len(names)) for way in ("select", "step")]
-    return places[0] < len(names) and places[0] <= places[1]
+    holds = getattr(model, "selects_if", None)
+    return places[0] < len(names) and places[0] <= places[1] and (holds is None or bool(holds()))
 
 
 def select_rows(model: LanguageModel, owner: type, state: Array, rows: Array) -> Array:

@@ -16,10 +16,11 @@ from tinygrad_lm.runs.folder import (
     new_folder,
     typed,
 )
-from tinygrad_lm.runs.history import COLUMNS, append_log, append_metrics, metrics, truncate_metrics
+from tinygrad_lm.runs.history import COLUMNS, append_log, append_metrics, metrics, seconds_of_training, truncate_metrics
 from tinygrad_lm.runs.opening import Run, load, open_stopped, restore
 from tinygrad_lm.runs.record import save_config
 from tinygrad_lm.runs.saving import MAX_LINE, save_checkpoint, save_names, save_weights
+from tinygrad_lm.runs.splits import check_same_split, differing
 from tinygrad_lm.training import fingerprint
 
 __all__ = [
@@ -38,6 +39,8 @@ __all__ = [
     "append_log",
     "append_metrics",
     "check_free",
+    "check_same_split",
+    "differing",
     "fingerprint",
     "known",
     "load",
@@ -50,6 +53,7 @@ __all__ = [
     "save_config",
     "save_names",
     "save_weights",
+    "seconds_of_training",
     "truncate_metrics",
     "typed",
 ]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, cast
 
 from tinygrad_lm.models import disk, files
 from tinygrad_lm.runs.folder import LOG, METRICS, Folder
+from tinygrad_lm.runs.record import MIXED
 from tinygrad_lm.training import Report
 
 COLUMNS = "step,train_loss,validation_loss,lr,seconds"
@@ -56,3 +60,14 @@ def metrics(folder: Folder) -> list[Report]:
                 with suppress(ValueError):
                     found.append(Report(int(step), *map(float, numbers)))
     return found
+
+
+def seconds_of_training(folder: Folder, config: Mapping[str, Any]) -> float | None:
+    """How long a run was trained, or all those that it was mixed from; ``None`` where nothing tells, as of counts."""
+    if reports := metrics(folder):
+        return reports[-1].seconds
+    found: object = config.get(MIXED)
+    parts = cast(list[object], found) if isinstance(found, list) else []
+    told = [cast(dict[str, object], part).get("seconds") for part in parts if isinstance(part, dict)]
+    known = [each for each in told if type(each) is float and math.isfinite(each)]
+    return sum(known) if known else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from tinygrad_lm import locking
-from tinygrad_lm.models import LanguageModel, ModelFileError, TrainableModel, disk, files, loading
+from tinygrad_lm.models import LanguageModel, Mixture, ModelFileError, TrainableModel, disk, files, loading
 from tinygrad_lm.optim import Adam
 from tinygrad_lm.runs.folder import (
     CHECKPOINT,
@@ -76,7 +76,10 @@ def open_stopped(folder: Folder, steps: int | None = None) -> tuple[dict[str, An
     stopped = path.exists()
     config, model = _open_config(folder, CHECKPOINT if stopped else WEIGHTS)
     if not isinstance(model, TrainableModel):
-        raise ModelFileError(f"{folder} holds counts, which are made in one go: there is nothing to resume")
+        what = (
+            "a mixture of models that are trained" if isinstance(model, Mixture) else "counts, which are made in one go"
+        )
+        raise ModelFileError(f"{folder} holds {what}: there is nothing to resume")
     if not stopped:
         raise ModelFileError(f"{folder} has no {CHECKPOINT}: its training has ended, so there is nothing to resume")
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,9 +12,21 @@ from tinygrad_lm.runs.folder import CONFIG, Folder, typed
 from tinygrad_lm.training import Plan
 from tinygrad_lm.training.plan import ADDED
 
+MIXED = "mixed"
+"""Where the configuration of a mixture says from which runs it came."""
 
-def save_config(folder: Folder, model: LanguageModel, data: dict[str, Any], plan: Plan | None) -> dict[str, Any]:
-    """Write config.json: the format, the model, the data, the training plan. Returns what it says."""
+
+def save_config(
+    folder: Folder,
+    model: LanguageModel,
+    data: dict[str, Any],
+    plan: Plan | None,
+    mixed: Sequence[Mapping[str, object]] | None = None,
+) -> dict[str, Any]:
+    """Write config.json: the format, the model, the data, the training plan, and of a mixture which runs it came from.
+
+    Returns what it says.
+    """
     folder = Path(folder)
     config = {
         "format": files.FORMAT_VERSION,
@@ -22,6 +34,7 @@ def save_config(folder: Folder, model: LanguageModel, data: dict[str, Any], plan
         "model": files.describe(model),
         "data": data,
         "training": None if plan is None else plan.to_json(),
+        **({} if mixed is None else {MIXED: list(mixed)}),
     }
     write_config(folder, config)
     return config

@@ -1,7 +1,7 @@
 """From a model to text: filters of the next token, names in batches, names one wants, exact search, memorisation."""
 
 from tinygrad_lm.sampling.logits import choose, min_p, probabilities, top_k, top_p, with_temperature
-from tinygrad_lm.sampling.memorising import Memorisation, distances_to_nearest, memorisation
+from tinygrad_lm.sampling.memorising import Memorisation, Shares, distances_to_nearest, memorisation, shares
 from tinygrad_lm.sampling.search import Probable, log_probability, most_probable, probability
 from tinygrad_lm.sampling.settings import AS_LEARNED, MAX_LENGTH, Settings, check_prefix
 from tinygrad_lm.sampling.tree import Branch, sampling_tree
@@ -36,4 +36,6 @@ __all__ = [
     "memorisation",
     "Memorisation",
     "distances_to_nearest",
+    "shares",
+    "Shares",
 ]

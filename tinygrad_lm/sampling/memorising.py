@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -57,13 +58,32 @@ def memorisation(texts: Sequence[str], training_names: Iterable[str]) -> Memoris
     """
     texts = [composed(text) for text in texts]
     names = {composed(name) for name in training_names}
+    found = shares(texts, names)
+    return Memorisation(*found, distances=tuple(distances_to_nearest(texts, names).tolist()))
+
+
+class Shares(NamedTuple):
+    """How much of what a model wrote is old."""
+
+    in_training: float
+    """The share of the texts that are among the training names."""
+    duplicates: float
+    """The share of the texts that stood among those before them."""
+
+
+def shares(texts: Sequence[str], training_names: Iterable[str]) -> Shares:
+    """The shares of ``memorisation`` without its distances, which take longer.
+
+    Raises
+    ------
+    DataError
+        For no text, or no training name.
+    """
+    texts = [composed(text) for text in texts]
+    names = {composed(name) for name in training_names}
     if not texts or not names:
         raise DataError("memorisation compares at least one text with at least one training name; got none")
-    return Memorisation(
-        in_training=sum(text in names for text in texts) / len(texts),
-        duplicates=1 - len(set(texts)) / len(texts),
-        distances=tuple(distances_to_nearest(texts, names).tolist()),
-    )
+    return Shares(sum(text in names for text in texts) / len(texts), 1 - len(set(texts)) / len(texts))
 
 
 def distances_to_nearest(texts: Sequence[str], names: Iterable[str]) -> Array:

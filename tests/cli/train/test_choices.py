@@ -126,3 +126,16 @@ def test_the_comparison_counts_the_training_names_and_is_measured_on_the_validat
     (this,) = [row for name, row in rows.items() if name.startswith("this run")]
     found = own.evaluate(split.validation)
     assert this[1:] == (f"{found.loss:.3f}", f"{found.perplexity:.2f}")
+
+
+def test_the_split_may_have_a_seed_of_its_own():
+    found = {}
+    for options in ((), ("--seed", "1"), ("--split-seed", "1"), ("--seed", "1", "--split-seed", "0")):
+        with elsewhere():
+            out = train("--model", "bigram", *options)
+            found[options] = Path("r", runs.TRAINING_NAMES).read_text(encoding="utf-8").split(), out
+    drawn = {options: out.partition("Twenty names")[2].partition("Files")[0] for options, (_, out) in found.items()}
+    plain, other, split_alone, other_alone = found
+    assert found[plain][0] == found[other_alone][0] == list(split_names(NAMES, seed=0).train)
+    assert found[other][0] == found[split_alone][0] == list(split_names(NAMES, seed=1).train)
+    assert drawn[plain] != drawn[other_alone] and drawn[other] != drawn[split_alone]

@@ -12,7 +12,7 @@ from tinygrad_lm.cli import family
 from tinygrad_lm.cli.parsing import UsageError
 from tinygrad_lm.cli.train.options import TrainOptions
 from tinygrad_lm.models import MLP, NGram, TrainableModel
-from tinygrad_lm.models.registry import FAMILIES, NGRAMS, PRESETS
+from tinygrad_lm.models.registry import FAMILIES, NGRAMS, PRESETS, TRAINED
 from tinygrad_lm.text import Vocabulary, split_names
 
 SPLIT = split_names(EIGHT, seed=0)
@@ -20,14 +20,14 @@ SPLIT = split_names(EIGHT, seed=0)
 
 def test_every_model_is_of_one_family():
     presets = {preset for found in FAMILIES.values() for preset in found.presets}
-    assert sorted(family.MODELS) == sorted({*FAMILIES, *presets}) and {*NGRAMS, "deck-mlp", "microgpt"} <= presets
+    assert sorted(family.MODELS) == sorted({*TRAINED, *presets}) and {*NGRAMS, "deck-mlp", "microgpt"} <= presets
     assert issubclass(family.choose(TrainOptions.model).family, TrainableModel)
     for model in family.MODELS:
         choice = family.choose(model)
         assert choice.name == model and choice.family.kind == PRESETS.get(model, model)
 
 
-@pytest.mark.parametrize("kind", FAMILIES)
+@pytest.mark.parametrize("kind", TRAINED)
 def test_the_table_says_what_the_class_says(kind):
     choice = family.choose(kind)
     assert choice.family.kind == kind and choice.preset == {}
@@ -38,6 +38,12 @@ def test_the_table_says_what_the_class_says(kind):
         assert chosen.family is choice.family and chosen.preset == settings
         names = {each.name for each in choice.options()}
         assert {each.name for each in chosen.options()} == names - settings.keys() < names
+
+
+def test_what_no_training_makes_is_refused_with_what_does():
+    assert set(FAMILIES) - set(TRAINED) == {"mixture"}
+    with pytest.raises(UsageError, match="a mixture is made of models that are trained already: tinygrad-lm mix RUN R"):
+        family.choose("mixture")
 
 
 def made(model, **given):

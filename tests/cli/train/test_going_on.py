@@ -130,3 +130,39 @@ class TestSettings:
             patch.setattr(fitting, "Trainer", lambda *arguments: Trainer(*arguments, before_step=print))
             run(*self.LONG, "--out", "own", code=cli.INTERRUPTED)
         assert "with a before_step, which is missing now" in refused("train", "--resume", "own")
+
+
+class TestSplitSeed:
+    """Runs of several seeds on one split."""
+
+    LONG = ("train", "--data", "names.txt", *SMALL, "--steps", "20")
+
+    def test_the_split_is_that_of_its_seed_and_all_else_of_the_other(self, run):
+        outs = {
+            (seed, split): run(*self.LONG, "--seed", seed, "--split-seed", split, "--out", f"r{seed}{split}")
+            for seed, split in ((0, 0), (1, 0), (0, 1))
+        }
+        run(*self.LONG, "--out", "plain")
+        names = {folder: written(folder, runs.TRAINING_NAMES) for folder in ("r00", "r10", "r01", "plain")}
+        assert names["plain"] == names["r00"] == names["r10"] != names["r01"]
+        assert written("plain") == written("r00") != written("r10")
+        assert "split by name, seed 1:" in outs[0, 1] and "--seed 1\n" in outs[0, 1] and "--seed 2\n" in outs[1, 0]
+        assert "(seed 1; " in run("evaluate", "r01") and "(seed 0; " in run("evaluate", "r10")
+        drawn = {key: out.partition("Twenty names")[2].partition("Saved")[0] for key, out in outs.items()}
+        assert drawn[0, 0] != drawn[1, 0]
+
+    def test_a_stopped_one_ends_with_the_same_bytes(self, run):
+        options = (*self.LONG, "--seed", "3", "--split-seed", "5")
+        run(*options, "--out", "whole")
+        with stopping_after(7):
+            run(*options, "--out", "r", code=cli.INTERRUPTED)
+        out = run("train", "--resume", "r")
+        for name in (runs.WEIGHTS, runs.CONFIG, runs.TRAINING_NAMES):
+            assert written("r", name) == written("whole", name), name
+        assert metrics("r") == metrics("whole") and out.endswith("--seed 4\n")
+        assert runs.load(Path("r")).config["data"]["seed"] == 5
+
+    def test_counts_too(self, run):
+        out = run("train", "--data", "names.txt", "--model", "bigram", "--seed", "3", "--split-seed", "5", "--out", "r")
+        assert "split by name, seed 5:" in out and out.endswith("--seed 4\n")
+        assert "leave out --split-seed" in run("train", "--resume", "r", "--split-seed", "5", code=2)

@@ -107,7 +107,7 @@ MODELS = {
 
 
 def test_no_family_is_forgotten():
-    assert {*MODELS, "ngram", "kneser-ney"} == set(FAMILIES)
+    assert {*MODELS, "ngram", "kneser-ney", "mixture"} == set(FAMILIES)
 
 
 @pytest.mark.parametrize(("kind", "given"), [(kind, given) for kind, several in MODELS.items() for given in several])

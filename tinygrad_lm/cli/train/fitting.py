@@ -31,6 +31,8 @@ class OpenRun(NamedTuple):
     config: Mapping[str, object]
     data: Source
     split: Split
+    seed: int
+    """What decided the weights and the batches, which need not have decided the split."""
     model: str
     """The option that names the family to a command on this run; nothing for those of the package."""
 
@@ -39,7 +41,9 @@ def train(options: TrainOptions) -> int:
     """Train a model, or count, in a new run."""
     say = Console()
     file, lines = source.read(options.data)
-    data = Source(file, options.alphabet, options.boundary, options.min_length, options.max_length, options.seed)
+    data = Source(
+        file, options.alphabet, options.boundary, options.min_length, options.max_length, options.seed_of_split
+    )
     cleaned, split, vocabulary = data.split(lines)
     showing.show_data(say, data, cleaned, split, vocabulary)
     lines = lines if file == source.OWN_COPY else []
@@ -51,7 +55,7 @@ def train(options: TrainOptions) -> int:
         with _new_run(say, options, model, data, lines, split, None) as run:
             runs.save_weights(run.folder, model, run.config)
             _finish(say, model, run, ", ".join(filter(None, [f"this run: {name}", model.brief()])))
-            showing.show_files(say, run.folder, data.seed, run.model)
+            showing.show_files(say, run.folder, run.seed, run.model)
         return 0
     if not isinstance(model, TrainableModel):
         raise UsageError(f"{type(model).__name__} learns nothing: derive it from TrainableModel, or from FittedModel")
@@ -84,7 +88,7 @@ def _new_run(
         source.keep(folder, data, lines)
         told = {**vars(data), "fingerprint": runs.fingerprint((*split.train, *split.validation))}
         config = runs.save_config(folder, model, told, plan)
-        yield OpenRun(folder, config, data, split, _naming(options))
+        yield OpenRun(folder, config, data, split, options.seed, _naming(options))
 
 
 def _naming(options: TrainOptions) -> str:
@@ -110,7 +114,7 @@ def resume(name: str, options: TrainOptions) -> int:
         say.log_to(folder)
         say(f"Going on with {folder} after step {trainer.step:,} of {plan.steps:,}")
         say()
-        return _fit(say, trainer, OpenRun(folder, config, data, split, _naming(options)))
+        return _fit(say, trainer, OpenRun(folder, config, data, split, plan.seed, _naming(options)))
 
 
 def _fit(say: Console, trainer: Trainer, run: OpenRun) -> int:
@@ -134,7 +138,7 @@ def _fit(say: Console, trainer: Trainer, run: OpenRun) -> int:
     say()
     _finish(say, trainer.model, run, f"this run: {trainer.model.kind}")
     picture.draw(say, trainer, run.folder)
-    showing.show_files(say, run.folder, run.data.seed, run.model)
+    showing.show_files(say, run.folder, run.seed, run.model)
     return 0
 
 
@@ -167,4 +171,4 @@ def _run(say: Console, trainer: Trainer, run: OpenRun) -> None:
 
 def _finish(say: Console, model: LanguageModel, run: OpenRun, title: str) -> None:
     showing.show_comparison(say, model, run.split, title)
-    showing.show_samples(say, model, frozenset(run.split.train), run.data.seed)
+    showing.show_samples(say, model, frozenset(run.split.train), run.seed)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tinygrad_lm import defaults
 from tinygrad_lm.cli import family
 from tinygrad_lm.cli.parsing import COUNT, RATE, SEED, Options, UsageError, decimal, option
-from tinygrad_lm.models.registry import FAMILIES, Builtin
+from tinygrad_lm.models.registry import TRAINED
 
 if TYPE_CHECKING:
     from tinygrad_lm.cli.family import Choice
@@ -32,6 +32,7 @@ class TrainOptions(Options):
     choice: Choice
     """The family that it means; a run that goes on has its own."""
     seed: int = 0
+    split_seed: int | None = None
     data: str | None = None
     alphabet: str = "latin"
     boundary: str = "-"
@@ -50,6 +51,11 @@ class TrainOptions(Options):
     label_smoothing: float = 0.0
     out: str | None = None
     resume: str | None = None
+
+    @property
+    def seed_of_split(self) -> int:
+        """What decides which names are for training, validation and testing."""
+        return self.seed if self.split_seed is None else self.split_seed
 
     def check(self) -> None:
         """Refuse what the chosen model, or the run that is gone on with, would ignore."""
@@ -100,10 +106,9 @@ def refuse(options: TrainOptions, unknown: Sequence[str]) -> None:
 def _models() -> str:
     """The families, a line each, and how to see the options of one."""
     rows: list[tuple[str, str]] = []
-    for kind, found in FAMILIES.items():
-        if isinstance(found, Builtin):
-            rows.append((kind, found.summary))
-            rows += [("", f"or just: {', '.join(found.presets)}")] if found.presets else []
+    for kind, found in TRAINED.items():
+        rows.append((kind, found.summary))
+        rows += [("", f"or just: {', '.join(found.presets)}")] if found.presets else []
     lines = [f"{name:<14}  {what}" for name, what in (*rows, (family.OWN, "a family of your own"))]
     return "\n".join([*lines, "the options of one:  tinygrad-lm train --model ngram --help"])
 
@@ -125,6 +130,12 @@ def _add_data(parser: ArgumentParser) -> None:
         "--min-length", type=COUNT, metavar="N", help=f"drop shorter names (default: {TrainOptions.min_length})"
     )
     data.add_argument("--max-length", type=COUNT, metavar="N", help="drop longer names (default: none)")
+    data.add_argument(
+        "--split-seed",
+        type=SEED,
+        metavar="N",
+        help="decides the split alone, as for models of several seeds that are to be mixed (default: that of --seed)",
+    )
 
 
 def _add_training(parser: ArgumentParser) -> None:

@@ -1,0 +1,192 @@
+"""Tests of ``tinygrad-lm mix``: the weights, the table, the run that it leaves, and runs that do not go together."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.helpers.command_line import EIGHT, NAMES, SMALL, config, stopping_after, written
+from tinygrad_lm import cli, models, runs
+from tinygrad_lm.cli import source
+from tinygrad_lm.models import KneserNey, Mixture, NGram
+from tinygrad_lm.text import split_names
+
+pytestmark = pytest.mark.usefixtures("elsewhere")
+
+SPLIT = split_names(NAMES, seed=0)
+
+
+@pytest.fixture
+def some_runs(elsewhere, run):
+    """A neural run and two of counts on one split."""
+    run("train", "--data", "names.txt", "--steps", "16", *SMALL, "--out", "m")
+    run("train", "--data", "names.txt", "--model", "kneser-ney", "--out", "k")
+    run("train", "--data", "names.txt", "--model", "bigram", "--smoothing", "1", "--out", "b")
+
+
+def table(out):
+    """The rows of the first table, by the first column."""
+    lines = [re.split(r" {2,}", line.strip()) for line in out.splitlines() if line.startswith("  ")]
+    return {row[0]: row[1:] for row in lines if len(row) == 4}
+
+
+@pytest.mark.usefixtures("some_runs")
+class TestMix:
+    def test_what_is_shown_and_saved(self, run):
+        out = run("mix", "m", "k", "b")
+        folder = Path("runs/mix-1")
+        mixture = runs.load(folder).model
+        parts = [runs.load(Path(name)).model for name in ("m", "k", "b")]
+        expected = Mixture(parts).fit(SPLIT.validation)
+        assert np.array_equal(mixture.weights, expected.weights) and mixture.weights.max() < 1
+        for name, model, weight in (*zip("mkb", parts, mixture.weights, strict=True), ("mixture of 3", expected, 1.0)):
+            losses = [f"{model.evaluate(names).loss:.4f}" for names in (SPLIT.validation, SPLIT.test)]
+            assert table(out)[name] == [f"{weight:.3f}", *losses]
+        assert expected.evaluate(SPLIT.validation).loss < min(m.evaluate(SPLIT.validation).loss for m in parts)
+        names = out.partition("Twenty names from the model\n")[2].partition("\n\n")[0].splitlines()
+        assert len(names) == 20
+        assert out == (folder / runs.LOG).read_text(encoding="utf-8")
+        assert out.endswith(f"Saved in {folder}. More names:  tinygrad-lm sample {folder} --seed 1\n")
+
+    def test_its_configuration_says_from_which_runs_it_came(self, run):
+        run("mix", "m", "k", "--out", "x")
+        told = config("x")["mixed"]
+        assert [each["run"] for each in told] == [str(Path(name).resolve()) for name in "mk"]
+        assert [each["kind"] for each in told] == ["mlp", "kneser-ney"]
+        assert told[0]["seconds"] == runs.metrics("m")[-1].seconds and told[1]["seconds"] is None
+        assert config("x")["data"] == config("m")["data"] and config("x")["training"] is None
+        assert runs.seconds_of_training("x", config("x")) == told[0]["seconds"]
+        assert written("x", runs.TRAINING_NAMES) == written("m", runs.TRAINING_NAMES)
+
+    def test_it_is_a_run_like_any_other(self, run):
+        run("mix", "m", "k", "--out", "x")
+        assert len(run("sample", "x", "-n", "5").splitlines()) == 5
+        loss = runs.load(Path("x")).model.evaluate(SPLIT.test).loss
+        assert f"loss {loss:.4f}" in run("evaluate", "x") and f"{loss:.4f}" in run("compare", "x", "-n", "9")
+        assert isinstance(models.load("x"), Mixture)
+        assert "x holds a mixture of models that are trained: there is nothing" in run("train", "--resume", "x", code=1)
+        out = run("mix", "x", "b", "--out", "y")
+        assert list(table(out))[1:] == ["x: mlp", "x: kneser-ney", "b", "mixture of 3"]
+        assert [type(member) for member in runs.load(Path("y")).model.members][1:] == [KneserNey, NGram]
+
+    def test_the_same_runs_give_the_same_bytes_under_the_next_number(self, run):
+        run("mix", "m", "k")
+        run("mix", "m", "k")
+        assert written("runs/mix-1") == written("runs/mix-2")
+
+    def test_a_stopped_run_is_mixed_with_its_best_weights(self, run):
+        with stopping_after(5):
+            run("train", "--data", "names.txt", "--steps", "8", *SMALL, "--out", "s", code=cli.INTERRUPTED)
+        run("mix", "s", "k", "--out", "x")
+
+
+class TestRefusals:
+    def test_too_few_or_the_same(self, run):
+        assert "a mixture has two runs or more" in run("mix", "m", code=2)
+        assert "a run is given twice" in run("mix", "m", "./m", code=2)
+        assert "RUN" in run("mix", code=2)
+
+    def test_no_training_makes_one(self, run):
+        for more in ((), ("--help",)):
+            message = run("train", "--model", "mixture", *more, code=2)
+            assert "a mixture is made of models that are trained already: tinygrad-lm mix RUN RUN" in message
+
+    @pytest.mark.usefixtures("some_runs")
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            (("--seed", "1"), ("(seed 0 and 1)", "train o anew with --split-seed 0")),
+            (("--boundary", "."), ("(boundary '-' and '.')", "with --boundary -")),
+            (("--alphabet", "data"), ("(alphabet 'latin' and 'data')", "with --alphabet latin")),
+            (("--min-length", "5"), ("(min_length 1 and 5)", "with --min-length 1")),
+            (("--max-length", "5"), ("(max_length none and 5)", "train o anew without --max-length")),
+        ],
+    )
+    def test_another_split(self, run, options, words):
+        run("train", "--data", "names.txt", "--model", "bigram", *options, "--out", "o")
+        message = run("mix", "m", "o", code=1)
+        assert "m and o were not trained on the same split of the same names" in message
+        assert all(word in message for word in words) and not Path("runs").exists()
+
+    @pytest.mark.usefixtures("some_runs")
+    def test_other_names(self, run):
+        Path("eight.txt").write_text("\n".join(EIGHT), encoding="utf-8")
+        run("train", "--data", "eight.txt", "--model", "bigram", "--out", "o")
+        message = run("mix", "m", "o", code=1)
+        assert "file '" in message and "eight.txt'" in message and "with --data " in message
+        run("train", "--model", "bigram", "--out", "p")
+        assert "and the bundled names)" in run("mix", "m", "p", code=1)
+        assert "train m anew without --data" in run("mix", "p", "m", code=1)
+
+    @pytest.mark.usefixtures("some_runs")
+    def test_names_that_changed(self, run):
+        Path("names.txt").write_text("\n".join([*NAMES, "more"]), encoding="utf-8")
+        assert "have changed since m was started; train anew the runs" in run("mix", "m", "k", code=1)
+        run("train", "--data", "names.txt", "--model", "bigram", "--out", "o")
+        message = run("mix", "m", "o", code=1)
+        assert "(the names themselves, which have changed in between)" in message and message.endswith("o anew\n")
+
+    @pytest.mark.usefixtures("some_runs")
+    def test_training_names_of_another_run(self, run):
+        Path("k", runs.TRAINING_NAMES).write_text("zara\n", encoding="utf-8")
+        assert "the names themselves" in run("mix", "m", "k", code=1)
+
+    @pytest.mark.usefixtures("some_runs")
+    def test_a_folder_that_is_taken_is_left_as_it_is(self, run):
+        before = sorted(path.name for path in Path("k").iterdir())
+        assert "exists and is not empty; give another --out" in run("mix", "m", "b", "--out", "k", code=1)
+        assert sorted(path.name for path in Path("k").iterdir()) == before
+
+    @pytest.mark.usefixtures("some_runs")
+    @pytest.mark.parametrize("data", [None, [], "x", {}, {"fingerprint": 5}])
+    def test_a_configuration_without_its_data(self, run, data):
+        for folder in ("m", "k"):
+            path = Path(folder, runs.CONFIG)
+            path.write_text(json.dumps({**config(folder), "data": data}), encoding="utf-8")
+        assert "tinygrad-lm: " in run("mix", "m", "k", code=1)
+
+
+def test_lines_that_came_through_a_pipe_are_copied(run, some_runs):
+    for folder in "mk":
+        path = Path(folder, runs.CONFIG)
+        changed = {**config(folder), "data": {**config(folder)["data"], "file": source.OWN_COPY}}
+        path.write_text(json.dumps(changed), encoding="utf-8")
+        Path(folder, source.OWN_COPY).write_text("\n".join(NAMES), encoding="utf-8")
+    run("mix", "m", "k", "--out", "x")
+    assert written("x", source.OWN_COPY) == written("m", source.OWN_COPY)
+    for folder in "mk":
+        Path(folder, source.OWN_COPY).unlink()
+    assert "test split of the run" in run("evaluate", "x")
+
+
+OWN = """
+from tinygrad_lm import models, nn
+
+class Rows(nn.Module, models.TrainableModel):
+    kind = "{kind}"
+
+    def __init__(self, vocabulary):
+        self.vocabulary, self.rows = vocabulary, nn.Embedding(len(vocabulary), len(vocabulary))
+
+    def forward(self, tokens):
+        return self.rows(tokens)
+"""
+
+
+@pytest.mark.usefixtures("families")
+def test_families_of_ones_own(run):
+    given = []
+    for kind in ("one", "two"):
+        Path(f"{kind}.py").write_text(OWN.format(kind=kind), encoding="utf-8")
+        own = ("--model", f"{kind}.py:Rows")
+        run("train", "--data", "names.txt", *own, "--steps", "8", "--out", kind)
+        given += own
+    out = run("mix", "one", "two", *given, "--out", "x")
+    assert f"tinygrad-lm sample x {' '.join(given)} --seed 1" in out
+    for kind in ("one", "two"):
+        del models.FAMILIES[kind]
+    assert "unknown kind 'one'" in run("sample", "x", code=1) and "unknown kind" in run("mix", "x", "two", code=1)
+    run("sample", "x", *given, "-n", "2")
+    assert "only a family of your own is given" in run("compare", "x", "--model", "mlp", code=2)

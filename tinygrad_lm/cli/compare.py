@@ -1,0 +1,162 @@
+"""``tinygrad-lm compare``: runs side by side, by their losses, their size, their time, and the names they write."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+from tinygrad_lm import defaults
+from tinygrad_lm.cli import family
+from tinygrad_lm.cli.parsing import COUNT, RATE, SEED, Command, Options
+from tinygrad_lm.interrupts import Later
+
+if TYPE_CHECKING:
+    from tinygrad_lm.cli.console import Console
+    from tinygrad_lm.comparing import Measured
+    from tinygrad_lm.models import Evaluation
+    from tinygrad_lm.runs import Run
+
+SHOWN = 20
+"""How many of the names are shown."""
+
+
+class CompareOptions(Options):
+    """What ``compare`` is told."""
+
+    run: Sequence[str]
+    model: Sequence[str] = ()
+    count: int = defaults.MEASURED
+    temperature: float = defaults.TEMPERATURE
+    seed: int = 0
+
+
+class Row(NamedTuple):
+    """A run, and what was measured of it."""
+
+    name: str
+    found: Run
+    measured: Measured
+    reason: str
+    """Why there are no losses; nothing where there are."""
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Declare them."""
+    told = CompareOptions
+    parser.add_argument("run", nargs="+", metavar="RUN", help="run folders")
+    family.add_own(parser)
+    parser.add_argument(
+        "-n", "--count", type=COUNT, metavar="N", help=f"how many names each writes (default: {told.count})"
+    )
+    parser.add_argument("--temperature", type=RATE, metavar="T", help=f"as of sample (default: {told.temperature:g})")
+    parser.add_argument("--seed", type=SEED, metavar="N", help=f"same seed, same names (default: {told.seed})")
+
+
+def run(options: CompareOptions) -> int:
+    """Print what was measured of several runs, and some of the names that they write."""
+    with Later():
+        for name in ("safetensors.numpy", "threadpoolctl", "numpy.random", "importlib.readers"):
+            import_module(name)  # in the course of it
+
+        from tinygrad_lm import comparing, runs, sampling
+        from tinygrad_lm.cli import source
+        from tinygrad_lm.cli.console import Console
+        from tinygrad_lm.cli.folder import run_folder
+    family.told(options.model)
+    say = Console()
+    folders = [run_folder(each) for each in options.run]
+    with Later(second_at_once=True):  # it imports the models' families
+        found = [runs.load(folder) for folder in folders]
+    settings, rows = sampling.Settings(options.temperature), list[Row]()
+    for each in found:
+        validation, test, reason = source.to_measure(each)
+        measured = comparing.measure(
+            each.model,
+            each.training_names,
+            validation,
+            test,
+            count=options.count,
+            settings=settings,
+            rng=options.seed,
+        )
+        rows.append(Row(str(each.folder), each, measured, reason))
+    _show_losses(say, rows)
+    _show_rest(say, rows, options.count)
+    _show_samples(say, rows)
+    return 0
+
+
+def _show_losses(say: Console, rows: Sequence[Row]) -> None:
+    """The losses, and whether they compare."""
+    say("Losses in nats a character (lower is better); perplexity and bits of the test names")
+    table = [("run", "validation", "test", "perplexity", "bits")]
+    for row in rows:
+        validation, test = row.measured.validation, row.measured.test
+        perplexity, bits = ("-", "-") if test is None else (f"{test.perplexity:.2f}", f"{test.bits:.3f}")
+        table.append((row.name, _loss(validation), _loss(test), perplexity, bits))
+    say.table(table)
+    for row in rows:
+        if row.reason:
+            say(f"  {row.name}: {row.reason}")
+    _show_differences(say, rows)
+    say()
+
+
+def _loss(evaluation: Evaluation | None) -> str:
+    return "-" if evaluation is None else f"{evaluation.loss:.4f}"
+
+
+def _show_differences(say: Console, rows: Sequence[Row]) -> None:
+    from tinygrad_lm import runs
+
+    first = rows[0]
+    for row in rows[1:]:
+        if what := runs.differing(first.found, row.found):
+            say(f"  {first.name} and {row.name} have other splits ({what}):")
+            say("  their losses are of other names, and do not compare")
+
+
+def _show_rest(say: Console, rows: Sequence[Row], count: int) -> None:
+    """How large, how long, and what is written."""
+    from tinygrad_lm import runs
+
+    say(f"What each run took; of {count:,} names that it writes, how many are new and how many come again")
+    table = [("run", "family", "numbers", "seconds", "new", "duplicates")]
+    for row in rows:
+        seconds = runs.seconds_of_training(row.found.folder, row.found.config)
+        took = "-" if seconds is None else f"{seconds:.1f}"
+        new, again = f"{row.measured.new:.1%}", f"{row.measured.duplicates:.1%}"
+        table.append((row.name, row.found.model.kind, f"{row.measured.numbers:,}", took, new, again))
+    say.table(table)
+    say()
+
+
+def _show_samples(say: Console, rows: Sequence[Row]) -> None:
+    """The first names of each run, a column a run."""
+    say("Names side by side; * marks those of the training data")
+    columns = [
+        [row.name, *(_marked(row, place) for place in range(min(SHOWN, len(row.measured.drawn))))] for row in rows
+    ]
+    widths = [max(map(len, column)) for column in columns]
+    for cells in zip(*columns, strict=True):
+        say("  " + "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+
+
+def _marked(row: Row, place: int) -> str:
+    sample = row.measured.drawn[place]
+    text = sample.text if sample.complete else sample.text + "..."
+    return (text or "(empty)") + ("*" if sample.text in row.found.training_names else "")
+
+
+COMMAND = Command(
+    "runs side by side: losses, sizes, times, and the names they write",
+    CompareOptions,
+    add_options,
+    run,
+    examples=(
+        ("compare runs/mlp-1 runs/kneser-ney-1", "losses and names"),
+        ("compare runs/mlp-1 --temperature 0.7 -n 99", "careful names"),
+    ),
+)
