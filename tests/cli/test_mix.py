@@ -190,3 +190,42 @@ def test_families_of_ones_own(run):
     assert "unknown kind 'one'" in run("sample", "x", code=1) and "unknown kind" in run("mix", "x", "two", code=1)
     run("sample", "x", *given, "-n", "2")
     assert "only a family of your own is given" in run("compare", "x", "--model", "mlp", code=2)
+
+
+class TestAtTheEndOfATraining:
+    def test_it_is_mixed_with_counts_in_runs_of_their_own(self, run):
+        out = run("train", "--data", "names.txt", "--steps", "16", *SMALL, "--mix")
+        mixture = runs.load("runs/mix-1").model
+        assert [member.kind for member in mixture.members] == ["mlp", "kneser-ney"]
+        parts = [runs.load(f"runs/{name}-1").model for name in ("mlp", "kneser-ney")]
+        assert np.array_equal(mixture.weights, Mixture(parts).fit(SPLIT.validation).weights)
+        assert parts[1].order == 6 and "Saved in runs/kneser-ney-1\n" in out.replace("\\", "/")
+        assert set(table(out)) >= {str(Path("runs/mlp-1")), str(Path("runs/kneser-ney-1")), "mixture of 2"}
+        assert out.count("Twenty names from the model") == 2
+        run("train", "--data", "names.txt", "--model", "kneser-ney", "--order", "6", "--out", "k")
+        run("mix", "runs/mlp-1", "k", "--out", "x")
+        assert runs.load("x").model.log_likelihoods(NAMES).tobytes() == mixture.log_likelihoods(NAMES).tobytes()
+
+    def test_folders_are_called_after_its_own(self, run):
+        run("train", "--data", "names.txt", "--steps", "4", *SMALL, "--mix", "--out", "a/b")
+        assert {path.name for path in Path("a").iterdir()} == {"b", "b-kneser-ney", "b-mix"}
+
+    def test_counts_are_not_mixed_with_counts(self, run):
+        assert "--mix means nothing to the model 'trigram'; leave it out" in run(
+            "train", "--data", "names.txt", "--model", "trigram", "--mix", code=2
+        )
+
+    def test_a_run_that_goes_on_is_mixed_at_its_end(self, run):
+        with stopping_after(3):
+            out = run("train", "--data", "names.txt", "--steps", "16", *SMALL, "--mix", code=cli.INTERRUPTED)
+        assert out.endswith("tinygrad-lm train --resume runs/mlp-1 --mix\n") and not Path("runs/mix-1").exists()
+        run("train", "--resume", "runs/mlp-1", "--mix")
+        assert [member.kind for member in runs.load("runs/mix-1").model.members] == ["mlp", "kneser-ney"]
+
+    @pytest.mark.usefixtures("families")
+    def test_a_family_of_the_users_own(self, run):
+        Path("own.py").write_text(OWN.format(kind="own"), encoding="utf-8")
+        own = ("--model", "own.py:Rows")
+        out = run("train", *own, "--data", "names.txt", "--steps", "4", "--mix")
+        assert out.endswith("tinygrad-lm sample runs/mix-1 --model own.py:Rows --seed 1\n")
+        assert run("sample", "runs/mix-1", *own, "-n", "2").count("\n") == 2

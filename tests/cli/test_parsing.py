@@ -117,8 +117,8 @@ class TestUsage:
     @pytest.mark.parametrize("model", ["bigram", "6gram"])
     def test_neural_options_mean_nothing_to_counts(self, refused, model, option):
         value = {"activation": "relu", "optimizer": "sgd", "schedule": "step"}.get(option, "1")
-        name = "--" + option.replace("_", "-")
-        assert f"{name} means nothing to the model {model!r}" in refused("train", "--model", model, name, value, code=2)
+        typed = ["--" + option.replace("_", "-"), value][: 1 if option in ("residual", "mix") else 2]
+        assert f"{typed[0]} means nothing to the model {model!r}" in refused("train", "--model", model, *typed, code=2)
 
     def test_smoothing_means_nothing_to_the_neural_model(self, refused):
         for model in ((), ("--model", "mlp")):
@@ -130,9 +130,9 @@ class TestUsage:
         options = [action for action in train_parser("--model", "mlp")._actions if action.option_strings]
         assert len(options) > 18
         for action in options:
-            if action.dest not in ("help", "resume", "steps"):
-                value = action.choices[0] if action.choices else "1"
-                message = refused("train", "--resume", "stopped", action.option_strings[0], value, code=2)
+            if action.dest not in ("help", "resume", "steps", "mix"):
+                value = [] if action.nargs == 0 else [action.choices[0] if action.choices else "1"]
+                message = refused("train", "--resume", "stopped", action.option_strings[0], *value, code=2)
                 assert f"leave out {action.option_strings[0]}" in message
 
     def test_every_training_option_is_known_to_a_rule(self):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import NamedTuple
 
 from tinygrad_lm import progress, runs
-from tinygrad_lm.cli import family, source
+from tinygrad_lm.cli import family, mixing, source
 from tinygrad_lm.cli.console import Console
 from tinygrad_lm.cli.folder import run_folder
 from tinygrad_lm.cli.parsing import INTERRUPTED, UsageError
 from tinygrad_lm.cli.source import Source
 from tinygrad_lm.cli.train import picture, showing
+from tinygrad_lm.cli.train.open_run import OpenRun
 from tinygrad_lm.cli.train.options import TrainOptions
 from tinygrad_lm.cli.train.plan import plan_of
 from tinygrad_lm.interrupts import Later
@@ -22,19 +21,6 @@ from tinygrad_lm.text import Split
 from tinygrad_lm.training import Plan, Report, Trainer, TrainingError, stopping_on_signals
 
 SECONDS_BETWEEN_CHECKPOINTS = 2.0
-
-
-class OpenRun(NamedTuple):
-    """A run that this process has locked: its folder, its configuration, and its names."""
-
-    folder: Path
-    config: Mapping[str, object]
-    data: Source
-    split: Split
-    seed: int
-    """What decided the weights and the batches, which need not have decided the split."""
-    model: str
-    """The option that names the family to a command on this run; nothing for those of the package."""
 
 
 def train(options: TrainOptions) -> int:
@@ -65,7 +51,8 @@ def train(options: TrainOptions) -> int:
     showing.show_windows(say, model, split.train)
     showing.show_parameters(say, model)
     with _new_run(say, options, model, data, lines, split, trainer.plan) as run:
-        return _fit(say, trainer, run)
+        code = _fit(say, trainer, run)
+    return _mixed(options, run) if options.mix and not code else code
 
 
 @contextmanager
@@ -88,7 +75,7 @@ def _new_run(
         source.keep(folder, data, lines)
         told = {**vars(data), "fingerprint": runs.fingerprint((*split.train, *split.validation))}
         config = runs.save_config(folder, model, told, plan)
-        yield OpenRun(folder, config, data, split, options.seed, _naming(options))
+        yield OpenRun(folder, config, data, split, options.seed, _naming(options), options.mix)
 
 
 def _naming(options: TrainOptions) -> str:
@@ -114,7 +101,15 @@ def resume(name: str, options: TrainOptions) -> int:
         say.log_to(folder)
         say(f"Going on with {folder} after step {trainer.step:,} of {plan.steps:,}")
         say()
-        return _fit(say, trainer, OpenRun(folder, config, data, split, plan.seed, _naming(options)))
+        run = OpenRun(folder, config, data, split, plan.seed, _naming(options), options.mix)
+        code = _fit(say, trainer, run)
+    return _mixed(options, run) if options.mix and not code else code
+
+
+def _mixed(options: TrainOptions, run: OpenRun) -> int:
+    """Mix a run that has ended with counts."""
+    mixing.with_counts(run, options.out, [options.model] if family.is_file(options.model) else [])
+    return 0
 
 
 def _fit(say: Console, trainer: Trainer, run: OpenRun) -> int:
@@ -128,7 +123,8 @@ def _fit(say: Console, trainer: Trainer, run: OpenRun) -> int:
     runs.save_checkpoint(run.folder, trainer, run.config)
     if trainer.stop:
         say(f"Stopped after step {trainer.step:,} of {trainer.plan.steps:,}; all is saved in {run.folder}.")
-        say(f"Go on with:  tinygrad-lm train --resume {runs.typed(run.folder)}{run.model}")
+        more = " --mix" if run.mix else ""
+        say(f"Go on with:  tinygrad-lm train --resume {runs.typed(run.folder)}{run.model}{more}")
         return INTERRUPTED
     trainer.restore_best()
     say(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TRAINING_OPTIONS = (
     *("epochs", "steps", "batch_size", "lr", "optimizer", "schedule", "weight_decay"),
-    *("clip_grad_norm", "warmup_steps", "ema_decay", "label_smoothing"),
+    *("clip_grad_norm", "warmup_steps", "ema_decay", "label_smoothing", "mix"),
 )
 """The options that mean something only to models that learn by gradient descent."""
 
@@ -51,6 +51,7 @@ class TrainOptions(Options):
     label_smoothing: float = 0.0
     out: str | None = None
     resume: str | None = None
+    mix: bool = False
 
     @property
     def seed_of_split(self) -> int:
@@ -61,7 +62,7 @@ class TrainOptions(Options):
         """Refuse what the chosen model, or the run that is gone on with, would ignore."""
         if self.is_given("resume"):
             own = {"model"} if family.is_file(self.model) else set[str]()
-            beside = vars(self).keys() - {"resume", "steps"} - own
+            beside = vars(self).keys() - {"resume", "steps", "mix"} - own
             if beside:
                 raise UsageError(f"--resume keeps the settings of the run: leave out {option(min(beside))}")
             return
@@ -200,4 +201,7 @@ def _add_run(parser: ArgumentParser) -> None:
         help=f"decides split, weights, batches and samples (default: {TrainOptions.seed})",
     )
     run.add_argument("--out", metavar="DIR", help="the run folder (default: runs/MODEL-1, or the next free number)")
+    run.add_argument(
+        "--mix", action="store_true", help="mix the trained model with Kneser-Ney counts, which is better than either"
+    )
     run.add_argument("--resume", metavar="RUN", help="go on with a stopped run, or with --steps N a finished one")

@@ -1,0 +1,103 @@
+"""What ``mix`` does, and ``train --mix`` at its end: runs mixed into a new one, and the table of what each is worth."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tinygrad_lm import runs
+from tinygrad_lm.cli import source
+from tinygrad_lm.cli.console import Console
+from tinygrad_lm.cli.train import showing
+from tinygrad_lm.cli.train.open_run import OpenRun
+from tinygrad_lm.interrupts import Later
+from tinygrad_lm.models import KneserNey, LanguageModel, Mixture, files
+from tinygrad_lm.models.counting import highest_order
+from tinygrad_lm.runs import Run
+from tinygrad_lm.text import Split
+
+ORDER = 6
+"""The order of the counts that a trained model is mixed with, where the vocabulary is not too large for it."""
+
+
+def mixed(folders: Sequence[Path], out: str | None, own: Sequence[str]) -> None:
+    """Mix the models of runs in a new one; ``own`` are the families of the user's among them.
+
+    Raises
+    ------
+    ModelFileError
+        For a run that cannot be read, and for runs of different splits.
+    """
+    say = Console()
+    with Later(second_at_once=True):  # it imports the models' families
+        parts = [runs.load(folder) for folder in folders]
+    first = parts[0]
+    for other in parts[1:]:
+        runs.check_same_split(first, other)
+    data, split = source.read_again(first.config, first.model, first.folder, "train anew the runs that are to be mixed")
+    mixture = Mixture([part.model for part in parts]).fit(split.validation)
+    files.check_limits(mixture)
+    _show(say, parts, mixture, split)
+    folder = runs.new_folder(out, "mix")
+    with runs.locked(folder):
+        runs.check_free(folder)
+        say.log_to(folder)
+        runs.save_names(folder, split.train)
+        source.copy(folder, data, first.folder)
+        config = runs.save_config(folder, mixture, first.config["data"], None, [_record(part) for part in parts])
+        runs.save_weights(folder, mixture, config)
+        showing.show_samples(say, mixture, frozenset(split.train), 0)
+        showing.show_files(say, folder, 0, "".join(f" --model {runs.typed(each)}" for each in own))
+
+
+def _show(say: Console, parts: Sequence[Run], mixture: Mixture, split: Split) -> None:
+    """Each part with its weight and its losses, and the whole."""
+    rows = [("model", "weight", "validation", "test")]
+    whole = f"mixture of {len(mixture.members)}"
+    weighed = zip(_named(parts), mixture.weights.tolist(), strict=True)
+    for (name, model), weight in (*weighed, ((whole, mixture), 1.0)):
+        validation, test = (f"{model.evaluate(names).loss:.4f}" for names in (split.validation, split.test))
+        rows.append((name, f"{weight:.3f}", validation, test))
+    say("Losses in nats a character (lower is better); the weights are those that predict the")
+    say(f"{len(split.validation):,} validation names best")
+    say.table(rows)
+    say()
+
+
+def _named(parts: Sequence[Run]) -> Iterator[tuple[str, LanguageModel]]:
+    """The members of the mixture, in its order, each by its run."""
+    for part in parts:
+        if isinstance(part.model, Mixture):
+            yield from ((f"{part.folder}: {member.kind}", member) for member in part.model.members)
+        else:
+            yield str(part.folder), part.model
+
+
+def _record(part: Run) -> dict[str, object]:
+    """What the new run says of one that it came from."""
+    seconds = runs.seconds_of_training(part.folder, part.config)
+    return {"run": os.path.realpath(part.folder), "kind": part.model.kind, "seconds": seconds}
+
+
+def with_counts(run: OpenRun, out: str | None, own: Sequence[str]) -> None:
+    """Count what a run was trained on, in a run of its own, and mix both; folders are called after ``out``, if given.
+
+    ``own`` are the families of the user's that the run is of.
+    """
+    say = Console()
+    vocabulary = runs.load(run.folder).model.vocabulary
+    counts = KneserNey(min(ORDER, highest_order(vocabulary)), vocabulary).fit(run.split.train)
+    folder = runs.new_folder(None if out is None else f"{out}-{counts.kind}", counts.kind)
+    with runs.locked(folder):
+        runs.check_free(folder)
+        say.log_to(folder)
+        say()
+        say(counts.found())
+        runs.save_names(folder, run.split.train)
+        source.copy(folder, run.data, run.folder)
+        config = runs.save_config(folder, counts, run.config["data"], None)
+        runs.save_weights(folder, counts, config)
+        say(f"Saved in {folder}")
+        say()
+    mixed([run.folder, folder], None if out is None else f"{out}-mix", own)
