@@ -22,6 +22,15 @@ PAGES = [
     "sampling.md",
     "your_own_rnn.md",
     "your_own_transformer.md",
+    "your_own_tokenizer.md",
+    "text.md",
+    "training.md",
+    "saving.md",
+    "lectures.md",
+    "lectures/level2.md",
+    "lectures/level4.md",
+    "lectures/level5.md",
+    "lectures/level6.md",
 ]
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
 
@@ -67,6 +76,28 @@ def test_a_model_of_ones_own_takes_sixty_lines(page):
     assert 40 < sum(bool(line.strip()) for line in code.splitlines()) <= 60
     for word in ("Trainer(", ".save(", "models.load(", "sampling.samples(", ".resume("):
         assert word in code
+
+
+def test_every_guide_is_run_by_a_test():
+    others = {"coming_from_micrograd.md", "gallery.md"}  # by modules of their own
+    assert {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")} - others == set(PAGES)
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in DOCS.rglob("*.md"):
+        prose = re.sub(r"^```.*?^```$|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+        for target in re.findall(r"\]\(([^)#]+)", prose):
+            if not target.startswith("http"):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_row_of_the_lectures_table_has_a_verdict():
+    text = (DOCS / "lectures.md").read_text(encoding="utf-8")
+    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in text.splitlines() if re.match(r"\| (\[\d\]|\d)", line)]
+    assert len(rows) >= 30
+    assert all(len(row) == 4 for row in rows)
+    assert all(row[3].strip().startswith(("agrees", "rounding", "the slide is wrong", "no number")) for row in rows)
+    assert {row[0].strip()[1] for row in rows if "[" in row[0]} == {"2", "4", "5", "6"}
 
 
 @pytest.mark.parametrize("name", ["tinygrad_lm.autograd.custom", "tinygrad_lm.autograd.anomaly"])

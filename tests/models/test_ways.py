@@ -5,7 +5,7 @@ import pytest
 
 from tests.helpers.own_models import NAMES, VOCABULARY, WAYS, Forward, Prefixes, Stepping, Windows, log_softmax
 from tinygrad_lm import nn, sampling
-from tinygrad_lm.models import LanguageModel, TrainableModel
+from tinygrad_lm.models import RNN, LanguageModel, TrainableModel
 from tinygrad_lm.models.ways import ModelError
 
 
@@ -212,3 +212,18 @@ def test_a_model_that_is_no_module():
             return np.zeros((len(prefixes), 27))
 
     assert Own().evaluate(["abid"]).loss == pytest.approx(np.log(27), rel=1e-12)
+
+
+def test_what_was_left_in_memory_is_not_cast(monkeypatch):
+    model = RNN(VOCABULARY, rng=0)
+    expected = model.next_logits([[0, 1], [2]])
+    empty = np.empty
+
+    def used(shape, dtype=float, **options):
+        found = empty(shape, dtype, **options)
+        if found.dtype == np.float64:
+            found.fill(1e300)
+        return found
+
+    monkeypatch.setattr(np, "empty", used)
+    assert np.array_equal(model.next_logits([[0, 1], [2]]), expected)

@@ -106,7 +106,7 @@ def prefixes_by_steps(model: LanguageModel, owner: type, prefixes: Sequence[Sequ
     tokens = np.full((len(prefixes), ends.max() + 1), model.vocabulary.boundary_id)
     for row, prefix in zip(tokens, prefixes, strict=True):
         row[1 : len(prefix) + 1] = prefix
-    found = np.empty((len(prefixes), len(model.vocabulary)))
+    found = np.zeros((len(prefixes), len(model.vocabulary)))  # what is left in memory might not fit the cast below
     for place, logits in enumerate(read(model, holder(model, owner, "step"), tokens)):
         found = found.astype(logits.dtype, copy=False)
         found[ends == place] = logits[ends == place]
