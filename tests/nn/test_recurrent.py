@@ -113,6 +113,20 @@ def test_dropout_lies_between_the_layers_in_training_alone(name):
 
 
 @every_layer
+def test_weights_from_state_to_state_are_dropped_in_training_alike_at_every_step(name):
+    layer, x = layer_of(name, weight_dropout=0.5), drawn(4, 2, 3)
+    plain, _ = layer.eval()(x)
+    np.testing.assert_array_equal(plain.data, layer_of(name)(x)[0].data)
+    layer.train().rng = np.random.default_rng(5)
+    dropped, _ = layer(x)
+    np.testing.assert_array_equal(dropped.data[0], plain.data[0])  # whose state before is 0
+    assert not np.allclose(dropped.data[1:], plain.data[1:])
+    kept = 2 * (np.random.default_rng(5).random(layer.weight_hh_l0.shape, dtype=np.float32) >= 0.5)
+    replaced = nn.functional_call(layer.eval(), {"weight_hh_l0": layer.weight_hh_l0.data * kept}, x)[0]
+    np.testing.assert_allclose(dropped.data, replaced.data, rtol=1e-12)
+
+
+@every_layer
 def test_a_seed_decides_weights_within_one_over_the_root_of_hidden(name):
     one, other = (getattr(nn, name)(3, 16, 2, rng=5).state_dict() for _ in range(2))
     assert all(np.array_equal(one[key], other[key]) for key in one)
@@ -146,6 +160,7 @@ def test_nothing_is_recorded_without_gradients(name):
         (lambda: nn.GRUCell(3, 4)(drawn(2, 3), np.zeros((3, 4))), r"the state must have shape \(2, 4\), not \(3, 4\)"),
         (lambda: nn.RNN(3, 4, nonlinearity="gelu"), "nonlinearity is one of tanh, relu, not 'gelu'"),
         (lambda: nn.LSTM(3, 4, dropout=0.3), "dropout=0.3 lies between layers, and there is one"),
+        (lambda: nn.GRU(3, 4, weight_dropout=-0.1), "weight_dropout is a probability from 0 to below 1, not -0.1"),
         (lambda: nn.LSTM(3, 4, 2, dropout=1.0), "dropout is a probability from 0 to below 1, not 1.0"),
         (lambda: nn.GRU(3, 0), "hidden_size must be a whole number from 1, not 0"),
         (lambda: nn.GRU(3, 4, 0), "num_layers must be a whole number from 1, not 0"),

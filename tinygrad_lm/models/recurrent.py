@@ -75,9 +75,11 @@ class _Recurrent(nn.Module, TrainableModel):
         self.blank = nn.Dropout(sizes.blank, rng=generator)
         self.embedding_dropout = nn.Dropout(dropout / 2, rng=generator)
         self.recurrent = self._layer(
-            sizes.embedding, sizes.hidden, sizes.layers, dropout=dropout if sizes.layers > 1 else 0.0, rng=generator
+            *(sizes.embedding, sizes.hidden, sizes.layers),
+            dropout=dropout if sizes.layers > 1 else 0.0,
+            weight_dropout=sizes.recurrent_dropout,
+            rng=generator,
         )
-        self.weight_dropout = nn.Dropout(sizes.recurrent_dropout, rng=generator)
         self.dropout = nn.Dropout(dropout, rng=generator)
         self.output = nn.Linear(sizes.hidden, len(vocabulary), rng=generator)
 
@@ -85,16 +87,8 @@ class _Recurrent(nn.Module, TrainableModel):
         """Logits (n, length, len(vocabulary)) of the token after each of the ids (n, length)."""
         rows = self.embedding(np.asarray(tokens).T)
         rows = _shared(self.embedding_dropout, _shared(self.blank, rows, axis=2), axis=0)
-        states, _ = self._read(rows)
+        states, _ = self.recurrent(rows)
         return self.output(_shared(self.dropout, states, axis=0)).swapaxes(0, 1)
-
-    def _read(self, rows: Tensor) -> Any:
-        """The states after each row, with some of the weights from state to state dropped in training."""
-        if not self.weight_dropout.training or not self.weight_dropout.p:
-            return self.recurrent(rows)
-        names = [f"weight_hh_l{layer}" for layer in range(self._sizes.layers)]
-        dropped = {name: self.weight_dropout(getattr(self.recurrent, name)) for name in names}
-        return nn.functional_call(cast(Any, self.recurrent), dropped, rows)
 
     def start(self, n: int) -> Any:
         """States of zeros: (layers, n, hidden)."""

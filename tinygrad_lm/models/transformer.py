@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 
@@ -103,7 +103,9 @@ class Block(nn.Module):
     def _attend(self, x: Tensor, past: tuple[Any, Any] | None) -> tuple[Tensor, tuple[Any, Any]]:
         query, key, value = self._heads(x, 0 if past is None else past[0].shape[2])
         if past is not None:
-            key, value = (np.concatenate(both, axis=2) for both in zip(past, (key, value), strict=True))
+            key, value = (
+                cast(Tensor, np.concatenate([old, new], axis=2)) for old, new in zip(past, (key, value), strict=True)
+            )
         mixed = F.scaled_dot_product_attention(
             *(query, key, value),
             dropout_p=self.dropout.p if self.training else 0.0,
@@ -113,12 +115,12 @@ class Block(nn.Module):
         n, heads, length, share = mixed.shape
         return self.mix(mixed.swapaxes(1, 2).reshape(n, length, heads * share)), (key, value)
 
-    def _heads(self, x: Tensor, first: int) -> tuple[Any, Any, Any]:
+    def _heads(self, x: Tensor, first: int) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values (n, heads, length, share); the first of the places has the number ``first``."""
         n, length, width = x.shape
         heads = self.sizes.heads
         parts: Any = self.project(x).reshape(n, length, 3, heads, width // heads).transpose(2, 0, 3, 1, 4)
-        query, key, value = parts[0], parts[1], parts[2]
+        query, key, value = cast(Tensor, parts[0]), cast(Tensor, parts[1]), cast(Tensor, parts[2])
         if self.sizes.positions == "rotary":
             query, key = nn.rotary(query, first), nn.rotary(key, first)
         return query, key, value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 
@@ -33,6 +33,30 @@ def causal_mask(length: int, source: int | None = None) -> Array:
     return mask
 
 
+@overload
+def scaled_dot_product_attention(
+    query: Array,
+    key: Array,
+    value: Array,
+    attn_mask: Array | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    *,
+    rng: np.random.Generator | int | None = None,
+) -> Array: ...
+@overload
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Rows,
+    value: Rows,
+    attn_mask: Rows | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    *,
+    rng: np.random.Generator | int | None = None,
+) -> Tensor: ...
 def scaled_dot_product_attention(
     query: Rows,
     key: Rows,
@@ -43,7 +67,7 @@ def scaled_dot_product_attention(
     scale: float | None = None,
     *,
     rng: np.random.Generator | int | None = None,
-) -> Tensor:
+) -> Rows:
     """softmax(Q K^T / sqrt(d) + mask) V: each query's mean of the values, weighted by how it fits their keys.
 
     Parameters
@@ -70,7 +94,7 @@ def scaled_dot_product_attention(
     Returns
     -------
     Tensor
-        (..., length, any).
+        (..., length, any); an array where all that was given are arrays.
 
     Raises
     ------
@@ -93,9 +117,17 @@ def scaled_dot_product_attention(
     return cast(Tensor, kernels.attention(query, key, value, scale=scale, mask=mask, kept=kept))
 
 
+@overload
+def attention_weights(
+    query: Array, key: Array, attn_mask: Array | None = None, is_causal: bool = False, scale: float | None = None
+) -> Array: ...
+@overload
+def attention_weights(
+    query: Tensor, key: Rows, attn_mask: Rows | None = None, is_causal: bool = False, scale: float | None = None
+) -> Tensor: ...
 def attention_weights(
     query: Rows, key: Rows, attn_mask: Rows | None = None, is_causal: bool = False, scale: float | None = None
-) -> Tensor:
+) -> Rows:
     """softmax(Q K^T / sqrt(d) + mask), the weights of ``scaled_dot_product_attention``: (..., length, source).
 
     Its parameters are that function's. Each row sums to 1, but that of a query that sees no key, which is 0.
@@ -267,7 +299,7 @@ class MultiheadAttention(Module):
             found.append(F.linear(part, self.in_proj_weight[rows], bias))
         return found
 
-    def _heads(self, x: Any) -> Any:
+    def _heads(self, x: Any) -> Tensor:
         """(n, length, embed_dim) as (n, heads, length, share)."""
         n, length, width = x.shape
         return x.reshape(n, length, self.num_heads, width // self.num_heads).swapaxes(1, 2)
@@ -319,7 +351,11 @@ def _rotations(first: int, length: int, width: int, base: float, dtype: Any) -> 
     return both
 
 
-def rotary(x: Rows, first: int = 0, base: float = 10_000.0) -> Tensor:
+@overload
+def rotary(x: Array, first: int = 0, base: float = 10_000.0) -> Array: ...
+@overload
+def rotary(x: Tensor, first: int = 0, base: float = 10_000.0) -> Tensor: ...
+def rotary(x: Rows, first: int = 0, base: float = 10_000.0) -> Rows:
     """Queries or keys (..., length, width) turned by their places, so that their products tell the distance alone.
 
     Column i and column i + width / 2 are the coordinates of a point that is turned by the angle

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 
-def rms_norm(x: Tensor | Array, weight: Tensor | Array | None = None, eps: float | None = None) -> Tensor:
+@overload
+def rms_norm(x: Array, weight: Array | None = None, eps: float | None = None) -> Array: ...
+@overload
+def rms_norm(x: Tensor, weight: Tensor | Array | None = None, eps: float | None = None) -> Tensor: ...
+def rms_norm(x: Tensor | Array, weight: Tensor | Array | None = None, eps: float | None = None) -> Tensor | Array:
     """Rows of x (..., n) divided by sqrt(mean of their squares + eps), times weight (n,) if there is one.
 
     Without ``eps`` it is the dtype's distance from 1 to the next number, as in PyTorch (Zhang & Sennrich 2019).
@@ -63,7 +67,7 @@ class RMSNorm(Module):
             raise ValueError(
                 f"RMSNorm: the input's last axis must be {self.normalized_shape}, but its shape is {x.shape}"
             )
-        return rms_norm(x, self.weight, self.eps)
+        return rms_norm(cast(Tensor, x), self.weight, self.eps)
 
     def extra_repr(self) -> str:
         """The size."""

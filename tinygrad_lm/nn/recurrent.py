@@ -178,11 +178,13 @@ class _Layers(_Recurrent):
         batch_first: bool = False,
         dropout: float = 0.0,
         *,
+        weight_dropout: float = 0.0,
         rng: np.random.Generator | int | None = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout is a probability from 0 to below 1, not {dropout!r}")
+        for name, p in (("dropout", dropout), ("weight_dropout", weight_dropout)):
+            if not 0 <= p < 1:
+                raise ValueError(f"{name} is a probability from 0 to below 1, not {p!r}")
         self._start(input_size, hidden_size, bias)
         self.num_layers = whole_number(num_layers, 1, "num_layers must be a whole number from 1, not")
         if dropout and self.num_layers == 1:
@@ -190,7 +192,7 @@ class _Layers(_Recurrent):
                 f"dropout={dropout} lies between layers, and there is one: give num_layers=2 or more, or put an "
                 "nn.Dropout behind the layer"
             )
-        self.batch_first, self.dropout = bool(batch_first), dropout
+        self.batch_first, self.dropout, self.weight_dropout = bool(batch_first), dropout, weight_dropout
         self.rng = None if rng is None else as_generator(rng)
         generator = as_generator(rng) if self.rng is None else self.rng
         for layer in range(self.num_layers):
@@ -226,7 +228,9 @@ class _Layers(_Recurrent):
         rows, states, single = self._sequence(x, given)
         last = [list[Any]() for _ in states]
         for layer in range(self.num_layers):
-            rows, ends = self._layer(rows, [state[layer] for state in states], self._weights(f"_l{layer}"))
+            weights = self._weights(f"_l{layer}")
+            weights[1] = F.dropout(weights[1], self.weight_dropout, self.training, rng=self.rng)
+            rows, ends = self._layer(rows, [state[layer] for state in states], weights)
             for so_far, end in zip(last, ends, strict=True):
                 so_far.append(end)
             rows = F.dropout(rows, self.dropout, self.training and layer < self.num_layers - 1, rng=self.rng)
@@ -269,6 +273,9 @@ class RNN(_Layers):
         Whether sequences are (n, length, input_size) in place of (length, n, input_size); states stay as they are.
     dropout
         The probability with which what one layer hands to the next is 0 in training.
+    weight_dropout
+        The probability with which a weight from state to state is 0 in training, drawn anew at each call and the same
+        at all its steps (Merity et al., "Regularizing and Optimizing LSTM Language Models", 2018). Not in PyTorch.
     rng
         Draws the weights, and what is dropped; without it the default generator does.
     """
@@ -285,11 +292,13 @@ class RNN(_Layers):
         batch_first: bool = False,
         dropout: float = 0.0,
         *,
+        weight_dropout: float = 0.0,
         rng: np.random.Generator | int | None = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
         self.nonlinearity = _checked_nonlinearity(nonlinearity)
-        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, rng=rng, dtype=dtype)
+        sizes = (input_size, hidden_size, num_layers)
+        super().__init__(*sizes, bias, batch_first, dropout, weight_dropout=weight_dropout, rng=rng, dtype=dtype)
 
     def forward(self, x: State, hx: State | None = None) -> tuple[Tensor, Tensor]:
         """All states of the last layer, (length, n, hidden_size), and the last of each layer (num_layers, n, ...)."""

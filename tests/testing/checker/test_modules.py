@@ -83,6 +83,7 @@ def test_layer(name):
     assert {row.name for row in report.inputs} >= {key for key, _ in module.named_parameters()}
 
 
+UNDROPPED = {"dropout": 0.0, "recurrent_dropout": 0.0, "blank": 0.0}
 SMALL = {"width": 4, "heads": 2, "layers": 1, "dropout": 0.0}
 MODELS = {
     "mlp": [
@@ -93,7 +94,7 @@ MODELS = {
     ],
     "wavenet": [{"levels": 2, "embedding": 2, "hidden": 3, "norm": norm, "dropout": 0.0} for norm in NORMS],
     **{
-        kind: [{"embedding": 2, "hidden": 3, "layers": layers, "dropout": 0.0} for layers in (1, 2)]
+        kind: [{"embedding": 2, "hidden": 3, "layers": layers, **UNDROPPED} for layers in (1, 2)]
         for kind in ("rnn", "gru", "lstm")
     },
     "neural-bigram": [{}],
