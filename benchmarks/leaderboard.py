@@ -50,8 +50,7 @@ BUNDLED = {
 }
 """How each model is trained on the bundled names: with its defaults."""
 
-LONG = "--batch-size 128 --clip-grad-norm 1 --ema-decay 0.998"
-GATED = f"--embedding 32 --hidden 192 --dropout 0.35 --lr 0.005 --weight-decay 0.05 {LONG}"
+GATED = "--embedding 32 --hidden 256 --dropout 0.35 --recurrent-dropout 0.1 --blank 0 --steps 9000 --lr 0.005"
 ON_LARGE = {
     **COUNTS,
     "MLP of the lecture": "--model mlp --steps 80000 --batch-size 128 --weight-decay 0.02",
@@ -63,11 +62,10 @@ ON_LARGE = {
         "--model wavenet --embedding 32 --hidden 192 --activation gelu --norm layer --dropout 0.15 --steps 12000 "
         "--batch-size 256 --ema-decay 0.999"
     ),
-    "GRU": f"--model gru --steps 8000 {GATED}",
-    "LSTM": f"--model lstm --steps 7000 {GATED}",
+    "GRU": f"--model gru {GATED}",
+    "LSTM": f"--model lstm {GATED}",
     "Transformer": (
-        f"--model transformer --layers 4 --dropout 0.15 --steps 9000 --lr 0.0025 --weight-decay 0.1 --warmup-steps 200 "
-        f"{LONG}"
+        "--model transformer --layers 4 --dropout 0.15 --steps 9000 --batch-size 128 --lr 0.0025 --warmup-steps 200"
     ),
 }
 """The same for a large list."""

@@ -52,9 +52,10 @@ class _Recurrent(nn.Module, TrainableModel):
 
     Config = RecurrentConfig
     plan_defaults: ClassVar[Mapping[str, object]] = {
-        "steps": 7000,
-        "lr": 6e-3,
-        "weight_decay": 0.1,
+        "steps": 4000,
+        "batch_size": 128,
+        "lr": 8e-3,
+        "weight_decay": 0.05,
         "clip_grad_norm": 1.0,
         "ema_decay": 0.999,
     }
