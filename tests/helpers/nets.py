@@ -10,7 +10,7 @@ SETTINGS = {
     "rnn": ("rnn", {"embedding": 3, "hidden": 5, "layers": 2}),
     "gru": ("gru", {"embedding": 3, "hidden": 5}),
     "lstm": ("lstm", {"embedding": 3, "hidden": 5, "layers": 2}),
-    "wavenet": ("wavenet", {"levels": 2, "embedding": 3, "hidden": 4}),
+    "wavenet": ("wavenet", {"levels": 2, "embedding": 3, "hidden": 4, "norm": "batch", "activation": "tanh"}),
     "wavenet, layer norm": ("wavenet", {"levels": 1, "hidden": 4, "norm": "layer", "activation": "gelu"}),
     "mlp with all": ("mlp", {"hidden": (30, 30), "norm": "batch", "residual": True, "dropout": 0.5}),
     "transformer": ("transformer", SMALL),

@@ -41,7 +41,11 @@ FAMILIES: dict[str, Builtin | type[LanguageModel]] = {
     "neural-bigram": Builtin(
         "tinygrad_lm.models.bigram:NeuralBigram", "the table of the bigram, learned by gradient descent"
     ),
-    "wavenet": Builtin("tinygrad_lm.models.wavenet:WaveNet", "the last characters fused two by two"),
+    "wavenet": Builtin(
+        "tinygrad_lm.models.wavenet:WaveNet",
+        "the last characters fused two by two",
+        ("makemore-wavenet",),
+    ),
     "rnn": Builtin("tinygrad_lm.models.recurrent:RNN", "a state handed from character to character"),
     "gru": Builtin("tinygrad_lm.models.recurrent:GRU", "a state with two gates"),
     "lstm": Builtin("tinygrad_lm.models.recurrent:LSTM", "a state and a cell with three gates"),

@@ -24,10 +24,10 @@ class WaveNetConfig(Config):
 
     levels: int = setting(3, "how often two neighbours are fused: 3 levels see 8 characters", low=1, high=10)
     embedding: int = setting(24, "numbers for each character", low=1, high=1 << 16)
-    hidden: int = setting(64, "numbers for each pair", low=1, high=1 << 16)
-    activation: str = setting("tanh", "after each fusion", choices=ACTIVATIONS)
-    norm: str = setting("batch", "BatchNorm or LayerNorm before each activation", choices=NORMS)
-    dropout: float = setting(0.3, "how much of each level is dropped in training", high=0.95)
+    hidden: int = setting(96, "numbers for each pair", low=1, high=1 << 16)
+    activation: str = setting("gelu", "after each fusion", choices=ACTIVATIONS)
+    norm: str = setting("layer", "BatchNorm or LayerNorm before each activation", choices=NORMS)
+    dropout: float = setting(0.4, "how much of each level is dropped in training", high=0.95)
 
 
 class WaveNet(nn.Module, WindowModel):
@@ -35,7 +35,7 @@ class WaveNet(nn.Module, WindowModel):
 
     Contexts (n, 2^levels) of ids give logits (n, len(vocabulary)). Each level halves the length: nothing is squashed
     into one layer at once. This is makemore's hierarchical model, whose tree is that of WaveNet's dilated
-    convolutions at one place; its sizes are embedding 24, hidden 128, with 76,579 parameters.
+    convolutions at one place; its own sizes, with 76,579 parameters, are the preset ``makemore-wavenet``.
 
     References
     ----------
@@ -48,7 +48,10 @@ class WaveNet(nn.Module, WindowModel):
         "steps": 4000,
         "batch_size": 128,
         "weight_decay": 0.1,
-        "ema_decay": 0.995,
+        "ema_decay": 0.998,
+    }
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "makemore-wavenet": {"levels": 3, "embedding": 24, "hidden": 128, "activation": "tanh", "norm": "batch"},
     }
 
     def __init__(
