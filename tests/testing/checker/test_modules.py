@@ -84,7 +84,7 @@ def test_layer(name):
 
 
 UNDROPPED = {"dropout": 0.0, "recurrent_dropout": 0.0, "blank": 0.0}
-SMALL = {"width": 4, "heads": 2, "layers": 1, "dropout": 0.0}
+SMALL = {"width": 4, "heads": 2, "layers": 1, "feed_forward": 3, "dropout": 0.0}
 MODELS = {
     "mlp": [
         {"context": 2, "embedding": 3, "hidden": (4,), "activation": "tanh"},
