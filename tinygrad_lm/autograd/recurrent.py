@@ -66,7 +66,9 @@ def _of_map(
         found[2] = np.matmul(flat_state.swapaxes(1, 2), before)[places].reshape(gates * hidden, hidden)
     for i, rows in ((3, flat), (4, flat_state)):
         if i < len(needed) and needed[i]:
-            found[i] = np.add.reduce(rows, axis=1)[places].reshape(gates * hidden)
+            other = found[3] if by_state is by_input else None  # where both biases have the same gradient
+            total = np.add.reduce(rows, axis=1)[places].reshape(gates * hidden) if other is None else other.copy()
+            found[i] = total
     return found[: len(needed)]
 
 
@@ -131,11 +133,11 @@ def _lstm_forward(x: Array, h0: Array, c0: Array, w_ih: Array, w_hh: Array, *bia
     gates = _mapped(x, own, [_by_gate(bias, cells.LSTM, _INNER) * halves[:, 0] for bias in biases])
     onward = np.ascontiguousarray(onward.swapaxes(1, 2))
     result = np.empty((2, *gates.shape[1:]), gates.dtype)
-    shown = np.empty_like(result[0])
-    h, c = h0, c0
+    shown, by_state = np.empty_like(result[0]), np.empty_like(gates, shape=(cells.LSTM, *h0.shape))
+    h, c = h0.astype(gates.dtype, copy=False), c0
     for t in range(len(x)):
         now = gates[:, t]
-        now += np.matmul(h, onward)
+        now += np.matmul(h, onward, out=by_state)
         np.tanh(now, out=now)
         switches = now[:3]
         switches *= 0.5
@@ -160,25 +162,25 @@ def _lstm_backward(
 ) -> Gradients:
     gates, shown, (states, kept) = saved
     grads = np.empty_like(gates)
-    slopes = gates * gates
-    np.subtract(gates[:3], slopes[:3], out=slopes[:3])
-    np.subtract(1, slopes[3], out=slopes[3])
-    through = gates[2] * (1 - shown * shown)
-    back = _by_gate(w_hh, cells.LSTM, _INNER)
+    back, buffers = _by_gate(w_hh, cells.LSTM, _INNER), np.empty((2, cells.LSTM, *h0.shape), gates.dtype)
     onto, onto_cell = np.zeros_like(h0, g.dtype), np.zeros_like(c0, g.dtype)
     for t in range(len(x) - 1, -1, -1):
+        # A step at a time, so that what is computed of the gates is still in the cache when it is used.
+        i, f, o, content = found = gates[:, t]
+        slopes = np.multiply(found, found, out=buffers[0])
+        np.subtract(found[:3], slopes[:3], out=slopes[:3])
+        np.subtract(1, slopes[3], out=slopes[3])
         onto += g[0, t]
         onto_cell += g[1, t]
-        onto_cell += onto * through[t]
-        i, f, _, content = gates[:, t]
+        onto_cell += onto * (o * (1 - shown[t] * shown[t]))
         now = grads[:, t]
         np.multiply(onto_cell, content, out=now[0])
         np.multiply(onto_cell, kept[t - 1] if t else c0, out=now[1])
         np.multiply(onto, shown[t], out=now[2])
         np.multiply(onto_cell, i, out=now[3])
-        now *= slopes[:, t]
+        now *= slopes
         onto_cell = onto_cell * f
-        onto = np.add.reduce(np.matmul(now, back), axis=0)
+        onto = np.add.reduce(np.matmul(now, back, out=buffers[1]), axis=0)
     own = _by_gate(w_ih, cells.LSTM, _INNER)
     found = _of_map(grads, grads, (needed[0], *needed[3:]), x, _before(h0, states), own, _INNER)
     return [found[0], onto if needed[1] else None, onto_cell if needed[2] else None, *found[1:]]
