@@ -1,7 +1,7 @@
 """What each option of a training is worth: the default LSTM with one of them taken away or added, on the bundled names.
 
-    python -m benchmarks.options         three seeds, about 25 minutes of one core
-    python -m benchmarks.options 1       seed 0 alone, about eight minutes
+    python -m benchmarks.options         three seeds, about 20 minutes of one core
+    python -m benchmarks.options 1       seed 0 alone, about seven minutes
 
 Losses are in nats a character, the means of the seeds, which decide the split, the start and the batches. "Best" is the
 lowest validation loss, "last" that after the last step, "test" that of the best weights. The last column is how much
