@@ -4,13 +4,13 @@
     python -m benchmarks.leaderboard NAMES.TXT        a list of 10,000 names and more (makemore's names.txt), seed 0
     python -m benchmarks.leaderboard --only LSTM Kneser-Ney
 
-Names are de-duplicated and split by name, 80 for training, 10 for validation and 10 for testing. Each row is made by
-the command that stands in it, in a process of its own with one BLAS thread. What is to be chosen (settings, the best
-step, the order of the counts, the weights of a mixture) is chosen by the validation names alone; the test names are
-looked at once, here. Losses are in nats a character, with the middle 95 % of 1,000 bootstrap samples of the test names;
-"new" is the share of 1,000 sampled names that are not among the training names. The last lines show what a split
-without de-duplication would pretend, and the lectures' own number: pairs counted and measured on the whole file. Runs
-are kept in the folder --out, and what is finished is not made again.
+Names are de-duplicated and split by name, 80 % for training, 10 % for validation and 10 % for testing. Each model is
+trained by the command that stands in its row, in a process of its own with one BLAS thread. What is to be chosen
+(settings, the best step, the order of the counts, the weights of a mixture) is chosen by the validation names alone;
+the test names are looked at once, here. Losses are in nats a character, with the middle 95 % of 1,000 bootstrap samples
+of the test names; "new" is the share of 1,000 sampled names that are not among the training names. The last lines show
+what a split without de-duplication would pretend, and the lectures' own number: pairs counted and measured on the whole
+file. Runs are kept in the folder --out, and what is finished is not made again.
 """
 
 import argparse
@@ -37,6 +37,8 @@ COUNTS = {
     "4-gram counts": "--model 4gram",
     "Kneser-Ney": "--model kneser-ney --order 6",
 }
+WEAK = ("bigram counts", "trigram counts", "4-gram counts", "neural bigram")
+"""What is no part of the mixture of all."""
 BUNDLED = {
     **COUNTS,
     "neural bigram": "--model neural-bigram",
@@ -149,7 +151,9 @@ def main() -> None:
     """Make what is missing, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.leaderboard", description=__doc__.partition("\n")[0])
     parser.add_argument("file", nargs="?", help="a list of names, one a line (default: the bundled Indian names)")
-    parser.add_argument("--only", nargs="+", metavar="MODEL", help="some of the rows")
+    parser.add_argument(
+        "--only", nargs="+", metavar="MODEL", choices=sorted({*BUNDLED, *ON_LARGE}), help="some of the rows"
+    )
     parser.add_argument("--out", default="runs/leaderboard", type=Path, help="where the runs are kept")
     options = parser.parse_args()
     lines = bundled_names() if options.file is None else read_names(options.file)
@@ -185,9 +189,14 @@ def mixtures(made: Mapping[str, Path]) -> dict[str, list[Path]]:
     found = {
         "MLP and Kneser-Ney": ["MLP", "Kneser-Ney"],
         "LSTM and Kneser-Ney": ["LSTM", "Kneser-Ney"],
-        "all of them": [name for name in made if "gram" not in name],
+        "all of them": [name for name in made if name not in WEAK],
     }
-    return {name: [made[part] for part in parts] for name, parts in found.items() if set(parts) <= set(made)}
+    least = {"all of them": 3}
+    return {
+        name: [made[part] for part in parts]
+        for name, parts in found.items()
+        if set(parts) <= set(made) and len(parts) >= least.get(name, 2)
+    }
 
 
 def told(name: str, recipes: Mapping[str, str]) -> str:

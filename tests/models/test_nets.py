@@ -177,6 +177,13 @@ def test_neighbours_are_fused_level_by_level():
         np.testing.assert_allclose(logits, state["output.weight"] @ found[0] + state["output.bias"], rtol=1e-10)
 
 
+@pytest.mark.parametrize("name", ["wavenet", "mlp with all"])
+@pytest.mark.parametrize("shape", [(2, 8), (2, 1), (4,)])
+def test_contexts_of_another_width_are_refused(name, shape):
+    with pytest.raises(ValueError, match=r"reads contexts \(n, [34]\), not \("):
+        net(name)(np.zeros(shape, int))
+
+
 def normal(x):
     return (x - x.mean(axis=-1, keepdims=True)) / np.sqrt(x.var(axis=-1, keepdims=True) + 1e-5)
 
@@ -221,6 +228,11 @@ class TestTransformer:
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert most < 1 << 26
+
+    @pytest.mark.parametrize("name", ["transformer", "no positions"])
+    def test_more_tokens_than_the_context_are_refused(self, name):
+        with pytest.raises(ValueError, match=r"reads ids \(n, length\), at most 6 of each, not \(2, 7\)"):
+            net(name)(np.zeros((2, 7), int))
 
     def test_attention_is_told_for_each_block(self):
         model, tokens = net("transformer"), np.array([[26, 0, 1, 2], [26, 3, 4, 5]])

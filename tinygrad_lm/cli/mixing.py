@@ -17,9 +17,6 @@ from tinygrad_lm.models.counting import highest_order
 from tinygrad_lm.runs import Run
 from tinygrad_lm.text import Split
 
-ORDER = 6
-"""The order of the counts that a trained model is mixed with, where the vocabulary is not too large for it."""
-
 
 def mixed(folders: Sequence[Path], out: str | None, own: Sequence[str]) -> None:
     """Mix the models of runs in a new one; ``own`` are the families of the user's among them.
@@ -87,7 +84,7 @@ def with_counts(run: OpenRun, out: str | None, own: Sequence[str]) -> None:
     """
     say = Console()
     vocabulary = runs.load(run.folder).model.vocabulary
-    counts = KneserNey(min(ORDER, highest_order(vocabulary)), vocabulary).fit(run.split.train)
+    counts = KneserNey(min(showing.STRONGEST, highest_order(vocabulary)), vocabulary).fit(run.split.train)
     folder = runs.new_folder(None if out is None else f"{out}-{counts.kind}", counts.kind)
     with runs.locked(folder):
         runs.check_free(folder)

@@ -17,7 +17,7 @@ from tinygrad_lm.text import Tokenizer
 class KneserNeyConfig(Config):
     """What a ``KneserNey`` is configured by, and how much it has counted."""
 
-    order: int = setting(5, "how many characters in a row are counted", low=1, high=MAX_ORDER)
+    order: int = setting(6, "how many characters in a row are counted", low=1, high=MAX_ORDER)
     contexts: int = setting(0, high=1 << 32)
     pairs: int = setting(0, high=1 << 32)
 
@@ -60,7 +60,7 @@ class KneserNey(CountingModel):
     kind: ClassVar[str] = "kneser-ney"
     Config = KneserNeyConfig
 
-    def __init__(self, order: int = 5, vocabulary: Tokenizer | None = None) -> None:
+    def __init__(self, order: int = KneserNeyConfig.order, vocabulary: Tokenizer | None = None) -> None:
         super().__init__(KneserNeyConfig(order).order, vocabulary)
 
     def found(self) -> str:

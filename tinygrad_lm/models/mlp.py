@@ -99,6 +99,7 @@ class MLP(nn.Module, WindowModel):
 
     def forward(self, contexts: Array) -> Tensor:
         """Logits (n, len(vocabulary)) of the token after each context (n, context) of ids."""
+        self.check_contexts(contexts)
         embedded = self.embedding(contexts)
         return self.output(self.hidden(embedded.reshape((len(contexts), self._width))))
 

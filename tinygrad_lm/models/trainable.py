@@ -173,6 +173,11 @@ class WindowModel(TrainableModel):
         """The windows of some of the names; see ``LanguageModel.select``."""
         return select_rows(self, WindowModel, state, rows)
 
+    def check_contexts(self, contexts: Array) -> None:
+        """Raise ``ValueError`` where these are no contexts (n, ``context``), as ``forward`` does first."""
+        if contexts.ndim != 2 or contexts.shape[1] != self.context:
+            raise ValueError(f"{type(self).__name__} reads contexts (n, {self.context}), not {contexts.shape}")
+
     def examples(self, names: Sequence[str]) -> NameDataset:
         """The sliding windows of the names."""
         return NameDataset(names, self.vocabulary, self.context)

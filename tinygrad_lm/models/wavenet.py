@@ -72,6 +72,7 @@ class WaveNet(nn.Module, WindowModel):
 
     def forward(self, contexts: Array) -> Tensor:
         """Logits (n, len(vocabulary)) of the token after each context (n, 2^levels) of ids."""
+        self.check_contexts(contexts)
         x = self.embedding(contexts)
         for level in self.levels:
             x = level(x)

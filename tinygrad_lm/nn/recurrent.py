@@ -203,7 +203,9 @@ class _Layers(_Recurrent):
         """The sizes, and what was chosen."""
         layers = "" if self.num_layers == 1 else f", {self.num_layers} layers"
         first = ", batch_first=True" if self.batch_first else ""
-        return super().extra_repr() + layers + first + (f", dropout={self.dropout}" if self.dropout else "")
+        given = {name: getattr(self, name) for name in ("dropout", "weight_dropout")}
+        dropped = "".join(f", {name}={p}" for name, p in given.items() if p)
+        return super().extra_repr() + layers + first + dropped
 
     def _sequence(self, x: State, given: Iterable[State | None]) -> tuple[Any, list[Any], bool]:
         """The input (length, n, input_size), the states (num_layers, n, hidden_size), and whether n was missing."""

@@ -118,7 +118,7 @@ def test_the_comparison_counts_the_training_names_and_is_measured_on_the_validat
     assert list(rows)[:-1] == [*counts, "Kneser-Ney"]
     for name, counted in {**counts, "Kneser-Ney": KneserNey(5).fit(split.train)}.items():
         found = counted.evaluate(split.validation)
-        how = "order 5" if name == "Kneser-Ney" else f"add {counted.smoothing:g}"
+        how = "order 6" if name == "Kneser-Ney" else f"add {counted.smoothing:g}"
         expected = (f"{name} counts, {how}", f"{found.loss:.3f}", f"{found.perplexity:.2f}")
         assert rows[name] == expected
         for other in (split.train, split.test, NAMES):  # else the test could not tell

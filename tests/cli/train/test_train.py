@@ -34,7 +34,7 @@ class TestTrain:
             "bigram counts, add",
             "trigram counts, add",
             "4gram counts, add",
-            "Kneser-Ney counts, order 5",
+            "Kneser-Ney counts, order 6",
             "perplexity",
             "Twenty names from the model",
             "Files of the run\n  model.safetensors       the weights\n",
@@ -164,9 +164,9 @@ class TestTrain:
 
     def test_kneser_ney_counts(self, run):
         out = run("train", "--model", "kneser-ney", "--data", "names.txt", "--out", "r")
-        rows = [line.split() for line in out.splitlines() if "Kneser-Ney counts, order 5" in line or "this run" in line]
+        rows = [line.split() for line in out.splitlines() if "Kneser-Ney counts, order 6" in line or "this run" in line]
         assert rows[1][:4] == ["this", "run:", "kneser-ney,", "order"] and rows[0][-3:] == rows[1][-3:]
-        assert "5grams: " in out and "of 531,441 contexts" in out and run("sample", "r", "-n", 3).count("\n") == 3
+        assert "6grams: " in out and "of 14,348,907 contexts" in out and run("sample", "r", "-n", 3).count("\n") == 3
         run("train", "--model", "kneser-ney", "--order", "3", "--data", "names.txt", "--out", "t")
         assert config("t")["model"]["config"]["order"] == 3 and "loss" in run("evaluate", "t", "names.txt")
         refused = run("train", "--model", "kneser-ney", "--smoothing", "1", code=2)

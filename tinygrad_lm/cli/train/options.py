@@ -202,6 +202,6 @@ def _add_run(parser: ArgumentParser) -> None:
     )
     run.add_argument("--out", metavar="DIR", help="the run folder (default: runs/MODEL-1, or the next free number)")
     run.add_argument(
-        "--mix", action="store_true", help="mix the trained model with Kneser-Ney counts, which is better than either"
+        "--mix", action="store_true", help="mix the trained model with Kneser-Ney counts: mostly better than either"
     )
     run.add_argument("--resume", metavar="RUN", help="go on with a stopped run, or with --steps N a finished one")

@@ -15,6 +15,7 @@ from tinygrad_lm.cli.sample import marked
 from tinygrad_lm.cli.source import Source
 from tinygrad_lm.models import FittedModel, KneserNey, LanguageModel, NGram, TrainableModel, WindowModel
 from tinygrad_lm.models.counting import highest_order
+from tinygrad_lm.models.kneser_ney import KneserNeyConfig
 from tinygrad_lm.random import as_generator
 from tinygrad_lm.text import CleanedNames, Split, Tokenizer
 from tinygrad_lm.text.names import OUTSIDE
@@ -24,7 +25,7 @@ MOST_WINDOWS = 20
 
 COMPARED = {"bigram": 2, "trigram": 3, "4gram": 4}
 """The counts that a model is shown beside, each with the smoothing that validates best."""
-STRONGEST = 5
+STRONGEST = KneserNeyConfig.order
 """The order of the Kneser-Ney counts beside them, which are hard to beat."""
 
 FILES = {
