@@ -1,6 +1,7 @@
 """Tests of the recurrent, hierarchical and Transformer families: caches, padding, presets, scalars, learning."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from tests.helpers.nets import SETTINGS, SMALL, net
 from tinygrad_lm import models, nn, sampling
 from tinygrad_lm.autograd import Value, grad_of, no_grad, to_values
-from tinygrad_lm.models import loading, ways
+from tinygrad_lm.models import files, loading, ways
 from tinygrad_lm.models.transformer import TransformerConfig
 from tinygrad_lm.models.wavenet import WaveNetConfig
 from tinygrad_lm.nn import functional as F
@@ -204,6 +205,19 @@ class TestTransformer:
             wanted = normal(x + attend(x))
             wanted = normal(wanted + network(wanted))
         np.testing.assert_allclose(block(x)[0].data, wanted, rtol=1e-9)
+
+    def test_no_table_of_places_is_made_for_a_file_that_cannot_hold_the_model(self, tmp_path, monkeypatch):
+        """For the widest model and the longest context it would have 67 million sines."""
+        path = net("transformer", positions="sinusoidal").save(tmp_path / "model")
+        told = files.read_metadata(path)["model"]
+        told["config"] |= {"context": 1 << 12, "width": 1 << 14}
+        monkeypatch.setattr(nn, "sinusoidal_positions", lambda length, width: np.zeros((length, width)))
+        tracemalloc.start()
+        with pytest.raises(models.ModelFileError, match=r"more than the .* numbers that model holds"):
+            loading.build(told, path, path)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < 1 << 26
 
     def test_attention_is_told_for_each_block(self):
         model, tokens = net("transformer"), np.array([[26, 0, 1, 2], [26, 3, 4, 5]])

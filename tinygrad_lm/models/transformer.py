@@ -179,8 +179,6 @@ class Transformer(nn.Module, TrainableModel):
         if sizes.positions == "learned":
             self.places = nn.Embedding(sizes.context, sizes.width, rng=generator)
             nn.init.normal_(self.places.weight, std=sizes.width**-0.5, rng=generator)
-        elif sizes.positions == "sinusoidal":
-            self.register_buffer("sinusoids", nn.sinusoidal_positions(sizes.context, sizes.width), persistent=False)
         self.dropout = nn.Dropout(sizes.dropout, rng=generator)
         self.blocks = nn.ModuleList([Block(sizes, generator) for _ in range(sizes.layers)])
         for block in self.blocks:
@@ -189,6 +187,9 @@ class Transformer(nn.Module, TrainableModel):
             self.norm = _norm(sizes)
         if not sizes.tie:
             self.output = nn.Linear(sizes.width, len(vocabulary), bias=False, rng=generator)
+        # After all that is drawn, by which a damaged file's width is refused before it takes a gigabyte here.
+        if sizes.positions == "sinusoidal":
+            self.register_buffer("sinusoids", nn.sinusoidal_positions(sizes.context, sizes.width), persistent=False)
 
     def forward(self, tokens: Array) -> Tensor:
         """Logits (n, length, len(vocabulary)) of the token after each of the ids (n, length)."""
