@@ -126,6 +126,15 @@ class TestTheFunction:
         with pytest.raises(error, match=words):
             F.scaled_dot_product_attention(drawn(2, 4), drawn(3, 4), drawn(3, 4), mask)
 
+    def test_whole_numbers_and_rows_of_no_width(self):
+        rows = np.arange(12).reshape(3, 4)
+        wanted = F.scaled_dot_product_attention(*[rows.astype(float)] * 3, is_causal=True)
+        np.testing.assert_array_equal(F.scaled_dot_product_attention(*[rows] * 3, is_causal=True), wanted)
+        nothing, value = np.ones((3, 0)), drawn(3, 4)
+        mean = np.tile(value.mean(axis=0), (3, 1))
+        np.testing.assert_allclose(F.scaled_dot_product_attention(nothing, nothing, value), mean, rtol=1e-12)
+        np.testing.assert_allclose(F.attention_weights(nothing, nothing), 1 / 3)
+
     def test_shapes_that_do_not_fit(self):
         with pytest.raises(ValueError, match=r"a query \(..., length, width\), keys"):
             F.scaled_dot_product_attention(drawn(2, 4), drawn(3, 5), drawn(3, 4))
@@ -198,6 +207,14 @@ class TestManyHeads:
                 lambda: nn.MultiheadAttention(4, 2)(*[drawn(3, 2, 4)] * 3, key_padding_mask=np.zeros((3, 2), bool)),
                 r"key_padding_mask is of booleans \(n, source\), \(2, 3\)",
             ),
+            (
+                lambda: nn.MultiheadAttention(4, 2)(*[drawn(3, 2, 4)] * 3, attn_mask=np.zeros((2, 3, 3), bool)),
+                r"attn_mask of three axes is \(n \* num_heads, length, source\), with 4 first, not \(2, 3, 3\)",
+            ),
+            (
+                lambda: nn.MultiheadAttention(4, 2)(drawn(3, 2, 4), drawn(3, 2, 4), drawn(5, 2, 4)),
+                r"each key has a value, but they are \(n, source, width\) \(2, 3, 4\) and \(2, 5, 4\)",
+            ),
         ],
     )
     def test_refusals(self, call, words):
@@ -234,5 +251,11 @@ class TestPlaces:
             np.testing.assert_allclose(along, along[0], rtol=1e-9)
         np.testing.assert_allclose(np.linalg.norm(queries, axis=1), np.linalg.norm(query), rtol=1e-12)
         np.testing.assert_allclose(nn.rotary(np.tile(query, (4, 1)), first=5), queries[5:9], rtol=1e-12)
-        with pytest.raises(ValueError, match="rows of an even width, not 3"):
+        with pytest.raises(ValueError, match=r"of an even width, not \(2, 3\)"):
             nn.rotary(drawn(2, 3))
+        with pytest.raises(ValueError, match=r"rows \(..., length, width\) of an even width, not \(4,\)"):
+            nn.rotary(drawn(4))
+
+    @pytest.mark.parametrize("dtype", [int, np.uint8, bool])
+    def test_rotary_of_whole_numbers_is_of_fractions(self, dtype):
+        np.testing.assert_array_equal(nn.rotary(np.ones((3, 4), dtype)), nn.rotary(np.ones((3, 4))))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinygrad_lm import nn
+from tinygrad_lm import Tensor, nn
 from tinygrad_lm.nn import functional as F
 
 
@@ -63,6 +63,10 @@ class TestRMSNorm:
         out = nn.RMSNorm(4, dtype=np.float64)(5 * drawn(3, 4)).data
         np.testing.assert_allclose((out**2).mean(axis=1), 1, rtol=1e-12)
         assert nn.RMSNorm(4, elementwise_affine=False).num_parameters() == 0
+
+    def test_the_squares_of_small_integers_do_not_wrap_around(self):
+        np.testing.assert_allclose(F.rms_norm(np.array([[100, -100]], np.int8)), [[1, -1]])
+        np.testing.assert_allclose(F.rms_norm(Tensor(np.array([[3, 4]]))).data, F.rms_norm(np.array([[3.0, 4.0]])))
 
     @pytest.mark.parametrize(
         "call", [lambda: nn.RMSNorm(4)(drawn(3)), lambda: F.rms_norm(drawn(2, 3), np.ones(2)), lambda: nn.RMSNorm(0)]

@@ -68,7 +68,7 @@ def _attention_reference(
 
 def _scores(query: Array, key: Array, scale: float, mask: Array | None) -> Array:
     scores = np.matmul(query, key.swapaxes(-1, -2))
-    scores *= scale
+    scores = np.multiply(scores, scale, out=scores if scores.dtype.kind in "fc" else None)
     if mask is None:
         return scores
     if mask.dtype == bool:

@@ -106,7 +106,7 @@ def scaled_dot_product_attention(
     Vaswani et al., "Attention Is All You Need", 2017, section 3.2.1.
     """
     query, key, value = _like_one_another(query, key, value)
-    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
+    scale = 1 / math.sqrt(query.shape[-1] or 1) if scale is None else float(scale)
     mask = _joined(attn_mask, is_causal, (*query.shape[:-1], key.shape[-2]))
     kept = None
     if dropout_p:
@@ -133,7 +133,7 @@ def attention_weights(
     Its parameters are that function's. Each row sums to 1, but that of a query that sees no key, which is 0.
     """
     query, key, _ = _like_one_another(query, key, key)
-    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
+    scale = 1 / math.sqrt(query.shape[-1] or 1) if scale is None else float(scale)
     mask = _joined(attn_mask, is_causal, (*query.shape[:-1], key.shape[-2]))
     return cast(Tensor, kernels.weights_reference(cast(Any, query), cast(Any, key), scale=scale, mask=cast(Any, mask)))
 
@@ -289,6 +289,11 @@ class MultiheadAttention(Module):
         for part, what in zip(parts, ("query", "key", "value"), strict=True):
             if part.ndim != 3 or part.shape[-1] != width:
                 raise ValueError(f"MultiheadAttention: the {what} must have {width} as its last axis, not {part.shape}")
+        if parts[1].shape != parts[2].shape:
+            raise ValueError(
+                f"MultiheadAttention: each key has a value, but they are (n, source, width) {parts[1].shape} and "
+                f"{parts[2].shape}"
+            )
         if same:
             whole = F.linear(parts[0], self.in_proj_weight, self.in_proj_bias)
             return [whole[..., i * width : (i + 1) * width] for i in range(3)]
@@ -311,6 +316,11 @@ class MultiheadAttention(Module):
             mask = mask if isinstance(mask, Tensor) else np.asarray(mask)
             found = ~detach(mask) if mask.dtype == bool else mask
             if found.ndim == 3:
+                if len(found) != query.shape[0] * self.num_heads:
+                    raise ValueError(
+                        "attn_mask of three axes is (n * num_heads, length, source), with "
+                        f"{query.shape[0] * self.num_heads} first, not {found.shape}"
+                    )
                 found = found.reshape(query.shape[0], self.num_heads, *found.shape[1:])
         if padding is not None:
             padding = np.asarray(detach(padding))
@@ -365,9 +375,9 @@ def rotary(x: Rows, first: int = 0, base: float = 10_000.0) -> Rows:
     ----------
     Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021.
     """
+    if x.ndim < 2 or x.shape[-1] % 2:
+        raise ValueError(f"rotary takes rows (..., length, width) of an even width, not {x.shape}: it turns pairs")
     length, width = x.shape[-2:]
-    if width % 2:
-        raise ValueError(f"rotary takes rows of an even width, not {width}: it turns pairs")
-    cosine, sine = _rotations(first, length, width, base, x.dtype)
+    cosine, sine = _rotations(first, length, width, base, np.float64 if x.dtype.kind in "biu" else x.dtype)
     left, right = x[..., : width // 2], x[..., width // 2 :]
     return cast(Tensor, np.concatenate([left * cosine - right * sine, left * sine + right * cosine], axis=-1))

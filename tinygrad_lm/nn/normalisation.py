@@ -36,6 +36,8 @@ def rms_norm(x: Tensor | Array, weight: Tensor | Array | None = None, eps: float
         raise ValueError(
             f"rms_norm: the weight must have the shape of the input's last axis, {x.shape[-1:]}, not {weight.shape}"
         )
+    if x.dtype.kind in "biu":
+        x = x.astype(np.float64)  # the squares of small integers would not fit their type
     if eps is None:
         eps = float(np.finfo(np.float64 if x.dtype == object else x.dtype).eps)
     weights = () if weight is None else (weight,)
