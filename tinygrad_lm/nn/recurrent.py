@@ -61,8 +61,9 @@ class _Recurrent(Module):
         """A state that was given, checked, or one of zeros."""
         if given is None:
             return np.zeros(shape, self._weights("" if hasattr(self, "weight_ih") else "_l0")[0].dtype)
-        if given.shape != shape:
-            raise ValueError(f"{type(self).__name__}: {what} must have shape {shape}, not {given.shape}")
+        found: object = getattr(given, "shape", type(given).__name__)  # a pair has none
+        if found != shape:
+            raise ValueError(f"{type(self).__name__}: {what} must have shape {shape}, not {found}")
         return given
 
     def extra_repr(self) -> str:
@@ -135,13 +136,13 @@ class LSTMCell(_Cell):
 
     def forward(self, x: State, hx: Pair | None = None) -> tuple[Tensor, Tensor]:
         """The state and the cell (n, hidden_size) after x (n, input_size); without ``hx`` both were 0."""
-        inputs, single = self._inputs(x, hx or (None, None))
+        inputs, single = self._inputs(x, _both(hx, type(self).__name__))
         state, cell = cells.lstm_cell(*inputs, *self._weights())
         return cast("tuple[Tensor, Tensor]", (state[0], cell[0]) if single else (state, cell))
 
     def gates(self, x: State, hx: Pair | None = None) -> LSTMGates:
         """What the gates ``input``, ``forget``, ``cell`` and ``output`` are in this step, each (n, hidden_size)."""
-        (*inputs, _), single = self._inputs(x, hx or (None, None))
+        (*inputs, _), single = self._inputs(x, _both(hx, type(self).__name__))
         found = cells.lstm_gates(*inputs, *self._weights())
         return LSTMGates(*(gate[0] for gate in found)) if single else found
 
@@ -342,7 +343,7 @@ class LSTM(_Layers):
 
         The latter are a pair of (num_layers, n, hidden_size).
         """
-        output, (last, kept) = self._read(x, hx or (None, None))
+        output, (last, kept) = self._read(x, _both(hx, type(self).__name__))
         return output, (last, kept)
 
     def _layer(self, x: Any, states: Sequence[Any], weights: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
@@ -354,7 +355,16 @@ class LSTM(_Layers):
 
         Without a graph, and without dropout between the layers.
         """
-        return [LSTMGates(*gates) for gates in self._gates(x, hx or (None, None), cells.lstm_gates)]
+        return [LSTMGates(*gates) for gates in self._gates(x, _both(hx, type(self).__name__), cells.lstm_gates)]
+
+
+def _both(given: Pair | None, name: str) -> tuple[State | None, State | None]:
+    """The state and the cell of an LSTM, where they are given."""
+    if given is None:
+        return None, None
+    if not isinstance(cast(object, given), (tuple, list)) or len(given) != 2:
+        raise ValueError(f"{name}: what was before is a pair, the state and the cell, not one {type(given).__name__}")
+    return given
 
 
 def _checked_nonlinearity(nonlinearity: str) -> str:
