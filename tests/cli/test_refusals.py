@@ -54,6 +54,20 @@ class TestData:
     def test_a_batch_larger_than_the_data(self, refused):
         assert "a batch of 1000 is larger than" in refused("train", "--data", "names.txt", "--batch-size", "1000")
 
+    @pytest.mark.parametrize("model", [("wavenet",), ("mlp", "--norm", "batch")])
+    def test_a_batch_of_one_that_is_to_be_normalised(self, refused, model):
+        said = refused("train", "--data", "names.txt", "--batch-size", "1", "--model", *model, code=2)
+        assert "take --batch-size 2, or --norm layer" in said
+
+    def test_a_model_whose_checkpoint_no_file_holds(self, refused, monkeypatch):
+        """It is refused before the training, which its first checkpoint would end: five arrays for each of its own."""
+        numbers = 27 * 2 + (3 * 2 + 1) * 4 + (4 + 1) * 27
+        monkeypatch.setattr(files, "MAX_FILE", files.MAX_HEADER + 5 * 4 * numbers - 1)
+        tiny = ("--data", "names.txt", "--hidden", "4", "--embedding", "2", "--ema-decay", "0.5")
+        said = refused("train", *tiny)
+        assert f"a model of {4 * numbers:,} bytes, which its training keeps 5 times, is too large" in said
+        assert cli.main(["train", *tiny, "--steps", "2", "--optimizer", "sgd"]) == 0  # three of each
+
     @pytest.mark.parametrize(
         ("prefix", "words"),
         [

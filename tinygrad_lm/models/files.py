@@ -79,10 +79,10 @@ def _checksum(arrays: Mapping[str, Array], content: str) -> str:
     return found.hexdigest()
 
 
-def check_limits(model: LanguageModel) -> None:
+def check_limits(model: LanguageModel, copies: int = 1) -> None:
     """Raise ``ModelFileError`` where the files of this model could not be written, or not read back.
 
-    To be asked before a training, which would be lost.
+    To be asked before a training, which would be lost; its checkpoint holds so many copies of the model's arrays.
     """
     content = json.dumps({"model": describe(model)})
     if (length := len(json.dumps(_entry(content, "")))) > MAX_HEADER - RESERVE:
@@ -100,10 +100,11 @@ def check_limits(model: LanguageModel) -> None:
                 f"{name!r} {other}, so no file of the model could be written; what is made anew with the model, as a "
                 "mask, is no part of its state: self.register_buffer(name, array, persistent=False)"
             )
-    if (size := sum(array.nbytes for array in state.values())) > MAX_FILE - MAX_HEADER:
+    if (size := copies * sum(array.nbytes for array in state.values())) > MAX_FILE - MAX_HEADER:
+        whole = "" if copies == 1 else f", which its training keeps {copies} times,"
         raise ModelFileError(
-            f"a model of {size:,} bytes is too large for a file of at most {MAX_FILE:,}; choose a smaller one, or "
-            "give fewer names"
+            f"a model of {size // copies:,} bytes{whole} is too large for a file of at most {MAX_FILE:,}; choose a "
+            "smaller one, or give fewer names"
         )
 
 

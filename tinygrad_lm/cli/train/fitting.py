@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
-from tinygrad_lm import progress, runs
+from tinygrad_lm import nn, progress, runs
 from tinygrad_lm.cli import family, mixing, source
 from tinygrad_lm.cli.console import Console
 from tinygrad_lm.cli.folder import run_folder
@@ -18,7 +18,7 @@ from tinygrad_lm.cli.train.plan import plan_of
 from tinygrad_lm.interrupts import Later
 from tinygrad_lm.models import FittedModel, LanguageModel, ModelFileError, TrainableModel, files
 from tinygrad_lm.text import Split
-from tinygrad_lm.training import Plan, Report, Trainer, TrainingError, stopping_on_signals
+from tinygrad_lm.training import Report, Trainer, TrainingError, stopping_on_signals
 
 SECONDS_BETWEEN_CHECKPOINTS = 2.0
 
@@ -47,10 +47,15 @@ def train(options: TrainOptions) -> int:
         raise UsageError(f"{type(model).__name__} learns nothing: derive it from TrainableModel, or from FittedModel")
     if options.choice.is_own:
         model.evaluate(split.validation[:1])  # what goes wrong in it does so before a run is begun
-    trainer = Trainer(model, split.train, split.validation, plan_of(options, len(model.examples(split.train))))
+    plan = plan_of(options, len(model.examples(split.train)))
+    if plan.batch_size == 1 and not options.choice.is_own and _normalises_batches(model):
+        raise UsageError("BatchNorm learns from several examples at a time: take --batch-size 2, or --norm layer")
+    trainer = Trainer(model, split.train, split.validation, plan)
+    if options.mix:
+        mixing.check_free(options.out)
     showing.show_windows(say, model, split.train)
     showing.show_parameters(say, model)
-    with _new_run(say, options, model, data, lines, split, trainer.plan) as run:
+    with _new_run(say, options, model, data, lines, split, trainer) as run:
         code = _fit(say, trainer, run)
     return _mixed(options, run) if options.mix and not code else code
 
@@ -63,10 +68,10 @@ def _new_run(
     data: Source,
     lines: Sequence[str],
     split: Split,
-    plan: Plan | None,
+    trainer: Trainer | None,
 ) -> Generator[OpenRun]:
     """A new run, locked within."""
-    files.check_limits(model)
+    files.check_limits(model, 1 if trainer is None else _copies(trainer))
     folder = runs.new_folder(options.out, options.choice.name)
     with runs.locked(folder):
         runs.check_free(folder)  # until it was locked, another could have trained there
@@ -74,8 +79,17 @@ def _new_run(
         runs.save_names(folder, split.train)
         source.keep(folder, data, lines)
         told = {**vars(data), "fingerprint": runs.fingerprint((*split.train, *split.validation))}
-        config = runs.save_config(folder, model, told, plan)
+        config = runs.save_config(folder, model, told, None if trainer is None else trainer.plan)
         yield OpenRun(folder, config, data, split, options.seed, _naming(options), options.mix)
+
+
+def _copies(trainer: Trainer) -> int:
+    """How many arrays a checkpoint has for each of the model: its own and the best, the optimizer's, the average."""
+    return 2 + len(trainer.optimizer.moments) + (trainer.average is not None)
+
+
+def _normalises_batches(model: TrainableModel) -> bool:
+    return isinstance(model, nn.Module) and any(isinstance(part, nn.BatchNorm1d) for part in model.modules())
 
 
 def _naming(options: TrainOptions) -> str:
