@@ -206,6 +206,17 @@ class TestAtTheEndOfATraining:
         run("mix", "runs/mlp-1", "k", "--out", "x")
         assert runs.load("x").model.log_likelihoods(NAMES).tobytes() == mixture.log_likelihoods(NAMES).tobytes()
 
+    @pytest.mark.parametrize("kind", ["kneser-ney", "mix"])
+    def test_a_folder_that_is_taken_is_told_before_the_training(self, run, kind):
+        Path(f"a-{kind}").mkdir()
+        Path(f"a-{kind}", "x").touch()
+        told = ("train", "--data", "names.txt", "--steps", "4", *SMALL, "--mix", "--out")
+        assert f"a-{kind} exists and is not empty; give another --out" in run(*told, "a", code=1)
+        assert not Path("a").exists()
+        run(*told, "b/")
+        assert Path("b-kneser-ney").is_dir() and Path("b-mix").is_dir()
+        assert "or go on with this finished run: --resume b --steps N" in run(*told, "b", code=1)
+
     def test_folders_are_called_after_its_own(self, run):
         run("train", "--data", "names.txt", "--steps", "4", *SMALL, "--mix", "--out", "a/b")
         assert {path.name for path in Path("a").iterdir()} == {"b", "b-kneser-ney", "b-mix"}

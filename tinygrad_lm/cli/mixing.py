@@ -17,6 +17,9 @@ from tinygrad_lm.models.counting import highest_order
 from tinygrad_lm.runs import Run
 from tinygrad_lm.text import Split
 
+MIX = "mix"
+"""What the folders of mixtures are called."""
+
 
 def mixed(folders: Sequence[Path], out: str | None, own: Sequence[str]) -> None:
     """Mix the models of runs in a new one; ``own`` are the families of the user's among them.
@@ -36,7 +39,7 @@ def mixed(folders: Sequence[Path], out: str | None, own: Sequence[str]) -> None:
     mixture = Mixture([part.model for part in parts]).fit(split.validation)
     files.check_limits(mixture)
     _show(say, parts, mixture, split)
-    folder = runs.new_folder(out, "mix")
+    folder = runs.new_folder(out, MIX)
     with runs.locked(folder):
         runs.check_free(folder)
         say.log_to(folder)
@@ -77,6 +80,21 @@ def _record(part: Run) -> dict[str, object]:
     return {"run": os.path.realpath(part.folder), "kind": part.model.kind, "seconds": seconds}
 
 
+def _beside(out: str | None, kind: str) -> str | None:
+    """What the folder of a further run is called after ``out``, the folder of the first, if that was given."""
+    return None if out is None else f"{Path(out)}-{kind}"
+
+
+def check_free(out: str | None) -> None:
+    """Raise ``FileExistsError`` where a run, or one that ``with_counts`` makes of it, finds its folder taken.
+
+    To be asked before a training.
+    """
+    for folder in (out, _beside(out, KneserNey.kind), _beside(out, MIX)):
+        if folder is not None:
+            runs.check_free(Path(folder))
+
+
 def with_counts(run: OpenRun, out: str | None, own: Sequence[str]) -> None:
     """Count what a run was trained on, in a run of its own, and mix both; folders are called after ``out``, if given.
 
@@ -85,7 +103,7 @@ def with_counts(run: OpenRun, out: str | None, own: Sequence[str]) -> None:
     say = Console()
     vocabulary = runs.load(run.folder).model.vocabulary
     counts = KneserNey(min(showing.STRONGEST, highest_order(vocabulary)), vocabulary).fit(run.split.train)
-    folder = runs.new_folder(None if out is None else f"{out}-{counts.kind}", counts.kind)
+    folder = runs.new_folder(_beside(out, counts.kind), counts.kind)
     with runs.locked(folder):
         runs.check_free(folder)
         say.log_to(folder)
@@ -97,4 +115,4 @@ def with_counts(run: OpenRun, out: str | None, own: Sequence[str]) -> None:
         runs.save_weights(folder, counts, config)
         say(f"Saved in {folder}")
         say()
-    mixed([run.folder, folder], None if out is None else f"{out}-mix", own)
+    mixed([run.folder, folder], _beside(out, MIX), own)

@@ -51,6 +51,8 @@ def train(options: TrainOptions) -> int:
     if plan.batch_size == 1 and not options.choice.is_own and model.config().get("norm") == "batch":
         raise UsageError("BatchNorm learns from several examples at a time: take --batch-size 2, or --norm layer")
     trainer = Trainer(model, split.train, split.validation, plan)
+    if options.mix:
+        mixing.check_free(options.out)
     showing.show_windows(say, model, split.train)
     showing.show_parameters(say, model)
     with _new_run(say, options, model, data, lines, split, trainer) as run:
