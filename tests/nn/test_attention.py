@@ -4,8 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tinygrad_lm import Tensor, nn
 from tinygrad_lm.nn import functional as F
@@ -41,7 +39,7 @@ class TestTheFunction:
         np.testing.assert_allclose(weights, [[0.3638, 0.2695, 0.1834, 0.1834]], atol=2e-2)
         assert weights.argmax() == 0
 
-    @given(st.integers(0, 2**32))
+    @pytest.mark.parametrize("seed", range(12))
     def test_a_change_behind_a_place_changes_nothing_there(self, seed):
         query, key, value = (drawn(2, 4, 3, seed=seed + i) for i in range(3))
         out = F.scaled_dot_product_attention(query, key, value, is_causal=True)
