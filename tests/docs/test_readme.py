@@ -1,5 +1,6 @@
 """The README's examples run as pasted and print what they say."""
 
+import importlib.util
 import io
 import re
 import runpy
@@ -84,3 +85,9 @@ def test_every_room_of_the_map_exists():
     assert len(names) >= 8
     for name in names:
         assert (root / name).exists() or (root / "tinygrad_lm" / name).exists(), name
+
+
+def test_every_module_that_is_typed_can_be_found():
+    for page in (README, *sorted((README.parent / "docs").rglob("*.md"))):
+        for module in re.findall(r"python -m ((?:benchmarks|tests)[\w.]*)", page.read_text(encoding="utf-8")):
+            assert importlib.util.find_spec(module) is not None, f"{page.name}: python -m {module}"
