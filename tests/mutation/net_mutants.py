@@ -204,7 +204,12 @@ FAMILIES = (
     ),
     Mutant(
         "post-norm leaves out its second norm",
-        edited(transformer.Block, "forward", "x if norm else self.network_norm(x)", "x"),
+        edited(
+            transformer.Block,
+            "forward",
+            "self.network_norm(x + self.dropout(self._network(x)))",
+            "x + self.dropout(self._network(x))",
+        ),
         ("test TestTransformer.test_a_block_is_the_formula_of_the_slide",),
     ),
     Mutant(

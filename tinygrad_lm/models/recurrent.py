@@ -107,7 +107,7 @@ class _Recurrent(nn.Module, TrainableModel):
 
 
 def _shared(dropout: nn.Dropout, x: Tensor, axis: int) -> Tensor:
-    """X with what is dropped the same along an axis: at every step, or of all numbers of a character."""
+    """Dropout of x with one mask for all places along an axis: for every step, or all numbers of a character."""
     if not dropout.training or not dropout.p:
         return x
     shape = tuple(1 if i == axis else size for i, size in enumerate(x.shape))

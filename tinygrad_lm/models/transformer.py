@@ -93,12 +93,13 @@ class Block(nn.Module):
 
         ``past`` are those of the places before x, each (n, heads, length, share).
         """
-        norm = self.sizes.pre_norm
-        mixed, memory = self._attend(self.attention_norm(x) if norm else x, past)
-        x = x + self.dropout(mixed)
-        x = x if norm else self.attention_norm(x)
-        x = x + self.dropout(self._network(self.network_norm(x) if norm else x))
-        return x if norm else self.network_norm(x), memory
+        if self.sizes.pre_norm:
+            mixed, memory = self._attend(self.attention_norm(x), past)
+            x = x + self.dropout(mixed)
+            return x + self.dropout(self._network(self.network_norm(x))), memory
+        mixed, memory = self._attend(x, past)
+        x = self.attention_norm(x + self.dropout(mixed))
+        return self.network_norm(x + self.dropout(self._network(x))), memory
 
     def _attend(self, x: Tensor, past: tuple[Any, Any] | None) -> tuple[Tensor, tuple[Any, Any]]:
         query, key, value = self._heads(x, 0 if past is None else past[0].shape[2])
@@ -106,12 +107,8 @@ class Block(nn.Module):
             key, value = (
                 cast(Tensor, np.concatenate([old, new], axis=2)) for old, new in zip(past, (key, value), strict=True)
             )
-        mixed = F.scaled_dot_product_attention(
-            *(query, key, value),
-            dropout_p=self.dropout.p if self.training else 0.0,
-            is_causal=past is None,
-            rng=self.dropout.rng,
-        )
+        p, rng = self.dropout.p if self.training else 0.0, self.dropout.rng
+        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=p, is_causal=past is None, rng=rng)
         n, heads, length, share = mixed.shape
         return self.mix(mixed.swapaxes(1, 2).reshape(n, length, heads * share)), (key, value)
 
@@ -241,7 +238,7 @@ class Transformer(nn.Module, TrainableModel):
         x = self._embedded(tokens[:, None], state.seen.shape[1])
         keys, values = list[Any](), list[Any]()
         for block, *past in zip(self.blocks, state.keys, state.values, strict=True):
-            x, (key, value) = block(x, (past[0], past[1]))
+            x, (key, value) = block(x, tuple(past))
             keys.append(key)
             values.append(value)
         return self._logits(x)[:, 0], Cache(seen, tuple(keys), tuple(values))
