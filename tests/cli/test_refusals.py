@@ -59,6 +59,19 @@ class TestData:
         said = refused("train", "--data", "names.txt", "--batch-size", "1", "--model", *model, code=2)
         assert "take --batch-size 2, or --norm layer" in said
 
+    @pytest.mark.parametrize(
+        "sizes",
+        [
+            ("transformer", "--positions", "sinusoidal", "--context", "4096", "--width", "16384"),
+            ("lstm", "--hidden", "65536"),
+            ("wavenet", "--hidden", "65536"),
+        ],
+    )
+    def test_a_model_that_is_far_too_large(self, refused, sizes):
+        """Before it is built: else the system would end the command without a word."""
+        said = refused("train", "--data", "names.txt", "--model", *sizes, code=2)
+        assert f"such a model {sizes[0]} has more than the 33,554,432 numbers" in said and "Traceback" not in said
+
     def test_a_model_whose_checkpoint_no_file_holds(self, refused, monkeypatch):
         """It is refused before the training, which its first checkpoint would end: five arrays for each of its own."""
         numbers = 27 * 2 + (3 * 2 + 1) * 4 + (4 + 1) * 27

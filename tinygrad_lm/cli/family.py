@@ -163,16 +163,28 @@ def make(choice: Choice, options: Options, vocabulary: Tokenizer, seed: int) -> 
     """
     with Later():
         from tinygrad_lm import user_file
+        from tinygrad_lm.models.bounded import bounded
+        from tinygrad_lm.models.limits import MAX_NUMBERS, TooLarge
         from tinygrad_lm.random import as_generator, manual_seed
     given: dict[str, object] = dict(choice.preset)
     for each in choice.options():
         if options.is_given(PREFIX + each.name):
             value: object = getattr(options, PREFIX + each.name)
             given[each.name] = tuple(chain(*cast(Sequence[Sequence[int]], value))) if each.kind == "sizes" else value
+    generator = as_generator(seed)
     if choice.is_own:
         manual_seed(seed)  # its layers may draw from the default generator
     try:
-        return choice.family.build(choice.family.Config(**given), vocabulary, as_generator(seed))
+        configuration = choice.family.Config(**given)
+        if choice.is_own:
+            return choice.family.build(configuration, vocabulary, generator)
+        with bounded(MAX_NUMBERS, rng=generator) as rng:
+            return choice.family.build(configuration, vocabulary, rng)
+    except TooLarge:
+        raise UsageError(
+            f"such a model {choice.name} has more than the {MAX_NUMBERS:,} numbers that a trained model may have; "
+            "choose smaller sizes"
+        ) from None
     except ValueError as error:
         raise UsageError(str(error)) from None
     except TypeError as error:

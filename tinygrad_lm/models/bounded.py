@@ -73,19 +73,21 @@ for _name, _place in SIZES.items():
 
 
 @contextmanager
-def bounded(numbers: int, free: int | None = None) -> Generator[np.random.Generator, None, None]:
+def bounded(
+    numbers: int, free: int | None = None, rng: np.random.Generator | None = None
+) -> Generator[np.random.Generator, None, None]:
     """A generator to build a model of at most so many numbers with.
 
     It draws as any generator does, but in the block not many more numbers than those: so what a file asks for is not
     built where the file itself could not hold it. Layers that are given no generator draw from it too. After the block
-    it is an ordinary generator, for a layer that keeps it.
+    it is an ordinary generator, for a layer that keeps it. It goes on with the stream of ``rng``, where that is given.
 
     Raises
     ------
     TooLarge
         Before it would draw more.
     """
-    generator = _Bounded(np.random.PCG64(0))
+    generator = _Bounded(np.random.PCG64(0) if rng is None else cast(Any, rng.bit_generator))
     generator.left = _Left(max(FREE if free is None else free, REDRAWN * numbers))
     try:
         with drawing_from(generator):
