@@ -13,7 +13,6 @@ from tinygrad_lm.cli.train import showing
 from tinygrad_lm.cli.train.open_run import OpenRun
 from tinygrad_lm.interrupts import Later
 from tinygrad_lm.models import KneserNey, LanguageModel, Mixture, files
-from tinygrad_lm.models.counting import highest_order
 from tinygrad_lm.runs import Run
 from tinygrad_lm.text import Split
 
@@ -102,7 +101,7 @@ def with_counts(run: OpenRun, out: str | None, own: Sequence[str]) -> None:
     """
     say = Console()
     vocabulary = runs.load(run.folder).model.vocabulary
-    counts = KneserNey(min(showing.STRONGEST, highest_order(vocabulary)), vocabulary).fit(run.split.train)
+    counts = showing.strongest_counts(run.split.train, vocabulary)
     folder = runs.new_folder(_beside(out, counts.kind), counts.kind)
     with runs.locked(folder):
         runs.check_free(folder)

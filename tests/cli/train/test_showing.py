@@ -11,6 +11,8 @@ import pytest
 
 from tests.helpers import ROOT
 from tests.helpers.command_line import NAMES, SMALL
+from tinygrad_lm.cli.train import showing
+from tinygrad_lm.text import Vocabulary
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
@@ -83,3 +85,10 @@ def test_sixty_columns_keep_the_validation_loss_in_view():
     assert bars and reports
     for line in (*bars, *reports):
         assert len(line) <= 60 and re.search(r"validation \d\.\d{3}", line), line
+
+
+def test_of_very_many_letters_shorter_contexts_are_counted(monkeypatch):
+    names, vocabulary = ["abid", "zeel"], Vocabulary()
+    assert showing.strongest_counts(names, vocabulary).order == 6
+    monkeypatch.setattr(showing, "MANY", 7)
+    assert showing.strongest_counts(names, vocabulary).order == 4

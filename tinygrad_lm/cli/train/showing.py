@@ -25,8 +25,8 @@ MOST_WINDOWS = 20
 
 COMPARED = {"bigram": 2, "trigram": 3, "4gram": 4}
 """The counts that a model is shown beside, each with the smoothing that validates best."""
-STRONGEST = KneserNeyConfig.order
-"""The order of the Kneser-Ney counts beside them, which are hard to beat."""
+MANY = 2_000_000
+"""Of more letters than these the Kneser-Ney counts beside them are of order 4: longer ones would fill the memory."""
 
 FILES = {
     runs.WEIGHTS: "the weights",
@@ -102,12 +102,18 @@ def show_comparison(say: Console, model: LanguageModel, split: Split, title: str
     counts: dict[str, FittedModel] = {
         name: NGram.fitted(order, split.train, split.validation, vocabulary) for name, order in COMPARED.items()
     }
-    counts["Kneser-Ney"] = KneserNey(min(STRONGEST, highest_order(vocabulary)), vocabulary).fit(split.train)
+    counts["Kneser-Ney"] = strongest_counts(split.train, vocabulary)
     for name, counted in counts.items():
         found = counted.evaluate(split.validation)
         rows.append((f"{name} counts, {counted.brief()}", f"{found.loss:.3f}", f"{found.perplexity:.2f}"))
     say.table([*rows, (title, f"{own.loss:.3f}", f"{own.perplexity:.2f}")])
     say()
+
+
+def strongest_counts(names: Sequence[str], vocabulary: Tokenizer) -> KneserNey:
+    """Kneser-Ney counts of the names, which are hard to beat: of the usual order, as far as there is room for it."""
+    usual = KneserNeyConfig.order if sum(map(len, names)) <= MANY else 4
+    return KneserNey(min(usual, highest_order(vocabulary)), vocabulary).fit(names)
 
 
 def show_samples(say: Console, model: LanguageModel, training_names: frozenset[str], seed: int) -> None:
