@@ -42,7 +42,11 @@ COMMAND_MUTANTS = (
         (COMPARED,),
     ),
     Mutant("counts of all names", comparison(FITTED, FITTED.replace("train", "train + split.validation")), (COMPARED,)),
-    Mutant("Kneser-Ney of all names", comparison("fit(split.train)", "fit(split.train + split.test)"), (COMPARED,)),
+    Mutant(
+        "Kneser-Ney of all names",
+        comparison("strongest_counts(split.train, ", "strongest_counts(split.train + split.test, "),
+        (COMPARED,),
+    ),
     Mutant(
         "counts smoothed for the training names",
         comparison(FITTED, "NGram.fitted(order, split.train, split.train,"),
