@@ -10,20 +10,19 @@ trained by the command that stands in its row, in a process of its own with one 
 the test names are looked at once, here. Losses are in nats a character, with the middle 95 % of 1,000 bootstrap samples
 of the test names; "new" is the share of 1,000 sampled names that are not among the training names. The last lines show
 what a split without de-duplication would pretend, and the lectures' own number: pairs counted and measured on the whole
-file. Runs are kept in the folder --out, and what is finished is not made again.
+file. Runs are kept in the folder --out: what is finished is not made again, what was interrupted goes on, and a folder
+of another command or of other names is refused. After a change of the package itself give another --out.
 """
 
 import argparse
 import random
-import shlex
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks import kept
 from tinygrad_lm import comparing, runs
 from tinygrad_lm.models import KneserNey, LanguageModel, NGram
 from tinygrad_lm.text import Split, Vocabulary, bundled_names, clean_names, read_names, split_names
@@ -99,19 +98,6 @@ def interval(losses: np.ndarray, lengths: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def make(folder: Path, *words: object) -> Path:
-    """The run that a command of the package makes in a folder, which is not made again once it is finished."""
-    log = folder / runs.LOG
-    if log.exists() and "Saved in" in log.read_text(encoding="utf-8"):
-        return folder
-    line = [sys.executable, "-m", "tinygrad_lm", *map(str, words), "--out", str(folder)]
-    print(f"  {shlex.join(line[2:])}", file=sys.stderr, flush=True)
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stdout[-2000:] + done.stderr[-2000:])
-    return folder
-
-
 def entry(folder: Path, split: Split) -> Entry:
     """What a run comes to."""
     found = runs.load(folder)
@@ -147,6 +133,31 @@ def table(rows: Mapping[str, tuple[Entry, str]]) -> str:
     return "\n".join(lines)
 
 
+def entries(
+    home: Path, chosen: Mapping[str, str], data: Sequence[str], names: Sequence[str], seed: int
+) -> dict[str, Entry]:
+    """The rows of one seed: every model and mixture, made in the folder ``home`` where it is not there yet."""
+    split = split_names(names, seed=seed)
+    found: dict[str, Entry] = {}
+    made: dict[str, Path] = {}
+    for name, recipe in chosen.items():
+        words = [*recipe.split(), "--seed", str(seed)]
+        asked = {"command": " ".join(["train", *words]), "names": runs.fingerprint(names)}
+        made[name] = kept.make(folder_of(home, name, seed), ["train", *data, *words], asked)
+        found[name] = entry(made[name], split)
+    for name, parts in mixtures(made).items():
+        words = ["mix", *(part.name for part in parts)]
+        asked = {"command": " ".join(words), "parts": [kept.hash_of_weights(part) for part in parts]}
+        folder = kept.make(folder_of(home, name, seed), ["mix", *map(str, parts)], asked, again=True)
+        found[name] = entry(folder, split)
+    return found
+
+
+def folder_of(home: Path, name: str, seed: int) -> Path:
+    """Where the run of a row is kept."""
+    return home / f"{name.lower().replace(' ', '-').replace(',', '')}-{seed}"
+
+
 def main() -> None:
     """Make what is missing, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.leaderboard", description=__doc__.partition("\n")[0])
@@ -164,16 +175,9 @@ def main() -> None:
     home = options.out / (Path(options.file).stem if options.file else "bundled")
     found: dict[str, list[Entry]] = {}
     for seed in seeds:
-        split = split_names(names, seed=seed)
-        made: dict[str, Path] = {}
-        for name, words in chosen.items():
-            folder = home / f"{name.lower().replace(' ', '-')}-{seed}"
-            made[name] = make(folder, "train", *data, *words.split(), "--seed", seed)
-            found.setdefault(name, []).append(entry(made[name], split))
-        for name, parts in mixtures(made).items():
-            folder = home / f"{name.lower().replace(' ', '-').replace(',', '')}-{seed}"
-            found.setdefault(name, []).append(entry(make(folder, "mix", *parts), split))
-    rows = {name: (Entry(*np.mean(entries, axis=0).tolist()), told(name, recipes)) for name, entries in found.items()}
+        for name, row in entries(home, chosen, data, names, seed).items():
+            found.setdefault(name, []).append(row)
+    rows = {name: (Entry(*np.mean(row, axis=0).tolist()), told(name, recipes)) for name, row in found.items()}
     print(f"{len(names):,} names, {'seed' if len(seeds) == 1 else 'the mean of seeds'} {', '.join(map(str, seeds))}\n")
     print(table(rows))
     if len(set(lines)) < len(lines):
