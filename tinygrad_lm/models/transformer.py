@@ -56,7 +56,9 @@ class TransformerConfig(Config):
 
 
 MAKEMORE = TransformerConfig(layers=4, dropout=0.0)
+"""As A. Karpathy's makemore: the same function of the weights, which start otherwise."""
 MICROGPT = TransformerConfig(width=16, layers=1, activation="relu", norm="rms", affine=False, bias=False, dropout=0.0)
+"""As A. Karpathy's microgpt, but for a norm: that has one after the embedding in place of the one before the output."""
 
 
 class Cache(NamedTuple):
@@ -138,7 +140,8 @@ class Transformer(nn.Module, TrainableModel):
     """Embedding and place -> blocks of masked attention -> Linear to logits, after each character of a name.
 
     Ids (n, length), the boundary first, give logits (n, length, len(vocabulary)), each from its place and those before.
-    Where names are written the keys and values of what was read are kept, so that a step reads one token.
+    Where names are written the keys and values of what was read are kept, so that a step reads one token. The presets
+    have the sizes of A. Karpathy's programs makemore and microgpt, with the dropout and the plan of this family.
 
     References
     ----------
