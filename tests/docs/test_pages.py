@@ -20,6 +20,7 @@ PAGES = [
     "counting.md",
     "mixing.md",
     "sampling.md",
+    "your_own_model.md",
     "your_own_rnn.md",
     "your_own_transformer.md",
     "your_own_tokenizer.md",
