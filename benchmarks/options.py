@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 from threadpoolctl import threadpool_limits
 
 from tinygrad_lm.models import LSTM
-from tinygrad_lm.models.recurrent import RecurrentConfig
 from tinygrad_lm.text import Vocabulary, bundled_names, split_names
 from tinygrad_lm.training import Plan, Trainer
 
@@ -58,9 +57,9 @@ class Losses(NamedTuple):
 def train(changes: Mapping[str, object], seed: int) -> Losses:
     """Train the default LSTM by its default plan, with some settings of either changed."""
     settings: dict[str, Any] = {**LSTM.plan_defaults, **changes, "seed": seed}
-    config = RecurrentConfig(**{name: settings.pop(name) for name in UNDROPPED if name in settings})
+    dropped = {name: settings.pop(name) for name in UNDROPPED if name in settings}
     split = split_names(bundled_names(), seed=seed)
-    model = LSTM(Vocabulary(), config, rng=seed)
+    model = LSTM(Vocabulary(), **dropped, rng=seed)
     trainer = Trainer(model, split.train, split.validation, Plan(**settings))
     trainer.run(progress=False)
     trainer.restore_best()

@@ -40,7 +40,7 @@ DRAWS = {
     "Embedding": lambda **rng: numbers(nn.Embedding(3, 2, **rng)),
     "Dropout": lambda **rng: nn.Dropout(0.5, **rng)(ONES),
     "F.dropout": lambda **rng: F.dropout(ONES, 0.5, **rng),
-    "MLP": lambda **rng: numbers(MLP(Vocabulary("ab"), 1, 2, (3,), **rng)),
+    "MLP": lambda **rng: numbers(MLP(Vocabulary("ab"), context=1, embedding=2, hidden=(3,), **rng)),
     **{
         name: lambda name=name, **rng: init.by_name(name)(empty(), **rng).data
         for name in init.INITIALIZERS
@@ -231,7 +231,7 @@ class TestTheDefaultIsForUsersAlone:
 
     def test_training_sampling_and_model_files(self, tmp_path):
         names = ["ab", "ba", "aab"]
-        model = MLP(Vocabulary("ab"), 2, 2, (3,), rng=0)
+        model = MLP(Vocabulary("ab"), context=2, embedding=2, hidden=(3,), rng=0)
         trainer = Trainer(model, names, names, Plan(steps=3, batch_size=4))
         trainer.run(on_step=lambda step, loss: None, on_report=lambda report: None)
         trainer.restore_best()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from numbers import Integral
 from typing import TypeGuard
 
@@ -48,6 +48,13 @@ def whole_entry(config: Mapping[str, object], key: str, low: int, high: int) -> 
         For anything else; it names the key.
     """
     return whole_number(config.get(key), low, f"{key} must be a whole number from {low} to {high}, not", high)
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """The question whether the known word was meant that is most like this one, or nothing where none is like it."""
+    from difflib import get_close_matches  # where something is wrong only
+
+    return "".join(f"; did you mean {each!r}?" for each in get_close_matches(word, known, 1))
 
 
 def quoted(value: object, limit: int = 60) -> str:

@@ -223,7 +223,12 @@ class TestMalformed:
 
 class TestWeights:
     @pytest.mark.parametrize(
-        "model", [MLP(hidden=(4,), rng=0), NGram(3).fit(["ab"]), MLP(Vocabulary("राम"), 1, 1, (), rng=0)]
+        "model",
+        [
+            MLP(hidden=(4,), rng=0),
+            NGram(3).fit(["ab"]),
+            MLP(Vocabulary("राम"), context=1, embedding=1, hidden=(), rng=0),
+        ],
     )
     def test_a_model_and_back(self, path, model):
         files.save_weights(model, path)

@@ -83,7 +83,7 @@ class TestParameterCounts:
     )
     def test_computed_without_building(self, context, embedding, hidden, letters):
         vocabulary = Vocabulary([chr(0x4E00 + i) for i in range(letters)])
-        model = MLP(vocabulary, context, embedding, hidden, rng=0)
+        model = MLP(vocabulary, context=context, embedding=embedding, hidden=hidden, rng=0)
         assert MLP.size_of(model.config(), vocabulary) == model.num_parameters()
 
     def test_a_model_beyond_the_limit_is_refused_before_it_is_built(self):
@@ -182,7 +182,9 @@ class TestMLP:
 
     @pytest.mark.parametrize("activation", ["tanh", "relu"])
     def test_two_training_steps_on_both_engines(self, activation):
-        model = MLP(Vocabulary("ab"), 2, 2, (3,), activation, rng=0, dtype=np.float64)
+        model = MLP(
+            Vocabulary("ab"), context=2, embedding=2, hidden=(3,), activation=activation, rng=0, dtype=np.float64
+        )
         windows = model.examples(["ab", "ba"])
         scalars = {name: _scalars(p.data) for name, p in model.named_parameters()}
         for _ in range(2):

@@ -11,7 +11,6 @@ from tinygrad_lm import models, nn, sampling
 from tinygrad_lm.autograd import Value, grad_of, no_grad, to_values
 from tinygrad_lm.models import files, loading, ways
 from tinygrad_lm.models.transformer import TransformerConfig
-from tinygrad_lm.models.wavenet import WaveNetConfig
 from tinygrad_lm.nn import functional as F
 from tinygrad_lm.text import IGNORE, Vocabulary
 from tinygrad_lm.training import Plan, Trainer
@@ -151,10 +150,7 @@ class TestSizesOfNets:
         assert models.Transformer(VOCABULARY, preset(name)).num_parameters() == count
 
     def test_of_makemores_hierarchical_model(self):
-        assert (
-            models.WaveNet(VOCABULARY, WaveNetConfig(**models.WaveNet.presets["makemore-wavenet"])).num_parameters()
-            == 76_579
-        )
+        assert models.WaveNet(VOCABULARY, **models.WaveNet.presets["makemore-wavenet"]).num_parameters() == 76_579
 
     @pytest.mark.parametrize(("name", "count"), [("deck-mlp", 3_481), ("lab4-mlp", 6_097)])
     def test_of_the_lectures(self, name, count):

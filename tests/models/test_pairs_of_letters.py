@@ -19,7 +19,7 @@ CHARACTERS = sum(len(name) + 1 for name in NAMES)
 TOKENS = sum((len(name) + 1) // 2 + 1 for name in NAMES)
 MODELS = {
     "ngram": lambda vocabulary: NGram(2, 0.1, vocabulary).fit(NAMES),
-    "mlp": lambda vocabulary: MLP(vocabulary, 2, 3, (8,), rng=0, dtype=np.float64),
+    "mlp": lambda vocabulary: MLP(vocabulary, context=2, embedding=3, hidden=(8,), rng=0, dtype=np.float64),
 }
 
 
@@ -62,7 +62,7 @@ class TestLoss:
 
 class TestTraining:
     def test_it_learns(self):
-        model = MLP(Pairs(), 2, 4, (16,), rng=0)
+        model = MLP(Pairs(), context=2, embedding=4, hidden=(16,), rng=0)
         before = model.evaluate(NAMES).loss
         trainer = Trainer(model, NAMES, NAMES, Plan(steps=150, batch_size=8, lr=0.03, evaluate_every=50))
         trainer.run(progress=False)
@@ -100,7 +100,7 @@ class TestFiles:
         assert twin.evaluate(NAMES) == model.evaluate(NAMES)
 
     def test_a_run_is_itself_again(self, tmp_path):
-        trainer = Trainer(MLP(Pairs(), 2, 2, (4,), rng=0), NAMES, NAMES, Plan(3, 8))
+        trainer = Trainer(MLP(Pairs(), context=2, embedding=2, hidden=(4,), rng=0), NAMES, NAMES, Plan(3, 8))
         trainer.run(progress=False)
         runs.save_names(tmp_path, NAMES)
         runs.save_checkpoint(tmp_path, trainer, runs.save_config(tmp_path, trainer.model, DATA, trainer.plan))

@@ -22,8 +22,8 @@ from tinygrad_lm.training import Plan, Trainer
 
 MODELS = {
     "mlp": MLP(hidden=(4,), rng=0),
-    "mlp of float64": MLP(Vocabulary("राम"), 1, 1, (), rng=0, dtype=np.float64),
-    "relu": MLP(Vocabulary("ab", boundary="."), 2, 3, (5, 4), "relu", rng=1),
+    "mlp of float64": MLP(Vocabulary("राम"), context=1, embedding=1, hidden=(), rng=0, dtype=np.float64),
+    "relu": MLP(Vocabulary("ab", boundary="."), context=2, embedding=3, hidden=(5, 4), activation="relu", rng=1),
     "bigram": NGram(2).fit(["abid", "zeel"]),
     "5-gram": NGram(5, 0.25, Vocabulary("ab")).fit(["ab", "ba"]),
     "empty": NGram(3),

@@ -317,7 +317,7 @@ class TestLimitsOfTheWriter:
             else:
                 low = middle
         assert 30_000 < low < 39_900
-        model = MLP(Vocabulary(self.letters(low)), 1, 1, (), rng=0)
+        model = MLP(Vocabulary(self.letters(low)), context=1, embedding=1, hidden=(), rng=0)
         data = {"file": None, "fingerprint": "0"}
         subject = trainer()
         config = runs.save_config(tmp_path, model, data, subject.plan)

@@ -192,7 +192,9 @@ class TestDamage:
                 read(folder)
 
     def test_weights_of_another_run(self, folder):
-        files.save_weights(MLP(Vocabulary(boundary="."), 2, 2, (4,), rng=0), folder / runs.WEIGHTS)
+        files.save_weights(
+            MLP(Vocabulary(boundary="."), context=2, embedding=2, hidden=(4,), rng=0), folder / runs.WEIGHTS
+        )
         with pytest.raises(ModelFileError, match="another model or vocabulary"):
             runs.load(folder)
 

@@ -27,7 +27,7 @@ def test_what_is_ignored_does_not_count():
 @pytest.mark.parametrize("vocabulary", [Vocabulary(), Pairs()], ids=["characters", "pairs"])
 def test_the_losses_of_the_batches_of_an_epoch_are_the_loss_of_an_evaluation(vocabulary):
     names = ["abid", "aabid", "zeel", "nipun", "meera", "a", "krishnamurthy"]
-    model = MLP(vocabulary, 2, 3, (5,), rng=0, dtype=np.float64)
+    model = MLP(vocabulary, context=2, embedding=3, hidden=(5,), rng=0, dtype=np.float64)
     lengths = token_lengths(vocabulary)
     nats = characters = 0
     for contexts, targets in model.examples(names).batches(4, np.random.default_rng(0)):

@@ -29,7 +29,7 @@ class Epoch:
 
 
 def windows(vocabulary):
-    return MLP(vocabulary, 2, 3, (8,), rng=0)
+    return MLP(vocabulary, context=2, embedding=3, hidden=(8,), rng=0)
 
 
 def in_order(kind, vocabulary, batch_size=16):

@@ -28,7 +28,7 @@ class TestLearning:
         # The first letter is a toss-up and the rest follows: log(2) over the three characters of each name.
         names = ["ab", "ba"]
         plan = Plan(400, 6, lr, optimizer, "linear", 0.0, evaluate_every=400)
-        subject = Trainer(MLP(Vocabulary("ab"), 2, 4, (16,), rng=0), names, names, plan)
+        subject = Trainer(MLP(Vocabulary("ab"), context=2, embedding=4, hidden=(16,), rng=0), names, names, plan)
         run(subject)
         assert subject.best_loss == pytest.approx(math.log(2) / 3, abs=0.01)
 

@@ -7,7 +7,7 @@ sequence, and are compared with them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -62,6 +62,13 @@ def check_cell(what: str, blocks: int, x: Array, states: Sequence[Array], weight
             )
 
 
+def check_sequence(what: str, blocks: int, x: Array, states: Sequence[Array], weights: Sequence[Array]) -> None:
+    """Raise ``ValueError`` unless x is (length, n, in), of a length from 1, and all shapes fit together."""
+    if x.ndim != 3 or not len(x):
+        raise ValueError(f"{what}: the input must be (length, n, in) with a length from 1, not {x.shape}")
+    check_cell(what, blocks, x, states, weights)
+
+
 def _blocks(x: Array, weight: Array, bias: Sequence[Array], blocks: int) -> list[Array]:
     """An affine map, cut into blocks (n, hidden)."""
     whole, size = kernels.linear(x, weight, *bias), weight.shape[0] // blocks
@@ -99,11 +106,3 @@ def gru_cell(x: Array, h: Array, w_ih: Array, w_hh: Array, *biases: Array) -> Ar
     """h' = (1 - z) n + z h (Cho et al. 2014, with PyTorch's place of the reset gate): (n, hidden)."""
     _, z, n = gru_gates(x, h, w_ih, w_hh, *biases)
     return n + z * (h - n)
-
-
-def steps(what: str, blocks: int, x: Array, states: Sequence[Array], weights: Sequence[Array]) -> list[Any]:
-    """The inputs (n, in) of each step of a sequence x (length, n, in), once all shapes are known to fit."""
-    if x.ndim != 3 or not len(x):
-        raise ValueError(f"{what}: the input must be (length, n, in) with a length from 1, not {x.shape}")
-    check_cell(what, blocks, x, states, weights)
-    return [x[t] for t in range(len(x))]

@@ -74,7 +74,8 @@ def _of_map(
 
 def _rnn_reference(x: Array, h0: Array, *weights: Array, nonlinearity: str = "tanh") -> Array:
     states, h = list[Array](), h0
-    for row in cells.steps("rnn", cells.RNN, x, (h0,), weights):
+    cells.check_sequence("rnn", cells.RNN, x, (h0,), weights)
+    for row in x:
         h = cells.rnn_cell(row, h, *weights, nonlinearity=nonlinearity)
         states.append(h)
     return np.stack(states)
@@ -83,7 +84,7 @@ def _rnn_reference(x: Array, h0: Array, *weights: Array, nonlinearity: str = "ta
 def _rnn_forward(
     x: Array, h0: Array, w_ih: Array, w_hh: Array, *biases: Array, nonlinearity: str = "tanh"
 ) -> tuple[Array, object]:
-    cells.steps("rnn", cells.RNN, x, (h0,), (w_ih, w_hh, *biases))
+    cells.check_sequence("rnn", cells.RNN, x, (h0,), (w_ih, w_hh, *biases))
     states = _mapped(x, w_ih[None], [bias[None] for bias in biases])[0]
     onward, h = np.ascontiguousarray(w_hh.T), h0
     for row in states:
@@ -119,7 +120,8 @@ rnn = Kernel("rnn", _rnn_reference, _rnn_forward, _rnn_backward)
 
 def _lstm_reference(x: Array, h0: Array, c0: Array, *weights: Array) -> Array:
     states, kept, h, c = list[Array](), list[Array](), h0, c0
-    for row in cells.steps("lstm", cells.LSTM, x, (h0, c0), weights):
+    cells.check_sequence("lstm", cells.LSTM, x, (h0, c0), weights)
+    for row in x:
         h, c = cells.lstm_cell(row, h, c, *weights)
         states.append(h)
         kept.append(c)
@@ -127,7 +129,7 @@ def _lstm_reference(x: Array, h0: Array, c0: Array, *weights: Array) -> Array:
 
 
 def _lstm_forward(x: Array, h0: Array, c0: Array, w_ih: Array, w_hh: Array, *biases: Array) -> tuple[Array, object]:
-    cells.steps("lstm", cells.LSTM, x, (h0, c0), (w_ih, w_hh, *biases))
+    cells.check_sequence("lstm", cells.LSTM, x, (h0, c0), (w_ih, w_hh, *biases))
     halves = np.array([0.5, 0.5, 0.5, 1.0], w_ih.dtype)[:, None, None]
     own, onward = (_by_gate(w, cells.LSTM, _INNER) * halves for w in (w_ih, w_hh))
     gates = _mapped(x, own, [_by_gate(bias, cells.LSTM, _INNER) * halves[:, 0] for bias in biases])
@@ -192,14 +194,15 @@ lstm = Kernel("lstm", _lstm_reference, _lstm_forward, _lstm_backward)
 
 def _gru_reference(x: Array, h0: Array, *weights: Array) -> Array:
     states, h = list[Array](), h0
-    for row in cells.steps("gru", cells.GRU, x, (h0,), weights):
+    cells.check_sequence("gru", cells.GRU, x, (h0,), weights)
+    for row in x:
         h = cells.gru_cell(row, h, *weights)
         states.append(h)
     return np.stack(states)
 
 
 def _gru_forward(x: Array, h0: Array, w_ih: Array, w_hh: Array, *biases: Array) -> tuple[Array, object]:
-    cells.steps("gru", cells.GRU, x, (h0,), (w_ih, w_hh, *biases))
+    cells.check_sequence("gru", cells.GRU, x, (h0,), (w_ih, w_hh, *biases))
     halves = np.array([0.5, 0.5, 1.0], w_ih.dtype)[:, None, None]
     own, onward = (_by_gate(w, cells.GRU) * halves for w in (w_ih, w_hh))
     by_input, by_state = [_by_gate(bias, cells.GRU) * halves[:, 0] for bias in biases] or [None, None]

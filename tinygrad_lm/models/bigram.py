@@ -14,7 +14,8 @@ from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.models.limits import MAX_NUMBERS
 from tinygrad_lm.models.trainable import WindowModel
 from tinygrad_lm.nn import functional as F
-from tinygrad_lm.text import Tokenizer, Vocabulary
+from tinygrad_lm.text import Tokenizer
+from tinygrad_lm.text.vocabulary import vocabulary_or_letters
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -39,7 +40,7 @@ class NeuralBigram(nn.Module, WindowModel):
     kind: ClassVar[str] = "neural-bigram"
 
     def __init__(self, vocabulary: Tokenizer | None = None, *, dtype: DTypeLike = np.float32) -> None:
-        self.vocabulary = Vocabulary() if vocabulary is None else vocabulary
+        self.vocabulary = vocabulary_or_letters(vocabulary)
         if (size := len(self.vocabulary) ** 2) > MAX_NUMBERS:
             raise ValueError(
                 f"this model has {size:,} parameters, more than {MAX_NUMBERS:,}; choose a smaller vocabulary"

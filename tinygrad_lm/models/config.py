@@ -5,12 +5,14 @@ From it follow the command line's options, what is refused, and what model files
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
+from inspect import Parameter, Signature
 from typing import Any, Literal, NamedTuple, Self, cast, get_args, get_type_hints
 
-from tinygrad_lm.checks import quoted, whole_number
+from tinygrad_lm.checks import near, quoted, whole_number
 
 Kind = Literal["whole number", "number", "word", "switch", "sizes"]
 KINDS: dict[object, Kind] = {int: "whole number", float: "number", str: "word", bool: "switch"}
@@ -167,6 +169,31 @@ class Config:
         hints = get_type_hints(cls)
         return [_setting(cls, each.name, each.default, each.metadata, hints[each.name]) for each in fields(cls)]
 
+    @classmethod
+    def merged(cls, family: type, configuration: Self | None, settings: Mapping[str, object]) -> Self:
+        """What a constructor of a family was given: a configuration, settings by name, or both, the latter changing it.
+
+        Raises
+        ------
+        TypeError
+            For a configuration that is none of this class, or a setting that it does not have.
+        ValueError
+            For a value out of its range.
+        """
+        known = {each.name: each.default for each in cls.settings()}
+        if not isinstance(configuration, (cls, type(None))):
+            name, default = next(iter(known.items()))
+            raise TypeError(
+                f"{family.__name__}'s configuration is a {cls.__name__}, not {quoted(cast(object, configuration))}: "
+                f"give settings by name, {family.__name__}(vocabulary, {name}={default!r})"
+            )
+        for name in settings:
+            if name not in known:
+                among = f"{', '.join(known)}{near(name, known)}"
+                raise TypeError(f"{family.__name__} has no setting {name!r}, but {among}")
+        given: dict[str, Any] = {**({} if configuration is None else vars(configuration)), **settings}
+        return cls(**given)
+
     def to_json(self) -> dict[str, object]:
         """The settings as plain data."""
         values: dict[str, object] = {each.name: getattr(self, each.name) for each in fields(self)}
@@ -192,6 +219,17 @@ class Config:
                 f"{cls.__name__.removesuffix('Config') or 'this model'} is configured by {known}, not {given}"
             )
         return cls(**told)
+
+
+def signature(init: Callable[..., None], config: type[Config]) -> Signature:
+    """That of a class by its ``__init__``, in which the settings stand one by one where it takes ``**settings``."""
+    own = inspect.signature(init)
+    _, *told = own.parameters.values()
+    if not told or told[-1].kind is not Parameter.VAR_KEYWORD:
+        return own.replace(parameters=told)
+    by_name = [Parameter(each.name, Parameter.KEYWORD_ONLY, default=each.default) for each in fields(config)]
+    before = [each for each in told[:-1] if each.kind is not Parameter.KEYWORD_ONLY]
+    return own.replace(parameters=[*before, *by_name, *told[len(before) : -1]])
 
 
 def _setting(owner: type, name: str, default: object, metadata: Mapping[Any, Any], hint: object) -> Setting:

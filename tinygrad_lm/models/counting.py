@@ -14,7 +14,8 @@ from tinygrad_lm.models.contexts import ContextSize, context_sizes
 from tinygrad_lm.models.interface import FittedModel
 from tinygrad_lm.models.registry import NGRAMS
 from tinygrad_lm.models.ways import select_rows
-from tinygrad_lm.text import NameDataset, Tokenizer, Vocabulary
+from tinygrad_lm.text import NameDataset, Tokenizer
+from tinygrad_lm.text.vocabulary import vocabulary_or_letters
 
 MAX_ORDER = 12
 CHUNK = 1 << 17
@@ -45,7 +46,7 @@ class CountingModel(FittedModel):
 
     def __init__(self, order: int, vocabulary: Tokenizer | None) -> None:
         self.order = order
-        self.vocabulary = Vocabulary() if vocabulary is None else vocabulary
+        self.vocabulary = vocabulary_or_letters(vocabulary)
         if order > highest_order(self.vocabulary):
             raise ValueError(f"order {order} is too long for a vocabulary of {len(self.vocabulary)}; take a lower one")
         self._take(*np.zeros((3, 0), np.int64))

@@ -6,6 +6,7 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from inspect import Signature
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
-from tinygrad_lm.models.config import Config
+from tinygrad_lm.models.config import Config, signature
 from tinygrad_lm.models.limits import MAX_NUMBERS
 from tinygrad_lm.models.ways import (
     prefixes_by_steps,
@@ -81,6 +82,9 @@ class LanguageModel(ABC):
     configuration: Config
     """What this model was built from, where the family has a ``Config``."""
 
+    __signature__: ClassVar[Signature]
+    """What its constructor takes, setting by setting, as ``help`` and notebooks show it."""
+
     vocabulary: Tokenizer
     """What its ids mean: characters, or longer pieces of text."""
 
@@ -93,6 +97,8 @@ class LanguageModel(ABC):
                 f"class {cls.__name__}({bases}): its bases are in the wrong order, so that the nn.Module's state_dict "
                 f"would be hidden; write nn.Module first: class {cls.__name__}(nn.Module, TrainableModel)"
             )
+        if "__init__" in vars(cls):
+            cls.__signature__ = signature(cls.__init__, cls.Config)
         written = written_in(cls)
         if "next_logits" in written and "step" not in written:
             take(cls, start=start_of_prefixes, step=step_by_prefixes, select=select_rows)

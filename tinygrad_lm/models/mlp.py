@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -17,7 +17,8 @@ from tinygrad_lm.models.config import Config, setting
 from tinygrad_lm.models.limits import MAX_NUMBERS
 from tinygrad_lm.models.trainable import WindowModel
 from tinygrad_lm.random import as_generator
-from tinygrad_lm.text import Tokenizer, Vocabulary
+from tinygrad_lm.text import Tokenizer
+from tinygrad_lm.text.vocabulary import vocabulary_or_letters
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -53,6 +54,9 @@ class MLP(nn.Module, WindowModel):
     2, hidden 100, which is the preset ``deck-mlp``; their lab's is ``lab4-mlp``. Between a layer and its activation may
     stand a norm, behind it dropout, and a layer of the size of the one before may be added to what came in.
 
+    Settings are given by name, or as an ``MLP.Config``, which says what each means: ``MLP(vocabulary, context=8,
+    hidden=(300,), rng=0)``. Without a vocabulary it knows a to z. ``rng`` draws the weights, of ``dtype``.
+
     Weights start by Kaiming's rule for the nonlinearity, the last layer small, so that the first loss is close to
     log(len(vocabulary)): no character is favoured before anything was learned.
     """
@@ -67,20 +71,15 @@ class MLP(nn.Module, WindowModel):
     def __init__(
         self,
         vocabulary: Tokenizer | None = None,
-        context: int = MLPConfig.context,
-        embedding: int = MLPConfig.embedding,
-        hidden: Sequence[int] = MLPConfig.hidden,
-        activation: str = MLPConfig.activation,
+        configuration: MLPConfig | None = None,
         *,
-        norm: str = MLPConfig.norm,
-        residual: bool = MLPConfig.residual,
-        dropout: float = MLPConfig.dropout,
         rng: np.random.Generator | int | None = None,
         dtype: DTypeLike = np.float32,
+        **settings: object,
     ) -> None:
+        self.vocabulary = vocabulary_or_letters(vocabulary)
+        self.configuration = sizes = MLPConfig.merged(type(self), configuration, settings)
         generator = as_generator(rng)
-        self.vocabulary = Vocabulary() if vocabulary is None else vocabulary
-        self.configuration = sizes = MLPConfig(context, embedding, tuple(hidden), activation, norm, residual, dropout)
         if (size := _size(sizes, self.vocabulary)) > MAX_NUMBERS:
             raise ValueError(f"this model has {size:,} parameters, more than {MAX_NUMBERS:,}; choose smaller layers")
         self.context = sizes.context
@@ -102,11 +101,6 @@ class MLP(nn.Module, WindowModel):
         self.check_contexts(contexts)
         embedded = self.embedding(contexts)
         return self.output(self.hidden(embedded.reshape((len(contexts), self._width))))
-
-    @classmethod
-    def build(cls, configuration: Config, vocabulary: Tokenizer, rng: np.random.Generator) -> MLP:
-        """An untrained model of the given sizes."""
-        return cls(vocabulary, **vars(configuration), rng=rng)
 
     @classmethod
     def size_of(cls, config: Mapping[str, object], vocabulary: Tokenizer) -> int:

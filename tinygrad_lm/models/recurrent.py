@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
@@ -16,6 +16,10 @@ from tinygrad_lm.models.trainable import TrainableModel
 from tinygrad_lm.models.ways import plain
 from tinygrad_lm.random import as_generator
 from tinygrad_lm.text import Tokenizer
+from tinygrad_lm.text.vocabulary import vocabulary_or_letters
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class _Recurrent(nn.Module, TrainableModel):
     are dropped for a batch (Merity et al. 2018), and characters are blanked out, which smoothes what is learned of
     contexts as shorter ones do in counting (Xie et al. 2017).
 
+    It is made as an ``MLP`` is: ``LSTM(vocabulary, hidden=64, dropout=0.4, rng=0)``.
+
     Attributes
     ----------
     embedding, recurrent, output
@@ -63,16 +69,18 @@ class _Recurrent(nn.Module, TrainableModel):
 
     def __init__(
         self,
-        vocabulary: Tokenizer,
-        configuration: RecurrentConfig = RecurrentConfig(),
+        vocabulary: Tokenizer | None = None,
+        configuration: RecurrentConfig | None = None,
         *,
         rng: np.random.Generator | int | None = None,
+        dtype: DTypeLike = np.float32,
+        **settings: object,
     ) -> None:
-        self.vocabulary, self.configuration = vocabulary, configuration
-        generator = as_generator(rng)
-        sizes = self._sizes = configuration
-        dropout = sizes.dropout
-        self.embedding = nn.Embedding(len(vocabulary), sizes.embedding, rng=generator)
+        self.vocabulary = vocabulary_or_letters(vocabulary)
+        sizes = RecurrentConfig.merged(type(self), configuration, settings)
+        self.configuration = self._sizes = sizes
+        generator, dropout = as_generator(rng), sizes.dropout
+        self.embedding = nn.Embedding(len(self.vocabulary), sizes.embedding, rng=generator, dtype=dtype)
         self.blank = nn.Dropout(sizes.blank, rng=generator)
         self.embedding_dropout = nn.Dropout(dropout / 2, rng=generator)
         self.recurrent = self._layer(
@@ -80,9 +88,10 @@ class _Recurrent(nn.Module, TrainableModel):
             dropout=dropout if sizes.layers > 1 else 0.0,
             weight_dropout=sizes.recurrent_dropout,
             rng=generator,
+            dtype=dtype,
         )
         self.dropout = nn.Dropout(dropout, rng=generator)
-        self.output = nn.Linear(sizes.hidden, len(vocabulary), rng=generator)
+        self.output = nn.Linear(sizes.hidden, len(self.vocabulary), rng=generator, dtype=dtype)
 
     def forward(self, tokens: Array) -> Tensor:
         """Logits (n, length, len(vocabulary)) of the token after each of the ids (n, length)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 
@@ -19,6 +19,10 @@ from tinygrad_lm.models.ways import plain
 from tinygrad_lm.nn import functional as F
 from tinygrad_lm.random import as_generator
 from tinygrad_lm.text import Tokenizer
+from tinygrad_lm.text.vocabulary import vocabulary_or_letters
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 ACTIVATIONS = ("gelu", "relu", "swiglu")
 POSITIONS = ("learned", "sinusoidal", "rotary", "none")
@@ -78,16 +82,16 @@ class Block(nn.Module):
     slide.
     """
 
-    def __init__(self, sizes: TransformerConfig, rng: np.random.Generator) -> None:
+    def __init__(self, sizes: TransformerConfig, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> None:
         self.sizes = sizes
         width, units = sizes.width, sizes.feed_forward or 4 * sizes.width
-        self.attention_norm, self.network_norm = _norm(sizes), _norm(sizes)
-        self.project = nn.Linear(width, 3 * width, sizes.bias, rng=rng)
-        self.mix = nn.Linear(width, width, sizes.bias, rng=rng)
-        self.up = nn.Linear(width, units, sizes.bias, rng=rng)
+        self.attention_norm, self.network_norm = _norm(sizes, dtype), _norm(sizes, dtype)
+        self.project = nn.Linear(width, 3 * width, sizes.bias, rng=rng, dtype=dtype)
+        self.mix = nn.Linear(width, width, sizes.bias, rng=rng, dtype=dtype)
+        self.up = nn.Linear(width, units, sizes.bias, rng=rng, dtype=dtype)
         if sizes.activation == "swiglu":
-            self.gate = nn.Linear(width, units, sizes.bias, rng=rng)
-        self.down = nn.Linear(units, width, sizes.bias, rng=rng)
+            self.gate = nn.Linear(width, units, sizes.bias, rng=rng, dtype=dtype)
+        self.down = nn.Linear(units, width, sizes.bias, rng=rng, dtype=dtype)
         self.dropout = nn.Dropout(sizes.dropout, rng=rng)
 
     def forward(self, x: Tensor, past: tuple[Any, Any] | None = None) -> tuple[Tensor, tuple[Any, Any]]:
@@ -140,8 +144,9 @@ class Transformer(nn.Module, TrainableModel):
     """Embedding and place -> blocks of masked attention -> Linear to logits, after each character of a name.
 
     Ids (n, length), the boundary first, give logits (n, length, len(vocabulary)), each from its place and those before.
-    Where names are written the keys and values of what was read are kept, so that a step reads one token. The presets
-    have the sizes of A. Karpathy's programs makemore and microgpt, with the dropout and the plan of this family.
+    Where names are written the keys and values of what was read are kept, so that a step reads one token. It is made as
+    an ``MLP`` is: ``Transformer(vocabulary, width=32, layers=4, rng=0)``. The presets have the sizes of A. Karpathy's
+    programs makemore and microgpt, with the dropout and the plan of this family.
 
     References
     ----------
@@ -165,31 +170,35 @@ class Transformer(nn.Module, TrainableModel):
 
     def __init__(
         self,
-        vocabulary: Tokenizer,
-        configuration: TransformerConfig = TransformerConfig(),
+        vocabulary: Tokenizer | None = None,
+        configuration: TransformerConfig | None = None,
         *,
         rng: np.random.Generator | int | None = None,
+        dtype: DTypeLike = np.float32,
+        **settings: object,
     ) -> None:
-        self.vocabulary, self.configuration = vocabulary, configuration
+        self.vocabulary = vocabulary_or_letters(vocabulary)
+        sizes = TransformerConfig.merged(type(self), configuration, settings)
+        self.configuration = self._sizes = sizes
         generator = as_generator(rng)
-        sizes = self._sizes = configuration
         self.context = sizes.context
-        self.tokens = nn.Embedding(len(vocabulary), sizes.width, rng=generator)
+        self.tokens = nn.Embedding(len(self.vocabulary), sizes.width, rng=generator, dtype=dtype)
         nn.init.normal_(self.tokens.weight, std=sizes.width**-0.5, rng=generator)
         if sizes.positions == "learned":
-            self.places = nn.Embedding(sizes.context, sizes.width, rng=generator)
+            self.places = nn.Embedding(sizes.context, sizes.width, rng=generator, dtype=dtype)
             nn.init.normal_(self.places.weight, std=sizes.width**-0.5, rng=generator)
         self.dropout = nn.Dropout(sizes.dropout, rng=generator)
-        self.blocks = nn.ModuleList([Block(sizes, generator) for _ in range(sizes.layers)])
+        self.blocks = nn.ModuleList([Block(sizes, generator, dtype) for _ in range(sizes.layers)])
         for block in self.blocks:
             _start(block, sizes.layers, generator)
         if sizes.pre_norm:
-            self.norm = _norm(sizes)
+            self.norm = _norm(sizes, dtype)
         if not sizes.tie:
-            self.output = nn.Linear(sizes.width, len(vocabulary), bias=False, rng=generator)
+            self.output = nn.Linear(sizes.width, len(self.vocabulary), bias=False, rng=generator, dtype=dtype)
         # After all that is drawn, by which a damaged file's width is refused before it takes a gigabyte here.
         if sizes.positions == "sinusoidal":
-            self.register_buffer("sinusoids", nn.sinusoidal_positions(sizes.context, sizes.width), persistent=False)
+            table = nn.sinusoidal_positions(sizes.context, sizes.width, dtype)
+            self.register_buffer("sinusoids", table, persistent=False)
 
     def forward(self, tokens: Array) -> Tensor:
         """Logits (n, length, len(vocabulary)) of the token after each of the ids (n, length)."""
@@ -252,10 +261,10 @@ class Transformer(nn.Module, TrainableModel):
         return Cache(state.seen[rows], *kept)
 
 
-def _norm(sizes: TransformerConfig) -> nn.Module:
+def _norm(sizes: TransformerConfig, dtype: DTypeLike) -> nn.Module:
     if sizes.norm == "rms":
-        return nn.RMSNorm(sizes.width, 1e-5, sizes.affine)
-    return nn.LayerNorm(sizes.width, 1e-5, sizes.affine)
+        return nn.RMSNorm(sizes.width, 1e-5, sizes.affine, dtype=dtype)
+    return nn.LayerNorm(sizes.width, 1e-5, sizes.affine, dtype=dtype)
 
 
 def _start(block: Block, layers: int, rng: np.random.Generator) -> None:

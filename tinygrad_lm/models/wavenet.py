@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -16,6 +16,10 @@ from tinygrad_lm.models.mlp import ACTIVATIONS, NORMS
 from tinygrad_lm.models.trainable import WindowModel
 from tinygrad_lm.random import as_generator
 from tinygrad_lm.text import Tokenizer
+from tinygrad_lm.text.vocabulary import vocabulary_or_letters
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ class WaveNet(nn.Module, WindowModel):
 
     Contexts (n, 2^levels) of ids give logits (n, len(vocabulary)). Each level halves the length: nothing is squashed
     into one layer at once. This is makemore's hierarchical model, whose tree is that of WaveNet's dilated
-    convolutions at one place; its own sizes, with 76,579 parameters, are the preset ``makemore-wavenet``.
+    convolutions at one place; its own sizes, with 76,579 parameters, are the preset ``makemore-wavenet``. It is made as
+    an ``MLP`` is: ``WaveNet(vocabulary, levels=2, rng=0)``.
 
     References
     ----------
@@ -56,18 +61,21 @@ class WaveNet(nn.Module, WindowModel):
 
     def __init__(
         self,
-        vocabulary: Tokenizer,
-        configuration: WaveNetConfig = WaveNetConfig(),
+        vocabulary: Tokenizer | None = None,
+        configuration: WaveNetConfig | None = None,
         *,
         rng: np.random.Generator | int | None = None,
+        dtype: DTypeLike = np.float32,
+        **settings: object,
     ) -> None:
-        self.vocabulary, self.configuration = vocabulary, configuration
-        generator, sizes = as_generator(rng), configuration
+        self.vocabulary = vocabulary_or_letters(vocabulary)
+        self.configuration = sizes = WaveNetConfig.merged(type(self), configuration, settings)
+        generator = as_generator(rng)
         self.context = 2**sizes.levels
-        self.embedding = nn.Embedding(len(vocabulary), sizes.embedding, rng=generator)
+        self.embedding = nn.Embedding(len(self.vocabulary), sizes.embedding, rng=generator, dtype=dtype)
         widths = [sizes.embedding, *[sizes.hidden] * (sizes.levels - 1)]
-        self.levels = nn.ModuleList([_Level(sizes, width, generator) for width in widths])
-        self.output = nn.Linear(sizes.hidden, len(vocabulary), rng=generator)
+        self.levels = nn.ModuleList([_Level(sizes, width, generator, dtype) for width in widths])
+        self.output = nn.Linear(sizes.hidden, len(self.vocabulary), rng=generator, dtype=dtype)
         self.output.weight.data = self.output.weight.data * 0.1
 
     def forward(self, contexts: Array) -> Tensor:
@@ -82,11 +90,11 @@ class WaveNet(nn.Module, WindowModel):
 class _Level(nn.Module):
     """Neighbours fused: (n, length, width) to (n, length / 2, hidden)."""
 
-    def __init__(self, sizes: WaveNetConfig, width: int, rng: np.random.Generator) -> None:
-        self.fuse = nn.Linear(2 * width, sizes.hidden, bias=sizes.norm == "none", rng=rng)
+    def __init__(self, sizes: WaveNetConfig, width: int, rng: np.random.Generator, dtype: DTypeLike) -> None:
+        self.fuse = nn.Linear(2 * width, sizes.hidden, bias=sizes.norm == "none", rng=rng, dtype=dtype)
         nn.init.kaiming_normal_(self.fuse.weight, sizes.activation, rng=rng)
         norms = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
-        self.norm = norms[sizes.norm](sizes.hidden) if sizes.norm in norms else nn.Sequential()
+        self.norm = norms[sizes.norm](sizes.hidden, dtype=dtype) if sizes.norm in norms else nn.Sequential()
         self.activation = ACTIVATIONS[sizes.activation]()
         self.dropout = nn.Dropout(sizes.dropout, rng=rng)
 

@@ -18,6 +18,8 @@ from tinygrad_lm.text.segmentation import graphemes
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
+    from tinygrad_lm.text.tokenizer import Tokenizer
+
 MAX_TOKEN = 128
 """How many characters, marks included, a token has at most; Unicode's stream-safe format allows 30 marks."""
 
@@ -235,6 +237,24 @@ def _cut(text: str) -> Iterable[str]:
 
 def _listed(tokens: Iterable[str]) -> list[str]:
     return graphemes(tokens) if isinstance(tokens, str) else list(tokens)
+
+
+def vocabulary_or_letters(given: Tokenizer | None) -> Tokenizer:
+    """What a model reads by: what it is given, or the letters from a to z.
+
+    Raises
+    ------
+    TypeError
+        For what is no tokenizer.
+    """
+    if given is None:
+        return Vocabulary()
+    if not hasattr(given, "boundary_id"):
+        raise TypeError(
+            f"a model reads by a Vocabulary or another tokenizer, not {quoted(given)}: leave it out for a to z, or "
+            "give Vocabulary.from_names(names)"
+        )
+    return given
 
 
 def _one_grapheme(token: object, role: str) -> str:
