@@ -131,8 +131,8 @@ LATE_HOOK = (
 
 @contextlib.contextmanager
 def applied_for_good(average):
-    for name, parameter in average._parameters.items():
-        parameter.data = average._arrays[name]
+    for name, place in average._places.items():
+        place.put(average._arrays[name])
     yield
 
 
@@ -208,6 +208,11 @@ TRAINING_MUTANTS = (
         "the average stays in the weights",
         lambda patch: patch.setattr(WeightAverage, "applied", applied_for_good),
         (UNCHANGED,),
+    ),
+    Mutant(
+        "a norm's statistics are not averaged with the weights",
+        edited(WeightAverage, "update", "now.shape != average.shape", "name in self._buffers"),
+        ("test TestAverage.test_what_a_batch_norm_keeps_is_averaged_as_its_weights_are",),
     ),
     Mutant(
         "resuming forgets the average",

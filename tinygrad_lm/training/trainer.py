@@ -119,7 +119,7 @@ class Trainer:
         self.optimizer = optimizer_of(model, plan, optimizer)
         self.schedule = schedule_of(plan, schedule)
         self.before_step = before_step
-        self.average = None if plan.ema_decay is None else WeightAverage(model.named_parameters(), plan.ema_decay)
+        self.average = None if plan.ema_decay is None else WeightAverage.of(model, plan.ema_decay)
         self.step = 0
         self.seconds = 0.0
         self.best_loss = math.inf
