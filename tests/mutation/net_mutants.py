@@ -124,7 +124,7 @@ MODULES = (
     ),
     Mutant(
         "a variance that is kept is biased",
-        edited(norms.BatchNorm1d, "_rows", " * (len(x) / (len(x) - 1))", ""),
+        edited(norms.BatchNorm1d, "_follow", " * (len(rows) / (len(rows) - 1))", ""),
         ("test TestBatchNorm.test_it_follows_the_batches_and_uses_what_it_kept",),
     ),
     Mutant(

@@ -3,7 +3,8 @@
     python -m tests.nn.pytorch_numbers          where PyTorch is installed: writes pytorch_numbers.json anew
 
 The tests need the file alone. Each case holds a module's ``state_dict``, its inputs, its outputs, and the gradients
-of the sum of the outputs times the written weights, in float64.
+of the sum of the outputs times the written weights, in float64. Of ``"before"`` the module is called on other inputs
+first, which only its buffers remember.
 """
 
 import json
@@ -36,6 +37,9 @@ CASES = {
     "RMSNorm": {"args": [4], "inputs": [[2, 3, 4]]},
     "BatchNorm1d": {"args": [3], "inputs": [[4, 3]]},
     "BatchNorm1d length": {"args": [3], "options": {"momentum": 0.3}, "inputs": [[2, 3, 4]]},
+    "BatchNorm1d mean of all": {"args": [3], "options": {"momentum": None}, "inputs": [[4, 3]], "before": [[5, 3]]},
+    "LayerNorm": {"args": [4], "inputs": [[2, 3, 4]]},
+    "LayerNorm no bias": {"args": [4], "options": {"bias": False}, "inputs": [[2, 3, 4]]},
 }
 
 
@@ -63,13 +67,18 @@ def main():
         with torch.no_grad():
             for parameter in module.parameters():
                 parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * 0.7)
-        state = {key: value.tolist() for key, value in module.state_dict().items() if value.ndim}
+        earlier = [draw(shape) for shape in case.get("before", [])]
+        # The count of batches, of no axis, is kept here where it is needed.
+        kept = getattr(module, "momentum", 0) is None
+        state = {key: value.tolist() for key, value in module.state_dict().items() if value.ndim or kept}
+        for x in earlier:
+            module(x)
         inputs = [draw(shape) for shape in case["inputs"]]
         call = {key: torch.tensor(v) if isinstance(v, list) else v for key, v in case.get("call", {}).items()}
         outputs = flat(module(*inputs, **call))
         weights = [torch.randn(out.shape, generator=generator, dtype=torch.float64) for out in outputs]
         sum((out * weight).sum() for out, weight in zip(outputs, weights, strict=True)).backward()
-        buffers = {key: value.tolist() for key, value in module.named_buffers() if value.ndim}
+        buffers = {key: value.tolist() for key, value in module.named_buffers() if value.ndim or kept}
         written[name] = {
             "state": state,
             "inputs": [x.tolist() for x in flat(inputs)],
@@ -79,6 +88,7 @@ def main():
             "gradients": {key: value.grad.tolist() for key, value in module.named_parameters()},
             "buffers": buffers,
         }
+        written[name] |= {"before": [x.tolist() for x in earlier]} if earlier else {}
     text = json.dumps({"torch": torch.__version__, "cases": written}, allow_nan=False)
     FILE.write_text(text + "\n", encoding="utf-8")
 

@@ -31,13 +31,25 @@ class TestBatchNorm:
         assert set(layer.state_dict()) == {"weight", "bias", "running_mean", "running_var"}
         assert set(nn.BatchNorm1d(3, affine=False).state_dict()) == {"running_mean", "running_var"}
 
+    def test_without_momentum_it_keeps_the_mean_of_all_batches(self):
+        layer, batches = nn.BatchNorm1d(3, momentum=None, dtype=np.float64), drawn(3, 5, 3)
+        for x in batches[:2]:
+            layer(x)
+        twin = nn.BatchNorm1d(3, momentum=None, dtype=np.float64)
+        twin.load_state_dict(layer.state_dict())
+        for one in (layer, twin):
+            one(batches[2])
+            np.testing.assert_allclose(one.running_mean, batches.mean(axis=(0, 1)), rtol=1e-12)
+            np.testing.assert_allclose(one.running_var, batches.var(axis=1, ddof=1).mean(axis=0), rtol=1e-12)
+            assert one.num_batches_tracked == 3
+
     @pytest.mark.parametrize(
         ("call", "words"),
         [
             (lambda: nn.BatchNorm1d(3)(drawn(1, 3)), "of one row there is no variance"),
             (lambda: nn.BatchNorm1d(3)(drawn(4, 2)), r"takes \(n, 3\) or \(n, 3, length\), not \(4, 2\)"),
             (lambda: nn.BatchNorm1d(3)(drawn(3)), "BatchNorm1d takes"),
-            (lambda: nn.BatchNorm1d(3, momentum=2), "momentum is a number from 0 to 1, not 2"),
+            (lambda: nn.BatchNorm1d(3, momentum=2), "momentum is a number from 0 to 1, or None for .*, not 2"),
         ],
     )
     def test_refusals(self, call, words):
@@ -52,6 +64,13 @@ class TestLayerNorm:
         assert layer.num_parameters() == 0 and "no weight" in repr(layer)
         weight = np.arange(4.0)
         np.testing.assert_allclose(F.layer_norm(x, weight), F.layer_norm(x, weight, np.zeros(4)))
+
+    def test_without_a_bias(self):
+        layer, x = nn.LayerNorm(4, bias=False, dtype=np.float64), drawn(3, 4)
+        assert set(layer.state_dict()) == {"weight"} and "no bias" in repr(layer)
+        layer.weight.data = np.arange(4.0)
+        np.testing.assert_allclose(layer(x).data, F.layer_norm(x, np.arange(4.0)), rtol=1e-12)
+        assert nn.LayerNorm(4, elementwise_affine=False, bias=True).bias is None
 
     def test_an_axis_of_another_size(self):
         with pytest.raises(ValueError, match=r"LayerNorm: the input's last axis must be 4"):

@@ -14,7 +14,10 @@ WRITTEN = json.loads(FILE.read_text(encoding="utf-8"))["cases"]
 def module_of(name, dtype=np.float64):
     case, written = CASES[name], WRITTEN[name]
     module = getattr(nn, name.split()[0])(*case["args"], **case.get("options", {}), dtype=dtype)
-    module.load_state_dict({key: np.array(value, dtype) for key, value in written["state"].items()})
+    state = {k: np.array(v, dtype if isinstance(v, list) else None) for k, v in written["state"].items()}
+    module.load_state_dict(state)
+    for x in written.get("before", []):
+        module(np.array(x, dtype))
     return module
 
 

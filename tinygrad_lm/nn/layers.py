@@ -181,7 +181,7 @@ class LayerNorm(Module):
     """Rows of the last axis brought to mean 0 and variance 1, then scaled and shifted (Ba et al. 2016).
 
     (..., normalized_shape) to the same shape. ``weight`` and ``bias`` are (normalized_shape,) and start as ones and as
-    zeros; with ``elementwise_affine=False`` both are ``None``.
+    zeros; with ``elementwise_affine=False`` both are ``None``, and with ``bias=False`` the second.
     """
 
     def __init__(
@@ -189,13 +189,14 @@ class LayerNorm(Module):
         normalized_shape: int,
         eps: float = 1e-5,
         elementwise_affine: bool = True,
+        bias: bool = True,
         *,
         dtype: DTypeLike = np.float32,
     ) -> None:
         self.normalized_shape = _size(normalized_shape, "normalized_shape")
         self.eps = eps
         self.weight = Parameter(np.ones(normalized_shape), dtype=dtype) if elementwise_affine else None
-        self.bias = Parameter(np.zeros(normalized_shape), dtype=dtype) if elementwise_affine else None
+        self.bias = Parameter(np.zeros(normalized_shape), dtype=dtype) if elementwise_affine and bias else None
 
     def forward(self, x: Tensor | Array) -> Tensor:
         """Normalise the last axis."""
@@ -207,7 +208,8 @@ class LayerNorm(Module):
 
     def extra_repr(self) -> str:
         """The size."""
-        return str(self.normalized_shape) + ("" if self.weight is not None else ", no weight")
+        without = ", no weight" if self.weight is None else ", no bias" if self.bias is None else ""
+        return str(self.normalized_shape) + without
 
 
 class CrossEntropyLoss(Module):

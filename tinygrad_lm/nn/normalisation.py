@@ -81,30 +81,34 @@ class BatchNorm1d(Module):
 
     Inputs are (n, num_features), or (n, num_features, length), as in PyTorch: features are the second axis. In training
     the mean and the variance are those of the batch, of more than one row, and ``running_mean`` and ``running_var``
-    (unbiased) follow them by ``momentum``; in evaluation these take their place. ``weight`` and ``bias``, which start
-    as ones and zeros, are ``None`` with ``affine=False``.
+    (unbiased) follow them by ``momentum``; in evaluation these take their place. With ``momentum=None`` they are the
+    means over all batches so far, of which there were ``num_batches_tracked``. ``weight`` and ``bias``, which start as
+    ones and zeros, are ``None`` with ``affine=False``.
     """
 
     running_mean: Array
     running_var: Array
+    num_batches_tracked: Array
 
     def __init__(
         self,
         num_features: int,
         eps: float = 1e-5,
-        momentum: float = 0.1,
+        momentum: float | None = 0.1,
         affine: bool = True,
         *,
         dtype: DTypeLike = np.float32,
     ) -> None:
         self.num_features = whole_number(num_features, 1, "num_features must be a whole number from 1, not")
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"momentum is a number from 0 to 1, not {momentum!r}")
+        if momentum is not None and not 0 <= momentum <= 1:
+            raise ValueError(f"momentum is a number from 0 to 1, or None for the mean of all, not {momentum!r}")
         self.eps, self.momentum = eps, momentum
         self.weight = Parameter(np.ones(num_features), dtype=dtype) if affine else None
         self.bias = Parameter(np.zeros(num_features), dtype=dtype) if affine else None
         self.register_buffer("running_mean", np.zeros(num_features, dtype))
         self.register_buffer("running_var", np.ones(num_features, dtype))
+        if momentum is None:
+            self.register_buffer("num_batches_tracked", np.zeros((), np.int64))
 
     def forward(self, x: Tensor | Array) -> Tensor:
         """Normalise each feature."""
@@ -129,10 +133,18 @@ class BatchNorm1d(Module):
             )
         plain = detach(x)
         if plain.dtype != object:
-            unbiased = plain.var(axis=0) * (len(x) / (len(x) - 1))
-            self.running_mean = self.running_mean + self.momentum * (plain.mean(axis=0) - self.running_mean)
-            self.running_var = self.running_var + self.momentum * (unbiased - self.running_var)
+            self._follow(plain)
         return cast(Tensor, kernels.batch_norm(x, *affine, eps=self.eps))
+
+    def _follow(self, rows: Array) -> None:
+        """Take in the mean and the unbiased variance of a batch."""
+        momentum = self.momentum
+        if momentum is None:
+            self.num_batches_tracked = self.num_batches_tracked + 1
+            momentum = 1 / int(self.num_batches_tracked)
+        unbiased = rows.var(axis=0) * (len(rows) / (len(rows) - 1))
+        self.running_mean = self.running_mean + momentum * (rows.mean(axis=0) - self.running_mean)
+        self.running_var = self.running_var + momentum * (unbiased - self.running_var)
 
     def extra_repr(self) -> str:
         """The size."""
