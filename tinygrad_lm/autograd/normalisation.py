@@ -53,7 +53,7 @@ def _batch_norm_forward(x: Array, *affine: Array, eps: float) -> tuple[Array, ob
     normal = x - x.mean(axis=0)
     scale = 1 / np.sqrt(np.mean(normal * normal, axis=0) + eps)
     normal *= scale
-    return normal * affine[0] + affine[1] if affine else normal.copy(), (normal, scale)
+    return normal * affine[0] + affine[1] if affine else normal, (normal, scale)
 
 
 def _batch_norm_backward(
