@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib import import_module
 
 
-def found(room: str, homes: Mapping[str, str], name: str) -> object:
+def attribute(room: str, homes: Mapping[str, str], name: str) -> object:
     """What a room has under a name: imported from the file where it lives, and then an attribute of the room.
 
     Parameters

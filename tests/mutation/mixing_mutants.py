@@ -77,7 +77,9 @@ MIXING_MUTANTS = (
         "every member has the room of the whole file", edited(loading, "_mixed", "left -= ", "left = left or "), (ROOM,)
     ),
     Mutant(
-        "whole numbers are weights", edited(mixture, "told", "type(number) is float", "number == number"), (DESCRIBED,)
+        "whole numbers are weights",
+        edited(mixture, "described", "type(number) is float", "number == number"),
+        (DESCRIBED,),
     ),
     Mutant("what is new is old", edited(comparing, "measure", "1 - in_training", "in_training"), (MEASURED,)),
     Mutant(

@@ -1,6 +1,6 @@
 """The model families, all of which speak ``LanguageModel``; each is imported when it is first asked for."""
 
-from tinygrad_lm.lazy import found as _found
+from tinygrad_lm.lazy import attribute as _attribute
 
 TYPE_CHECKING = False  # nothing else is imported here: the command line reads the table of families without NumPy
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """What lives in one of the files here."""
-    return _found(__name__, _HOMES, name)
+    return _attribute(__name__, _HOMES, name)
 
 
 def __dir__() -> list[str]:

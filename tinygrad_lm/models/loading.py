@@ -16,7 +16,7 @@ from tinygrad_lm.models.disk import size_of_file
 from tinygrad_lm.models.files import ModelFileError
 from tinygrad_lm.models.interface import LanguageModel
 from tinygrad_lm.models.limits import TooLarge
-from tinygrad_lm.models.mixture import Mixture, told
+from tinygrad_lm.models.mixture import Mixture, described
 from tinygrad_lm.models.registry import FAMILIES, Builtin, place, where
 from tinygrad_lm.models.saving import WEIGHTS
 from tinygrad_lm.text import DataError, Tokenizer, tokenizer_from_json
@@ -120,8 +120,8 @@ def _known(kind: str, path: Path) -> type[LanguageModel]:
 
 def _mixed(config: object, vocabulary: Tokenizer, path: Path, weights: Path, room: int) -> Mixture:
     """A mixture of untrained members, which have room in the file together; none of them is a mixture itself."""
-    described, members, left = told(config), list[LanguageModel](), room
-    for kind, own in described.members:
+    wanted, members, left = described(config), list[LanguageModel](), room
+    for kind, own in wanted.members:
         found = _known(kind, path)
         if issubclass(found, Mixture):
             raise ModelFileError(f"{path} is no model's configuration: a member of its mixture is one itself")
@@ -130,7 +130,7 @@ def _mixed(config: object, vocabulary: Tokenizer, path: Path, weights: Path, roo
         if left < 0:
             raise _too_large(path, weights, room)
         members.append(member)
-    return Mixture(members, described.weights)
+    return Mixture(members, wanted.weights)
 
 
 def _too_large(path: Path, weights: Path, room: int) -> ModelFileError:

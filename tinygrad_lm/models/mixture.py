@@ -247,15 +247,15 @@ def best_weights(logs: Array) -> Array:
     return weights
 
 
-class Told(NamedTuple):
-    """What a configuration says of a mixture."""
+class Described(NamedTuple):
+    """A mixture, as its configuration describes it."""
 
     members: list[tuple[str, dict[str, object]]]
     """The kind and the configuration of each member."""
     weights: Array
 
 
-def told(config: object) -> Told:
+def described(config: object) -> Described:
     """What ``Mixture.config`` gave, read with suspicion; the members' own configurations are not looked at.
 
     Raises
@@ -277,7 +277,7 @@ def told(config: object) -> Told:
     numbers = cast(list[object], weights) if isinstance(weights, list) else []
     if not all(type(number) is float for number in numbers):
         raise ValueError("the weights of a mixture are a list of numbers")
-    return Told(members, _checked(np.array(numbers, np.float64), len(members)))
+    return Described(members, _checked(np.array(numbers, np.float64), len(members)))
 
 
 def _fields(given: object, names: set[str], what: str) -> dict[str, object]:

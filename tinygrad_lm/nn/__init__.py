@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tinygrad_lm.autograd import remedies
-from tinygrad_lm.lazy import found as _found
+from tinygrad_lm.lazy import attribute as _attribute
 from tinygrad_lm.nn import functional, init
 from tinygrad_lm.nn.containers import ModuleDict, ModuleList, Sequential
 from tinygrad_lm.nn.layers import (
@@ -82,7 +82,7 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> object:
         """What is imported late, or an error that says what to write for a layer of PyTorch's that is not here."""
         if name in _HOMES:
-            return _found(__name__, _HOMES, name)
+            return _attribute(__name__, _HOMES, name)
         raise remedies.unknown(__name__, name, remedies.NN)
 
     def __dir__() -> list[str]:

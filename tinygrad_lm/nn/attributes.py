@@ -22,7 +22,7 @@ def learns(thing: object) -> bool:
     return isinstance(thing, (Tensor, Value)) and thing.requires_grad and thing.is_leaf
 
 
-def found(
+def find(
     name: str, thing: object, kinds: tuple[type[Kind], ...], above: tuple[int, ...] = ()
 ) -> Iterator[tuple[str, Kind]]:
     """Everything of these kinds in ``thing``: itself, or what it holds, named as one would write it.
@@ -37,7 +37,7 @@ def found(
         yield name, thing
     elif id(thing) not in above:
         for key, part in _parts(thing):
-            yield from found(name + key, part, kinds, (*above, id(thing)))
+            yield from find(name + key, part, kinds, (*above, id(thing)))
 
 
 def _parts(thing: object) -> Iterable[tuple[str, object]]:

@@ -14,7 +14,7 @@ from tinygrad_lm.autograd.graph import offered
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array, is_ndarray
 from tinygrad_lm.autograd.value import Value
-from tinygrad_lm.nn.attributes import found, learns
+from tinygrad_lm.nn.attributes import find, learns
 from tinygrad_lm.nn.parameter import Parameter
 from tinygrad_lm.nn.state import Slot, checked_buffer, copies, in_place_of, load, numbers
 
@@ -118,7 +118,7 @@ class Module:
     def _check_assignment(self, name: str, value: object) -> None:
         """Refuse what would silently not learn, or would silently end that something learns."""
         place, earlier = f"{type(self).__name__}.{name}", vars(self).get(name)
-        nodes = list(found(name, value, _KINDS))
+        nodes = list(find(name, value, _KINDS))
         for path, node in nodes:
             if node is not value and _misplaced(node):
                 raise _unfound(place, value, path, node)
@@ -138,7 +138,7 @@ class Module:
                 f"step it, or begin with {name} = Value(..., requires_grad=False) if it is not to be learned"
             )
         computed = any(not node.is_leaf for node in values)
-        if computed and any(isinstance(node, Value) and learns(node) for _, node in found(name, earlier, _KINDS)):
+        if computed and any(isinstance(node, Value) and learns(node) for _, node in find(name, earlier, _KINDS)):
             raise TypeError(
                 f"{place} holds Values that learn, and the computed ones in their place would not: write "
                 "p.data -= ... for each p to step them"
@@ -215,7 +215,7 @@ class Module:
             for key, value in vars(module).items():
                 if isinstance(value, Module):
                     continue
-                for name, generator in found(key, value, (np.random.Generator,)):
+                for name, generator in find(key, value, (np.random.Generator,)):
                     if id(generator) not in seen:
                         seen.add(id(generator))
                         yield f"{path}.{name}" if path else name, generator
@@ -353,7 +353,7 @@ def _own_slots(module: Module) -> Iterator[Slot]:
             continue
         if isinstance(value, Module) or key == "_frozen" or key in buffers:
             continue
-        for name, node in found(key, value, _KINDS):
+        for name, node in find(key, value, _KINDS):
             if node is not value and _misplaced(node):
                 raise _unfound(f"{type(module).__name__}.{key}", value, name, node)
             if isinstance(node, Value) and (learns(node) or id(node) in frozen):

@@ -1,6 +1,6 @@
 """Text as a model sees it: vocabularies, lists of names, sliding windows, padded sequences. Needs only NumPy."""
 
-from tinygrad_lm.lazy import found as _found
+from tinygrad_lm.lazy import attribute as _attribute
 
 TYPE_CHECKING = False  # each file is imported when something of it is first asked for
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """What lives in one of the files here."""
-    return _found(__name__, _HOMES, name)
+    return _attribute(__name__, _HOMES, name)
 
 
 def __dir__() -> list[str]:
