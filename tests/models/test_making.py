@@ -99,7 +99,7 @@ def test_what_is_no_vocabulary_of_counts(make):
 
 def test_presets_are_settings():
     model = models.Transformer(**models.Transformer.presets["microgpt"], rng=0)
-    assert model.num_parameters() == 4192
+    assert model.num_parameters() == 4192 and model.configuration.dropout == 0
 
 
 class TestSignatures:

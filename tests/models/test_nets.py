@@ -141,7 +141,7 @@ def loss_on_values(model, inputs, targets):
 
 
 def preset(name):
-    return TransformerConfig(**models.Transformer.presets[name], dropout=0.0)
+    return TransformerConfig(**{**models.Transformer.presets[name], "dropout": 0.0})
 
 
 class TestSizesOfNets:

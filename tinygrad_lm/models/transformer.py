@@ -59,8 +59,8 @@ class TransformerConfig(Config):
             )
 
 
-MAKEMORE = TransformerConfig(layers=4, dropout=0.0)
-"""As A. Karpathy's makemore: the same function of the weights, which start otherwise."""
+MAKEMORE = TransformerConfig(layers=4)
+"""As A. Karpathy's makemore: the same function of the weights, which start otherwise. How much is dropped is open."""
 MICROGPT = TransformerConfig(width=16, layers=1, activation="relu", norm="rms", affine=False, bias=False, dropout=0.0)
 """As A. Karpathy's microgpt, but for a norm: that has one after the embedding in place of the one before the output."""
 
@@ -146,7 +146,7 @@ class Transformer(nn.Module, TrainableModel):
     Ids (n, length), the boundary first, give logits (n, length, len(vocabulary)), each from its place and those before.
     Where names are written the keys and values of what was read are kept, so that a step reads one token. It is made as
     an ``MLP`` is: ``Transformer(vocabulary, width=32, layers=4, rng=0)``. The presets have the sizes of A. Karpathy's
-    programs makemore and microgpt, with the dropout and the plan of this family.
+    programs makemore and microgpt, with the plan of this family; the first has its dropout too.
 
     References
     ----------
@@ -164,8 +164,8 @@ class Transformer(nn.Module, TrainableModel):
         "ema_decay": 0.998,
     }
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        name: {each: value for each, value in vars(config).items() if each != "dropout"}
-        for name, config in (("makemore-transformer", MAKEMORE), ("microgpt", MICROGPT))
+        "makemore-transformer": {name: value for name, value in vars(MAKEMORE).items() if name != "dropout"},
+        "microgpt": vars(MICROGPT),
     }
 
     def __init__(
