@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import subprocess
 import sys
 import types
@@ -38,6 +39,40 @@ class TestProgram:
     def test_wrong_words_show_how_the_command_is_used(self, capsys, arguments):
         assert cli.main(arguments) == 2
         assert capsys.readouterr().err.startswith("usage: tinygrad-lm train [-h]")
+
+    @pytest.mark.parametrize("arguments", [("train", "--lr", "-1"), ("train", "--hiden", "20"), ("mix", "r"), ()])
+    def test_wrong_words_are_told_in_two_lines(self, capsys, arguments):
+        assert cli.main(arguments) == 2
+        usage, reason = capsys.readouterr().err.splitlines()
+        command = " ".join(["tinygrad-lm", *arguments[:1]])
+        assert usage.startswith(f"usage: {command} [-h]") and usage.endswith(f", see {command} --help")
+        assert len(usage) <= 100 and reason.startswith(f"{command}: ")
+
+    def test_what_the_usage_shows_is_what_the_command_takes(self):
+        (commands,) = [action for action in cli.parser()._actions if action.dest == "command"]
+        for name, parser in commands.choices.items():
+            taken = {action.metavar for action in parser._actions if not action.option_strings}
+            assert set(re.findall(r"[A-Z:]+", program.command_of(name).takes)) == taken, name
+
+    @pytest.mark.parametrize(
+        ("arguments", "meant"),
+        [
+            (("smaple", "r"), "'sample'"),
+            (("Train",), "'train'"),
+            (("train", "--model", "lsmt"), "'lstm'"),
+            (("train", "--model", "LSTM"), "'lstm'"),
+            (("train", "--hiden", "20"), "'--hidden'"),
+            (("train", "--model", "kneser-ney", "--oder=4"), "'--order'"),
+            (("train", "-model", "lstm"), "'--model'"),
+            (("sample", "r", "--uniqe"), "'--unique'"),
+        ],
+    )
+    def test_what_was_meant_by_a_typo(self, run, arguments, meant):
+        assert run(*arguments, code=2).endswith(f"; did you mean {meant}?\n")
+
+    @pytest.mark.parametrize("arguments", [("fly",), ("train", "--model", "gpt"), ("train", "--zzz")])
+    def test_what_is_like_nothing_is_no_typo(self, run, arguments):
+        assert "did you mean" not in run(*arguments, code=2)
 
     def test_a_command_asks_for_no_other(self):
         """What another one imports and declares would only take time."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from tinygrad_lm import defaults
 from tinygrad_lm.cli import family
-from tinygrad_lm.cli.parsing import COUNT, RATE, SEED, Command, Options
+from tinygrad_lm.cli.parsing import COUNT, RATE, SEED, Command, Options, Parser
 from tinygrad_lm.interrupts import Later
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class Row(NamedTuple):
     """Why there are no losses; nothing where there are."""
 
 
-def add_options(parser: ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
     """Declare them."""
     told = CompareOptions
     parser.add_argument("run", nargs="+", metavar="RUN", help="run folders")
@@ -159,4 +158,5 @@ COMMAND = Command(
         ("compare runs/mlp-1 runs/kneser-ney-1", "losses and names"),
         ("compare runs/mlp-1 --temperature 0.7 -n 99", "careful names"),
     ),
+    takes="RUN [RUN ...]",
 )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
-
-from tinygrad_lm.cli.parsing import Command, Options
+from tinygrad_lm.cli.parsing import Command, Options, Parser
 from tinygrad_lm.interrupts import Later
 
 
-def add_options(parser: ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
     """There are none."""
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib import import_module
 
 from tinygrad_lm.cli import family
-from tinygrad_lm.cli.parsing import Command, Options
+from tinygrad_lm.cli.parsing import Command, Options, Parser
 from tinygrad_lm.interrupts import Later
 
 
@@ -19,7 +18,7 @@ class EvaluateOptions(Options):
     file: str | None = None
 
 
-def add_options(parser: ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
     """Declare them."""
     parser.add_argument("run", metavar="RUN", help="a run folder")
     family.add_own(parser)
@@ -79,4 +78,5 @@ COMMAND = Command(
         ("evaluate runs/mlp-1", "on its own test split"),
         ("evaluate runs/mlp-1 names.txt", "on other names"),
     ),
+    takes="RUN [FILE]",
 )

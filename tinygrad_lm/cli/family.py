@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentError, ArgumentParser, BooleanOptionalAction, Namespace
+from argparse import ArgumentError, BooleanOptionalAction, Namespace
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
-from tinygrad_lm.cli.parsing import Options, Parser, UsageError, decimal, integer, option
+from tinygrad_lm.cli.parsing import Options, Parser, UsageError, decimal, integer, nearest, option
 from tinygrad_lm.interrupts import Later
 from tinygrad_lm.models.registry import FAMILIES, PRESETS, TRAINED, Builtin
 
@@ -70,8 +70,8 @@ def choose(model: str) -> Choice:
         found = FAMILIES.get(model)
         if isinstance(found, Builtin):
             raise UsageError(f"argument --model: a {model} is made of models that are trained already: {found.made_by}")
-        known = ", ".join(map(repr, MODELS))
-        raise UsageError(f"argument --model: invalid choice: {model!r:.60} (choose from {known}, or {OWN})")
+        known = nearest(model, MODELS) or f" (choose from {', '.join(MODELS)}, or {OWN})"
+        raise UsageError(f"argument --model: invalid choice: {model!r:.60}{known}")
     family = loading.family(PRESETS.get(model, model))
     return Choice(model, family, family.presets.get(model, {}))
 
@@ -94,7 +94,7 @@ def own(target: str) -> type[LanguageModel]:
         raise UsageError(f"argument --model: {error}") from None
 
 
-def add_own(parser: ArgumentParser) -> None:
+def add_own(parser: Parser) -> None:
     """Declare ``--model`` of a command on runs."""
     parser.add_argument(
         "--model",
@@ -118,7 +118,7 @@ def told(models: Sequence[str]) -> None:
         own(model)
 
 
-def add_options(parser: ArgumentParser, choice: Choice, more: str = "") -> None:
+def add_options(parser: Parser, choice: Choice, more: str = "") -> None:
     """Declare what the family is configured by; ``more`` is told beside."""
     group = parser.add_argument_group(f"the model {choice.name}", more or None)
     for each in choice.options():

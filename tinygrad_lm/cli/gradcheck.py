@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Literal, get_args
 
-from tinygrad_lm.cli.parsing import SEED, Command, Options, UsageError, option
+from tinygrad_lm.cli.parsing import SEED, Command, Options, Parser, UsageError, option
 from tinygrad_lm.interrupts import Later
 
 Kinks = Literal["raise", "skip", "subgradient"]
@@ -34,7 +33,7 @@ class GradcheckOptions(Options):
                 )
 
 
-def add_options(parser: ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
     """Declare them."""
     told = GradcheckOptions
     parser.add_argument(
@@ -106,4 +105,5 @@ COMMAND = Command(
         ("gradcheck", "every operation"),
         ("gradcheck model.py:loss --input 3x4 --input 4", "your own"),
     ),
+    takes="[FILE:FUNCTION]",
 )

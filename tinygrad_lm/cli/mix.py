@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
 from tinygrad_lm.cli import family
-from tinygrad_lm.cli.parsing import Command, Options, UsageError
+from tinygrad_lm.cli.parsing import Command, Options, Parser, UsageError
 from tinygrad_lm.interrupts import Later
 
 
@@ -28,7 +27,7 @@ class MixOptions(Options):
             raise UsageError("a run is given twice, which says nothing new: leave it out")
 
 
-def add_options(parser: ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
     """Declare them."""
     parser.add_argument(
         "run", nargs="+", metavar="RUN", help="run folders, trained on the same split of the same names"
@@ -59,4 +58,5 @@ COMMAND = Command(
     add_options,
     run,
     examples=(("mix runs/mlp-1 runs/kneser-ney-1", "a network and counts"),),
+    takes="RUN RUN [RUN ...]",
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, NamedTuple, NoReturn, TypeVar
 
 from tinygrad_lm.cli.terminal import printable
@@ -37,6 +38,33 @@ class Options:
 Told = TypeVar("Told", bound=Options)
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line after that of usage, and do not act on the terminal by what they quote."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit as ``refuse`` says."""
+        self.exit(self.refuse(message))
+
+    def refuse(self, message: str) -> int:
+        """Say how the command is used and what is wrong; the exit code of wrong usage."""
+        print(f"{self.format_usage().rstrip()}, see {self.prog} --help", file=sys.stderr)
+        print(f"{self.prog}: {printable(message[:2_000])}", file=sys.stderr)
+        return 2
+
+    def meant(self, unknown: Iterable[str]) -> str:
+        """Which option is spelled much like one of the arguments that none takes."""
+        options = (argument.partition("=")[0] for argument in unknown if argument.startswith("-"))
+        return next(filter(None, (nearest(each, self._option_string_actions) for each in options)), "")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'lstm'?"`` of what is spelled most like a word, or nothing."""
+    from difflib import get_close_matches  # which only a mistake needs
+
+    found = get_close_matches(word[:60].lower(), list(known), 1)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
 def _nothing(*given: object) -> None:
     """What a command does that has no more options, or no more to say."""
 
@@ -47,24 +75,18 @@ class Command(NamedTuple, Generic[Told]):
     summary: str
     """A line in the list of commands, without a full stop."""
     options: type[Told]
-    add_options: Callable[[argparse.ArgumentParser], None]
+    add_options: Callable[[Parser], None]
     """Declares the options to a parser; none needs a default, since ``options`` has it."""
     run: Callable[[Told], int]
     """Does it and returns the exit code. What is heavy is imported within, under ``Later``: there Ctrl-C can wait."""
     examples: Sequence[tuple[str, str]]
     """What may be typed after ``tinygrad-lm``, and what for: one or a few."""
-    add_more: Callable[[argparse.ArgumentParser, Sequence[str]], None] = _nothing
+    takes: str = ""
+    """What stands beside the options, as the line of usage shows it: ``"RUN [FILE]"``."""
+    add_more: Callable[[Parser, Sequence[str]], None] = _nothing
     """Declares the options that depend on what was typed, once it is known."""
     refuse: Callable[[Told, Sequence[str]], None] = _nothing
     """Raises ``UsageError`` for arguments that no option takes, where more can be said of them than that."""
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors, which quote what was typed, do not act on the terminal."""
-
-    def error(self, message: str) -> NoReturn:
-        """Exit with code 2 after the usage and the message."""
-        super().error(printable(message))
 
 
 def epilog(examples: Sequence[tuple[str, str]]) -> str:

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from tinygrad_lm import __version__
-from tinygrad_lm.cli.parsing import INTERRUPTED, Command, Options, Parser, UsageError, check_dashes, epilog
+from tinygrad_lm.cli.parsing import INTERRUPTED, Command, Options, Parser, UsageError, check_dashes, epilog, nearest
 from tinygrad_lm.cli.terminal import printable
 from tinygrad_lm.interrupts import Later
 
@@ -58,6 +58,7 @@ def _parsers(arguments: Sequence[str], with_more: bool = True) -> tuple[Parser, 
         command = command_of(name)
         own = commands.add_parser(
             name,
+            usage=" ".join(["%(prog)s [-h]", *filter(None, [command.takes]), "[OPTION ...]"]),
             help=command.summary,
             description=f"{command.summary[0].upper()}{command.summary[1:]}.",
             epilog=epilog(command.examples),
@@ -83,8 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else 1
     except UsageError as error:
-        _parsers(given, with_more=False)[1].print_usage(sys.stderr)
-        return _say(str(error), 2)
+        return _parsers(given, with_more=False)[1].refuse(str(error))
     except KeyboardInterrupt:
         return _say("interrupted", INTERRUPTED)
     except BrokenPipeError:
@@ -96,6 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parsed(arguments: Sequence[str]) -> tuple[Command[Options], Options]:
     """The command, and its options, which go together; ``UsageError``, or ``SystemExit`` after a message, if not."""
     check_dashes(arguments)
+    _check_command(arguments)
     top, asked = _parsers(arguments)
     known, unknown = top.parse_known_args(arguments)
     given = vars(known)
@@ -103,9 +104,17 @@ def _parsed(arguments: Sequence[str]) -> tuple[Command[Options], Options]:
     options = command.options(**given)
     if unknown:
         command.refuse(options, unknown)
-        asked.error(f"unrecognized arguments: {' '.join(unknown)}")
+        asked.error(f"unrecognized arguments: {' '.join(unknown)}{asked.meant(unknown)}")
     options.check()
     return command, options
+
+
+def _check_command(arguments: Sequence[str]) -> None:
+    """Refuse a first word that is no command."""
+    for word in arguments[:1]:
+        if word not in COMMANDS and not word.startswith("-"):
+            known = nearest(word, COMMANDS) or f" (choose from {', '.join(COMMANDS)})"
+            raise UsageError(f"argument COMMAND: invalid choice: {word!r:.60}{known}")
 
 
 def _run(command: Command[Options], options: Options) -> int:

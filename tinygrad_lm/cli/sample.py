@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from tinygrad_lm import defaults
 from tinygrad_lm.cli import family
-from tinygrad_lm.cli.parsing import COUNT, LENGTH, PROBABILITY, RATE, SEED, Command, Options, UsageError, option
+from tinygrad_lm.cli.parsing import COUNT, LENGTH, PROBABILITY, RATE, SEED, Command, Options, Parser, UsageError, option
 from tinygrad_lm.interrupts import Later
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ class SampleOptions(Options):
             )
 
 
-def add_options(parser: ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
     """Declare them."""
     told = SampleOptions
     parser.add_argument("run", metavar="RUN", help="a run folder")
@@ -203,4 +202,5 @@ COMMAND = Command(
         ("sample runs/mlp-1 --most-probable 5", "no draw"),
         ("sample runs/mlp-1 --tree 2", "what may come"),
     ),
+    takes="RUN",
 )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from tinygrad_lm import defaults
 from tinygrad_lm.cli import family
-from tinygrad_lm.cli.parsing import COUNT, RATE, SEED, Options, UsageError, decimal, option
+from tinygrad_lm.cli.parsing import COUNT, RATE, SEED, Options, Parser, UsageError, decimal, option
 from tinygrad_lm.models.registry import TRAINED
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ class TrainOptions(Options):
                 raise UsageError(f"{option(name)} means nothing to the model {self.model!r}; leave it out")
 
 
-def add_options(parser: ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
     """Declare them, in groups."""
     model = parser.add_argument_group("the model", _models())
     model.add_argument("--model", metavar="MODEL", help=f"which of them (default: {TrainOptions.model})")
@@ -82,7 +81,7 @@ def add_options(parser: ArgumentParser) -> None:
     _add_run(parser)
 
 
-def add_more(parser: ArgumentParser, arguments: Sequence[str]) -> None:
+def add_more(parser: Parser, arguments: Sequence[str]) -> None:
     """Declare the options of the model that was typed, or of that which holds otherwise."""
     given = family.typed(arguments)
     helps = {"-h", "--help"} & set(arguments)
@@ -114,7 +113,7 @@ def _models() -> str:
     return "\n".join([*lines, "the options of one:  tinygrad-lm train --model ngram --help"])
 
 
-def _add_data(parser: ArgumentParser) -> None:
+def _add_data(parser: Parser) -> None:
     data = parser.add_argument_group("data")
     data.add_argument("--data", metavar="FILE", help="one name a line, UTF-8 (default: the bundled Indian names)")
     data.add_argument(
@@ -139,7 +138,7 @@ def _add_data(parser: ArgumentParser) -> None:
     )
 
 
-def _add_training(parser: ArgumentParser) -> None:
+def _add_training(parser: Parser) -> None:
     training = parser.add_argument_group("the training of the neural model")
     length = training.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=COUNT, metavar="N", help="passes over the data")
@@ -192,7 +191,7 @@ def _starts(name: str) -> str:
     return "; ".join(told)
 
 
-def _add_run(parser: ArgumentParser) -> None:
+def _add_run(parser: Parser) -> None:
     run = parser.add_argument_group("the run")
     run.add_argument(
         "--seed",
