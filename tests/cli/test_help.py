@@ -14,10 +14,11 @@ from tests.helpers.command_line import SMALL
 from tinygrad_lm import cli, comparing, defaults, optim, sampling
 from tinygrad_lm.cli.gradcheck import GradcheckOptions
 from tinygrad_lm.cli.program import command_of
-from tinygrad_lm.cli.train.options import TrainOptions
-from tinygrad_lm.models import MLP, loading, mlp
+from tinygrad_lm.cli.train.options import TRAINING_OPTIONS, TrainOptions
+from tinygrad_lm.cli.train.plan import plan_of
+from tinygrad_lm.models import MLP, mlp
 from tinygrad_lm.models.mlp import MLPConfig
-from tinygrad_lm.models.registry import TRAINED
+from tinygrad_lm.models.registry import PRESETS, TRAINED
 from tinygrad_lm.testing import check_gradients
 from tinygrad_lm.training import Plan, Trainer
 
@@ -125,9 +126,40 @@ def test_the_help_of_each_model(page, model):
     assert [line for line in text.splitlines() if len(line) > 80] == []
     assert f"\n  {model} " in page("train")
     assert (f"\nthe model {model}:\n" in text) == (model != "neural-bigram")  # which has nothing to set
-    for name, value in getattr(loading.family(model), "plan_defaults", {}).items():
-        assert f"--{name.replace('_', '-')} {value}" in " ".join(text.partition(f"\nthe model {model}:\n")[2].split())
-    assert set(page("train").splitlines()[20:]) <= set(text.splitlines())
+    of_all, of_one = (sections(help_) for help_ in (page("train"), text))
+    same = of_all.keys() - {"the training of the neural model", "the run"}
+    assert {name: of_all[name] for name in same} == {name: of_one[name] for name in same}
+
+
+def sections(text):
+    """The parts of a help by their titles."""
+    return dict(part.partition(":\n")[::2] for part in text.split("\n\n"))
+
+
+@pytest.mark.parametrize("model", [kind for kind in TRAINED if kind not in ("ngram", "kneser-ney")])
+def test_the_help_of_a_model_tells_what_its_training_starts_with(page, told, model):
+    text = page("train", "--model", model)
+    assert cli.main(["train", "--model", model]) == 0
+    plan = plan_of(told[0], examples=10_000)
+    for name in set(TRAINING_OPTIONS) - {"epochs", "mix"}:
+        value = getattr(plan, name)
+        shown = default_of(text, f"--{name.replace('_', '-')}").rstrip(",")
+        assert shown == ("none" if value is None else value if isinstance(value, str) else f"{value:g}"), name
+    assert "trained by default with" not in text
+
+
+@pytest.mark.parametrize("preset", ["lab4-mlp", "makemore-wavenet", "microgpt"])
+def test_the_help_of_a_preset_tells_what_its_family_starts_with(page, preset):
+    titles = ("the training of the neural model", "the run")
+    of_preset, of_family = (sections(page("train", "--model", name)) for name in (preset, PRESETS[preset]))
+    assert [of_preset[title] for title in titles] == [of_family[title] for title in titles]
+
+
+@pytest.mark.parametrize("model", ["ngram", "kneser-ney", "bigram"])
+def test_the_help_of_counts_tells_of_no_training(page, model):
+    text = page("train", "--model", model)
+    assert set(re.findall(r"^  --(\w+)", sections(text)["the run"], re.MULTILINE)) == {"seed", "out", "resume"}
+    assert "the training of the neural model" not in text and "--lr" not in text
 
 
 @pytest.mark.parametrize(

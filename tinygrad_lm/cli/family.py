@@ -118,9 +118,9 @@ def told(models: Sequence[str]) -> None:
         own(model)
 
 
-def add_options(parser: Parser, choice: Choice, more: str = "") -> None:
-    """Declare what the family is configured by; ``more`` is told beside."""
-    group = parser.add_argument_group(f"the model {choice.name}", more or None)
+def add_options(parser: Parser, choice: Choice) -> None:
+    """Declare what the family is configured by."""
+    group = parser.add_argument_group(f"the model {choice.name}")
     for each in choice.options():
         within = each.range
         shown = f"{within.help} (default: {each.shown})" if each.shown else within.help

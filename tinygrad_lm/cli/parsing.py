@@ -51,6 +51,10 @@ class Parser(argparse.ArgumentParser):
         print(f"{self.prog}: {printable(message[:2_000])}", file=sys.stderr)
         return 2
 
+    def retell(self, name: str, help: str) -> None:
+        """Say something else of an option, once more is known than when it was declared."""
+        self._option_string_actions[name].help = help
+
     def meant(self, unknown: Iterable[str]) -> str:
         """Which option is spelled much like one of the arguments that none takes."""
         options = (argument.partition("=")[0] for argument in unknown if argument.startswith("-"))

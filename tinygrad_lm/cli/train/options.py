@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from argparse import SUPPRESS
 from collections.abc import Mapping, Sequence
-from textwrap import wrap
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tinygrad_lm import defaults
@@ -13,6 +14,7 @@ from tinygrad_lm.models.registry import TRAINED
 
 if TYPE_CHECKING:
     from tinygrad_lm.cli.family import Choice
+    from tinygrad_lm.models import LanguageModel
 
 TRAINING_OPTIONS = (
     *("epochs", "steps", "batch_size", "lr", "optimizer", "schedule", "weight_decay"),
@@ -22,6 +24,22 @@ TRAINING_OPTIONS = (
 
 STARTS = {"sgd": {"lr": 0.3, "weight_decay": 0.0}, "adam": {"weight_decay": 0.0}}
 """What an optimizer starts with where that is not what holds for the others."""
+
+HELP = {
+    "epochs": "passes over the data, in the place of --steps",
+    "steps": "batches to train on, in all if a run goes on",
+    "batch_size": "examples a step",
+    "lr": "learning rate",
+    "optimizer": "what turns gradients into steps",
+    "schedule": "how the learning rate changes",
+    "weight_decay": "of matrices",
+    "clip_grad_norm": "the largest norm of all gradients together",
+    "warmup_steps": "steps in which the learning rate rises from 0",
+    "ema_decay": "evaluate and keep averaged weights, of a decay such as 0.99",
+    "label_smoothing": "share of each target that all characters have",
+    "mix": "mix the trained model with Kneser-Ney counts: mostly better than either",
+}
+"""What the help says of each of the ``TRAINING_OPTIONS``, without its default."""
 
 
 class TrainOptions(Options):
@@ -87,15 +105,18 @@ def add_more(parser: Parser, arguments: Sequence[str]) -> None:
     helps = {"-h", "--help"} & set(arguments)
     if given.resume is None and not (helps and given.model is None):  # for a mere help NumPy is not imported
         choice = family.choose(given.model or family.DEFAULT)
-        family.add_options(parser, choice, _starts_with(choice))
+        _tell_training(parser, choice.family)
+        family.add_options(parser, choice)
         parser.set_defaults(choice=choice)
 
 
-def _starts_with(choice: Choice) -> str:
-    """What the training of a family starts with other than the help of ``train`` says."""
-    own: Mapping[str, object] = getattr(choice.family, "plan_defaults", {})
-    told = ["trained by default with", *(f"{option(name)} {value}" for name, value in own.items())]
-    return "\n".join(wrap(" ".join(told), 74, break_on_hyphens=False)) if own else ""
+def _tell_training(parser: Parser, family: type[LanguageModel]) -> None:
+    """Give the options of the training the defaults of a family; none of them is told where it learns without one."""
+    from tinygrad_lm.models import TrainableModel
+
+    for name in TRAINING_OPTIONS:
+        trained = issubclass(family, TrainableModel)
+        parser.retell(option(name), _help(name, family.plan_defaults) if trained else SUPPRESS)
 
 
 def refuse(options: TrainOptions, unknown: Sequence[str]) -> None:
@@ -110,7 +131,7 @@ def _models() -> str:
         rows.append((kind, found.summary))
         rows += [("", f"or just: {', '.join(found.presets)}")] if found.presets else []
     lines = [f"{name:<14}  {what}" for name, what in (*rows, (family.OWN, "a family of your own"))]
-    return "\n".join([*lines, "the options of one:  tinygrad-lm train --model ngram --help"])
+    return "\n".join([*lines, "the options of one, and their defaults:  tinygrad-lm train --model lstm --help"])
 
 
 def _add_data(parser: Parser) -> None:
@@ -141,51 +162,31 @@ def _add_data(parser: Parser) -> None:
 def _add_training(parser: Parser) -> None:
     training = parser.add_argument_group("the training of the neural model")
     length = training.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=COUNT, metavar="N", help="passes over the data")
-    length.add_argument(
-        "--steps",
-        type=COUNT,
-        metavar="N",
-        help=f"batches to train on, in all if a run goes on (default: {TrainOptions.steps})",
-    )
-    training.add_argument(
-        "--batch-size", type=COUNT, metavar="N", help=f"examples a step (default: {TrainOptions.batch_size})"
-    )
-    training.add_argument("--lr", type=RATE, metavar="X", help=f"learning rate (default: {_starts('lr')})")
-    training.add_argument("--optimizer", choices=["sgd", "adam", "adamw"], help=f"default: {TrainOptions.optimizer}")
-    training.add_argument(
-        "--schedule", choices=["constant", "linear", "cosine", "step"], help=f"default: {TrainOptions.schedule}"
-    )
-    training.add_argument(
-        "--weight-decay", type=RATE, metavar="X", help=f"of matrices (default: {_starts('weight_decay')})"
-    )
-    training.add_argument(
-        "--clip-grad-norm", type=RATE, metavar="X", help="the largest norm of all gradients together (default: none)"
-    )
-    training.add_argument(
-        "--warmup-steps",
-        type=SEED,
-        metavar="N",
-        help=f"steps in which the learning rate rises from 0 (default: {TrainOptions.warmup_steps})",
-    )
-    training.add_argument(
-        "--ema-decay",
-        type=RATE,
-        metavar="X",
-        help="evaluate and keep averaged weights, of a decay such as 0.99 (default: none)",
-    )
-    training.add_argument(
-        "--label-smoothing",
-        type=decimal(0, 1),
-        metavar="X",
-        help=f"share of each target that all characters have (default: {TrainOptions.label_smoothing:g})",
-    )
+    length.add_argument("--epochs", type=COUNT, metavar="N", help=_help("epochs"))
+    length.add_argument("--steps", type=COUNT, metavar="N", help=_help("steps"))
+    training.add_argument("--batch-size", type=COUNT, metavar="N", help=_help("batch_size"))
+    training.add_argument("--lr", type=RATE, metavar="X", help=_help("lr"))
+    training.add_argument("--optimizer", choices=["sgd", "adam", "adamw"], help=_help("optimizer"))
+    training.add_argument("--schedule", choices=["constant", "linear", "cosine", "step"], help=_help("schedule"))
+    training.add_argument("--weight-decay", type=RATE, metavar="X", help=_help("weight_decay"))
+    training.add_argument("--clip-grad-norm", type=RATE, metavar="X", help=_help("clip_grad_norm"))
+    training.add_argument("--warmup-steps", type=SEED, metavar="N", help=_help("warmup_steps"))
+    training.add_argument("--ema-decay", type=RATE, metavar="X", help=_help("ema_decay"))
+    training.add_argument("--label-smoothing", type=decimal(0, 1), metavar="X", help=_help("label_smoothing"))
 
 
-def _starts(name: str) -> str:
+def _help(name: str, of_family: Mapping[str, object] = MappingProxyType({})) -> str:
+    """What the help says of an option of the training, with what a family starts with."""
+    return HELP[name] if name in ("epochs", "mix") else f"{HELP[name]} (default: {_start(name, of_family)})"
+
+
+def _start(name: str, of_family: Mapping[str, object]) -> str:
     """What a setting starts with, in words, for every optimizer: 0.003; 0.3 for sgd."""
     starts = {optimizer: start[name] for optimizer, start in STARTS.items() if name in start}
-    told = [f"{getattr(TrainOptions, name):g}"]
+    value = of_family.get(name, getattr(TrainOptions, name))
+    told = ["none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)]
+    if value and name == "warmup_steps":
+        told[0] += ", or a tenth of the steps if they are few"
     for value in sorted(set(starts.values())):
         told.append(f"{value:g} for {' and '.join(optimizer for optimizer in starts if starts[optimizer] == value)}")
     return "; ".join(told)
@@ -200,7 +201,5 @@ def _add_run(parser: Parser) -> None:
         help=f"decides split, weights, batches and samples (default: {TrainOptions.seed})",
     )
     run.add_argument("--out", metavar="DIR", help="the run folder (default: runs/MODEL-1, or the next free number)")
-    run.add_argument(
-        "--mix", action="store_true", help="mix the trained model with Kneser-Ney counts: mostly better than either"
-    )
+    run.add_argument("--mix", action="store_true", help=_help("mix"))
     run.add_argument("--resume", metavar="RUN", help="go on with a stopped run, or with --steps N a finished one")
