@@ -120,6 +120,30 @@ class TestUsage:
         typed = ["--" + option.replace("_", "-"), value][: 1 if option in ("residual", "mix") else 2]
         assert f"{typed[0]} means nothing to the model {model!r}" in refused("train", "--model", model, *typed, code=2)
 
+    @pytest.mark.parametrize(
+        ("model", "remedy"),
+        [
+            ("lstm", "lstm has one hidden size; give --layers N for more layers"),
+            ("wavenet", "wavenet has one hidden size"),
+        ],
+    )
+    def test_several_hidden_sizes_for_a_family_that_has_one(self, refused, model, remedy):
+        for sizes in (["10", "20"], ["10,20"], ["10", "20", "30"]):
+            said = refused("train", "--model", model, "--hidden", *sizes, code=2)
+            assert said.endswith(remedy) and sizes[-1] in said
+
+    @pytest.mark.parametrize(
+        ("word", "remedy"),
+        [
+            ("names.txt", "a list of names is given as --data names.txt"),
+            ("lstm", "a model is given as --model lstm"),
+            ("5", "--data 5"),
+        ],
+    )
+    def test_a_word_beside_the_options_says_where_it_belongs(self, refused, word, remedy):
+        said = refused("train", word, code=2)
+        assert f"unrecognized arguments: {word}; " in said and said.endswith(remedy)
+
     def test_smoothing_means_nothing_to_the_neural_model(self, refused):
         for model in ((), ("--model", "mlp")):
             message = refused("train", *model, "--smoothing", "1", code=2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentError, BooleanOptionalAction, Namespace
+from argparse import ArgumentError, ArgumentTypeError, BooleanOptionalAction, Namespace
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
@@ -132,7 +132,7 @@ def add_options(parser: Parser, choice: Choice) -> None:
         elif each.kind == "sizes":
             kind |= {"type": _sizes(each), "nargs": "+", "metavar": "N"}
         elif each.kind == "whole number":
-            kind |= {"type": integer(*each.ends), "metavar": "N"}
+            kind |= {"type": _whole(each, choice), "metavar": "N"}
         else:
             kind |= {"type": decimal(within.low, within.high), "metavar": "X"}
         try:
@@ -151,6 +151,23 @@ def _sizes(setting: Setting) -> Any:
         return [size(part) for part in text.split(",")]
 
     return sizes
+
+
+def _whole(setting: Setting, choice: Choice) -> Any:
+    number = integer(*setting.ends)
+
+    def whole(text: str) -> int:
+        if "," in text and setting.name == "hidden":
+            raise ArgumentTypeError(f"{text!r:.60} is several sizes, but {one_size(choice)}")
+        return number(text)
+
+    return whole
+
+
+def one_size(choice: Choice) -> str:
+    """What is said to whoever gives a family several hidden sizes that has one."""
+    stacks = any(each.name == "layers" for each in choice.options())
+    return f"{choice.name} has one hidden size" + ("; give --layers N for more layers" if stacks else "")
 
 
 def make(choice: Choice, options: Options, vocabulary: Tokenizer, seed: int) -> LanguageModel:

@@ -120,8 +120,15 @@ def _tell_training(parser: Parser, family: type[LanguageModel]) -> None:
 
 
 def refuse(options: TrainOptions, unknown: Sequence[str]) -> None:
-    """Say of an option of another model that it is one."""
+    """Say of an option of another model that it is one, and where numbers, files and models belong."""
     family.refuse(unknown, options.model, options.is_given("resume"))
+    word = unknown[0]
+    if word.isdecimal() and options.is_given(f"{family.PREFIX}hidden"):
+        raise UsageError(f"unrecognized arguments: {' '.join(unknown)}; {family.one_size(options.choice)}")
+    if not word.startswith("-") and not options.is_given("resume"):
+        of_model = word in family.MODELS or family.is_file(word)
+        remedy = "a model is given as --model" if of_model else "a list of names is given as --data"
+        raise UsageError(f"unrecognized arguments: {' '.join(unknown)}; {remedy} {word}")
 
 
 def _models() -> str:
