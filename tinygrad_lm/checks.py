@@ -51,10 +51,10 @@ def whole_entry(config: Mapping[str, object], key: str, low: int, high: int) -> 
 
 
 def near(word: str, known: Iterable[str]) -> str:
-    """The question whether the known word was meant that is most like this one, or nothing where none is like it."""
-    from difflib import get_close_matches  # where something is wrong only
+    """``"; did you mean 'lstm'?"`` of the known word that is spelled most like this one, or nothing."""
+    from difflib import get_close_matches  # which only a mistake needs
 
-    return "".join(f"; did you mean {each!r}?" for each in get_close_matches(word, known, 1))
+    return "".join(f"; did you mean {each!r}?" for each in get_close_matches(word[:60].lower(), list(known), 1))
 
 
 def quoted(value: object, limit: int = 60) -> str:

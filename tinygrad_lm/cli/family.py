@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
-from tinygrad_lm.cli.parsing import Options, Parser, UsageError, decimal, integer, nearest, option
+from tinygrad_lm.checks import near
+from tinygrad_lm.cli.parsing import Options, Parser, UsageError, decimal, integer, option
 from tinygrad_lm.interrupts import Later
 from tinygrad_lm.models.registry import FAMILIES, PRESETS, TRAINED, Builtin
 
@@ -70,7 +71,7 @@ def choose(model: str) -> Choice:
         found = FAMILIES.get(model)
         if isinstance(found, Builtin):
             raise UsageError(f"argument --model: a {model} is made of models that are trained already: {found.made_by}")
-        known = nearest(model, MODELS) or f" (choose from {', '.join(MODELS)}, or {OWN})"
+        known = near(model, MODELS) or f" (choose from {', '.join(MODELS)}, or {OWN})"
         raise UsageError(f"argument --model: invalid choice: {model!r:.60}{known}")
     family = loading.family(PRESETS.get(model, model))
     return Choice(model, family, family.presets.get(model, {}))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, NamedTuple, NoReturn, TypeVar
 
+from tinygrad_lm.checks import near
 from tinygrad_lm.cli.terminal import printable
 
 INTERRUPTED = 130
@@ -58,15 +59,7 @@ class Parser(argparse.ArgumentParser):
     def meant(self, unknown: Iterable[str]) -> str:
         """Which option is spelled much like one of the arguments that none takes."""
         options = (argument.partition("=")[0] for argument in unknown if argument.startswith("-"))
-        return next(filter(None, (nearest(each, self._option_string_actions) for each in options)), "")
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """``"; did you mean 'lstm'?"`` of what is spelled most like a word, or nothing."""
-    from difflib import get_close_matches  # which only a mistake needs
-
-    found = get_close_matches(word[:60].lower(), list(known), 1)
-    return f"; did you mean {found[0]!r}?" if found else ""
+        return next(filter(None, (near(each, self._option_string_actions) for each in options)), "")
 
 
 def _nothing(*given: object) -> None:

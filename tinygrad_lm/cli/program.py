@@ -10,7 +10,8 @@ from importlib import import_module
 from pathlib import Path
 
 from tinygrad_lm import __version__
-from tinygrad_lm.cli.parsing import INTERRUPTED, Command, Options, Parser, UsageError, check_dashes, epilog, nearest
+from tinygrad_lm.checks import near
+from tinygrad_lm.cli.parsing import INTERRUPTED, Command, Options, Parser, UsageError, check_dashes, epilog
 from tinygrad_lm.cli.terminal import printable
 from tinygrad_lm.interrupts import Later
 
@@ -113,7 +114,7 @@ def _check_command(arguments: Sequence[str]) -> None:
     """Refuse a first word that is no command."""
     for word in arguments[:1]:
         if word not in COMMANDS and not word.startswith("-"):
-            known = nearest(word, COMMANDS) or f" (choose from {', '.join(COMMANDS)})"
+            known = near(word, COMMANDS) or f" (choose from {', '.join(COMMANDS)})"
             raise UsageError(f"argument COMMAND: invalid choice: {word!r:.60}{known}")
 
 
