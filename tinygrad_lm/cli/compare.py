@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from tinygrad_lm import defaults
-from tinygrad_lm.cli import family
+from tinygrad_lm.cli import family, written
 from tinygrad_lm.cli.parsing import COUNT, RATE, SEED, Command, Options
 from tinygrad_lm.interrupts import Later
 
@@ -146,8 +146,7 @@ def _show_samples(say: Console, rows: Sequence[Row]) -> None:
 
 def _marked(row: Row, place: int) -> str:
     sample = row.measured.drawn[place]
-    text = sample.text if sample.complete else sample.text + "..."
-    return (text or "(empty)") + ("*" if sample.text in row.found.training_names else "")
+    return written.shown(sample.text, sample.complete) + ("*" if sample.text in row.found.training_names else "")
 
 
 COMMAND = Command(

@@ -49,7 +49,7 @@ def run(options: MixOptions) -> int:
     family.told(options.model)
     if options.out is not None:
         runs.check_free(Path(options.out))
-    mixing.mixed([run_folder(each) for each in options.run], options.out, options.model)
+    mixing.mix_runs([run_folder(each) for each in options.run], options.out, options.model)
     return 0
 
 

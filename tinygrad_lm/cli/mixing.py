@@ -20,7 +20,7 @@ MIX = "mix"
 """What the folders of mixtures are called."""
 
 
-def mixed(folders: Sequence[Path], out: str | None, own: Sequence[str]) -> None:
+def mix_runs(folders: Sequence[Path], out: str | None, own: Sequence[str]) -> None:
     """Mix the models of runs in a new one; ``own`` are the families of the user's among them.
 
     Raises
@@ -85,7 +85,7 @@ def _beside(out: str | None, kind: str) -> str | None:
 
 
 def check_free(out: str | None) -> None:
-    """Raise ``FileExistsError`` where a run, or one that ``with_counts`` makes of it, finds its folder taken.
+    """Raise ``FileExistsError`` where a run, or one that ``mix_with_counts`` makes of it, finds its folder taken.
 
     To be asked before a training.
     """
@@ -94,7 +94,7 @@ def check_free(out: str | None) -> None:
             runs.check_free(Path(folder))
 
 
-def with_counts(run: OpenRun, out: str | None, own: Sequence[str]) -> None:
+def mix_with_counts(run: OpenRun, out: str | None, own: Sequence[str]) -> None:
     """Count what a run was trained on, in a run of its own, and mix both; folders are called after ``out``, if given.
 
     ``own`` are the families of the user's that the run is of.
@@ -107,11 +107,11 @@ def with_counts(run: OpenRun, out: str | None, own: Sequence[str]) -> None:
         runs.check_free(folder)
         say.log_to(folder)
         say()
-        say(counts.found())
+        say(counts.summary())
         runs.save_names(folder, run.split.train)
         source.copy(folder, run.data, run.folder)
         config = runs.save_config(folder, counts, run.config["data"], None)
         runs.save_weights(folder, counts, config)
         say(f"Saved in {folder}")
         say()
-    mixed([run.folder, folder], _beside(out, MIX), own)
+    mix_runs([run.folder, folder], _beside(out, MIX), own)

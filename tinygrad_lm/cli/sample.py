@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from tinygrad_lm import defaults
-from tinygrad_lm.cli import family
+from tinygrad_lm.cli import family, written
 from tinygrad_lm.cli.parsing import COUNT, LENGTH, PROBABILITY, RATE, SEED, Command, Options, UsageError, option
 from tinygrad_lm.interrupts import Later
 
@@ -125,13 +125,14 @@ def run(options: SampleOptions) -> int:
     if options.tree is not None:
         _show_tree(say, found, prefix, options.tree, told)
         return 0
-    names = found.training_names if options.only_new else frozenset[str]()
-    kept = sampling.Wanted(holds, holds_not, options.unique, names)
-    rng = as_generator(options.seed)
+    unwanted = found.training_names if options.only_new else frozenset[str]()
+    kept = sampling.Wanted(holds, holds_not, options.unique, unwanted)
+    rng, width = as_generator(options.seed), written.column(options.max_length + len(written.DOTS))
     for sample in sampling.samples(found.model, told, rng, prefix, options.count, wanted=kept, trace=options.trace):
         if options.trace:
             _show_trace(say, found.model.vocabulary, sample)
-        say(marked(sample, found.training_names))
+        name = written.shown(sample.text, sample.complete)
+        say(f"{name:<{width}} {written.origin(sample.text, found.training_names)}")
     return 0
 
 
@@ -145,13 +146,6 @@ def _show_trace(say: Console, vocabulary: Tokenizer, sample: Sample) -> None:
     say.table(rows, indent="    ")
 
 
-def marked(sample: Sample, training_names: frozenset[str]) -> str:
-    """A name, and whether the model has seen it in its training."""
-    mark = "in training data" if sample.text in training_names else "new"
-    text = sample.text if sample.complete else sample.text + "..."
-    return f"{text or '(empty)':<16} {mark}"
-
-
 def _show_most_probable(say: Console, run: Run, count: int, prefix: str, max_length: int) -> None:
     from tinygrad_lm.sampling import IncompleteError, Probable, most_probable
 
@@ -160,9 +154,9 @@ def _show_most_probable(say: Console, run: Run, count: int, prefix: str, max_len
         found = most_probable(run.model, count, prefix, max_length)
     except IncompleteError as error:
         missing, found = error, [each for each in error.found if isinstance(each, Probable)]
+    width = written.column(max((len(text) for text, _ in found), default=0))
     for text, probability in found:
-        mark = "in training data" if text in run.training_names else "new"
-        say(f"{text or '(empty)':<16} {probability:.3e}  {mark}")
+        say(f"{written.shown(text):<{width}} {probability:.3e}  {written.origin(text, run.training_names)}")
     if missing is not None:
         raise missing
 

@@ -36,7 +36,7 @@ def train(options: TrainOptions) -> int:
     model = family.make(options.choice, options, vocabulary, options.seed)
     name = options.choice.name
     if isinstance(model, FittedModel):
-        say(model.fit(split.train, split.validation).found())
+        say(model.fit(split.train, split.validation).summary())
         say()
         with _new_run(say, options, model, data, lines, split, None) as run:
             runs.save_weights(run.folder, model, run.config)
@@ -118,7 +118,7 @@ def resume(name: str, options: TrainOptions) -> int:
 
 def _mixed(options: TrainOptions, run: OpenRun) -> int:
     """Mix a run that has ended with counts."""
-    mixing.with_counts(run, options.out, [options.model] if family.is_file(options.model) else [])
+    mixing.mix_with_counts(run, options.out, [options.model] if family.is_file(options.model) else [])
     return 0
 
 

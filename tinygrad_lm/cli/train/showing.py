@@ -9,9 +9,8 @@ import numpy as np
 
 from tinygrad_lm import runs, sampling
 from tinygrad_lm.checks import quoted
-from tinygrad_lm.cli import source
+from tinygrad_lm.cli import source, written
 from tinygrad_lm.cli.console import Console
-from tinygrad_lm.cli.sample import marked
 from tinygrad_lm.cli.source import Source
 from tinygrad_lm.models import FittedModel, KneserNey, LanguageModel, NGram, TrainableModel, WindowModel
 from tinygrad_lm.models.counting import highest_order
@@ -119,8 +118,11 @@ def strongest_counts(names: Sequence[str], vocabulary: Tokenizer) -> KneserNey:
 def show_samples(say: Console, model: LanguageModel, training_names: frozenset[str], seed: int) -> None:
     """Names that the model writes, and which of them it has seen."""
     say("Twenty names from the model")
-    for sample in sampling.samples(model, rng=as_generator(seed), count=20):
-        say(f"  {marked(sample, training_names)}")
+    drawn = list(sampling.samples(model, rng=as_generator(seed), count=20))
+    shown = [written.shown(sample.text, sample.complete) for sample in drawn]
+    width = written.column(max(map(len, shown)))
+    for name, sample in zip(shown, drawn, strict=True):
+        say(f"  {name:<{width}} {written.origin(sample.text, training_names)}")
     say()
 
 
