@@ -233,6 +233,34 @@ class TestAtTheEndOfATraining:
         run("train", "--resume", "runs/mlp-1", "--mix")
         assert [member.kind for member in runs.load("runs/mix-1").model.members] == ["mlp", "kneser-ney"]
 
+    @pytest.mark.parametrize("out", ["r/a", "mlp-1", "runs/exp-1", "runs/mlp-x"])
+    def test_a_run_that_goes_on_in_a_folder_that_was_asked_for(self, run, out):
+        told = ("train", "--data", "names.txt", "--steps", "16", *SMALL, "--mix", "--out", out)
+        with stopping_after(3):
+            run(*told, code=cli.INTERRUPTED)
+        run("train", "--resume", f"{out}/", "--mix")
+        folder = Path(out)
+        made = {f"{folder.name}{end}" for end in ("", "-kneser-ney", "-mix")}
+        assert made <= {path.name for path in folder.parent.iterdir()}
+        assert not any(Path("runs", f"{kind}-1").exists() for kind in ("kneser-ney", "mix"))
+        assert isinstance(runs.load(f"{out}-mix").model, Mixture)
+
+    def test_a_folder_that_is_taken_is_told_before_a_run_goes_on(self, run):
+        told = ("train", "--data", "names.txt", "--steps", "16", *SMALL, "--mix", "--out", "a")
+        with stopping_after(3):
+            run(*told, code=cli.INTERRUPTED)
+        Path("a-mix").mkdir()
+        Path("a-mix", "x").touch()
+        message = run("train", "--resume", "a", "--mix", code=1)
+        assert "a-mix exists and is not empty; move it, or leave out --mix" in message and "--out" not in message
+        assert "Going on with a after step 3" in run("train", "--resume", "a")
+
+    def test_a_preset_under_a_number_goes_on_among_the_numbers(self, run):
+        with stopping_after(3):
+            run("train", "--model", "lab4-mlp", "--data", "names.txt", "--steps", "16", "--mix", code=cli.INTERRUPTED)
+        run("train", "--resume", "runs/lab4-mlp-1", "--mix")
+        assert {path.name for path in Path("runs").iterdir()} == {"lab4-mlp-1", "kneser-ney-1", "mix-1"}
+
     @pytest.mark.usefixtures("families")
     def test_a_family_of_the_users_own(self, run):
         Path("own.py").write_text(OWN.format(kind="own"), encoding="utf-8")

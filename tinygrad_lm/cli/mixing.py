@@ -94,15 +94,35 @@ def check_free(out: str | None) -> None:
             runs.check_free(Path(folder))
 
 
-def mix_with_counts(run: OpenRun, out: str | None, own: Sequence[str]) -> None:
-    """Count what a run was trained on, in a run of its own, and mix both; folders are called after ``out``, if given.
+def check_free_beside(out: str | None) -> None:
+    """The same for a run that goes on, whose own folder is there already."""
+    try:
+        for kind in (KneserNey.kind, MIX):
+            if (folder := _beside(out, kind)) is not None:
+                runs.check_free(Path(folder))
+    except FileExistsError as error:
+        taken = str(error).partition(";")[0]
+        raise FileExistsError(
+            f"{taken}; move it, or leave out --mix and mix the run afterwards: tinygrad-lm mix"
+        ) from None
+
+
+def out_of(folder: Path, name: str) -> str | None:
+    """The folder that was asked for when a run was begun, by its model's name; ``None`` where it has but a number."""
+    if runs.is_numbered(folder, name):
+        return None
+    return str(folder if folder.name not in ("", "..") else folder.resolve())
+
+
+def mix_with_counts(run: OpenRun, own: Sequence[str]) -> None:
+    """Count what a run was trained on, in a run of its own, and mix both.
 
     ``own`` are the families of the user's that the run is of.
     """
     say = Console()
     vocabulary = runs.load(run.folder).model.vocabulary
     counts = showing.strongest_counts(run.split.train, vocabulary)
-    folder = runs.new_folder(_beside(out, counts.kind), counts.kind)
+    folder = runs.new_folder(_beside(run.out, counts.kind), counts.kind)
     with runs.locked(folder):
         runs.check_free(folder)
         say.log_to(folder)
@@ -114,4 +134,4 @@ def mix_with_counts(run: OpenRun, out: str | None, own: Sequence[str]) -> None:
         runs.save_weights(folder, counts, config)
         say(f"Saved in {folder}")
         say()
-    mix_runs([run.folder, folder], _beside(out, MIX), own)
+    mix_runs([run.folder, folder], _beside(run.out, MIX), own)
