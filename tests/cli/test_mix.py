@@ -76,6 +76,15 @@ class TestMix:
         run("mix", "m", "k")
         assert written("runs/mix-1") == written("runs/mix-2")
 
+    def test_a_seed_decides_the_names_that_are_shown(self, run):
+        outs = [run("mix", "m", "k", *more) for more in ((), ("--seed", "0"), ("--seed", "5"))]
+        names = [out.partition("Twenty names from the model\n")[2].partition("\n\n")[0] for out in outs]
+        assert names[0] == names[1] != names[2] and outs[2].endswith("--seed 6\n")
+        assert [line.split() for line in names[2].splitlines()] == [
+            line.split() for line in run("sample", "runs/mix-3", "--seed", "5").splitlines()
+        ]
+        assert written("runs/mix-1") == written("runs/mix-3")
+
     def test_a_stopped_run_is_mixed_with_its_best_weights(self, run):
         with stopping_after(5):
             run("train", "--data", "names.txt", "--steps", "8", *SMALL, "--out", "s", code=cli.INTERRUPTED)
@@ -87,6 +96,29 @@ class TestRefusals:
         assert "a mixture has two runs or more" in run("mix", "m", code=2)
         assert "a run is given twice" in run("mix", "m", "./m", code=2)
         assert "RUN" in run("mix", code=2)
+
+    def test_which_of_the_same_is_said(self, run):
+        assert "leave out './m'" in run("mix", "m", "k", "./m", code=2)
+
+    @pytest.mark.usefixtures("some_runs")
+    def test_a_run_that_is_in_a_mixture_already(self, run):
+        run("mix", "m", "k", "--out", "x")
+        for given in (("x", "m"), ("m", "x"), ("b", "./x/", "../" + Path.cwd().name + "/m")):
+            message = run("mix", *given, "--out", "y", code=2)
+            assert "m is in the mixture x already: leave it out, or mix it with the runs that x was made of" in message
+        run("mix", "x", "b", "--out", "y")
+        assert "k is in the mixture y already" in run("mix", "y", "k", code=2)
+        run("mix", "b", "k", "--out", "z")
+        assert f"x and z are both mixtures of {Path('k').resolve()}: mix the" in run("mix", "x", "z", code=2)
+        assert not Path("runs").exists()
+
+    @pytest.mark.usefixtures("some_runs")
+    @pytest.mark.parametrize("mixed", [None, 5, [5], [{}], [{"run": 5}], [{"mixed": {}}]])
+    def test_a_mixture_that_does_not_say_what_it_came_from(self, run, mixed):
+        run("mix", "m", "k", "--out", "x")
+        told = json.dumps({**config("x"), "mixed": mixed})
+        Path("x", runs.CONFIG).write_text(told, encoding="utf-8")
+        assert "mixture of 3" in run("mix", "x", "m")
 
     def test_no_training_makes_one(self, run):
         for more in ((), ("--help",)):

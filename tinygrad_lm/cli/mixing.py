@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import permutations
 from pathlib import Path
 
 from tinygrad_lm import runs
 from tinygrad_lm.cli import source
 from tinygrad_lm.cli.console import Console
+from tinygrad_lm.cli.parsing import UsageError
 from tinygrad_lm.cli.train import showing
 from tinygrad_lm.cli.train.open_run import OpenRun
 from tinygrad_lm.interrupts import Later
@@ -20,17 +22,22 @@ MIX = "mix"
 """What the folders of mixtures are called."""
 
 
-def mix_runs(folders: Sequence[Path], out: str | None, own: Sequence[str]) -> None:
-    """Mix the models of runs in a new one; ``own`` are the families of the user's among them.
+def mix_runs(folders: Sequence[Path], out: str | None, own: Sequence[str], seed: int = 0) -> None:
+    """Mix the models of runs in a new one, and show names of it.
+
+    ``own`` are the families of the user's among them, and ``seed`` decides the names.
 
     Raises
     ------
     ModelFileError
         For a run that cannot be read, and for runs of different splits.
+    UsageError
+        For a run that is in one of the mixtures already.
     """
     say = Console()
     with Later(second_at_once=True):  # it imports the models' families
         parts = [runs.load(folder) for folder in folders]
+    _check_new(parts)
     first = parts[0]
     for other in parts[1:]:
         runs.check_same_split(first, other)
@@ -46,8 +53,24 @@ def mix_runs(folders: Sequence[Path], out: str | None, own: Sequence[str]) -> No
         source.copy(folder, data, first.folder)
         config = runs.save_config(folder, mixture, first.config["data"], None, [_record(part) for part in parts])
         runs.save_weights(folder, mixture, config)
-        showing.show_samples(say, mixture, frozenset(split.train), 0)
-        showing.show_files(say, folder, 0, "".join(f" --model {runs.typed(each)}" for each in own))
+        showing.show_samples(say, mixture, frozenset(split.train), seed)
+        showing.show_files(say, folder, seed, "".join(f" --model {runs.typed(each)}" for each in own))
+
+
+def _check_new(parts: Sequence[Run]) -> None:
+    """Raise ``UsageError`` where a run would be in the mixture twice, by itself or in a mixture that is mixed again."""
+    inside = [runs.mixed_from(part.config) for part in parts]
+    for (one, mixed), (whole, others) in permutations(zip(parts, inside, strict=True), 2):
+        if os.path.realpath(one.folder) in others:
+            raise UsageError(
+                f"{one.folder} is in the mixture {whole.folder} already: leave it out, or mix it with the runs that "
+                f"{whole.folder} was made of"
+            )
+        if both := mixed & others:
+            raise UsageError(
+                f"{one.folder} and {whole.folder} are both mixtures of {min(both)}: mix the runs that they were made "
+                "of, each once"
+            )
 
 
 def _show(say: Console, parts: Sequence[Run], mixture: Mixture, split: Split) -> None:
@@ -76,7 +99,8 @@ def _named(parts: Sequence[Run]) -> Iterator[tuple[str, LanguageModel]]:
 def _record(part: Run) -> dict[str, object]:
     """What the new run says of one that it came from."""
     seconds = runs.seconds_of_training(part.folder, part.config)
-    return {"run": os.path.realpath(part.folder), "kind": part.model.kind, "seconds": seconds}
+    within = {key: value for key, value in part.config.items() if key == runs.MIXED}
+    return {"run": os.path.realpath(part.folder), "kind": part.model.kind, "seconds": seconds, **within}
 
 
 def _beside(out: str | None, kind: str) -> str | None:

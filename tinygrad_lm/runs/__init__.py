@@ -19,7 +19,7 @@ from tinygrad_lm.runs.folder import (
 )
 from tinygrad_lm.runs.history import COLUMNS, append_log, append_metrics, metrics, seconds_of_training, truncate_metrics
 from tinygrad_lm.runs.opening import Run, load, open_stopped, restore
-from tinygrad_lm.runs.record import name_of, save_config
+from tinygrad_lm.runs.record import MIXED, mixed_from, name_of, save_config
 from tinygrad_lm.runs.saving import MAX_LINE, save_checkpoint, save_names, save_weights
 from tinygrad_lm.runs.splits import check_same_split, differing
 from tinygrad_lm.training import fingerprint
@@ -31,6 +31,7 @@ __all__ = [
     "Folder",
     "LOG",
     "MAX_LINE",
+    "MIXED",
     "METRICS",
     "ModelFileError",
     "PICTURES",
@@ -48,6 +49,7 @@ __all__ = [
     "load",
     "locked",
     "metrics",
+    "mixed_from",
     "name_of",
     "new_folder",
     "open_stopped",

@@ -55,6 +55,19 @@ def write_config(folder: Path, config: Mapping[str, Any]) -> None:
     disk.write_atomically(folder / CONFIG, content)
 
 
+def mixed_from(config: Mapping[str, Any]) -> frozenset[str]:
+    """The folders of the runs that a mixture came from, and of those that the mixtures among them came from."""
+    found, left = set[str](), [config]
+    while left:
+        parts: object = left.pop().get(MIXED)
+        for part in cast(list[object], parts) if isinstance(parts, list) else []:
+            if isinstance(part, dict):
+                told = cast(dict[str, Any], part)
+                left.append(told)
+                found |= {run for run in [told.get("run")] if isinstance(run, str)}
+    return frozenset(found)
+
+
 def name_of(config: Mapping[str, Any], model: LanguageModel) -> str:
     """What the model of a run was asked for by: a preset of its family, else the family."""
     preset: object = config.get(PRESET)
