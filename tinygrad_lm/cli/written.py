@@ -16,6 +16,11 @@ def shown(text: str, complete: bool = True) -> str:
     return (text if complete else text + DOTS) or "(empty)"
 
 
+def ending(text: str, limit: int) -> str:
+    """The end of a text that is too long for its column, such as a folder or what a letter follows."""
+    return text if len(text) <= limit else DOTS + text[len(DOTS) - limit :]
+
+
 def origin(text: str, training_names: Collection[str]) -> str:
     """Whether the model has seen a name in its training."""
     return "in training data" if text in training_names else "new"
