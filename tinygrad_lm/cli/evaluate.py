@@ -48,14 +48,14 @@ def run(options: EvaluateOptions) -> int:
         remedy = f"give a file of names: tinygrad-lm evaluate {runs.typed(found.folder)} FILE"
         data, split = source.read_again(found.config, found.model, found.folder, remedy)
         names = split.test
-        told = _told(names, found.training_names)
-        say(f"The test split of the run (seed {data.seed}; {data.origin}): {told}")
+        say(f"The test split of the run (seed {data.seed}; {data.origin}):")
+        say(f"  {_told(names, found.training_names)}")
     else:
         cleaned = clean_names(read_names(options.file), found.model.vocabulary)
         names = cleaned.kept
         say(f"{options.file}: {_told(names, found.training_names)}")
         for reason, dropped in cleaned.dropped.items():
-            say(f"  {len(dropped):,} more dropped, {reason}: {source.some(dropped)}")
+            say.wrapped(f"{len(dropped):,} more dropped, {reason}: {source.some(dropped)}", indent="  ")
     evaluation = found.model.evaluate(names)
     say(
         f"loss {evaluation.loss:.4f} nats a character, perplexity {evaluation.perplexity:.2f}, "

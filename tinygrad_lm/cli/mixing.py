@@ -8,7 +8,7 @@ from itertools import permutations
 from pathlib import Path
 
 from tinygrad_lm import runs
-from tinygrad_lm.cli import source
+from tinygrad_lm.cli import source, written
 from tinygrad_lm.cli.console import Console
 from tinygrad_lm.cli.parsing import UsageError
 from tinygrad_lm.cli.train import showing
@@ -20,6 +20,8 @@ from tinygrad_lm.text import Split
 
 MIX = "mix"
 """What the folders of mixtures are called."""
+RUN = 48
+"""How many characters of a run's folder a table shows."""
 
 
 def mix_runs(folders: Sequence[Path], out: str | None, own: Sequence[str], seed: int = 0) -> None:
@@ -80,9 +82,9 @@ def _show(say: Console, parts: Sequence[Run], mixture: Mixture, split: Split) ->
     weighed = zip(_named(parts), mixture.weights.tolist(), strict=True)
     for (name, model), weight in (*weighed, ((whole, mixture), 1.0)):
         validation, test = (f"{model.evaluate(names).loss:.4f}" for names in (split.validation, split.test))
-        rows.append((name, f"{weight:.3f}", validation, test))
-    say("Losses in nats a character (lower is better); the weights are those that predict the")
-    say(f"{len(split.validation):,} validation names best")
+        rows.append((written.ending(name, RUN), f"{weight:.3f}", validation, test))
+    say("Losses in nats a character (lower is better); the weights are those that")
+    say(f"predict the {len(split.validation):,} validation names best")
     say.table(rows)
     say()
 
@@ -151,7 +153,7 @@ def mix_with_counts(run: OpenRun, own: Sequence[str]) -> None:
         runs.check_free(folder)
         say.log_to(folder)
         say()
-        say(counts.summary())
+        showing.show_summary(say, counts)
         runs.save_names(folder, run.split.train)
         source.copy(folder, run.data, run.folder)
         config = runs.save_config(folder, counts, run.config["data"], None)

@@ -56,6 +56,16 @@ class TestWhatIsShown:
         out = run("train", "--data", "long.txt", "--steps", "2", *SMALL, "--out", "r")
         assert out.count(" -> ") == 20 + 1 and re.search(r"  \.\.\. and \d+ more\n", out)
 
+    @pytest.mark.parametrize("lines", [3, 30, 199])
+    def test_so_few_names_that_their_losses_mean_little(self, run, lines):
+        letters = "abcdefghijklmnopqrst"
+        names = [one + other for one in letters for other in letters]
+        Path("few.txt").write_text("\n".join(names[:lines]), encoding="utf-8")
+        fewest = {3: "1 name", 30: "3 names"}
+        out = run("train", "--data", "few.txt", "--model", "bigram", "--out", "r")
+        warning = f"  losses of {fewest.get(lines)} mean little: they hang on which these are\n"
+        assert (warning in out, "mean little" in out) == (lines < 199, lines < 199)
+
     def test_every_file_of_a_run_is_told(self, run):
         out = run("train", "--data", "names.txt", "--steps", "8", *SMALL)
         told = re.findall(r"^  (\S+) {2,}\S", out.partition("Files of the run\n")[2], re.M)

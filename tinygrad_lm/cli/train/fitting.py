@@ -35,8 +35,7 @@ def train(options: TrainOptions) -> int:
     lines = lines if file == source.OWN_COPY else []
     model = family.make(options.choice, options, vocabulary, options.seed)
     if isinstance(model, FittedModel):
-        say(model.fit(split.train, split.validation).summary())
-        say()
+        showing.show_summary(say, model.fit(split.train, split.validation))
         with _new_run(say, options, model, data, lines, split, None) as run:
             runs.save_weights(run.folder, model, run.config)
             _finish(say, model, run, ", ".join(filter(None, [f"this run: {run.name}", model.brief()])))
@@ -143,10 +142,8 @@ def _fit(say: Console, trainer: Trainer, run: OpenRun) -> int:
         say(f"Go on with:  tinygrad-lm train --resume {runs.typed(run.folder)}{run.model}{more}")
         return INTERRUPTED
     trainer.restore_best()
-    say(
-        f"Trained {trainer.plan.steps:,} steps in {trainer.seconds:.1f} s; the best weights are those of step "
-        f"{trainer.best_step:,} (validation {trainer.best_loss:.3f})"
-    )
+    say(f"Trained {trainer.plan.steps:,} steps in {trainer.seconds:.1f} s")
+    say(f"  the best weights are those of step {trainer.best_step:,} (validation {trainer.best_loss:.3f})")
     say()
     _finish(say, trainer.model, run, f"this run: {run.name}")
     picture.draw(say, trainer, run.folder)
