@@ -91,7 +91,7 @@ class TestCompare:
         run("train", "--data", "names.txt", "--model", "bigram", "--seed", "1", "--out", "o")
         out = run("compare", "m", "k", "o", "-n", "9")
         assert out.count("other splits") == 1
-        assert "  m and o have other splits (seed 0 and 1):\n  their losses are of other names" in out
+        assert "  m and o have other splits (--split-seed 0 and 1):\n  their losses are of other names" in out
         other = split_names(NAMES, seed=1)
         assert rows(out, "Losses")["o"][1] == f"{runs.load(Path('o')).model.evaluate(other.test).loss:.4f}"
 

@@ -129,11 +129,11 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            (("--seed", "1"), ("(seed 0 and 1)", "train o anew with --split-seed 0")),
-            (("--boundary", "."), ("(boundary '-' and '.')", "with --boundary -")),
-            (("--alphabet", "data"), ("(alphabet 'latin' and 'data')", "with --alphabet latin")),
-            (("--min-length", "5"), ("(min_length 1 and 5)", "with --min-length 1")),
-            (("--max-length", "5"), ("(max_length none and 5)", "train o anew without --max-length")),
+            (("--seed", "1"), ("(--split-seed 0 and 1)", "train o anew with --split-seed 0")),
+            (("--boundary", "."), ("(--boundary '-' and '.')", "with --boundary -")),
+            (("--alphabet", "data"), ("(--alphabet 'latin' and 'data')", "with --alphabet latin")),
+            (("--min-length", "5"), ("(--min-length 1 and 5)", "with --min-length 1")),
+            (("--max-length", "5"), ("(--max-length none and 5)", "train o anew without --max-length")),
         ],
     )
     def test_another_split(self, run, options, words):
@@ -147,7 +147,7 @@ class TestRefusals:
         Path("eight.txt").write_text("\n".join(EIGHT), encoding="utf-8")
         run("train", "--data", "eight.txt", "--model", "bigram", "--out", "o")
         message = run("mix", "m", "o", code=1)
-        assert "file '" in message and "eight.txt'" in message and "with --data " in message
+        assert "(--data '" in message and "eight.txt'" in message and "with --data " in message
         run("train", "--model", "bigram", "--out", "p")
         assert "and the bundled names)" in run("mix", "m", "p", code=1)
         assert "train m anew without --data" in run("mix", "p", "m", code=1)

@@ -150,7 +150,7 @@ class TestSample:
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            (("--must-contain", "é"), "must_contain has 'é', which the model never writes"),
+            (("--must-contain", "é"), "--must-contain has 'é', which the model never writes"),
             (("--must-contain", "a", "--must-not-contain", "A"), "'a' must occur and must not occur"),
             (("--prefix", "za", "--must-not-contain", "a"), "the prefix has 'a', which must not occur"),
         ],

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tinygrad_lm import defaults
 from tinygrad_lm.cli import family, written
 from tinygrad_lm.cli.parsing import COUNT, RATE, SEED, Command, Options
+from tinygrad_lm.cli.wording import in_options
 from tinygrad_lm.interrupts import Later
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=SEED, metavar="N", help=f"same seed, same names (default: {told.seed})")
 
 
+@in_options
 def run(options: CompareOptions) -> int:
     """Print what was measured of several runs, and some of the names that they write."""
     with Later():

@@ -8,6 +8,7 @@ from importlib import import_module
 
 from tinygrad_lm.cli import family
 from tinygrad_lm.cli.parsing import Command, Options
+from tinygrad_lm.cli.wording import in_options
 from tinygrad_lm.interrupts import Later
 
 
@@ -28,6 +29,7 @@ def add_options(parser: ArgumentParser) -> None:
     )
 
 
+@in_options
 def run(options: EvaluateOptions) -> int:
     """Print how well a model predicts the names of a file, or those of its own test split."""
     with Later():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tinygrad_lm.cli import family
 from tinygrad_lm.cli.parsing import SEED, Command, Options, UsageError
+from tinygrad_lm.cli.wording import in_options
 from tinygrad_lm.interrupts import Later
 
 
@@ -43,6 +44,7 @@ def add_options(parser: ArgumentParser) -> None:
     family.add_own(parser)
 
 
+@in_options
 def run(options: MixOptions) -> int:
     """Mix the models of several runs in a new one."""
     with Later():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tinygrad_lm import defaults
 from tinygrad_lm.cli import family, written
 from tinygrad_lm.cli.parsing import COUNT, LENGTH, PROBABILITY, RATE, SEED, Command, Options, UsageError, option
+from tinygrad_lm.cli.wording import in_options
 from tinygrad_lm.interrupts import Later
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def add_options(parser: ArgumentParser) -> None:
     instead.add_argument("--tree", type=COUNT, metavar="DEPTH", help="what may come next, and after that, as a tree")
 
 
+@in_options
 def run(options: SampleOptions) -> int:
     """Write names with a trained model."""
     with Later():

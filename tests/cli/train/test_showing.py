@@ -37,7 +37,7 @@ class TestWhatIsShown:
         remedy = re.search(r"to keep them: (.*)", out)[1].split()
         assert "13 names kept" in run("train", "--data", "mixed.txt", "--model", "bigram", "--out", "all", *remedy)
         message = run("train", "--data", "mixed.txt", "--alphabet", "data", code=1)
-        assert "On the command line: --boundary ." in message
+        assert "choose a boundary that no name holds, such as --boundary .\n" in message
 
     def test_long_lines_are_cut(self, run):
         lines = ["a" * 9_000, "b" * 20_000, "c" * 8_000 + "1", "dd", "ddd", "dddd"]
