@@ -8,7 +8,8 @@ import pytest
 
 from tests.helpers.command_line import NAMES, SMALL, config
 from tinygrad_lm import comparing, runs
-from tinygrad_lm.sampling import Settings
+from tinygrad_lm.cli import compare
+from tinygrad_lm.sampling import Sample, Settings
 from tinygrad_lm.text import split_names
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -46,10 +47,14 @@ class TestCompare:
                 f"{test.bits:.3f}",
             ]
             seconds = runs.seconds_of_training(folder, found.config)
-            took = "-" if folder == "k" else f"{seconds:.1f}"
+            took = "-" if folder == "k" else f"{seconds:.1f} s"
             shares = f"{expected.new:.1%}", f"{expected.duplicates:.1%}"
             assert rest[folder] == [found.model.kind, f"{expected.numbers:,}", took, *shares]
         assert "other splits" not in out
+        header = next(line for line in out.splitlines() if "family" in line)
+        assert header.split() == ["run", "family", "parameters", "training", "new", "duplicates"]
+        assert "the parameters of counts are the numbers that they hold" in out
+        assert "of counts" not in run("compare", "m", "-n", "9")
 
     def test_names_side_by_side(self, run):
         shown = run("compare", "m", "k", "-n", "40", "--seed", "3").partition("Names side by side")[2].splitlines()
@@ -62,11 +67,31 @@ class TestCompare:
         few = run("compare", "m", "-n", "3").partition("Names side by side")[2].splitlines()
         assert len(few) == 5
 
+    def test_columns_that_are_wider_than_a_terminal_stand_under_each_other(self, run):
+        out = run("compare", *["m", "k"] * 4, "-n", "3", "--temperature", "9").partition("Names side by side")[2]
+        blocks = [block.splitlines() for block in out.partition("\n")[2].split("\n\n")]
+        assert len(blocks) > 1 and max(map(len, out.splitlines())) <= 80
+        assert [name for block in blocks for name in block[0].split()] == ["m", "k"] * 4
+        alone = [run("sample", folder, "-n", "3", "--temperature", "9").split() for folder in "mk"]
+        first = [name for block in blocks for name in block[1].split()]
+        assert [name.rstrip("*") for name in first] == [names[0] for names in alone] * 4
+
+    def test_long_folders_and_names_break_no_table(self, run):
+        deep = Path("x" * 60, "y" * 60)
+        deep.parent.mkdir()
+        Path("m").rename(deep)
+        out = run("compare", deep, "k", "-n", "3")
+        assert max(map(len, out.splitlines())) <= 100 and out.count("..." + "y" * 33) == 3
+        model = runs.load(deep).model
+        long = Sample("a" * 60, complete=True)
+        row = compare.Row("m", runs.Run(deep, model, {}, frozenset({long.text})), None, "")
+        assert compare._marked(row, long) == "a" * 33 + "...*"
+
     def test_splits_that_differ_are_told(self, run):
         run("train", "--data", "names.txt", "--model", "bigram", "--seed", "1", "--out", "o")
         out = run("compare", "m", "k", "o", "-n", "9")
         assert out.count("other splits") == 1
-        assert "  m and o have other splits (seed 0 and 1):\n  their losses are of other names" in out
+        assert "  m and o have other splits (--split-seed 0 and 1):\n  their losses are of other names" in out
         other = split_names(NAMES, seed=1)
         assert rows(out, "Losses")["o"][1] == f"{runs.load(Path('o')).model.evaluate(other.test).loss:.4f}"
 

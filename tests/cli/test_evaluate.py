@@ -34,13 +34,14 @@ class TestItsOwnTestSplit:
         split = split_names(clean_names(NAMES, model.vocabulary).kept, seed=seed)
         out = run("evaluate", "r")
         origin = f"(seed {seed}; {Path('names.txt').resolve()})"
-        assert out.startswith(f"The test split of the run {origin}: 1 name, 0 of them in the training data\n")
+        assert out.startswith(f"The test split of the run {origin}:\n  1 name, 0 of them in the training data\n")
         assert f"loss {model.evaluate(split.test).loss:.4f} nats" in out
         assert f"{model.evaluate(split.test).loss:.4f}" != f"{model.evaluate(split.validation).loss:.4f}"
 
     def test_of_the_bundled_names(self, run):
         run("train", "--model", "bigram", "--out", "r")
-        assert "(seed 0; the bundled Indian names): 187 names, 0 of them in the training data" in run("evaluate", "r")
+        out = run("evaluate", "r")
+        assert "(seed 0; the bundled Indian names):\n  187 names, 0 of them in the training data\n" in out
 
     def test_names_that_have_changed_since_are_refused_with_a_way_out(self, run):
         run("train", "--data", "names.txt", "--model", "bigram", "--out", "r")

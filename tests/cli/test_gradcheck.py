@@ -107,5 +107,6 @@ def test_every_operation_of_the_package_is_checked_and_right(call):
     code, out, _ = call("gradcheck")
     assert code == 0
     assert "operations agree with numeric derivatives" in out and "not checked" not in out
+    assert max(map(len, out.splitlines())) <= 80
     for operation in ("matmul", "cross_entropy", "softmax", "tanh", "einsum"):
         assert operation in out

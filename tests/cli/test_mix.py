@@ -76,6 +76,15 @@ class TestMix:
         run("mix", "m", "k")
         assert written("runs/mix-1") == written("runs/mix-2")
 
+    def test_a_seed_decides_the_names_that_are_shown(self, run):
+        outs = [run("mix", "m", "k", *more) for more in ((), ("--seed", "0"), ("--seed", "5"))]
+        names = [out.partition("Twenty names from the model\n")[2].partition("\n\n")[0] for out in outs]
+        assert names[0] == names[1] != names[2] and outs[2].endswith("--seed 6\n")
+        assert [line.split() for line in names[2].splitlines()] == [
+            line.split() for line in run("sample", "runs/mix-3", "--seed", "5").splitlines()
+        ]
+        assert written("runs/mix-1") == written("runs/mix-3")
+
     def test_a_stopped_run_is_mixed_with_its_best_weights(self, run):
         with stopping_after(5):
             run("train", "--data", "names.txt", "--steps", "8", *SMALL, "--out", "s", code=cli.INTERRUPTED)
@@ -88,6 +97,29 @@ class TestRefusals:
         assert "a run is given twice" in run("mix", "m", "./m", code=2)
         assert "RUN" in run("mix", code=2)
 
+    def test_which_of_the_same_is_said(self, run):
+        assert "leave out './m'" in run("mix", "m", "k", "./m", code=2)
+
+    @pytest.mark.usefixtures("some_runs")
+    def test_a_run_that_is_in_a_mixture_already(self, run):
+        run("mix", "m", "k", "--out", "x")
+        for given in (("x", "m"), ("m", "x"), ("b", "./x/", "../" + Path.cwd().name + "/m")):
+            message = run("mix", *given, "--out", "y", code=2)
+            assert "m is in the mixture x already: leave it out, or mix it with the runs that x was made of" in message
+        run("mix", "x", "b", "--out", "y")
+        assert "k is in the mixture y already" in run("mix", "y", "k", code=2)
+        run("mix", "b", "k", "--out", "z")
+        assert f"x and z are both mixtures of {Path('k').resolve()}: mix the" in run("mix", "x", "z", code=2)
+        assert not Path("runs").exists()
+
+    @pytest.mark.usefixtures("some_runs")
+    @pytest.mark.parametrize("mixed", [None, 5, [5], [{}], [{"run": 5}], [{"mixed": {}}]])
+    def test_a_mixture_that_does_not_say_what_it_came_from(self, run, mixed):
+        run("mix", "m", "k", "--out", "x")
+        told = json.dumps({**config("x"), "mixed": mixed})
+        Path("x", runs.CONFIG).write_text(told, encoding="utf-8")
+        assert "mixture of 3" in run("mix", "x", "m")
+
     def test_no_training_makes_one(self, run):
         for more in ((), ("--help",)):
             message = run("train", "--model", "mixture", *more, code=2)
@@ -97,11 +129,11 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            (("--seed", "1"), ("(seed 0 and 1)", "train o anew with --split-seed 0")),
-            (("--boundary", "."), ("(boundary '-' and '.')", "with --boundary -")),
-            (("--alphabet", "data"), ("(alphabet 'latin' and 'data')", "with --alphabet latin")),
-            (("--min-length", "5"), ("(min_length 1 and 5)", "with --min-length 1")),
-            (("--max-length", "5"), ("(max_length none and 5)", "train o anew without --max-length")),
+            (("--seed", "1"), ("(--split-seed 0 and 1)", "train o anew with --split-seed 0")),
+            (("--boundary", "."), ("(--boundary '-' and '.')", "with --boundary -")),
+            (("--alphabet", "data"), ("(--alphabet 'latin' and 'data')", "with --alphabet latin")),
+            (("--min-length", "5"), ("(--min-length 1 and 5)", "with --min-length 1")),
+            (("--max-length", "5"), ("(--max-length none and 5)", "train o anew without --max-length")),
         ],
     )
     def test_another_split(self, run, options, words):
@@ -115,7 +147,7 @@ class TestRefusals:
         Path("eight.txt").write_text("\n".join(EIGHT), encoding="utf-8")
         run("train", "--data", "eight.txt", "--model", "bigram", "--out", "o")
         message = run("mix", "m", "o", code=1)
-        assert "file '" in message and "eight.txt'" in message and "with --data " in message
+        assert "(--data '" in message and "eight.txt'" in message and "with --data " in message
         run("train", "--model", "bigram", "--out", "p")
         assert "and the bundled names)" in run("mix", "m", "p", code=1)
         assert "train m anew without --data" in run("mix", "p", "m", code=1)
@@ -232,6 +264,34 @@ class TestAtTheEndOfATraining:
         assert out.endswith("tinygrad-lm train --resume runs/mlp-1 --mix\n") and not Path("runs/mix-1").exists()
         run("train", "--resume", "runs/mlp-1", "--mix")
         assert [member.kind for member in runs.load("runs/mix-1").model.members] == ["mlp", "kneser-ney"]
+
+    @pytest.mark.parametrize("out", ["r/a", "mlp-1", "runs/exp-1", "runs/mlp-x"])
+    def test_a_run_that_goes_on_in_a_folder_that_was_asked_for(self, run, out):
+        told = ("train", "--data", "names.txt", "--steps", "16", *SMALL, "--mix", "--out", out)
+        with stopping_after(3):
+            run(*told, code=cli.INTERRUPTED)
+        run("train", "--resume", f"{out}/", "--mix")
+        folder = Path(out)
+        made = {f"{folder.name}{end}" for end in ("", "-kneser-ney", "-mix")}
+        assert made <= {path.name for path in folder.parent.iterdir()}
+        assert not any(Path("runs", f"{kind}-1").exists() for kind in ("kneser-ney", "mix"))
+        assert isinstance(runs.load(f"{out}-mix").model, Mixture)
+
+    def test_a_folder_that_is_taken_is_told_before_a_run_goes_on(self, run):
+        told = ("train", "--data", "names.txt", "--steps", "16", *SMALL, "--mix", "--out", "a")
+        with stopping_after(3):
+            run(*told, code=cli.INTERRUPTED)
+        Path("a-mix").mkdir()
+        Path("a-mix", "x").touch()
+        message = run("train", "--resume", "a", "--mix", code=1)
+        assert "a-mix exists and is not empty; move it, or leave out --mix" in message and "--out" not in message
+        assert "Going on with a after step 3" in run("train", "--resume", "a")
+
+    def test_a_preset_under_a_number_goes_on_among_the_numbers(self, run):
+        with stopping_after(3):
+            run("train", "--model", "lab4-mlp", "--data", "names.txt", "--steps", "16", "--mix", code=cli.INTERRUPTED)
+        run("train", "--resume", "runs/lab4-mlp-1", "--mix")
+        assert {path.name for path in Path("runs").iterdir()} == {"lab4-mlp-1", "kneser-ney-1", "mix-1"}
 
     @pytest.mark.usefixtures("families")
     def test_a_family_of_the_users_own(self, run):

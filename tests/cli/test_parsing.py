@@ -105,9 +105,9 @@ class TestUsage:
     @pytest.mark.parametrize(
         ("option", "words"),
         [
-            (("--ema-decay", "1"), "ema_decay is a number from 0 to below 1"),
-            (("--clip-grad-norm", "0"), "clip_grad_norm is above 0"),
-            (("--steps", "5", "--warmup-steps", "5"), "warmup_steps must be fewer than the 5 steps in all, not 5"),
+            (("--ema-decay", "1"), "--ema-decay is a number from 0 to below 1"),
+            (("--clip-grad-norm", "0"), "--clip-grad-norm is above 0"),
+            (("--steps", "5", "--warmup-steps", "5"), "--warmup-steps must be fewer than the 5 steps in all, not 5"),
         ],
     )
     def test_settings_that_make_no_plan(self, refused, option, words):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tinygrad_lm import runs, sampling
+from tinygrad_lm.cli import written
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
@@ -61,10 +62,12 @@ class TestSample:
     def test_the_trace_shows_each_step(self, run):
         out = run("sample", "r", "--trace", "--prefix", "ze", "-n", "1")
         assert "context" in out and "the likeliest options" in out and "roll" in out and "-ze " in out
-        steps = [line for line in out.splitlines() if line.startswith("    -")]
+        steps = out.splitlines()[1:-1]
         name, *_ = out.splitlines()[-1].split()
         assert "ze" + "".join(line.split()[-1] for line in steps) in (name + "-", name.removesuffix("..."))
-        assert [line.split()[0] for line in steps] == ["-" + name[: i + 2] for i in range(len(steps))]
+        contexts = [written.ending("-" + name[: i + 2], 28) for i in range(len(steps))]
+        assert [line.split()[0] for line in steps] == contexts and contexts[-1].startswith("...")
+        assert max(map(len, out.splitlines())) <= 100
         assert out.splitlines()[-1] == run("sample", "r", "--prefix", "ze", "-n", "1").strip()
 
     def test_lengths_and_letters(self, run):
@@ -82,7 +85,29 @@ class TestSample:
         said = run("sample", "r", "--temperature", "0", "--unique", "-n", "3", code=1)
         name, sentence = said.splitlines()
         assert name == run("sample", "r", "--temperature", "0", "-n", "1").strip()
-        assert sentence.startswith("tinygrad-lm: only 1 of 3 texts are as wanted: what was drawn has 100.0000% of")
+        assert sentence == (
+            "tinygrad-lm: only 1 of 3 different names: the model writes no others; what was drawn has 100.0000% of the "
+            "probability. Ask for fewer (-n 1) or leave out one of --unique, --temperature"
+        )
+
+    def test_too_few_say_what_was_asked_for_and_what_to_leave_out(self, run):
+        few = ("sample", "r", "-n", "300", "--max-length", "1", "--unique")
+        said = run(*few, "--temperature", "2", code=1).splitlines()
+        assert f": only {len(said) - 1} of 300 different names: the model writes no others" in said[-1]
+        assert said[-1].endswith(f"Ask for fewer (-n {len(said) - 1}) or leave out one of --unique, --max-length")
+        said = run(*few, "--must-contain", "a", "--must-not-contain", "i", "--min-length", "1", code=1)
+        assert ": only 1 of 300 different names with the letters asked for and as long as asked for: " in said
+
+    @pytest.mark.parametrize(
+        ("options", "kind"),
+        [(("--unique",), "10 of 50 different names: "), (("--only-new",), "0 of 50 new names: ")],
+    )
+    def test_a_single_remedy(self, run, options, kind):
+        """Of a model that writes but the names that it has learned."""
+        if not Path("exact").exists():
+            run("train", "--model", "7gram", "--data", "names.txt", "--smoothing", "0", "--out", "exact")
+        said = run("sample", "exact", *options, "-n", "50", code=1).splitlines()[-1]
+        assert f"tinygrad-lm: only {kind}" in said and said.endswith(f"eave out {options[0]}")
 
     def test_a_name_that_was_drawn_again_has_its_trace(self, run):
         out = run("sample", "r", "--trace", "-n", "2", "--must-not-contain", "a", "--seed", "4")
@@ -102,27 +127,30 @@ class TestSample:
 
     def test_the_tree(self, run):
         lines = run("sample", "r", "--tree", "2", "--prefix", "ZA").splitlines()
-        assert lines[0].startswith("-za    its probability")
-        first = [line.split() for line in lines[1:] if line.startswith("  ") and line[2] != " "]
+        assert lines[:2] == [
+            "character, probability of the branch, probability of the path (...: of all others)",
+            "-za",
+        ]
+        first = [line.split() for line in lines[2:] if line.startswith("  ") and line[2] != " "]
         assert len(first) == 6 and first[-1][0] == "..."
         assert sum(float(row[1]) for row in first) == pytest.approx(1, abs=0.004)
         root = sampling.sampling_tree(runs.load(Path("r")).model, "za", 2, 5)
         assert [row[0] for row in first[:-1]] == [branch.token for branch in root.children]
         assert (
-            lines[2] == f"    {(child := root.children[0].children[0]).token} {child.probability:.3f} "
+            lines[3] == f"    {(child := root.children[0].children[0]).token} {child.probability:.3f} "
             f"{child.path_probability:.2e}"
         )
 
     def test_the_tree_of_what_would_be_drawn(self, run):
         lines = run("sample", "r", "--tree", "1", "--top-k", "2", "--temperature", "2").splitlines()
-        assert len(lines) == 3 and sum(float(line.split()[1]) for line in lines[1:]) == pytest.approx(1, abs=0.002)
-        assert run("sample", "r", "--tree", "1", "--temperature", "0").count("\n") == 2
+        assert len(lines) == 4 and sum(float(line.split()[1]) for line in lines[2:]) == pytest.approx(1, abs=0.002)
+        assert run("sample", "r", "--tree", "1", "--temperature", "0").count("\n") == 3
         assert "more than 100,000 branches" in run("sample", "r", "--tree", "9", "--temperature", "100", code=1)
 
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            (("--must-contain", "é"), "must_contain has 'é', which the model never writes"),
+            (("--must-contain", "é"), "--must-contain has 'é', which the model never writes"),
             (("--must-contain", "a", "--must-not-contain", "A"), "'a' must occur and must not occur"),
             (("--prefix", "za", "--must-not-contain", "a"), "the prefix has 'a', which must not occur"),
         ],

@@ -35,7 +35,7 @@ class TestSizes:
         assert models.load(model.save(tmp_path / "m")).sizes() == model.sizes()
 
     def test_what_is_said_of_them(self):
-        assert "4 of 729 contexts (0.549%) occur" in NGram(3).fit(["abc"]).found()
+        assert "4 of 729 contexts (0.549%) occur" in NGram(3).fit(["abc"]).summary()
 
 
 @pytest.mark.parametrize("family", [NGram, KneserNey])

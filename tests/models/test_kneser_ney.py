@@ -160,7 +160,7 @@ class TestEdges:
         words = (
             "Counted 11 trigrams: 5 of 16 contexts (31.2%) occur; 0.50, 1.00, 1.50 are taken off counts of 1, 2, and "
         )
-        assert model.found() == words + "more" and model.brief() == "order 3"
+        assert model.summary() == words + "more" and model.brief() == "order 3"
         assert repr(model) == "KneserNey(order=3): 4 tokens, 5 contexts and 7 pairs counted"
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from tinygrad_lm import defaults
-from tinygrad_lm.cli import family
+from tinygrad_lm.cli import family, written
 from tinygrad_lm.cli.parsing import COUNT, RATE, SEED, Command, Options, Parser
+from tinygrad_lm.cli.wording import in_options
 from tinygrad_lm.interrupts import Later
 
 if TYPE_CHECKING:
@@ -16,9 +19,14 @@ if TYPE_CHECKING:
     from tinygrad_lm.comparing import Measured
     from tinygrad_lm.models import Evaluation
     from tinygrad_lm.runs import Run
+    from tinygrad_lm.sampling import Sample
 
 SHOWN = 20
 """How many of the names are shown."""
+RUN = 36
+"""How many characters of a run's folder a table shows."""
+LETTERS = 36
+"""How many letters of a name."""
 
 
 class CompareOptions(Options):
@@ -53,6 +61,7 @@ def add_options(parser: Parser) -> None:
     parser.add_argument("--seed", type=SEED, metavar="N", help=f"same seed, same names (default: {told.seed})")
 
 
+@in_options
 def run(options: CompareOptions) -> int:
     """Print what was measured of several runs, and some of the names that they write."""
     with Later():
@@ -94,11 +103,11 @@ def _show_losses(say: Console, rows: Sequence[Row]) -> None:
     for row in rows:
         validation, test = row.measured.validation, row.measured.test
         perplexity, bits = ("-", "-") if test is None else (f"{test.perplexity:.2f}", f"{test.bits:.3f}")
-        table.append((row.name, _loss(validation), _loss(test), perplexity, bits))
+        table.append((written.ending(row.name, RUN), _loss(validation), _loss(test), perplexity, bits))
     say.table(table)
     for row in rows:
         if row.reason:
-            say(f"  {row.name}: {row.reason}")
+            say.wrapped(f"{row.name}: {row.reason}", indent="  ")
     _show_differences(say, rows)
     say()
 
@@ -113,40 +122,49 @@ def _show_differences(say: Console, rows: Sequence[Row]) -> None:
     first = rows[0]
     for row in rows[1:]:
         if what := runs.differing(first.found, row.found):
-            say(f"  {first.name} and {row.name} have other splits ({what}):")
+            say.wrapped(f"{first.name} and {row.name} have other splits ({what}):", indent="  ")
             say("  their losses are of other names, and do not compare")
 
 
 def _show_rest(say: Console, rows: Sequence[Row], count: int) -> None:
     """How large, how long, and what is written."""
     from tinygrad_lm import runs
+    from tinygrad_lm.models import TrainableModel
 
-    say(f"What each run took; of {count:,} names that it writes, how many are new and how many come again")
-    table = [("run", "family", "numbers", "seconds", "new", "duplicates")]
+    say(f"What each run took; of {count:,} names of each, which are new and which come again")
+    table = [("run", "family", "parameters", "training", "new", "duplicates")]
     for row in rows:
         seconds = runs.seconds_of_training(row.found.folder, row.found.config)
-        took = "-" if seconds is None else f"{seconds:.1f}"
+        took = "-" if seconds is None else f"{seconds:.1f} s"
         new, again = f"{row.measured.new:.1%}", f"{row.measured.duplicates:.1%}"
-        table.append((row.name, row.found.model.kind, f"{row.measured.numbers:,}", took, new, again))
+        size, name = f"{row.measured.numbers:,}", written.ending(row.name, RUN)
+        table.append((name, row.found.model.kind, size, took, new, again))
     say.table(table)
+    if not all(isinstance(row.found.model, TrainableModel) for row in rows):
+        say("  the parameters of counts are the numbers that they hold")
     say()
 
 
 def _show_samples(say: Console, rows: Sequence[Row]) -> None:
-    """The first names of each run, a column a run."""
+    """The first names of each run, a column a run, as many columns under each other as a terminal is wide."""
+    from tinygrad_lm.cli.console import WIDTH
+
     say("Names side by side; * marks those of the training data")
-    columns = [
-        [row.name, *(_marked(row, place) for place in range(min(SHOWN, len(row.measured.drawn))))] for row in rows
-    ]
-    widths = [max(map(len, column)) for column in columns]
-    for cells in zip(*columns, strict=True):
-        say("  " + "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+    left = [[written.ending(row.name, RUN), *map(partial(_marked, row), row.measured.drawn[:SHOWN])] for row in rows]
+    while left:
+        widths = [max(map(len, column)) for column in left]
+        fit = sum(end <= WIDTH for end in accumulate(width + 2 for width in widths)) or 1
+        for cells in zip(*left[:fit], strict=True):
+            say("  " + "  ".join(map(str.ljust, cells, widths)).rstrip())
+        left = left[fit:]
+        if left:
+            say()
 
 
-def _marked(row: Row, place: int) -> str:
-    sample = row.measured.drawn[place]
-    text = sample.text if sample.complete else sample.text + "..."
-    return (text or "(empty)") + ("*" if sample.text in row.found.training_names else "")
+def _marked(row: Row, sample: Sample) -> str:
+    name = written.shown(sample.text, sample.complete)
+    cut = name if len(name) <= LETTERS else name[: LETTERS - len(written.DOTS)] + written.DOTS
+    return cut + ("*" if sample.text in row.found.training_names else "")
 
 
 COMMAND = Command(

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import TextWrapper
 
 from tinygrad_lm.cli.terminal import printable
+
+WIDTH = 80
+"""How many columns a line has at most, where it can be broken: a folder or a file is one word."""
 
 
 class Console:
@@ -24,6 +28,18 @@ class Console:
             raise OSError(error.errno, error.strerror, "standard output") from None
         self._lines.append(text)
         self._write()
+
+    def wrapped(self, text: str, indent: str = "") -> None:
+        """Print a sentence in lines that fit a terminal, those after the first further to the right."""
+        lines = TextWrapper(
+            WIDTH,
+            initial_indent=indent,
+            subsequent_indent=f"{indent}  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line in lines.wrap(text):
+            self(line)
 
     def log_to(self, folder: Path) -> None:
         """From now on, and for what was printed so far, keep a log in a run folder."""

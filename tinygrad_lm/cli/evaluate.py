@@ -7,6 +7,7 @@ from importlib import import_module
 
 from tinygrad_lm.cli import family
 from tinygrad_lm.cli.parsing import Command, Options, Parser
+from tinygrad_lm.cli.wording import in_options
 from tinygrad_lm.interrupts import Later
 
 
@@ -27,6 +28,7 @@ def add_options(parser: Parser) -> None:
     )
 
 
+@in_options
 def run(options: EvaluateOptions) -> int:
     """Print how well a model predicts the names of a file, or those of its own test split."""
     with Later():
@@ -47,14 +49,14 @@ def run(options: EvaluateOptions) -> int:
         remedy = f"give a file of names: tinygrad-lm evaluate {runs.typed(found.folder)} FILE"
         data, split = source.read_again(found.config, found.model, found.folder, remedy)
         names = split.test
-        told = _told(names, found.training_names)
-        say(f"The test split of the run (seed {data.seed}; {data.origin}): {told}")
+        say(f"The test split of the run (seed {data.seed}; {data.origin}):")
+        say(f"  {_told(names, found.training_names)}")
     else:
         cleaned = clean_names(read_names(options.file), found.model.vocabulary)
         names = cleaned.kept
         say(f"{options.file}: {_told(names, found.training_names)}")
         for reason, dropped in cleaned.dropped.items():
-            say(f"  {len(dropped):,} more dropped, {reason}: {source.some(dropped)}")
+            say.wrapped(f"{len(dropped):,} more dropped, {reason}: {source.some(dropped)}", indent="  ")
     evaluation = found.model.evaluate(names)
     say(
         f"loss {evaluation.loss:.4f} nats a character, perplexity {evaluation.perplexity:.2f}, "

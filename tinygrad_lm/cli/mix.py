@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import combinations
+from os.path import realpath
 from pathlib import Path
 
 from tinygrad_lm.cli import family
-from tinygrad_lm.cli.parsing import Command, Options, Parser, UsageError
+from tinygrad_lm.cli.parsing import SEED, Command, Options, Parser, UsageError
+from tinygrad_lm.cli.wording import in_options
 from tinygrad_lm.interrupts import Later
 
 
@@ -18,13 +20,15 @@ class MixOptions(Options):
     run: Sequence[str]
     out: str | None = None
     model: Sequence[str] = ()
+    seed: int = 0
 
     def check(self) -> None:
         """Refuse a single run, and one that is given twice."""
         if len(self.run) < 2:
             raise UsageError("a mixture has two runs or more: tinygrad-lm mix RUN RUN")
-        if len({os.path.realpath(run) for run in self.run}) < len(self.run):
-            raise UsageError("a run is given twice, which says nothing new: leave it out")
+        for one, other in combinations(self.run, 2):
+            if realpath(one) == realpath(other):
+                raise UsageError(f"a run is given twice, which says nothing new: leave out {other!r:.80}")
 
 
 def add_options(parser: Parser) -> None:
@@ -33,9 +37,13 @@ def add_options(parser: Parser) -> None:
         "run", nargs="+", metavar="RUN", help="run folders, trained on the same split of the same names"
     )
     parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/mix-1, or the next free number)")
+    parser.add_argument(
+        "--seed", type=SEED, metavar="N", help=f"same seed, same names at the end (default: {MixOptions.seed})"
+    )
     family.add_own(parser)
 
 
+@in_options
 def run(options: MixOptions) -> int:
     """Mix the models of several runs in a new one."""
     with Later():
@@ -48,7 +56,7 @@ def run(options: MixOptions) -> int:
     family.told(options.model)
     if options.out is not None:
         runs.check_free(Path(options.out))
-    mixing.mixed([run_folder(each) for each in options.run], options.out, options.model)
+    mixing.mix_runs([run_folder(each) for each in options.run], options.out, options.model, options.seed)
     return 0
 
 

@@ -7,22 +7,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from tinygrad_lm import defaults
-from tinygrad_lm.cli import family
+from tinygrad_lm.cli import family, written
 from tinygrad_lm.cli.parsing import COUNT, LENGTH, PROBABILITY, RATE, SEED, Command, Options, Parser, UsageError, option
+from tinygrad_lm.cli.wording import in_options
 from tinygrad_lm.interrupts import Later
 
 if TYPE_CHECKING:
     from tinygrad_lm.cli.console import Console
     from tinygrad_lm.runs import Run
-    from tinygrad_lm.sampling import Branch, Sample, Settings
+    from tinygrad_lm.sampling import Branch, Sample, Settings, Wanted
     from tinygrad_lm.text import Tokenizer
 
 OF_SETTINGS = ("temperature", "top_k", "top_p", "min_p", "min_length")
 """What says how a token is drawn."""
+NARROWING = ("prefix", "unique", "only_new", "must_contain", "must_not_contain", "max_length", *OF_SETTINGS)
+"""What may leave too few names."""
 OF_SAMPLES = ("count", "seed", "trace", "must_contain", "must_not_contain", "unique", "only_new")
 """What has a meaning only where names are drawn."""
 SHOWN = 5
 """How many options of a step and branches of a tree are shown."""
+CONTEXT = 28
+"""How many characters of what a step goes on from are shown."""
 
 
 class SampleOptions(Options):
@@ -95,6 +100,7 @@ def add_options(parser: Parser) -> None:
     instead.add_argument("--tree", type=COUNT, metavar="DEPTH", help="what may come next, and after that, as a tree")
 
 
+@in_options
 def run(options: SampleOptions) -> int:
     """Write names with a trained model."""
     with Later():
@@ -104,7 +110,6 @@ def run(options: SampleOptions) -> int:
         from tinygrad_lm import runs, sampling
         from tinygrad_lm.cli.console import Console
         from tinygrad_lm.cli.folder import run_folder
-        from tinygrad_lm.random import as_generator
         from tinygrad_lm.text import in_lower_case
     family.told(options.model)
     say = Console()
@@ -124,14 +129,41 @@ def run(options: SampleOptions) -> int:
     if options.tree is not None:
         _show_tree(say, found, prefix, options.tree, told)
         return 0
-    names = found.training_names if options.only_new else frozenset[str]()
-    kept = sampling.Wanted(holds, holds_not, options.unique, names)
-    rng = as_generator(options.seed)
-    for sample in sampling.samples(found.model, told, rng, prefix, options.count, wanted=kept, trace=options.trace):
-        if options.trace:
-            _show_trace(say, found.model.vocabulary, sample)
-        say(marked(sample, found.training_names))
+    unwanted = found.training_names if options.only_new else frozenset[str]()
+    wanted = sampling.Wanted(holds, holds_not, options.unique, unwanted)
+    _show_samples(say, found, options, told, prefix, wanted)
     return 0
+
+
+def _show_samples(
+    say: Console, run: Run, options: SampleOptions, settings: Settings, prefix: str, wanted: Wanted
+) -> None:
+    from tinygrad_lm.random import as_generator
+    from tinygrad_lm.sampling import IncompleteError, samples
+    from tinygrad_lm.text import DataError
+
+    rng, width = as_generator(options.seed), written.column(options.max_length + len(written.DOTS))
+    try:
+        for sample in samples(run.model, settings, rng, prefix, options.count, wanted=wanted, trace=options.trace):
+            if options.trace:
+                _show_trace(say, run.model.vocabulary, sample)
+            name = written.shown(sample.text, sample.complete)
+            say(f"{name:<{width}} {written.origin(sample.text, run.training_names)}")
+    except IncompleteError as error:
+        raise DataError(_too_few(options, len(error.found), error.reason)) from None
+
+
+def _too_few(options: SampleOptions, found: int, reason: str) -> str:
+    """That there are not so many names, why, and what can be done."""
+    kinds = "".join(word for word, wanted in (("different ", options.unique), ("new ", options.only_new)) if wanted)
+    asked = ["with the letters asked for"] if options.must_contain or options.must_not_contain else []
+    asked += ["as long as asked for"] if options.is_given("min_length") else []
+    narrowing = [name for name in NARROWING if options.is_given(name)]
+    given = [option(name) for name in narrowing if name != "temperature" or options.temperature < 1]
+    left_out = f"eave out {'one of ' if len(given) > 1 else ''}{', '.join(given)}"
+    remedy = f"Ask for fewer (-n {found}) or l{left_out}" if found else f"L{left_out}"
+    names = f"{kinds}names {' and '.join(asked)}".rstrip()
+    return f"only {found:,} of {options.count:,} {names}: {reason}. {remedy}"
 
 
 def _show_trace(say: Console, vocabulary: Tokenizer, sample: Sample) -> None:
@@ -140,15 +172,9 @@ def _show_trace(say: Console, vocabulary: Tokenizer, sample: Sample) -> None:
         options = "  ".join(f"{token} {chance:.2f}" for token, chance in step.options[:SHOWN])
         beyond = [chance for token, chance in step.options[SHOWN:] if token == step.choice]
         options += f"  ... {step.choice} {beyond[0]:.2f}" if beyond else ""
-        rows.append((vocabulary.boundary + step.context, options, f"{step.roll:.3f}", step.choice))
+        context = written.ending(vocabulary.boundary + step.context, CONTEXT)
+        rows.append((context, options, f"{step.roll:.3f}", step.choice))
     say.table(rows, indent="    ")
-
-
-def marked(sample: Sample, training_names: frozenset[str]) -> str:
-    """A name, and whether the model has seen it in its training."""
-    mark = "in training data" if sample.text in training_names else "new"
-    text = sample.text if sample.complete else sample.text + "..."
-    return f"{text or '(empty)':<16} {mark}"
 
 
 def _show_most_probable(say: Console, run: Run, count: int, prefix: str, max_length: int) -> None:
@@ -159,9 +185,9 @@ def _show_most_probable(say: Console, run: Run, count: int, prefix: str, max_len
         found = most_probable(run.model, count, prefix, max_length)
     except IncompleteError as error:
         missing, found = error, [each for each in error.found if isinstance(each, Probable)]
+    width = written.column(max((len(text) for text, _ in found), default=0))
     for text, probability in found:
-        mark = "in training data" if text in run.training_names else "new"
-        say(f"{text or '(empty)':<16} {probability:.3e}  {mark}")
+        say(f"{written.shown(text):<{width}} {probability:.3e}  {written.origin(text, run.training_names)}")
     if missing is not None:
         raise missing
 
@@ -170,9 +196,8 @@ def _show_tree(say: Console, run: Run, prefix: str, depth: int, settings: Settin
     from tinygrad_lm.sampling import sampling_tree
 
     root = sampling_tree(run.model, prefix, depth, SHOWN, settings=settings)
-    say(
-        f"{run.model.vocabulary.boundary}{root.token}    its probability after what is before it, and of the whole path"
-    )
+    say("character, probability of the branch, probability of the path (...: of all others)")
+    say(f"{run.model.vocabulary.boundary}{root.token}")
     lines = _lines(root, 1)
     while lines:
         line = lines.pop()

@@ -50,20 +50,12 @@ class Source:
 
     def split(self, lines: Sequence[str]) -> tuple[CleanedNames, Split, Tokenizer]:
         """The names among the lines, cleaned and split, and the vocabulary they are written in."""
-        try:
-            if self.alphabet == "data":
-                possible = (line.lower() for line in lines if len(line) <= LONGEST)
-                vocabulary = Vocabulary.from_names(possible, self.boundary)
-            else:
-                vocabulary = Vocabulary(boundary=self.boundary)
-            cleaned = clean_names(lines, vocabulary, self.min_length, self.max_length)
-        except DataError as error:
-            hint = ""
-            if "boundary='.'" in str(error):
-                hint = ". On the command line: --boundary ."
-            elif "alphabet" in str(error) and self.alphabet != "data":
-                hint = " On the command line: --alphabet data"
-            raise DataError(f"{error}{hint}") from None
+        if self.alphabet == "data":
+            possible = (line.lower() for line in lines if len(line) <= LONGEST)
+            vocabulary = Vocabulary.from_names(possible, self.boundary)
+        else:
+            vocabulary = Vocabulary(boundary=self.boundary)
+        cleaned = clean_names(lines, vocabulary, self.min_length, self.max_length)
         return cleaned, split_names(cleaned.kept, seed=self.seed), vocabulary
 
 

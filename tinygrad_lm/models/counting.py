@@ -85,7 +85,7 @@ class CountingModel(FittedModel):
         self._take(contexts, rows * size + targets, counts)
         return self
 
-    def found(self) -> str:
+    def summary(self) -> str:
         """How much was counted, and of how many contexts that there could be."""
         name = NGRAMS[self.order - 1] if self.order <= len(NGRAMS) else f"{self.order}gram"
         possible = len(self.vocabulary) ** (self.order - 1)

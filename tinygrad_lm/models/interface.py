@@ -273,8 +273,8 @@ class FittedModel(LanguageModel):
         The validation names may decide what the configuration left open.
         """
 
-    def found(self) -> str:
-        """What was found, in a sentence without a full stop, for ``train`` to show."""
+    def summary(self) -> str:
+        """What it learned, in a sentence without a full stop, for ``train`` to show."""
         return f"Learned from the names in one go: {type(self).__name__}"
 
     def brief(self) -> str:

@@ -63,10 +63,10 @@ class KneserNey(CountingModel):
     def __init__(self, order: int = KneserNeyConfig.order, vocabulary: Tokenizer | None = None) -> None:
         super().__init__(KneserNeyConfig(order).order, vocabulary)
 
-    def found(self) -> str:
+    def summary(self) -> str:
         """How much was counted, and what is taken off the counts."""
         one, two, more = self.discounts[-1]
-        return f"{super().found()}; {one:.2f}, {two:.2f}, {more:.2f} are taken off counts of 1, 2, and more"
+        return f"{super().summary()}; {one:.2f}, {two:.2f}, {more:.2f} are taken off counts of 1, 2, and more"
 
     def brief(self) -> str:
         """The order."""

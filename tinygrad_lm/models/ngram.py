@@ -85,9 +85,9 @@ class NGram(CountingModel):
         """Counts of ``names`` with the smoothing, of a few, that predicts the validation names best."""
         return cls(order, None, vocabulary).fit(names, validation)
 
-    def found(self) -> str:
+    def summary(self) -> str:
         """How much was counted, and the smoothing."""
-        return f"{super().found()}; {self.smoothing:g} is added to every count"
+        return f"{super().summary()}; {self.smoothing:g} is added to every count"
 
     def brief(self) -> str:
         """The smoothing."""

@@ -11,6 +11,7 @@ from tinygrad_lm.runs.folder import (
     WEIGHTS,
     Folder,
     check_free,
+    is_numbered,
     known,
     locked,
     new_folder,
@@ -18,7 +19,7 @@ from tinygrad_lm.runs.folder import (
 )
 from tinygrad_lm.runs.history import COLUMNS, append_log, append_metrics, metrics, seconds_of_training, truncate_metrics
 from tinygrad_lm.runs.opening import Run, load, open_stopped, restore
-from tinygrad_lm.runs.record import save_config
+from tinygrad_lm.runs.record import MIXED, mixed_from, name_of, save_config
 from tinygrad_lm.runs.saving import MAX_LINE, save_checkpoint, save_names, save_weights
 from tinygrad_lm.runs.splits import check_same_split, differing
 from tinygrad_lm.training import fingerprint
@@ -30,6 +31,7 @@ __all__ = [
     "Folder",
     "LOG",
     "MAX_LINE",
+    "MIXED",
     "METRICS",
     "ModelFileError",
     "PICTURES",
@@ -42,10 +44,13 @@ __all__ = [
     "check_same_split",
     "differing",
     "fingerprint",
+    "is_numbered",
     "known",
     "load",
     "locked",
     "metrics",
+    "mixed_from",
+    "name_of",
     "new_folder",
     "open_stopped",
     "restore",

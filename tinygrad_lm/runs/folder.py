@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shlex
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -50,6 +51,14 @@ def new_folder(out: Folder | None, kind: str) -> Path:
                 continue
             return folder
     raise AssertionError("there is no last number")
+
+
+def is_numbered(folder: Folder, kind: str) -> bool:
+    """Whether a folder has a name that ``new_folder`` gives where none is asked for: runs/KIND-1, runs/KIND-2, ..."""
+    where = Path(folder).resolve()
+    return (
+        where.parent == Path("runs").resolve() and re.fullmatch(rf"{re.escape(kind)}-[1-9]\d*", where.name) is not None
+    )
 
 
 def check_free(folder: Path) -> None:

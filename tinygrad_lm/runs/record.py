@@ -14,6 +14,8 @@ from tinygrad_lm.training.plan import ADDED
 
 MIXED = "mixed"
 """Where the configuration of a mixture says from which runs it came."""
+PRESET = "preset"
+"""Where a configuration says which preset of its family the model was asked for by, if by one."""
 
 
 def save_config(
@@ -22,10 +24,11 @@ def save_config(
     data: dict[str, Any],
     plan: Plan | None,
     mixed: Sequence[Mapping[str, object]] | None = None,
+    preset: str | None = None,
 ) -> dict[str, Any]:
     """Write config.json: the format, the model, the data, the training plan, and of a mixture which runs it came from.
 
-    Returns what it says.
+    ``preset`` is the name of the settings that the model was asked for by. Returns what it says.
     """
     folder = Path(folder)
     config = {
@@ -35,6 +38,7 @@ def save_config(
         "data": data,
         "training": None if plan is None else plan.to_json(),
         **({} if mixed is None else {MIXED: list(mixed)}),
+        **({} if preset is None else {PRESET: preset}),
     }
     write_config(folder, config)
     return config
@@ -49,6 +53,25 @@ def write_config(folder: Path, config: Mapping[str, Any]) -> None:
             "drop the names with rare characters"
         )
     disk.write_atomically(folder / CONFIG, content)
+
+
+def mixed_from(config: Mapping[str, Any]) -> frozenset[str]:
+    """The folders of the runs that a mixture came from, and of those that the mixtures among them came from."""
+    found, left = set[str](), [config]
+    while left:
+        parts: object = left.pop().get(MIXED)
+        for part in cast(list[object], parts) if isinstance(parts, list) else []:
+            if isinstance(part, dict):
+                told = cast(dict[str, Any], part)
+                left.append(told)
+                found |= {run for run in [told.get("run")] if isinstance(run, str)}
+    return frozenset(found)
+
+
+def name_of(config: Mapping[str, Any], model: LanguageModel) -> str:
+    """What the model of a run was asked for by: a preset of its family, else the family."""
+    preset: object = config.get(PRESET)
+    return preset if isinstance(preset, str) and preset in model.presets else model.kind
 
 
 def record_of(config: Mapping[str, Any]) -> dict[str, Any]:

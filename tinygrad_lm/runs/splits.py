@@ -27,7 +27,7 @@ def differing(one: Run, other: Run) -> str:
     same = told[0].get("fingerprint") == told[1].get("fingerprint")
     if same and one.training_names == other.training_names and one.model.vocabulary == other.model.vocabulary:
         return ""
-    known = [f"{name} {_shown(name, told[0])} and {_shown(name, told[1])}" for name in OPTIONS]
+    known = [f"{option} {_shown(name, told[0])} and {_shown(name, told[1])}" for name, option in OPTIONS.items()]
     found = [words for name, words in zip(OPTIONS, known, strict=True) if told[0].get(name) != told[1].get(name)]
     return ", ".join(found) or "the names themselves, which have changed in between"
 

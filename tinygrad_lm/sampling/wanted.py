@@ -19,11 +19,13 @@ class IncompleteError(DataError):
     ----------
     found
         Those that there are.
+    reason
+        Why no more were found, in words.
     """
 
-    def __init__(self, message: str, found: Sequence[object]) -> None:
+    def __init__(self, message: str, found: Sequence[object], reason: str = "") -> None:
         super().__init__(message)
-        self.found = tuple(found)
+        self.found, self.reason = tuple(found), reason
 
 
 @dataclass(frozen=True)

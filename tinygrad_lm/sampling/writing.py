@@ -160,7 +160,7 @@ def _as_wanted(batch: _Batch, rng: np.random.Generator, total: int, size: int) -
                 if len(found) == total:
                     return
             if mass >= ENOUGH and (wanted.unique or not found):
-                why = f"what was drawn has {mass:.4%} of the probability"
+                why = f"the model writes no others; what was drawn has {mass:.4%} of the probability"
             elif idle >= PATIENCE:
                 why = f"{PATIENCE:,} draws in a row gave no other; what was drawn has {mass:.2%} of the probability"
             else:
@@ -168,6 +168,7 @@ def _as_wanted(batch: _Batch, rng: np.random.Generator, total: int, size: int) -
             raise IncompleteError(
                 f"only {len(found):,} of {total:,} texts are as wanted: {why}. Ask for fewer, or less of them",
                 found,
+                why,
             )
 
 

@@ -113,7 +113,7 @@ class TestSettings:
         with stopping_after(3):
             run(*self.LONG, *self.MORE, "--out", "own", code=cli.INTERRUPTED)
         said = refused("train", "--resume", "own", "--steps", "10")
-        assert "own cannot end after 10 steps: warmup_steps must be fewer than the 10 steps in all, not 10" in said
+        assert "own cannot end after 10 steps: --warmup-steps must be fewer than the 10 steps in all, not 10" in said
 
     @pytest.mark.parametrize("own", [{"optimizer": optim.Adam}, {"schedule": optim.constant()}])
     def test_an_optimizer_or_a_schedule_of_ones_own(self, run, refused, monkeypatch, own):

@@ -1,6 +1,7 @@
 """Tests of what ``train`` shows: names that were dropped, long lines, files, the losses in a narrow terminal."""
 
 import contextlib
+import json
 import os
 import re
 import subprocess
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import ROOT
-from tests.helpers.command_line import NAMES, SMALL
+from tests.helpers.command_line import NAMES, SMALL, config, stopping_after, written
+from tinygrad_lm import cli
 from tinygrad_lm.cli.train import showing
 from tinygrad_lm.text import Vocabulary
 
@@ -35,7 +37,7 @@ class TestWhatIsShown:
         remedy = re.search(r"to keep them: (.*)", out)[1].split()
         assert "13 names kept" in run("train", "--data", "mixed.txt", "--model", "bigram", "--out", "all", *remedy)
         message = run("train", "--data", "mixed.txt", "--alphabet", "data", code=1)
-        assert "On the command line: --boundary ." in message
+        assert "choose a boundary that no name holds, such as --boundary .\n" in message
 
     def test_long_lines_are_cut(self, run):
         lines = ["a" * 9_000, "b" * 20_000, "c" * 8_000 + "1", "dd", "ddd", "dddd"]
@@ -54,11 +56,45 @@ class TestWhatIsShown:
         out = run("train", "--data", "long.txt", "--steps", "2", *SMALL, "--out", "r")
         assert out.count(" -> ") == 20 + 1 and re.search(r"  \.\.\. and \d+ more\n", out)
 
+    @pytest.mark.parametrize("lines", [3, 30, 199])
+    def test_so_few_names_that_their_losses_mean_little(self, run, lines):
+        letters = "abcdefghijklmnopqrst"
+        names = [one + other for one in letters for other in letters]
+        Path("few.txt").write_text("\n".join(names[:lines]), encoding="utf-8")
+        fewest = {3: "1 name", 30: "3 names"}
+        out = run("train", "--data", "few.txt", "--model", "bigram", "--out", "r")
+        warning = f"  losses of {fewest.get(lines)} mean little: they hang on which these are\n"
+        assert (warning in out, "mean little" in out) == (lines < 199, lines < 199)
+
     def test_every_file_of_a_run_is_told(self, run):
         out = run("train", "--data", "names.txt", "--steps", "8", *SMALL)
         told = re.findall(r"^  (\S+) {2,}\S", out.partition("Files of the run\n")[2], re.M)
         assert set(told) == {path.name for path in Path("runs/mlp-1").iterdir()}
         assert all(len(line) <= 60 for line in out.partition("Files of the run")[2].splitlines()[:10])
+
+
+class TestTheNameOfTheModel:
+    """A preset is shown by its name, and so it is once its run goes on."""
+
+    @pytest.mark.parametrize("preset", ["lab4-mlp", "makemore-wavenet"])
+    def test_a_preset(self, run, preset):
+        common = ("train", "--model", preset, "--data", "names.txt", "--steps", "8", "--batch-size", "8")
+        assert f"  this run: {preset} " in run(*common, "--out", "r")
+        with stopping_after(3):
+            run(*common, "--out", "s", code=cli.INTERRUPTED)
+        assert f"  this run: {preset} " in run("train", "--resume", "s")
+        assert config("r")["preset"] == preset and written("r", "config.json") == written("s", "config.json")
+
+    def test_a_family(self, run):
+        out = run("train", "--data", "names.txt", "--steps", "8", *SMALL, "--out", "r")
+        assert "  this run: mlp " in out and "preset" not in config("r")
+
+    @pytest.mark.parametrize("preset", [None, 5, "bigram", []])
+    def test_a_configuration_that_says_no_preset_of_its_family(self, run, preset):
+        run("train", "--data", "names.txt", "--steps", "8", *SMALL, "--out", "r")
+        told = json.dumps({**config("r"), "preset": preset})
+        Path("r", "config.json").write_text(told, encoding="utf-8")
+        assert "  this run: mlp " in run("train", "--resume", "r", "--steps", "12")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="terminals of a size are POSIX")

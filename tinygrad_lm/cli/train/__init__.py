@@ -7,9 +7,11 @@ from importlib import import_module
 from tinygrad_lm.cli import family
 from tinygrad_lm.cli.parsing import Command
 from tinygrad_lm.cli.train.options import TrainOptions, add_more, add_options, refuse
+from tinygrad_lm.cli.wording import in_options
 from tinygrad_lm.interrupts import Later
 
 
+@in_options
 def run(options: TrainOptions) -> int:
     """Train a model, or go on with a stopped run."""
     with Later():

@@ -34,13 +34,11 @@ def train(options: TrainOptions) -> int:
     showing.show_data(say, data, cleaned, split, vocabulary)
     lines = lines if file == source.OWN_COPY else []
     model = family.make(options.choice, options, vocabulary, options.seed)
-    name = options.choice.name
     if isinstance(model, FittedModel):
-        say(model.fit(split.train, split.validation).found())
-        say()
+        showing.show_summary(say, model.fit(split.train, split.validation))
         with _new_run(say, options, model, data, lines, split, None) as run:
             runs.save_weights(run.folder, model, run.config)
-            _finish(say, model, run, ", ".join(filter(None, [f"this run: {name}", model.brief()])))
+            _finish(say, model, run, ", ".join(filter(None, [f"this run: {run.name}", model.brief()])))
             showing.show_files(say, run.folder, run.seed, run.model)
         return 0
     if not isinstance(model, TrainableModel):
@@ -79,8 +77,11 @@ def _new_run(
         runs.save_names(folder, split.train)
         source.keep(folder, data, lines)
         told = {**vars(data), "fingerprint": runs.fingerprint((*split.train, *split.validation))}
-        config = runs.save_config(folder, model, told, None if trainer is None else trainer.plan)
-        yield OpenRun(folder, config, data, split, options.seed, _naming(options), options.mix)
+        name = options.choice.name
+        preset = name if name in model.presets else None
+        config = runs.save_config(folder, model, told, None if trainer is None else trainer.plan, preset=preset)
+        own = _naming(options)
+        yield OpenRun(folder, config, data, split, options.seed, own, name, mix=options.mix, out=options.out)
 
 
 def _copies(trainer: Trainer) -> int:
@@ -105,20 +106,24 @@ def resume(name: str, options: TrainOptions) -> int:
                 f"{folder} was trained with an optimizer or a schedule of its user's own, which the command line does "
                 "not know: go on with it in Python, by runs.restore and the same Trainer"
             )
+        asked = runs.name_of(config, model)
+        out = mixing.out_of(folder, asked)
+        if options.mix:
+            mixing.check_free_beside(out)
         data, split = source.read_again(config, model, folder, "train anew")
         trainer = Trainer(model, split.train, split.validation, plan)
         runs.restore(folder, trainer)
         say.log_to(folder)
         say(f"Going on with {folder} after step {trainer.step:,} of {plan.steps:,}")
         say()
-        run = OpenRun(folder, config, data, split, plan.seed, _naming(options), options.mix)
+        run = OpenRun(folder, config, data, split, plan.seed, _naming(options), asked, mix=options.mix, out=out)
         code = _fit(say, trainer, run)
     return _mixed(options, run) if options.mix and not code else code
 
 
 def _mixed(options: TrainOptions, run: OpenRun) -> int:
     """Mix a run that has ended with counts."""
-    mixing.with_counts(run, options.out, [options.model] if family.is_file(options.model) else [])
+    mixing.mix_with_counts(run, [options.model] if family.is_file(options.model) else [])
     return 0
 
 
@@ -137,12 +142,10 @@ def _fit(say: Console, trainer: Trainer, run: OpenRun) -> int:
         say(f"Go on with:  tinygrad-lm train --resume {runs.typed(run.folder)}{run.model}{more}")
         return INTERRUPTED
     trainer.restore_best()
-    say(
-        f"Trained {trainer.plan.steps:,} steps in {trainer.seconds:.1f} s; the best weights are those of step "
-        f"{trainer.best_step:,} (validation {trainer.best_loss:.3f})"
-    )
+    say(f"Trained {trainer.plan.steps:,} steps in {trainer.seconds:.1f} s")
+    say(f"  the best weights are those of step {trainer.best_step:,} (validation {trainer.best_loss:.3f})")
     say()
-    _finish(say, trainer.model, run, f"this run: {trainer.model.kind}")
+    _finish(say, trainer.model, run, f"this run: {run.name}")
     picture.draw(say, trainer, run.folder)
     showing.show_files(say, run.folder, run.seed, run.model)
     return 0

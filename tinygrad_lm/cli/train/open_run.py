@@ -21,5 +21,9 @@ class OpenRun(NamedTuple):
     """What decided the weights and the batches, which need not have decided the split."""
     model: str
     """The option that names the family to a command on this run; nothing for those of the package."""
+    name: str
+    """What the model was asked for by: a preset of its family, else the family."""
     mix: bool = False
     """Whether it is mixed with counts at its end."""
+    out: str | None = None
+    """The folder that was asked for, after which those of the counts and the mixture are called."""

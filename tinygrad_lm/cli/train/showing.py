@@ -9,9 +9,8 @@ import numpy as np
 
 from tinygrad_lm import runs, sampling
 from tinygrad_lm.checks import quoted
-from tinygrad_lm.cli import source
+from tinygrad_lm.cli import source, written
 from tinygrad_lm.cli.console import Console
-from tinygrad_lm.cli.sample import marked
 from tinygrad_lm.cli.source import Source
 from tinygrad_lm.models import FittedModel, KneserNey, LanguageModel, NGram, TrainableModel, WindowModel
 from tinygrad_lm.models.counting import highest_order
@@ -22,6 +21,10 @@ from tinygrad_lm.text.names import OUTSIDE
 
 MOST_WINDOWS = 20
 """How many windows of the first name are shown."""
+CONTEXT = 60
+"""How many characters of a window are shown."""
+FEW = 20
+"""Losses of fewer names than these differ by a tenth and more with the names that happen to be among them."""
 
 COMPARED = {"bigram": 2, "trigram": 3, "4gram": 4}
 """The counts that a model is shown beside, each with the smoothing that validates best."""
@@ -50,7 +53,7 @@ def show_data(say: Console, data: Source, cleaned: CleanedNames, split: Split, v
     say(f"  {len(cleaned.kept) + dropped:,} lines, {len(cleaned.kept):,} names kept, {dropped:,} dropped")
     for reason, names in cleaned.dropped.items():
         named = f"{'name' if len(names) == 1 else 'names'} with {reason}" if reason == OUTSIDE else reason
-        say(f"    {len(names):,} {named}: {source.some(names)}")
+        say.wrapped(f"{len(names):,} {named}: {source.some(names)}", indent="    ")
         if reason == OUTSIDE and data.alphabet != "data":
             clash = any(vocabulary.boundary in name for name in names)
             say(f"      to keep them: --alphabet data{' --boundary .' if clash else ''}")
@@ -58,10 +61,12 @@ def show_data(say: Console, data: Source, cleaned: CleanedNames, split: Split, v
         f"{len(split.train):,} for training, {len(split.validation):,} for validation, {len(split.test):,} for testing"
     )
     say(f"  split by name, seed {data.seed}: {parts}")
+    if (fewest := min(len(split.validation), len(split.test))) < FEW:
+        say(f"  losses of {fewest} name{'s' * (fewest > 1)} mean little: they hang on which these are")
     say()
     tokens = vocabulary.tokens
     shown = " ".join(tokens) if len(tokens) <= 60 else " ".join(tokens[:50]) + " ... " + tokens[-1]
-    say(f"Vocabulary: {len(tokens)} tokens, numbered from 0: {shown}")
+    say.wrapped(f"Vocabulary: {len(tokens)} tokens, numbered from 0: {shown}")
     say(
         f"  {vocabulary.boundary} (number {vocabulary.boundary_id}) stands before the start and after the end of a name"
     )
@@ -73,9 +78,9 @@ def show_windows(say: Console, model: TrainableModel, names: Sequence[str]) -> N
     windows = getattr(model.examples(names[:1]), "windows", None)
     if windows is not None:
         what = "Sliding window" if isinstance(model, WindowModel) else "Whole names"
-        say(f"{what}: {quoted(names[0])} gives these examples, context -> next character")
+        say(f"{what}: {quoted(names[0], 30)} gives these examples, context -> next character")
         for context, target in (examples := windows(names[0]))[:MOST_WINDOWS]:
-            say(f"  {context} -> {target}")
+            say(f"  {written.ending(context, CONTEXT)} -> {target}")
         if len(examples) > MOST_WINDOWS:
             say(f"  ... and {len(examples) - MOST_WINDOWS:,} more")
         say()
@@ -90,6 +95,15 @@ def show_parameters(say: Console, model: TrainableModel) -> None:
     ]
     total = sum(np.size(parameter.data) for _, parameter in model.named_parameters())
     say.table([*rows, ("total", "", f"{total:,}")])
+    say()
+
+
+def show_summary(say: Console, model: FittedModel) -> None:
+    """What a model has found in its names, a line for each part of the sentence."""
+    first, *rest = model.summary().split("; ")
+    say.wrapped(first)
+    for each in rest:
+        say.wrapped(each, indent="  ")
     say()
 
 
@@ -119,8 +133,11 @@ def strongest_counts(names: Sequence[str], vocabulary: Tokenizer) -> KneserNey:
 def show_samples(say: Console, model: LanguageModel, training_names: frozenset[str], seed: int) -> None:
     """Names that the model writes, and which of them it has seen."""
     say("Twenty names from the model")
-    for sample in sampling.samples(model, rng=as_generator(seed), count=20):
-        say(f"  {marked(sample, training_names)}")
+    drawn = list(sampling.samples(model, rng=as_generator(seed), count=20))
+    shown = [written.shown(sample.text, sample.complete) for sample in drawn]
+    width = written.column(max(map(len, shown)))
+    for name, sample in zip(shown, drawn, strict=True):
+        say(f"  {name:<{width}} {written.origin(sample.text, training_names)}")
     say()
 
 

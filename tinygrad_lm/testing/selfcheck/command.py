@@ -93,8 +93,8 @@ def check_package(seed: int = 0) -> str:
     total = sum(counts.values())
     most = max(worst.values())
     return (
-        f"{text}\n\n{len(counts)} operations agree with numeric derivatives, first and second order, in {total} cases "
-        f"(seed {seed}); the worst error is {most:.1e}"
+        f"{text}\n\n{len(counts)} operations agree with numeric derivatives, first and second order,\n"
+        f"in {total} cases (seed {seed}); the worst error is {most:.1e}"
     )
 
 
