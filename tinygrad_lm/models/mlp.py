@@ -43,8 +43,8 @@ class MLPConfig(Config):
     hidden: tuple[int, ...] = setting((200,), "hidden layer sizes: 300 100, or 300,100", low=1, high=1 << 20)
     activation: str = setting("tanh", "after each hidden layer", choices=ACTIVATIONS)
     norm: str = setting("none", "BatchNorm or LayerNorm before each activation", choices=NORMS, added=True)
-    residual: bool = setting(False, "add to a hidden layer of the size of the one before what came in", added=True)
-    dropout: float = setting(0.0, "how much of each hidden layer is dropped in training", high=0.95, added=True)
+    residual: bool = setting(False, "add a hidden layer's input to its output, where both have one size", added=True)
+    dropout: float = setting(0.0, "share of each hidden layer that is set to 0 in training", high=0.95, added=True)
 
 
 class MLP(nn.Module, WindowModel):

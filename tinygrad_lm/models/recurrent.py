@@ -30,12 +30,12 @@ class RecurrentConfig(Config):
     hidden: int = setting(104, "numbers in the hidden state", low=1, high=1 << 16)
     layers: int = setting(1, "recurrent layers, each of which reads the states of the one below", low=1, high=64)
     dropout: float = setting(
-        0.5, "how much of the states is dropped in training, and half of it of embeddings", high=0.95
+        0.5, "share of the states that is set to 0 in training, and half of it of embeddings", high=0.95
     )
     recurrent_dropout: float = setting(
-        0.3, "how much of the weights from state to state is dropped in training", high=0.95
+        0.3, "share of the weights from state to state that is set to 0 in training", high=0.95
     )
-    blank: float = setting(0.05, "how many of the characters that it reads are blanked out in training", high=0.95)
+    blank: float = setting(0.05, "share of the characters it reads that is blanked out in training", high=0.95)
 
 
 class _Recurrent(nn.Module, TrainableModel):

@@ -42,11 +42,11 @@ class TransformerConfig(Config):
     activation: str = setting("gelu", "in that network", choices=ACTIVATIONS)
     norm: str = setting("layer", "LayerNorm or RMSNorm", choices=("layer", "rms"))
     pre_norm: bool = setting(True, "normalise before each part of a block, not after adding it")
-    positions: str = setting("learned", "how places are told apart", choices=POSITIONS)
-    affine: bool = setting(True, "norms scale, and LayerNorm shifts, by learned numbers")
+    positions: str = setting("learned", "what tells places apart", choices=POSITIONS)
+    affine: bool = setting(True, "norms learn a scale, and LayerNorm a shift")
     bias: bool = setting(True, "biases in the linear maps of the blocks")
     tie: bool = setting(False, "the output's weights are those of the embedding")
-    dropout: float = setting(0.3, "how much is dropped in training", high=0.95)
+    dropout: float = setting(0.3, "share of what each part gives that is set to 0 in training", high=0.95)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -31,7 +31,7 @@ class WaveNetConfig(Config):
     hidden: int = setting(96, "numbers for each pair", low=1, high=1 << 16)
     activation: str = setting("gelu", "after each fusion", choices=ACTIVATIONS)
     norm: str = setting("layer", "BatchNorm or LayerNorm before each activation", choices=NORMS)
-    dropout: float = setting(0.4, "how much of each level is dropped in training", high=0.95)
+    dropout: float = setting(0.4, "share of each level that is set to 0 in training", high=0.95)
 
 
 class WaveNet(nn.Module, WindowModel):

@@ -155,9 +155,9 @@ def _add_data(parser: Parser) -> None:
         help=f"how the start and end of a name are written (default: {TrainOptions.boundary})",
     )
     data.add_argument(
-        "--min-length", type=COUNT, metavar="N", help=f"drop shorter names (default: {TrainOptions.min_length})"
+        "--min-length", type=COUNT, metavar="N", help=f"leave out shorter names (default: {TrainOptions.min_length})"
     )
-    data.add_argument("--max-length", type=COUNT, metavar="N", help="drop longer names (default: none)")
+    data.add_argument("--max-length", type=COUNT, metavar="N", help="leave out longer names (default: none)")
     data.add_argument(
         "--split-seed",
         type=SEED,
