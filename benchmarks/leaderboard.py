@@ -177,7 +177,7 @@ def main() -> None:
     for seed in seeds:
         for name, row in entries(home, chosen, data, names, seed).items():
             found.setdefault(name, []).append(row)
-    rows = {name: (Entry(*np.mean(row, axis=0).tolist()), told(name, recipes)) for name, row in found.items()}
+    rows = {name: (Entry(*np.mean(row, axis=0).tolist()), command(name, recipes)) for name, row in found.items()}
     print(f"{len(names):,} names, {'seed' if len(seeds) == 1 else 'the mean of seeds'} {', '.join(map(str, seeds))}\n")
     print(table(rows))
     if len(set(lines)) < len(lines):
@@ -203,7 +203,7 @@ def mixtures(made: Mapping[str, Path]) -> dict[str, list[Path]]:
     }
 
 
-def told(name: str, recipes: Mapping[str, str]) -> str:
+def command(name: str, recipes: Mapping[str, str]) -> str:
     """The command of a row, as it is typed."""
     return f"train {recipes[name]}" if name in recipes else "mix RUN RUN ..."
 

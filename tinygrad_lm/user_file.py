@@ -64,7 +64,7 @@ def load(target: str, what: str) -> Callable[..., object]:
     return found
 
 
-def told(error: BaseException) -> str | None:
+def own_error(error: BaseException) -> str | None:
     """What a user's code raised is the user's to read: the error and its place, without our frames.
 
     ``None`` where no user's file had a part in it, nor a neighbour of one.
@@ -77,7 +77,7 @@ def told(error: BaseException) -> str | None:
     return f"{type(error).__name__}: {error} ({theirs[-1].filename}, line {theirs[-1].lineno})"
 
 
-def told_of_use(error: BaseException) -> str | None:
+def error_of_use(error: BaseException) -> str | None:
     """What the package raised as it used what a user's file defines; ``None`` where none was run."""
     what = str(error) if type(error) in SENTENCES else f"{type(error).__name__}: {error}"
     files = _files()

@@ -72,7 +72,7 @@ def run(options: CompareOptions) -> int:
         from tinygrad_lm.cli import source
         from tinygrad_lm.cli.console import Console
         from tinygrad_lm.cli.folder import run_folder
-    family.told(options.model)
+    family.register_own(options.model)
     say = Console()
     folders = [run_folder(each) for each in options.run]
     with Later(second_at_once=True):  # it imports the models' families

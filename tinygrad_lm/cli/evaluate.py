@@ -40,7 +40,7 @@ def run(options: EvaluateOptions) -> int:
         from tinygrad_lm.cli.console import Console
         from tinygrad_lm.cli.folder import run_folder
         from tinygrad_lm.text import clean_names, read_names
-    family.told(options.model)
+    family.register_own(options.model)
     say = Console()
     folder = run_folder(options.run)
     with Later(second_at_once=True):  # it imports the model's family

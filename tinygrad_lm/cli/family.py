@@ -105,7 +105,7 @@ def add_own(parser: Parser) -> None:
     )
 
 
-def told(models: Sequence[str]) -> None:
+def register_own(models: Sequence[str]) -> None:
     """Register the families that ``--model`` of a command on runs names.
 
     Raises
@@ -206,7 +206,7 @@ def make(choice: Choice, options: Options, vocabulary: Tokenizer, seed: int) -> 
     except ValueError as error:
         raise UsageError(str(error)) from None
     except TypeError as error:
-        if not choice.is_own or user_file.told(error) is not None:
+        if not choice.is_own or user_file.own_error(error) is not None:
             raise
         name = choice.family.__name__
         raise UsageError(f"{name} is made as {name}(vocabulary, configuration, rng=rng), but {error}") from None

@@ -91,7 +91,7 @@ def run(options: GradcheckOptions) -> int:
     except GradientError as error:
         found, code = str(error), 1
     except Exception as error:
-        raise DataError(user_file.told(error) or str(error)) from None
+        raise DataError(user_file.own_error(error) or str(error)) from None
     Console()(found)
     return code
 

@@ -53,7 +53,7 @@ def run(options: MixOptions) -> int:
         from tinygrad_lm import runs
         from tinygrad_lm.cli import mixing
         from tinygrad_lm.cli.folder import run_folder
-    family.told(options.model)
+    family.register_own(options.model)
     if options.out is not None:
         runs.check_free(Path(options.out))
     mixing.mix_runs([run_folder(each) for each in options.run], options.out, options.model, options.seed)

@@ -145,7 +145,7 @@ def _sentence(error: Exception) -> str | None:
         from tinygrad_lm.training import TrainingError
     if isinstance(error, DataError | ModelError | ModelFileError | TrainingError):
         return str(error)
-    return user_file.told(error) or user_file.told_of_use(error)
+    return user_file.own_error(error) or user_file.error_of_use(error)
 
 
 def _say(what: str, code: int) -> int:

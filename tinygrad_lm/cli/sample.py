@@ -111,7 +111,7 @@ def run(options: SampleOptions) -> int:
         from tinygrad_lm.cli.console import Console
         from tinygrad_lm.cli.folder import run_folder
         from tinygrad_lm.text import in_lower_case
-    family.told(options.model)
+    family.register_own(options.model)
     say = Console()
     folder = run_folder(options.run)
     with Later(second_at_once=True):  # it imports the model's family

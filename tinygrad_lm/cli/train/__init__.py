@@ -22,7 +22,7 @@ def run(options: TrainOptions) -> int:
         from tinygrad_lm.cli.train import fitting
     if options.resume is None:
         return fitting.train(options)
-    family.told([options.model] if options.is_given("model") else [])
+    family.register_own([options.model] if options.is_given("model") else [])
     return fitting.resume(options.resume, options)
 
 
