@@ -54,7 +54,7 @@ def near(word: str, known: Iterable[str]) -> str:
     """``"; did you mean 'lstm'?"`` of the known word that is spelled most like this one, or nothing."""
     from difflib import get_close_matches  # which only a mistake needs
 
-    return "".join(f"; did you mean {each!r}?" for each in get_close_matches(word[:60].lower(), list(known), 1))
+    return "".join(f"; did you mean {each!r}?" for each in get_close_matches(word[:60].lower(), list(known), 1, 0.7))
 
 
 def quoted(value: object, limit: int = 60) -> str:

@@ -82,6 +82,14 @@ class Rngless(Bigram):
     def __init__(self):
         pass
 
+class Misplanned(Bigram):
+    kind = "misplanned"
+    plan_defaults = {"batchsize": 4}
+
+class Planned(Bigram):
+    kind = "planned"
+    plan_defaults = {"optimizer": "sgd", "steps": 6, "batch_size": 4}
+
 class Broken(Bigram):
     kind = "broken"
 
@@ -252,6 +260,16 @@ class TestTheGuidesModel:
 
 
 class TestThrowAway:
+    def test_a_plan_of_its_own(self, run):
+        helped = " ".join(run("train", "--model", "own.py:Planned", "--help").split())
+        assert "--optimizer {sgd,adam,adamw} what turns gradients into steps (default: sgd)" in helped
+        assert "learning rate (default: 0.3)" in helped and "of matrices (default: 0)" in helped
+        for number, more, found in ((0, (), ["sgd", 0.3, 0.0]), (1, ("--optimizer", "adamw"), ["adamw", 0.003, 0.06])):
+            run("train", "--model", "own.py:Planned", "--data", "names.txt", "--out", f"r{number}", *more)
+            plan = json.loads(Path(f"r{number}", runs.CONFIG).read_text(encoding="utf-8"))["training"]
+            assert [plan[name] for name in ("optimizer", "lr", "weight_decay")] == found
+            assert (plan["steps"], plan["batch_size"]) == (6, 4)
+
     @pytest.mark.parametrize("name", ["Bigram", "Fitted"])
     def test_a_model_in_a_few_lines(self, run, name):
         more = ("--steps", "6", "--batch-size", "4") if name == "Bigram" else ()
@@ -298,6 +316,11 @@ class TestThrowAway:
         ("own.py:Odd", 2, "a kind is a word"),
         ("own.py:Bare", 2, "Config is no dataclass: write @dataclass(frozen=True) above it"),
         ("own.py:Clash", 2, "Clash has a setting 'lr', but --lr means something else to train"),
+        (
+            "own.py:Misplanned",
+            2,
+            "Misplanned.plan_defaults has 'batchsize'; did you mean 'batch_size'? A training starts with st",
+        ),
         ("own.py:Rngless", 2, "Rngless is made as Rngless(vocabulary, configuration, rng=rng), but"),
         ("own.py:Broken", 1, "KeyError: 'oops' ("),
         ("own.py:Shapes", 1, "own.py, line "),
@@ -307,7 +330,7 @@ class TestThrowAway:
 def test_what_is_no_family(run, target, code, words):
     said = run("train", "--model", target, "--data", "names.txt", code=code)
     assert words in said and not Path("runs").exists()
-    if code == 2 and "learns" not in words and "made as" not in words and "lr" not in words:
+    if code == 2 and not any(each in words for each in ("learns", "made as", "lr", "plan_defaults")):
         assert words in run("sample", "r", "--model", target, code=2)
 
 

@@ -8,13 +8,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tinygrad_lm import defaults
+from tinygrad_lm.checks import near
 from tinygrad_lm.cli import family
 from tinygrad_lm.cli.parsing import COUNT, RATE, SEED, Options, Parser, UsageError, decimal, option
 from tinygrad_lm.models.registry import TRAINED
 
 if TYPE_CHECKING:
     from tinygrad_lm.cli.family import Choice
-    from tinygrad_lm.models import LanguageModel
+    from tinygrad_lm.models import LanguageModel, TrainableModel
 
 TRAINING_OPTIONS = (
     *("epochs", "steps", "batch_size", "lr", "optimizer", "schedule", "weight_decay"),
@@ -114,9 +115,28 @@ def _tell_training(parser: Parser, family: type[LanguageModel]) -> None:
     """Give the options of the training the defaults of a family; none of them is told where it learns without one."""
     from tinygrad_lm.models import TrainableModel
 
+    of_family = starts_of(family) if issubclass(family, TrainableModel) else None
     for name in TRAINING_OPTIONS:
-        trained = issubclass(family, TrainableModel)
-        parser.retell(option(name), _help(name, family.plan_defaults) if trained else SUPPRESS)
+        parser.retell(option(name), SUPPRESS if of_family is None else _help(name, of_family))
+
+
+def starts_of(family: type[TrainableModel]) -> dict[str, object]:
+    """What the training of a family starts with: its ``plan_defaults``, and what their optimizer asks for.
+
+    Raises
+    ------
+    UsageError
+        For a setting that is none of a training's.
+    """
+    own = dict(family.plan_defaults)
+    known = [name for name in TRAINING_OPTIONS if name not in ("epochs", "mix")]
+    for name in own:
+        if name not in known:
+            hint = near(name, known) or "."
+            raise UsageError(
+                f"{family.__name__}.plan_defaults has {name!r}{hint} A training starts with {', '.join(known)}"
+            )
+    return {**STARTS.get(str(own.get("optimizer")), {}), **own}
 
 
 def refuse(options: TrainOptions, unknown: Sequence[str]) -> None:
@@ -188,8 +208,9 @@ def _help(name: str, of_family: Mapping[str, object] = MappingProxyType({})) -> 
 
 
 def _start(name: str, of_family: Mapping[str, object]) -> str:
-    """What a setting starts with, in words, for every optimizer: 0.003; 0.3 for sgd."""
-    starts = {optimizer: start[name] for optimizer, start in STARTS.items() if name in start}
+    """What a setting starts with, in words, for every optimizer unless the family has one: 0.003; 0.3 for sgd."""
+    others = {} if "optimizer" in of_family else STARTS
+    starts = {optimizer: start[name] for optimizer, start in others.items() if name in start}
     value = of_family.get(name, getattr(TrainOptions, name))
     told = ["none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)]
     if value and name == "warmup_steps":

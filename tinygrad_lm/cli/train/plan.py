@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from tinygrad_lm.cli.parsing import UsageError
-from tinygrad_lm.cli.train.options import STARTS, TrainOptions
+from tinygrad_lm.cli.train.options import STARTS, TrainOptions, starts_of
 from tinygrad_lm.models.trainable import TrainableModel
 from tinygrad_lm.training import Plan
 
@@ -33,7 +32,7 @@ def plan_of(options: TrainOptions, examples: int) -> Plan:
             steps=steps,
             batch_size=batch_size,
             lr=start("lr"),
-            optimizer=options.optimizer,
+            optimizer=start("optimizer"),
             schedule=start("schedule"),
             weight_decay=start("weight_decay"),
             seed=options.seed,
@@ -52,8 +51,10 @@ def _start(options: TrainOptions, name: str) -> Any:
     if options.is_given(name):
         return getattr(options, name)
     family = options.choice.family
-    of_family: Mapping[str, object] = family.plan_defaults if issubclass(family, TrainableModel) else {}
-    if options.is_given("optimizer"):
+    of_family = starts_of(family) if issubclass(family, TrainableModel) else {}
+    if options.is_given("optimizer") and options.optimizer != of_family.get("optimizer"):
+        if "optimizer" in of_family:  # whose rate and decay are another's
+            of_family = {name: value for name, value in of_family.items() if name not in ("lr", "weight_decay")}
         of_family = {**of_family, **STARTS.get(options.optimizer, {})}
     return of_family.get(name, getattr(options, name))
 
