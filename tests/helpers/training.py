@@ -10,6 +10,15 @@ NAMES = bundled_names()[::9]
 SPLIT = split_names(NAMES)
 
 
+class BatchNormed(MLP):
+    """Its running means and variances are buffers."""
+
+    kind = "batch normed"
+
+    def __init__(self, dtype=np.float32):
+        super().__init__(context=2, embedding=3, hidden=(8, 8), norm="batch", rng=0, dtype=dtype)
+
+
 def trainer(steps=24, *, dtype=np.float32, seed=0, **settings):
     plan = Plan(steps, **{"batch_size": 16, "evaluate_every": 10, "seed": seed, **settings})
     model = MLP(context=2, embedding=3, hidden=(8,), rng=seed, dtype=dtype)
