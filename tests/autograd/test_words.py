@@ -23,13 +23,14 @@ def rows(title):
     return [[cell.strip().strip("`") for cell in line.strip("|").split(" | ")] for line in lines[1:]]
 
 
-TWO, HERE, ABSENT, SILENT = map(
+TWO, HERE, ABSENT, SILENT, ARGUMENTS = map(
     rows,
     (
         "Words that mean two things",
         "PyTorch's words that are here",
         "PyTorch's words that are not here",
         "What differs without an error",
+        "Arguments of layers that are not here",
     ),
 )
 by_code = pytest.mark.parametrize
@@ -171,8 +172,28 @@ def test_what_pytorch_does_instead(code, here, pytorch):
     assert repr(eval(code, pytorchs())) == pytorch
 
 
+@by_code(("pytorch", "written"), ARGUMENTS)
+def test_arguments_that_are_not_here(pytorch, written):
+    with pytest.raises((TypeError, ValueError), match=r"argument|normalized_shape"):
+        eval(pytorch, ours())
+    if written != DASH:
+        assert eval(written.partition("`, ")[0], ours()) is not None
+
+
+@by_code(("pytorch", "written"), ARGUMENTS)
+def test_arguments_that_pytorch_has(pytorch, written):
+    names = pytorchs()
+    names["z"] = names["z"].float() if pytorch.startswith("nn.") else names["z"]
+    found, code = eval(pytorch, names), written.partition("`, ")[0]
+    if pytorch.startswith("F."):
+        assert same(found, eval(code, ours()))
+    elif isinstance(found, names["torch"].Tensor):
+        assert tuple(found.shape) == eval(code, ours()).shape
+
+
 def test_every_table_has_its_rows():
-    assert [len(table) >= least for table, least in ((TWO, 30), (HERE, 50), (ABSENT, 30), (SILENT, 7))] == [True] * 4
+    least = ((TWO, 30), (HERE, 50), (ABSENT, 30), (SILENT, 7), (ARGUMENTS, 10))
+    assert [len(table) >= rows for table, rows in least] == [True] * 5
     assert {row[1] for row in TWO} == {"NumPy's", "PyTorch's", "both", "refused"}
 
 

@@ -2,12 +2,36 @@
 
 import numpy as np
 
+from tinygrad_lm import nn
 from tinygrad_lm.models import MLP
 from tinygrad_lm.text import bundled_names, split_names
 from tinygrad_lm.training import Plan, Trainer
 
 NAMES = bundled_names()[::9]
 SPLIT = split_names(NAMES)
+
+
+class BatchNormed(MLP):
+    """Its running means and variances are buffers."""
+
+    kind = "batch normed"
+
+    def __init__(self, dtype=np.float32):
+        super().__init__(context=2, embedding=3, hidden=(8, 8), norm="batch", rng=0, dtype=dtype)
+
+
+class MeansOfAllBatches(BatchNormed):
+    """Its running statistics are means over all batches, which are counted."""
+
+    kind = "means of all batches"
+
+    def __init__(self):
+        super().__init__()
+        for place in (1, 4):
+            self.hidden[place] = nn.BatchNorm1d(8, momentum=None)
+
+
+NORMED = (BatchNormed, MeansOfAllBatches)
 
 
 def trainer(steps=24, *, dtype=np.float32, seed=0, **settings):

@@ -59,6 +59,7 @@ from tests.testing.properties import test_programs as test_random_programs
 from tests.testing.selfcheck import test_domains
 from tests.text import test_sequences, test_targets, test_tokenizers
 from tests.training import (
+    test_averaged_buffers,
     test_exact_resume,
     test_mean_loss,
     test_optim,
@@ -92,6 +93,7 @@ FILES = (
     test_training,
     test_mean_loss,
     test_plan_options,
+    test_averaged_buffers,
     test_own_optimizer,
     test_exact_resume,
     test_training_mode,

@@ -6,12 +6,14 @@ from tinygrad_lm.autograd import attention as attending
 from tinygrad_lm.autograd import cells, normalisation, recurrent
 from tinygrad_lm.models import recurrent as families
 from tinygrad_lm.models import transformer, wavenet
-from tinygrad_lm.nn import attention
+from tinygrad_lm.nn import LayerNorm, attention, state
 from tinygrad_lm.nn import normalisation as norms
 from tinygrad_lm.nn import recurrent as layers
 from tinygrad_lm.training import optimizing
 
 PYTORCH = "test test_outputs_and_gradients_are_pytorchs"
+PYTORCH_STATE = "test test_the_state_has_pytorchs_names_and_shapes"
+ONES = "np.ones(num_features, dtype)"
 STEPS = "test test_a_step_at_a_time_is_the_full_forward"
 
 
@@ -126,6 +128,44 @@ MODULES = (
         "a variance that is kept is biased",
         edited(norms.BatchNorm1d, "_follow", " * (len(rows) / (len(rows) - 1))", ""),
         ("test TestBatchNorm.test_it_follows_the_batches_and_uses_what_it_kept",),
+    ),
+    Mutant(
+        "without a momentum the last batch counts alone",
+        edited(norms.BatchNorm1d, "_follow", "1 / (seen + 1)", "1"),
+        ("test TestBatchNorm.test_without_a_momentum_it_keeps_the_means_over_all_batches", PYTORCH),
+    ),
+    Mutant(
+        "batches are not counted",
+        edited(norms.BatchNorm1d, "_follow", "np.array(seen + 1, np.int64)", "np.array(seen, np.int64)"),
+        ("test TestBatchNorm.test_without_a_momentum_it_keeps_the_means_over_all_batches", PYTORCH),
+    ),
+    Mutant(
+        "the count of batches is not saved",
+        edited(norms.BatchNorm1d, "__init__", "if counted else None)", "if counted else None, persistent=False)"),
+        ("test TestBatchNorm.test_the_means_over_all_batches_go_on_from_a_state", PYTORCH_STATE),
+    ),
+    Mutant(
+        "PyTorch's count of batches is refused",
+        edited(state, "_spare", 'getattr(slot.owner, "_spare", ())', "()"),
+        ("test TestBatchNorm.test_the_count_in_pytorchs_states_is_left_out", PYTORCH),
+    ),
+    Mutant(
+        "a count of batches is left out for every module",
+        edited(state, "_spare", 'getattr(slot.owner, "_spare", ())', '("num_batches_tracked",)'),
+        ("test TestBatchNorm.test_the_count_in_pytorchs_states_is_left_out",),
+    ),
+    Mutant(
+        "a batch has its statistics followed though they are not kept",
+        edited(norms.BatchNorm1d, "__init__", "np.zeros(num_features, dtype) if track_running_stats else None", ONES),
+        ("test TestBatchNorm.test_without_running_statistics_those_of_the_batch_are_used_in_evaluation", PYTORCH_STATE),
+    ),
+    *(
+        Mutant(
+            f"a bias that {kind.__name__} is to leave out is learned",
+            edited(kind, "__init__", "affine and bias else None", "affine else None"),
+            (f"test Test{kind.__name__.removesuffix('1d')}.test_without_a_bias", PYTORCH_STATE),
+        )
+        for kind in (norms.BatchNorm1d, LayerNorm)
     ),
     Mutant(
         "PyTorch's masks of heads are read as the function's",

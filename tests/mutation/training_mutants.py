@@ -10,7 +10,7 @@ from tinygrad_lm import optim, sampling
 from tinygrad_lm.models import interface
 from tinygrad_lm.nn import modes
 from tinygrad_lm.sampling import Settings, writing
-from tinygrad_lm.training import Plan, Trainer, generators, optimizing, signals, state
+from tinygrad_lm.training import Plan, Trainer, average, generators, optimizing, signals, state
 from tinygrad_lm.training import trainer as loop
 from tinygrad_lm.training.average import WeightAverage
 from tinygrad_lm.training.report import MeanLoss
@@ -36,6 +36,10 @@ AVERAGED = "test TestAverage.test_it_is_the_weighted_mean_of_the_weights_of_all_
 BEST_AVERAGE = "test TestAverage.test_it_is_what_is_evaluated_and_kept_as_the_best"
 UNCHANGED = "test TestAverage.test_it_changes_nothing_of_the_training"
 RESUMED_AVERAGE = "test TestAverage.test_resumed_it_ends_with_the_same_bytes"
+RESUMED_EXACTLY = "test test_stopped_and_resumed_it_ends_with_the_same_bytes"
+STATISTICS = "test TestRunningStatistics.test_they_are_the_weighted_mean_of_those_of_all_steps"
+BEST_STATISTICS = "test TestRunningStatistics.test_they_are_evaluated_and_kept_with_the_best_weights"
+STATISTICS_ALONE = "test TestRunningStatistics.test_the_training_goes_on_with_its_own"
 OWN = "test TestOptimizer.test_another_one_is_refused_naming_both"
 IGNORED = "test TestOptimizer.test_what_the_plan_says_is_not_ignored"
 HOOK = "test TestBeforeStep.test_it_may_change_the_gradients"
@@ -129,10 +133,22 @@ LATE_HOOK = (
 """The hook called right before the optimizer's step."""
 
 
+APPLIED = WeightAverage.applied
+
+
+@contextlib.contextmanager
+def buffers_applied_for_good(average):
+    with APPLIED(average):
+        held = {place: getattr(*place) for place in average._places.values()}
+        yield
+    for place, array in held.items():
+        setattr(*place, array)
+
+
 @contextlib.contextmanager
 def applied_for_good(average):
-    for name, place in average._places.items():
-        place.put(average._arrays[name])
+    for name, parameter in average._parameters.items():
+        parameter.data = average._arrays[name]
     yield
 
 
@@ -210,14 +226,44 @@ TRAINING_MUTANTS = (
         (UNCHANGED,),
     ),
     Mutant(
-        "a norm's statistics are not averaged with the weights",
-        edited(WeightAverage, "update", "now.shape != average.shape", "name in self._buffers"),
-        ("test TestAverage.test_what_a_batch_norm_keeps_is_averaged_as_its_weights_are",),
-    ),
-    Mutant(
         "resuming forgets the average",
         edited(Trainer, "_load", 'self.average.load_state_arrays(parts["average"])', "pass"),
         (RESUMED_AVERAGE,),
+    ),
+    Mutant(
+        "running statistics are those of the last step",
+        edited(Trainer, "__init__", ", buffers_of(model))", ")"),
+        (STATISTICS, BEST_STATISTICS),
+    ),
+    Mutant(
+        "averaged buffers stay in the model",
+        lambda patch: patch.setattr(WeightAverage, "applied", buffers_applied_for_good),
+        (STATISTICS_ALONE,),
+    ),
+    Mutant(
+        "a mask that is averaged is nan",
+        edited(average, "_moved", "np.isfinite(difference)", "True"),
+        ("test TestWhichBuffers.test_an_infinity_that_stays_is_one",),
+    ),
+    Mutant(
+        "an average of before goes on in another shape",
+        edited(average, "_moved", "average is None or average.shape != now.shape", "average is None"),
+        ("test TestWhichBuffers.test_another_shape_and_none",),
+    ),
+    Mutant(
+        "buffers that do not belong to the state are averaged",
+        edited(average, "buffers_of", "slot.saved and ", ""),
+        ("test TestWhichBuffers.test_floating_point_numbers_of_the_state",),
+    ),
+    Mutant(
+        "resuming forgets averaged buffers",
+        edited(WeightAverage, "load_state_arrays", "loaded[name] if name in loaded else array.copy()", "array.copy()"),
+        (RESUMED_EXACTLY,),
+    ),
+    Mutant(
+        "checkpoints without averaged buffers are refused",
+        edited(WeightAverage, "load_state_arrays", "self._arrays if arrays.keys().isdisjoint(buffers) else ", ""),
+        ("test TestEarlierAverages.test_an_earlier_version_averaged_none",),
     ),
     Mutant(
         "another optimizer goes on",

@@ -2,9 +2,8 @@
 
     python -m tests.nn.pytorch_numbers          where PyTorch is installed: writes pytorch_numbers.json anew
 
-The tests need the file alone. Each case holds a module's ``state_dict``, its inputs, its outputs, and the gradients
-of the sum of the outputs times the written weights, in float64. Of ``"before"`` the module is called on other inputs
-first, which only its buffers remember.
+The tests need the file alone. Each case holds a module's ``state_dict``, after the batches that came ``before``, its
+inputs, its outputs, and the gradients of the sum of the outputs times the written weights, in float64.
 """
 
 import json
@@ -37,9 +36,28 @@ CASES = {
     "RMSNorm": {"args": [4], "inputs": [[2, 3, 4]]},
     "BatchNorm1d": {"args": [3], "inputs": [[4, 3]]},
     "BatchNorm1d length": {"args": [3], "options": {"momentum": 0.3}, "inputs": [[2, 3, 4]]},
-    "BatchNorm1d mean of all": {"args": [3], "options": {"momentum": None}, "inputs": [[4, 3]], "before": [[5, 3]]},
+    "BatchNorm1d cumulative": {"args": [3], "options": {"momentum": None}, "inputs": [[4, 3]], "before": 2},
+    "BatchNorm1d evaluated": {
+        "args": [3],
+        "options": {"momentum": None},
+        "inputs": [[4, 3]],
+        "before": 2,
+        "eval": True,
+    },
+    "BatchNorm1d untracked": {"args": [3], "options": {"track_running_stats": False}, "inputs": [[4, 3]], "eval": True},
+    "BatchNorm1d no bias": {"args": [3], "options": {"bias": False}, "inputs": [[4, 3]], "before": 1},
+    "BatchNorm1d no bias evaluated": {
+        "args": [3],
+        "options": {"bias": False},
+        "inputs": [[2, 3, 4]],
+        "before": 1,
+        "eval": True,
+    },
     "LayerNorm": {"args": [4], "inputs": [[2, 3, 4]]},
+    "LayerNorm shape": {"args": [[4]], "options": {"eps": 0.1}, "inputs": [[2, 4]]},
     "LayerNorm no bias": {"args": [4], "options": {"bias": False}, "inputs": [[2, 3, 4]]},
+    "LayerNorm plain": {"args": [4], "options": {"elementwise_affine": False}, "inputs": [[2, 4]]},
+    "RMSNorm eps": {"args": [[4]], "options": {"eps": 0.1, "elementwise_affine": False}, "inputs": [[2, 4]]},
 }
 
 
@@ -67,18 +85,16 @@ def main():
         with torch.no_grad():
             for parameter in module.parameters():
                 parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * 0.7)
-        earlier = [draw(shape) for shape in case.get("before", [])]
-        # The count of batches, of no axis, is kept here where it is needed.
-        kept = getattr(module, "momentum", 0) is None
-        state = {key: value.tolist() for key, value in module.state_dict().items() if value.ndim or kept}
-        for x in earlier:
-            module(x)
+        for _ in range(case.get("before", 0)):
+            module(*(draw(shape).detach() for shape in case["inputs"]))
+        module.train(not case.get("eval", False))
+        state = {key: value.tolist() for key, value in module.state_dict().items()}
         inputs = [draw(shape) for shape in case["inputs"]]
         call = {key: torch.tensor(v) if isinstance(v, list) else v for key, v in case.get("call", {}).items()}
         outputs = flat(module(*inputs, **call))
         weights = [torch.randn(out.shape, generator=generator, dtype=torch.float64) for out in outputs]
         sum((out * weight).sum() for out, weight in zip(outputs, weights, strict=True)).backward()
-        buffers = {key: value.tolist() for key, value in module.named_buffers() if value.ndim or kept}
+        buffers = {key: value.tolist() for key, value in module.named_buffers()}
         written[name] = {
             "state": state,
             "inputs": [x.tolist() for x in flat(inputs)],
@@ -88,7 +104,6 @@ def main():
             "gradients": {key: value.grad.tolist() for key, value in module.named_parameters()},
             "buffers": buffers,
         }
-        written[name] |= {"before": [x.tolist() for x in earlier]} if earlier else {}
     text = json.dumps({"torch": torch.__version__, "cases": written}, allow_nan=False)
     FILE.write_text(text + "\n", encoding="utf-8")
 

@@ -146,6 +146,10 @@ class TestTheFunction:
 
 
 class TestManyHeads:
+    def test_what_is_fifth_in_pytorch_is_not_taken_for_batch_first(self):
+        with pytest.raises(TypeError, match="positional"):
+            nn.MultiheadAttention(4, 2, 0.0, True, True)
+
     def test_fused_and_with_weights_are_the_same(self):
         layer = nn.MultiheadAttention(6, 3, rng=0, **DOUBLE)
         x, y = drawn(4, 2, 6), drawn(5, 2, 6, seed=1)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.dropping import Dropping, DroppingMLP, DroppingModule
-from tests.helpers.training import SPLIT, run, same
+from tests.helpers.training import NORMED, SPLIT, run, same
 from tests.training.test_whole_names import NextToken
 from tinygrad_lm import manual_seed, nn, random
 from tinygrad_lm.models import MLP
@@ -66,7 +66,7 @@ class DroppingNames(NextToken):
         return F.cross_entropy(self.drop(self.rows(inputs[counting])), targets[counting])
 
 
-MODELS = [DroppingMLP, DroppingModule, Dropping, FromDefault, RunningMean, DroppingNames]
+MODELS = [DroppingMLP, DroppingModule, Dropping, FromDefault, RunningMean, *NORMED, DroppingNames]
 every_model = pytest.mark.parametrize("kind", MODELS)
 
 

@@ -163,6 +163,7 @@ FUNCTIONAL: dict[str, str] = {
     "elu": "write np.where(x > 0, x, np.exp(np.minimum(x, 0)) - 1)",
     "l1_loss": "write (x - y).abs().mean()",
     "softmin": "write F.softmax(-x)",
+    "batch_norm": "write nn.BatchNorm1d(features), which keeps the running statistics",
     "swish": "write F.silu(x)",
 }
 """What stands in an error where ``nn.functional`` is asked for a function that it has not."""

@@ -7,6 +7,7 @@ which ``tinygrad_lm.manual_seed`` seeds.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
-from tinygrad_lm.checks import whole_number
+from tinygrad_lm.checks import quoted, whole_number
 from tinygrad_lm.nn import functional as F
 from tinygrad_lm.nn.functional import Operand, Rows
 from tinygrad_lm.nn.module import Module
@@ -27,6 +28,20 @@ if TYPE_CHECKING:
 
 def _size(n: object, what: str) -> int:
     return whole_number(n, 1, f"{what} must be a whole number from 1, not")
+
+
+def last_axis(normalized_shape: int | Sequence[int]) -> int:
+    """The size of the last axis, which may be given as a shape of it alone, as PyTorch's norms take it.
+
+    Raises
+    ------
+    ValueError
+        For anything else; several axes are not normalised together.
+    """
+    shape = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
+    if len(shape) != 1:
+        raise ValueError(f"normalized_shape is the size of the last axis alone, a whole number, not {quoted(shape)}")
+    return _size(shape[0], "normalized_shape")
 
 
 class Linear(Module):
@@ -181,22 +196,22 @@ class LayerNorm(Module):
     """Rows of the last axis brought to mean 0 and variance 1, then scaled and shifted (Ba et al. 2016).
 
     (..., normalized_shape) to the same shape. ``weight`` and ``bias`` are (normalized_shape,) and start as ones and as
-    zeros; with ``elementwise_affine=False`` both are ``None``, and with ``bias=False`` the second.
+    zeros; with ``elementwise_affine=False`` both are ``None``, with ``bias=False`` the bias is.
     """
 
     def __init__(
         self,
-        normalized_shape: int,
+        normalized_shape: int | Sequence[int],
         eps: float = 1e-5,
         elementwise_affine: bool = True,
         bias: bool = True,
         *,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        self.normalized_shape = _size(normalized_shape, "normalized_shape")
+        self.normalized_shape = size = last_axis(normalized_shape)
         self.eps = eps
-        self.weight = Parameter(np.ones(normalized_shape), dtype=dtype) if elementwise_affine else None
-        self.bias = Parameter(np.zeros(normalized_shape), dtype=dtype) if elementwise_affine and bias else None
+        self.weight = Parameter(np.ones(size), dtype=dtype) if elementwise_affine else None
+        self.bias = Parameter(np.zeros(size), dtype=dtype) if elementwise_affine and bias else None
 
     def forward(self, x: Tensor | Array) -> Tensor:
         """Normalise the last axis."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
@@ -11,6 +12,7 @@ from tinygrad_lm.autograd.graph import detach
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.checks import whole_number
+from tinygrad_lm.nn.layers import last_axis
 from tinygrad_lm.nn.module import Module
 from tinygrad_lm.nn.parameter import Parameter
 
@@ -32,6 +34,8 @@ def rms_norm(x: Tensor | Array, weight: Tensor | Array | None = None, eps: float
     ValueError
         Naming the shapes that do not fit together.
     """
+    if isinstance(cast(object, weight), (int, tuple, list)):
+        raise TypeError("rms_norm: the rows are those of the last axis, without normalized_shape: (x, weight, eps)")
     if weight is not None and (weight.ndim != 1 or x.shape[-1:] != weight.shape):
         raise ValueError(
             f"rms_norm: the weight must have the shape of the input's last axis, {x.shape[-1:]}, not {weight.shape}"
@@ -53,15 +57,15 @@ class RMSNorm(Module):
 
     def __init__(
         self,
-        normalized_shape: int,
+        normalized_shape: int | Sequence[int],
         eps: float | None = None,
         elementwise_affine: bool = True,
         *,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        self.normalized_shape = whole_number(normalized_shape, 1, "normalized_shape must be a whole number from 1, not")
+        self.normalized_shape = size = last_axis(normalized_shape)
         self.eps = eps
-        self.weight = Parameter(np.ones(normalized_shape), dtype=dtype) if elementwise_affine else None
+        self.weight = Parameter(np.ones(size), dtype=dtype) if elementwise_affine else None
 
     def forward(self, x: Tensor | Array) -> Tensor:
         """Normalise the last axis."""
@@ -81,14 +85,30 @@ class BatchNorm1d(Module):
 
     Inputs are (n, num_features), or (n, num_features, length), as in PyTorch: features are the second axis. In training
     the mean and the variance are those of the batch, of more than one row, and ``running_mean`` and ``running_var``
-    (unbiased) follow them by ``momentum``; in evaluation these take their place. With ``momentum=None`` they are the
-    means over all batches so far, of which there were ``num_batches_tracked``. ``weight`` and ``bias``, which start as
-    ones and zeros, are ``None`` with ``affine=False``.
+    (unbiased) follow them; in evaluation these take their place. ``weight`` and ``bias`` start as ones and zeros.
+
+    Parameters
+    ----------
+    num_features
+        How many features there are.
+    eps
+        What is added to the variance.
+    momentum
+        The share that each batch has in the running statistics, from 0 to 1. ``None``: they are the means over all
+        batches so far, whose number ``num_batches_tracked`` is then a buffer too.
+    affine
+        Whether there are ``weight`` and ``bias``; else both are ``None``.
+    track_running_stats
+        Whether there are running statistics; else those of the batch are used in evaluation too.
+    bias
+        Whether there is a ``bias`` beside the ``weight``.
     """
 
-    running_mean: Array
-    running_var: Array
-    num_batches_tracked: Array
+    running_mean: Array | None
+    running_var: Array | None
+    num_batches_tracked: Array | None
+
+    _spare = ("num_batches_tracked",)  # in each of PyTorch's states, though a momentum needs no count
 
     def __init__(
         self,
@@ -96,19 +116,21 @@ class BatchNorm1d(Module):
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         affine: bool = True,
+        track_running_stats: bool = True,
         *,
+        bias: bool = True,
         dtype: DTypeLike = np.float32,
     ) -> None:
         self.num_features = whole_number(num_features, 1, "num_features must be a whole number from 1, not")
         if momentum is not None and not 0 <= momentum <= 1:
-            raise ValueError(f"momentum is a number from 0 to 1, or None for the mean of all, not {momentum!r}")
+            raise ValueError(f"momentum is a number from 0 to 1, or None for a mean over all batches, not {momentum!r}")
         self.eps, self.momentum = eps, momentum
         self.weight = Parameter(np.ones(num_features), dtype=dtype) if affine else None
-        self.bias = Parameter(np.zeros(num_features), dtype=dtype) if affine else None
-        self.register_buffer("running_mean", np.zeros(num_features, dtype))
-        self.register_buffer("running_var", np.ones(num_features, dtype))
-        if momentum is None:
-            self.register_buffer("num_batches_tracked", np.zeros((), np.int64))
+        self.bias = Parameter(np.zeros(num_features), dtype=dtype) if affine and bias else None
+        counted = track_running_stats and momentum is None
+        self.register_buffer("running_mean", np.zeros(num_features, dtype) if track_running_stats else None)
+        self.register_buffer("running_var", np.ones(num_features, dtype) if track_running_stats else None)
+        self.register_buffer("num_batches_tracked", np.array(0, np.int64) if counted else None)
 
     def forward(self, x: Tensor | Array) -> Tensor:
         """Normalise each feature."""
@@ -123,28 +145,37 @@ class BatchNorm1d(Module):
         return rows.reshape(n, length, features).swapaxes(1, 2)
 
     def _rows(self, x: Any) -> Tensor:
-        affine = () if self.weight is None or self.bias is None else (self.weight, self.bias)
-        if not self.training:
+        affine = self._affine(x)
+        if not self.training and self.running_mean is not None and self.running_var is not None:
             normal = (x - self.running_mean) * (1 / np.sqrt(self.running_var + self.eps))
             return normal * affine[0] + affine[1] if affine else normal
         if len(x) < 2:
-            raise ValueError(
-                "BatchNorm1d: of one row there is no variance to learn from; give more, or switch to eval()"
-            )
-        plain = detach(x)
-        if plain.dtype != object:
-            self._follow(plain)
+            remedy = ", or switch to eval()" if self.training else ": there are no running statistics"
+            raise ValueError(f"BatchNorm1d: of one row there is no variance to learn from; give more{remedy}")
+        if x.dtype != object:
+            self._follow(detach(x))
         return cast(Tensor, kernels.batch_norm(x, *affine, eps=self.eps))
 
+    def _affine(self, x: Any) -> tuple[Any, ...]:
+        """The weight and the bias, which is 0 where there is none; nothing without a weight."""
+        if self.weight is None:
+            return ()
+        if self.bias is None:
+            return self.weight, np.zeros(self.num_features, np.float64 if x.dtype == object else x.dtype)
+        return self.weight, self.bias
+
     def _follow(self, rows: Array) -> None:
-        """Take in the mean and the unbiased variance of a batch."""
-        momentum = self.momentum
-        if momentum is None:
-            self.num_batches_tracked = self.num_batches_tracked + 1
-            momentum = 1 / int(self.num_batches_tracked)
+        """Take a batch into the running statistics."""
+        if self.running_mean is None or self.running_var is None:
+            return
+        share = self.momentum
+        if share is None:
+            seen = 0 if self.num_batches_tracked is None else int(self.num_batches_tracked)
+            self.num_batches_tracked = np.array(seen + 1, np.int64)
+            share = 1 / (seen + 1)
         unbiased = rows.var(axis=0) * (len(rows) / (len(rows) - 1))
-        self.running_mean = self.running_mean + momentum * (rows.mean(axis=0) - self.running_mean)
-        self.running_var = self.running_var + momentum * (unbiased - self.running_var)
+        self.running_mean = self.running_mean + share * (rows.mean(axis=0) - self.running_mean)
+        self.running_var = self.running_var + share * (unbiased - self.running_var)
 
     def extra_repr(self) -> str:
         """The size."""

@@ -50,7 +50,8 @@ def load(slots: Sequence[Slot], state: Mapping[str, object], kind: str) -> None:
     places = {slot.name: slot.held for slot in slots if slot.saved}
     own = {name: numbers(held) for name, held in places.items()}
     problems = [f"missing: {name!r} of shape {own[name].shape}" for name in own if name not in state]
-    problems += [f"unknown: {name!r}" for name in state if name not in places]
+    spare = _spare(slots)
+    problems += [f"unknown: {name!r}" for name in state if name not in places and name not in spare]
     arrays: dict[str, Array] = {name: np.asarray(detach(value)) for name, value in state.items() if name in places}
     tied: dict[int, Array] = {}
     for name, array in arrays.items():
@@ -67,6 +68,12 @@ def load(slots: Sequence[Slot], state: Mapping[str, object], kind: str) -> None:
     for slot in slots:
         if id(slot.held) in ready:
             _put(slot, ready[id(slot.held)])
+
+
+def _spare(slots: Iterable[Slot]) -> set[str]:
+    """The names that a state may have without a place for them here, as the modules say themselves."""
+    beside = [(slot.name.rpartition("."), getattr(slot.owner, "_spare", ())) for slot in slots]
+    return {f"{path}{dot}{name}" for (path, dot, _), names in beside for name in names}
 
 
 def _needed(given: np.dtype[Any], own: np.dtype[Any]) -> str | None:

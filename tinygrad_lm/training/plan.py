@@ -49,8 +49,8 @@ class Plan:
         Over how many steps the learning rate first rises in a straight line, fewer than ``steps``.
     ema_decay
         The decay of an exponential moving average of the weights, from 0 to below 1 (0.999, say), which is then what
-        is evaluated, kept as the best and saved, a BatchNorm's statistics with them; ``None``: the weights themselves.
-        See ``WeightAverage``.
+        is evaluated, kept as the best and saved, as are averages of the buffers, such as the running statistics of
+        ``BatchNorm1d``; ``None``: the weights themselves. See ``WeightAverage``.
     label_smoothing
         From 0 to 1: what share of each target is spread over all tokens (see ``functional.cross_entropy``). The losses
         of the training are then of such targets; those of the validation never.

@@ -19,7 +19,7 @@ from tinygrad_lm.nn import evaluating, learning
 from tinygrad_lm.random import default_generator, existing_default_generator
 from tinygrad_lm.text import DataError, NameDataset
 from tinygrad_lm.threads import on_one_thread
-from tinygrad_lm.training.average import WeightAverage
+from tinygrad_lm.training.average import WeightAverage, buffers_of
 from tinygrad_lm.training.generators import generators_of, read_state, read_states, state_of
 from tinygrad_lm.training.optimizing import MakesOptimizer, described, loss_of, optimizer_of, plan_beside, schedule_of
 from tinygrad_lm.training.plan import Plan
@@ -70,7 +70,7 @@ class Trainer:
     best_loss, best_step
         The lowest validation loss, and after which step it was.
     best
-        The model's state then; with ``Plan(ema_decay=...)`` it has the averaged weights.
+        The model's state then; with ``Plan(ema_decay=...)`` it has the averaged weights and buffers.
     optimizer, schedule
         What steps the parameters, and what multiplies its rates.
     average
@@ -119,7 +119,9 @@ class Trainer:
         self.optimizer = optimizer_of(model, plan, optimizer)
         self.schedule = schedule_of(plan, schedule)
         self.before_step = before_step
-        self.average = None if plan.ema_decay is None else WeightAverage.of(model, plan.ema_decay)
+        self.average = None
+        if plan.ema_decay is not None:
+            self.average = WeightAverage(model.named_parameters(), plan.ema_decay, buffers_of(model))
         self.step = 0
         self.seconds = 0.0
         self.best_loss = math.inf

@@ -65,6 +65,14 @@ LAYERS = {
     "Softplus": (nn.Softplus(), X),
     "Tanh": (nn.Tanh(), X),
 }
+VARIANTS = {
+    "BatchNorm1d, means of all batches": (nn.BatchNorm1d(4, momentum=None), X),
+    "BatchNorm1d, no bias": (nn.BatchNorm1d(4, bias=False), X),
+    "BatchNorm1d, no bias, evaluated": (nn.BatchNorm1d(4, bias=False).eval(), X),
+    "BatchNorm1d, untracked": (nn.BatchNorm1d(4, track_running_stats=False).eval(), X),
+    "LayerNorm, no bias": (nn.LayerNorm(4, bias=False), X),
+    "LayerNorm, plain": (nn.LayerNorm(4, elementwise_affine=False), X),
+}
 ABSTRACT = {"Module"}
 
 
@@ -75,9 +83,9 @@ def test_no_layer_is_forgotten():
     assert found - ABSTRACT == set(LAYERS)
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", [*LAYERS, *VARIANTS])
 def test_layer(name):
-    module, *inputs = LAYERS[name]
+    module, *inputs = {**LAYERS, **VARIANTS}[name]
     report = check_gradients(module, *inputs, order=2)
     assert report.worst_error < 1e-7
     assert {row.name for row in report.inputs} >= {key for key, _ in module.named_parameters()}
