@@ -249,6 +249,10 @@ class TestAtTheEndOfATraining:
         assert Path("b-kneser-ney").is_dir() and Path("b-mix").is_dir()
         assert "or go on with this finished run: --resume b --steps N" in run(*told, "b", code=1)
 
+    def test_the_seed_of_the_run_decides_the_names_of_all(self, run):
+        out = run("train", "--data", "names.txt", "--steps", "4", *SMALL, "--mix", "--seed", "7", "--out", "a")
+        assert out.endswith("tinygrad-lm sample a-mix --seed 8\n")
+
     def test_folders_are_called_after_its_own(self, run):
         run("train", "--data", "names.txt", "--steps", "4", *SMALL, "--mix", "--out", "a/b")
         assert {path.name for path in Path("a").iterdir()} == {"b", "b-kneser-ney", "b-mix"}

@@ -160,4 +160,4 @@ def mix_with_counts(run: OpenRun, own: Sequence[str]) -> None:
         runs.save_weights(folder, counts, config)
         say(f"Saved in {folder}")
         say()
-    mix_runs([run.folder, folder], _beside(run.out, MIX), own)
+    mix_runs([run.folder, folder], _beside(run.out, MIX), own, run.seed)
