@@ -122,7 +122,7 @@ def leak(lines: Sequence[str], order: int) -> tuple[float, float]:
 
 def table(rows: Mapping[str, tuple[Entry, str]]) -> str:
     """The rows in Markdown, the lowest validation loss last; the best of them in bold."""
-    columns = ("model", "numbers", "validation", "test (95 %)", "seconds", "new", "command")
+    columns = ("model", "parameters", "validation", "test (95 %)", "seconds", "new", "command")
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     ordered = sorted(rows.items(), key=lambda row: -row[1][0].validation)
     for name, (found, words) in ordered:
