@@ -8,10 +8,9 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from tests.helpers.training import NAMES, SPLIT, run, same, trainer
-from tinygrad_lm import Value, nn, optim
-from tinygrad_lm.models import MLP, TrainableModel
+from tinygrad_lm import Value, optim
+from tinygrad_lm.models import MLP
 from tinygrad_lm.nn import functional as F
-from tinygrad_lm.text import Vocabulary
 from tinygrad_lm.training import Plan, Trainer, TrainingError
 from tinygrad_lm.training.average import WeightAverage
 
@@ -156,30 +155,6 @@ def by_hand(weights, decay):
     }
 
 
-def normalised():
-    """A trainer of a model with a BatchNorm, whose weights are averaged."""
-    model = MLP(context=2, embedding=3, hidden=(8,), norm="batch", rng=0)
-    plan = Plan(steps=24, batch_size=8, lr=0.02, evaluate_every=10, ema_decay=0.9)
-    return Trainer(model, SPLIT.train, SPLIT.validation, plan)
-
-
-class Buffered(nn.Module, TrainableModel):
-    """A bigram with buffers that are no averages."""
-
-    def __init__(self):
-        self.vocabulary = Vocabulary()
-        self.rows = nn.Embedding(27, 27, rng=0)
-        self.register_buffer("count", np.zeros((), np.int64))
-        self.register_buffer("table", np.ones(2), persistent=False)
-        self.register_buffer("grows", np.zeros(0))
-
-    def forward(self, tokens):
-        if self.training:
-            self.count = self.count + 1
-            self.grows = np.full(int(self.count), float(self.count))
-        return self.rows(tokens)
-
-
 class TestAverage:
     @pytest.mark.parametrize("decay", [0.0, 0.5, 0.9, 0.999])
     @pytest.mark.parametrize(("dtype", "rtol"), [(np.float32, 2e-5), (np.float64, 1e-12)])
@@ -286,51 +261,6 @@ class TestAverage:
         before = subject.model.state_dict()["embedding.weight"]
         subject.run()
         assert np.array_equal(subject.average.state_arrays()["embedding.weight"], before)
-
-    def test_what_a_batch_norm_keeps_is_averaged_as_its_weights_are(self):
-        subject = normalised()
-        states = weights_of_each_step(subject)
-        for name, expected in by_hand(states, 0.9).items():
-            np.testing.assert_allclose(subject.average.state_arrays()[name], expected, rtol=2e-5, atol=2e-5)
-        kept = [name for name in subject.best if "running" in name]
-        assert len(kept) == 2 and subject.best_step == 24
-        assert all(subject.best[name].tobytes() == subject.average.state_arrays()[name].tobytes() for name in kept)
-        assert not any(np.array_equal(subject.best[name], states[-1][name]) for name in kept)
-        assert same(subject.model.state_dict(), states[-1])
-        subject.restore_best()
-        with threadpool_limits(1, user_api="blas"):
-            assert subject.model.evaluate(SPLIT.validation).loss == subject.best_loss
-
-    @pytest.mark.parametrize("stop_after", [1, 10, 15])
-    def test_a_batch_norm_resumed_ends_with_the_same_bytes(self, stop_after):
-        whole, first, second = (normalised() for _ in range(3))
-        run(whole)
-        run(first, stop_after)
-        second.resume(*first.state())
-        run(second)
-        assert same(second.state()[0], whole.state()[0])
-
-    def test_a_checkpoint_from_before_buffers_were_averaged(self):
-        first, second = normalised(), normalised()
-        run(first, 15)
-        arrays, data = first.state()
-        earlier = {name: array for name, array in arrays.items() if not name.startswith("average.hidden.1.running")}
-        assert len(earlier) == len(arrays) - 2
-        second.resume(earlier, data)
-        assert all(
-            np.array_equal(array, arrays[f"model.{name}" if "running" in name else f"average.{name}"])
-            for name, array in second.average.state_arrays().items()
-        )
-        run(second)
-
-    def test_other_buffers_stay_as_they_are(self):
-        """A count is no average, what is not saved is made anew, and a buffer may get another shape."""
-        subject = Trainer(Buffered(), NAMES, NAMES[:9], Plan(steps=4, batch_size=8, evaluate_every=4, ema_decay=0.5))
-        assert set(subject.average.state_arrays()) == {"rows.weight", "grows"}
-        run(subject)
-        assert subject.model.count == 4 and subject.best["count"] == 4
-        assert np.array_equal(subject.average.state_arrays()["grows"], np.full(4, 4.0))
-        assert np.array_equal(subject.model.grows, np.full(4, 4.0))
 
     def test_parameters_that_are_values(self):
         value = Value(2.0)
