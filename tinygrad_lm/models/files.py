@@ -250,8 +250,14 @@ def save_weights(
     metadata: Mapping[str, object] | None = None,
 ) -> None:
     """Write a model's arrays, or others of the same names, for ``load_weights`` to read, and more plain data."""
-    described = {**(metadata or {}), "model": describe(model)}
-    write_arrays(path, model.state_dict() if state is None else state, described)
+    arrays = model.state_dict() if state is None else state
+    write_arrays(path, arrays, {**(metadata or {}), "model": describe(model), **dtype_of(arrays)})
+
+
+def dtype_of(state: Mapping[str, Array]) -> dict[str, object]:
+    """``{"dtype": name}`` of the floating-point numbers of a state, where it is one, and not float32, which is usual."""
+    found = {array.dtype.name for array in state.values() if array.dtype.kind == "f"}
+    return {"dtype": found.pop()} if len(found) == 1 and found != {"float32"} else {}
 
 
 def load_weights(model: LanguageModel, path: Path) -> dict[str, object]:

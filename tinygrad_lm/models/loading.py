@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TypeVar, cast
@@ -199,10 +200,21 @@ def load(path: str | os.PathLike[str]) -> LanguageModel:
             "upgrade the package"
         )
     model = build(metadata.get("model"), file, file)
+    to_dtype(model, metadata, file)
+    files.load_weights(model, file)
+    return model
+
+
+def to_dtype(model: LanguageModel, metadata: Mapping[str, object], file: Path) -> None:
+    """Bring an untrained model to the dtype that its file says it was saved in.
+
+    Raises
+    ------
+    ModelFileError
+        For one in which no weights are saved.
+    """
     dtype = metadata.get("dtype")
     if isinstance(model, nn.Module) and dtype is not None:
         if dtype not in ("float32", "float64"):
             raise files.ModelFileError(f"{file} is no model: weights of the dtype {dtype!r:.40} are not saved")
         model.to(dtype)
-    files.load_weights(model, file)
-    return model

@@ -150,7 +150,9 @@ def _open_config(folder: Path, weights: str) -> tuple[dict[str, Any], LanguageMo
         raise ModelFileError(f"{path} is no configuration of a run: its format is {version!r:.20}")
     if missing := [key for key in ("data", "training") if key not in config]:
         raise ModelFileError(f"{path} is no configuration of a run: it says nothing of its {missing[0]}")
-    return config, loading.build(config.get("model"), path, folder / weights)
+    model = loading.build(config.get("model"), path, folder / weights)
+    loading.to_dtype(model, files.read_metadata(folder / weights), folder / weights)
+    return config, model
 
 
 def _check_left(folder: Path, metadata: Mapping[str, Any], plan: Plan, steps: int | None) -> None:

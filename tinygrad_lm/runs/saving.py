@@ -38,5 +38,6 @@ def save_checkpoint(folder: Folder, trainer: Trainer, config: Mapping[str, Any])
     record = {**record_of(config), "training": trainer.plan.to_json()}
     ended = trainer.step == trainer.plan.steps and not trainer.stop  # stopped in the last step, the rest is to come
     metadata = {"model": files.describe(trainer.model), "state": state, "run": record, "ended": ended}
+    metadata |= files.dtype_of(trainer.best)
     files.write_arrays(folder / CHECKPOINT, arrays, metadata)
     files.save_weights(trainer.model, folder / WEIGHTS, trainer.best, {"run": record})
