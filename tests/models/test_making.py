@@ -1,6 +1,7 @@
 """Tests of how models are made: every family that learns takes settings by name, a configuration, or both."""
 
 import inspect
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -122,3 +123,45 @@ class TestSignatures:
         assert list(inspect.signature(Own).parameters) == ["vocabulary", "size"]
         assert inspect.signature(Heir) == inspect.signature(models.MLP)
         assert list(inspect.signature(models.NeuralBigram).parameters) == ["vocabulary", "dtype"]
+
+
+@dataclass(frozen=True)
+class Warmer(models.MLP.Config):
+    temperature: float = models.setting(1.0, "what divides the logits", low=0.1, high=10)
+
+
+class TestAnExtendedFamily:
+    """A family derived from one of the package, with settings of its own beside those that are there."""
+
+    class Warm(models.MLP):
+        kind = "warm"
+        Config = Warmer
+
+        def forward(self, contexts):
+            return super().forward(contexts) / self.configuration.temperature
+
+    def test_by_name_and_by_configuration(self):
+        model = self.Warm(VOCABULARY, hidden=(3,), temperature=2.0, rng=0)
+        assert model.configuration == Warmer(hidden=(3,), temperature=2.0)
+        assert same(model, self.Warm(VOCABULARY, Warmer(temperature=2.0), hidden=(3,), rng=0))
+        plain = models.MLP(VOCABULARY, hidden=(3,), rng=0)
+        contexts = np.zeros((1, 3), np.int64)
+        np.testing.assert_allclose(model(contexts).data * 2, plain(contexts).data, rtol=1e-6)
+        assert "temperature" in inspect.signature(self.Warm).parameters
+        assert self.Warm.size_of(model.config(), VOCABULARY) == model.num_parameters()
+
+    def test_a_configuration_of_more_makes_the_base_too(self):
+        assert models.MLP(VOCABULARY, Warmer(hidden=(3,))).configuration == Warmer(hidden=(3,))
+        with pytest.raises(TypeError, match=r"Warm has no setting 'temprature', but .*; did you mean 'temperature'"):
+            self.Warm(VOCABULARY, temprature=2)
+        with pytest.raises(TypeError, match="Warm's configuration is a Warmer, not MLPConfig"):
+            self.Warm(VOCABULARY, models.MLP.Config())
+
+
+def test_numbers_of_numpy():
+    made = models.MLP(VOCABULARY, dropout=np.float32(0.5), residual=np.True_, hidden=[np.int16(3)]).configuration
+    assert made == models.MLP.Config(dropout=0.5, residual=True, hidden=(3,))
+    assert [type(value) for value in (made.dropout, made.residual, made.hidden[0])] == [float, bool, int]
+    for wrong in (np.float32(np.nan), np.True_, np.float32(2)):
+        with pytest.raises(ValueError, match=r"dropout is a number from 0 to 0\.95, not"):
+            models.MLP(VOCABULARY, dropout=wrong)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from inspect import Parameter, Signature
+from numbers import Real
 from typing import Any, Literal, NamedTuple, Self, cast, get_args, get_type_hints
 
 from tinygrad_lm.checks import near, quoted, whole_number
@@ -78,8 +79,8 @@ class Setting(NamedTuple):
             return self._whole(value)
         if self.kind == "number":
             return self._number(value)
-        if self.kind == "switch" and not isinstance(value, bool):
-            raise ValueError(f"{self.name} is true or false, not {quoted(value)}")
+        if self.kind == "switch":
+            return self._switch(value)
         choices = self.range.choices
         if self.kind == "word" and (not isinstance(value, str) or (choices and value not in choices)):
             among = f"one of {', '.join(choices)}" if choices else "a word"
@@ -97,10 +98,16 @@ class Setting(NamedTuple):
         low, high = self.ends
         return whole_number(value, low, f"{self.name} must be a whole number from {low} to {high}, not", high)
 
+    def _switch(self, value: object) -> bool:
+        # NumPy's booleans too, which this file does not import.
+        if not isinstance(value, bool) and type(value).__name__ not in ("bool", "bool_"):
+            raise ValueError(f"{self.name} is true or false, not {quoted(value)}")
+        return bool(value)
+
     def _number(self, value: object) -> float:
         low, high = self.range.low, self.range.high
         # An integer beyond the largest float compares all the same.
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high:
             raise ValueError(f"{self.name} is a number from {low:g} to {high:g}, not {quoted(value)}")
         return float(value)
 
@@ -173,6 +180,8 @@ class Config:
     def merged(cls, family: type, configuration: Self | None, settings: Mapping[str, object]) -> Self:
         """What a constructor of a family was given: a configuration, settings by name, or both, the latter changing it.
 
+        It is of the family's own ``Config``, where that is derived from this one.
+
         Raises
         ------
         TypeError
@@ -180,19 +189,20 @@ class Config:
         ValueError
             For a value out of its range.
         """
-        known = {each.name: each.default for each in cls.settings()}
-        if not isinstance(configuration, (cls, type(None))):
+        own = cast(type, getattr(family, "Config", cls))
+        kind = cast(type[Self], own) if issubclass(own, cls) else cls
+        known = {each.name: each.default for each in kind.settings()}
+        if not isinstance(configuration, (kind, type(None))):
             name, default = next(iter(known.items()))
             raise TypeError(
-                f"{family.__name__}'s configuration is a {cls.__name__}, not {quoted(cast(object, configuration))}: "
+                f"{family.__name__}'s configuration is a {kind.__name__}, not {quoted(cast(object, configuration))}: "
                 f"give settings by name, {family.__name__}(vocabulary, {name}={default!r})"
             )
         for name in settings:
             if name not in known:
                 among = f"{', '.join(known)}{near(name, known)}"
                 raise TypeError(f"{family.__name__} has no setting {name!r}, but {among}")
-        given: dict[str, Any] = {**({} if configuration is None else vars(configuration)), **settings}
-        return cls(**given)
+        return replace(kind() if configuration is None else configuration, **cast(dict[str, Any], settings))
 
     def to_json(self) -> dict[str, object]:
         """The settings as plain data."""

@@ -255,7 +255,7 @@ def save_weights(
 
 
 def dtype_of(state: Mapping[str, Array]) -> dict[str, object]:
-    """``{"dtype": name}`` of the floating-point numbers of a state, where it is one, and not float32, which is usual."""
+    """``{"dtype": name}`` of the floating-point numbers of a state, where it is one, and not the usual float32."""
     found = {array.dtype.name for array in state.values() if array.dtype.kind == "f"}
     return {"dtype": found.pop()} if len(found) == 1 and found != {"float32"} else {}
 

@@ -97,7 +97,7 @@ class LanguageModel(ABC):
                 f"class {cls.__name__}({bases}): its bases are in the wrong order, so that the nn.Module's state_dict "
                 f"would be hidden; write nn.Module first: class {cls.__name__}(nn.Module, TrainableModel)"
             )
-        if "__init__" in vars(cls):
+        if vars(cls).keys() & {"__init__", "Config"}:
             cls.__signature__ = signature(cls.__init__, cls.Config)
         written = written_in(cls)
         if "next_logits" in written and "step" not in written:

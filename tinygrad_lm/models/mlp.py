@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
@@ -105,7 +105,7 @@ class MLP(nn.Module, WindowModel):
     @classmethod
     def size_of(cls, config: Mapping[str, object], vocabulary: Tokenizer) -> int:
         """The number of parameters."""
-        return _size(MLPConfig.from_json(config), vocabulary)
+        return _size(cast(MLPConfig, cls.Config.from_json(config)), vocabulary)
 
 
 class Residual(nn.Sequential):
