@@ -321,7 +321,7 @@ class TestThrowAway:
             2,
             "Misplanned.plan_defaults has 'batchsize'; did you mean 'batch_size'? A training starts with st",
         ),
-        ("own.py:Rngless", 2, "Rngless is made as Rngless(vocabulary, configuration, rng=rng), but"),
+        ("own.py:Rngless", 2, "Rngless is made as Rngless(vocabulary), but"),
         ("own.py:Broken", 1, "KeyError: 'oops' ("),
         ("own.py:Shapes", 1, "own.py, line "),
         ("own.py:Silent", 2, "Silent learns nothing: derive it from TrainableModel, or from FittedModel"),
@@ -332,6 +332,21 @@ def test_what_is_no_family(run, target, code, words):
     assert words in said and not Path("runs").exists()
     if code == 2 and not any(each in words for each in ("learns", "made as", "lr", "plan_defaults")):
         assert words in run("sample", "r", "--model", target, code=2)
+
+
+def test_a_family_that_no_run_is_of_is_refused(run):
+    small = ("--data", "names.txt", "--steps", "2", "--batch-size", "4")
+    run("train", *small, "--hidden", "4", "--out", "m")
+    run("train", *small, "--model", "own.py:Bigram", "--out", "b")
+    words = "argument --model: Dropped means nothing here: the model is "
+    given = ("--model", "own.py:Dropped")
+    for command in (("sample", "m"), ("evaluate", "m"), ("compare", "m"), ("train", "--steps", "4", "--resume", "m")):
+        assert words + "mlp" in run(*command, *given, code=2)
+    both = ("--model", "own.py:Bigram")
+    assert words in run("compare", "m", "b", *both, *given, code=2)
+    assert words in run("mix", "m", "b", *both, *given, code=2)
+    run("mix", "m", "b", *both)
+    run("sample", "runs/mix-1", *both)
 
 
 def test_a_run_knows_the_models_of_the_package(run):

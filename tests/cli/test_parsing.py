@@ -217,3 +217,18 @@ class TestDashes:
 
     def test_a_name_that_begins_with_dashes(self, refused):
         assert "there is no run folder '--prefix=--'" in refused("sample", "--", "--prefix=--")
+
+
+@pytest.mark.parametrize(
+    ("model", "typed", "kind"),
+    [
+        ("microgpt", ("--layers", "3"), "transformer"),
+        ("microgpt", ("--dropout", "0.1"), "transformer"),
+        ("makemore-transformer", ("--context", "4"), "transformer"),
+        ("makemore-wavenet", ("--hidden", "5"), "wavenet"),
+        ("lab4-mlp", ("--hidden", "5"), "mlp"),
+    ],
+)
+def test_what_a_preset_decides_is_told_so_though_other_families_have_it_too(refused, model, typed, kind):
+    words = f"{typed[0]} is decided by the model {model!r}; leave it out, or take --model {kind}"
+    assert words in refused("train", "--model", model, *typed, code=2)

@@ -77,6 +77,7 @@ def run(options: CompareOptions) -> int:
     folders = [run_folder(each) for each in options.run]
     with Later(second_at_once=True):  # it imports the models' families
         found = [runs.load(folder) for folder in folders]
+    family.check_used(options.model, [each.model for each in found])
     settings, rows = sampling.Settings(options.temperature), list[Row]()
     for each in found:
         validation, test, reason = source.to_measure(each)

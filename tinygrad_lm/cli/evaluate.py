@@ -45,6 +45,7 @@ def run(options: EvaluateOptions) -> int:
     folder = run_folder(options.run)
     with Later(second_at_once=True):  # it imports the model's family
         found = runs.load(folder)
+    family.check_used(options.model, [found.model])
     if options.file is None:
         remedy = f"give a file of names: tinygrad-lm evaluate {runs.typed(found.folder)} FILE"
         data, split = source.read_again(found.config, found.model, found.folder, remedy)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentError, ArgumentTypeError, BooleanOptionalAction, Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
@@ -119,6 +119,22 @@ def register_own(models: Sequence[str]) -> None:
         own(model)
 
 
+def check_used(models: Sequence[str], found: Iterable[LanguageModel]) -> None:
+    """Refuse a family that ``--model`` of a command on runs names and that none of their models is of.
+
+    Raises
+    ------
+    UsageError
+        Naming it, and what the models are.
+    """
+    kinds = {part.kind for model in found for part in getattr(model, "members", (model,))}
+    registered = {each.__name__: kind for kind, each in FAMILIES.items() if not isinstance(each, Builtin)}
+    for model in models:
+        name = model.rpartition(":")[2]
+        if (kind := registered.get(name)) is not None and kind not in kinds:
+            raise UsageError(f"argument --model: {name} means nothing here: the model is {', '.join(sorted(kinds))}")
+
+
 def add_options(parser: Parser, choice: Choice) -> None:
     """Declare what the family is configured by."""
     group = parser.add_argument_group(f"the model {choice.name}")
@@ -209,7 +225,8 @@ def make(choice: Choice, options: Options, vocabulary: Tokenizer, seed: int) -> 
         if not choice.is_own or user_file.own_error(error) is not None:
             raise
         name = choice.family.__name__
-        raise UsageError(f"{name} is made as {name}(vocabulary, configuration, rng=rng), but {error}") from None
+        arguments = "vocabulary, configuration, rng=rng" if choice.settings() else "vocabulary"
+        raise UsageError(f"{name} is made as {name}({arguments}), but {error}") from None
 
 
 def typed(arguments: Sequence[str]) -> Namespace:
@@ -231,12 +248,13 @@ def typed(arguments: Sequence[str]) -> Namespace:
 def refuse(unknown: Sequence[str], model: str, resumes: bool) -> None:
     """Raise ``UsageError`` where an option that is not known is one of a family of the package that is not meant."""
     found = [argument.partition("=")[0] for argument in unknown if argument.startswith("--")]
-    for kind in TRAINED:
+    own = PRESETS.get(model)
+    for kind in sorted(TRAINED, key=lambda kind: kind != own):  # what a preset decides, before what others have
         for each in choose(kind).options():
             if (name := option(each.name)) not in found:
                 continue
             if resumes:
                 raise UsageError(f"--resume keeps the settings of the run: leave out {name}")
-            if PRESETS.get(model) == kind:
+            if kind == own:
                 raise UsageError(f"{name} is decided by the model {model!r}; leave it out, or take --model {kind}")
             raise UsageError(f"{name} means nothing to the model {model!r}; leave it out")

@@ -8,7 +8,7 @@ from itertools import permutations
 from pathlib import Path
 
 from tinygrad_lm import runs
-from tinygrad_lm.cli import source, written
+from tinygrad_lm.cli import family, source, written
 from tinygrad_lm.cli.console import Console
 from tinygrad_lm.cli.parsing import UsageError
 from tinygrad_lm.cli.train import showing
@@ -39,6 +39,7 @@ def mix_runs(folders: Sequence[Path], out: str | None, own: Sequence[str], seed:
     say = Console()
     with Later(second_at_once=True):  # it imports the models' families
         parts = [runs.load(folder) for folder in folders]
+    family.check_used(own, [part.model for part in parts])
     _check_new(parts)
     first = parts[0]
     for other in parts[1:]:

@@ -116,6 +116,7 @@ def run(options: SampleOptions) -> int:
     folder = run_folder(options.run)
     with Later(second_at_once=True):  # it imports the model's family
         found = runs.load(folder)
+    family.check_used(options.model, [found.model])
     lower = in_lower_case(found.model.vocabulary)
     prefix, holds, holds_not = (
         text.lower() if lower else text for text in (options.prefix, options.must_contain, options.must_not_contain)

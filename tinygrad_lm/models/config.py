@@ -107,7 +107,7 @@ class Setting(NamedTuple):
     def _number(self, value: object) -> float:
         low, high = self.range.low, self.range.high
         # An integer beyond the largest float compares all the same.
-        if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high:
+        if isinstance(value, bool) or not isinstance(value, Real) or not low <= cast(float, value) <= high:
             raise ValueError(f"{self.name} is a number from {low:g} to {high:g}, not {quoted(value)}")
         return float(value)
 
@@ -190,7 +190,7 @@ class Config:
             For a value out of its range.
         """
         own = cast(type, getattr(family, "Config", cls))
-        kind = cast(type[Self], own) if issubclass(own, cls) else cls
+        kind = own if issubclass(own, cls) else cls
         known = {each.name: each.default for each in kind.settings()}
         if not isinstance(configuration, (kind, type(None))):
             name, default = next(iter(known.items()))

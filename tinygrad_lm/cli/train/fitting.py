@@ -101,6 +101,7 @@ def resume(name: str, options: TrainOptions) -> int:
     with runs.locked(folder):
         with Later(second_at_once=True):  # it imports the model's family
             config, model, plan = runs.open_stopped(folder, steps)
+        family.check_used([options.model] if options.is_given("model") else [], [model])
         if plan.optimizer is None or plan.schedule is None:
             raise ModelFileError(
                 f"{folder} was trained with an optimizer or a schedule of its user's own, which the command line does "
