@@ -253,6 +253,13 @@ class TestAtTheEndOfATraining:
         out = run("train", "--data", "names.txt", "--steps", "4", *SMALL, "--mix", "--seed", "7", "--out", "a")
         assert out.endswith("tinygrad-lm sample a-mix --seed 8\n")
 
+    def test_here_they_are_called_after_the_folder(self, run, monkeypatch):
+        data = Path("names.txt").resolve()
+        Path("h").mkdir()
+        monkeypatch.chdir("h")
+        run("train", "--data", data, "--steps", "4", *SMALL, "--mix", "--out", ".")
+        assert {"h", "h-kneser-ney", "h-mix"} <= {path.name for path in Path("..").iterdir()}
+
     def test_folders_are_called_after_its_own(self, run):
         run("train", "--data", "names.txt", "--steps", "4", *SMALL, "--mix", "--out", "a/b")
         assert {path.name for path in Path("a").iterdir()} == {"b", "b-kneser-ney", "b-mix"}

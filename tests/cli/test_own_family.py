@@ -334,6 +334,25 @@ def test_what_is_no_family(run, target, code, words):
         assert words in run("sample", "r", "--model", target, code=2)
 
 
+@pytest.mark.parametrize(
+    ("plan", "words"),
+    [
+        ("['steps']", "holds settings by name, as in {'steps': 3000}, and is not ['steps']"),
+        ("None", "holds settings by name, as in {'steps': 3000}, and is not None"),
+        ("{3: 4}", "has 3. A training starts with steps, "),
+        ("{'steps': '10'}", "steps is a whole number from 1 to 10**18, not '10'"),
+        ("{'lr': 'fast'}", "lr is a finite number from 0, not 'fast'"),
+        ("{'clip_grad_norm': 0}", "clip_grad_norm is above 0"),
+    ],
+)
+def test_a_plan_that_is_none_is_refused_by_its_name(run, plan, words):
+    own = f"class Planned(models.TrainableModel):\n    kind = 'p'\n    plan_defaults = {plan}\n"
+    Path("planned.py").write_text(f"from tinygrad_lm import models\n{own}", encoding="utf-8")
+    for more in ((), ("--help",)):
+        said = run("train", "--data", "names.txt", "--model", "planned.py:Planned", *more, code=2)
+        assert "Planned.plan_defaults" in said and words in said
+
+
 def test_a_family_that_no_run_is_of_is_refused(run):
     small = ("--data", "names.txt", "--steps", "2", "--batch-size", "4")
     run("train", *small, "--hidden", "4", "--out", "m")

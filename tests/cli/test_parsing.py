@@ -1,6 +1,8 @@
 """Tests of options: words that are none, values out of range, what goes together, and dashes."""
 
 import argparse
+import json
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -232,3 +234,13 @@ class TestDashes:
 def test_what_a_preset_decides_is_told_so_though_other_families_have_it_too(refused, model, typed, kind):
     words = f"{typed[0]} is decided by the model {model!r}; leave it out, or take --model {kind}"
     assert words in refused("train", "--model", model, *typed, code=2)
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_none_switches_off_what_a_family_starts_with(run):
+    names = ("--data", "names.txt", "--steps", "2", "--batch-size", "4")
+    for number, more in enumerate(((), ("--clip-grad-norm", "none", "--ema-decay", "none"))):
+        run("train", "--model", "rnn", "--hidden", "4", *names, *more, "--out", f"r{number}")
+    plans = [json.loads(Path(f"r{n}", "config.json").read_text(encoding="utf-8"))["training"] for n in (0, 1)]
+    assert [(plan["clip_grad_norm"], plan["ema_decay"]) for plan in plans] == [(1.0, 0.999), (None, None)]
+    assert "'x' is not a finite number from 0, or none" in run("train", "--ema-decay", "x", code=2)

@@ -22,6 +22,7 @@ class TestMessages:
         ("arguments", "words"),
         [
             (("--must-contain", "é"), "--must-contain has 'é', which the model never writes: leave it out"),
+            (("--must-not-contain", "\u093e"), "which the model never writes: leave it out"),
             (("--must-not-contain", "1"), "--must-not-contain has '1', which the model never writes"),
             (
                 ("--must-contain", "a", "--must-not-contain", "a"),
@@ -53,8 +54,12 @@ class TestMessages:
             (("--data", "devanagari"), "For names in another alphabet train with --alphabet data.", 1),
             (("--boundary", "a"), "such as --boundary .", 1),
             (("--batch-size", "1000"), "choose a --batch-size of at most 33, or give more names", 1),
-            (("--clip-grad-norm", "0"), "--clip-grad-norm is above 0, for 0 lets nothing be learned; leave it out", 2),
-            (("--ema-decay", "1"), "--ema-decay is a number from 0 to below 1, not 1.0", 2),
+            (
+                ("--clip-grad-norm", "0"),
+                "--clip-grad-norm is above 0, for 0 lets nothing be learned; none clips nothing",
+                2,
+            ),
+            (("--ema-decay", "1"), "--ema-decay is a number from 0 to below 1, or none for no average, not 1.0", 2),
             (("--warmup-steps", "4"), "--warmup-steps must be fewer than the 4 steps in all, not 4", 2),
         ],
     )

@@ -65,6 +65,13 @@ class TestLetters:
         found = texts(model, rng=0, count=20, wanted=Wanted("म", "मा"))
         assert all("म" in graphemes(text) and "मा" not in graphemes(text) for text in found)
 
+    def test_a_mark_that_is_written_only_with_its_letter(self):
+        names = ["राम", "सीता"]
+        model = NGram(2, 1.0, Vocabulary.from_names(names)).fit(names)
+        words = "must_contain has '\u093e', which the model writes only as a part of others: give these, such as 'ता'"
+        with pytest.raises(DataError, match=words):
+            samples(model, wanted=Wanted("\u093e"))
+
     def test_the_prefix_counts(self):
         assert all(text.startswith("ze") for text in texts(TRIGRAM, rng=0, prefix="ze", wanted=Wanted("z"), count=5))
         with pytest.raises(DataError, match="the prefix has 'z', which must not occur"):

@@ -108,7 +108,10 @@ def _record(part: Run) -> dict[str, object]:
 
 def _beside(out: str | None, kind: str) -> str | None:
     """What the folder of a further run is called after ``out``, the folder of the first, if that was given."""
-    return None if out is None else f"{Path(out)}-{kind}"
+    if out is None:
+        return None
+    folder = Path(out)
+    return f"{folder if folder.name not in ('', '..') else folder.resolve()}-{kind}"
 
 
 def check_free(out: str | None) -> None:
@@ -136,9 +139,7 @@ def check_free_beside(out: str | None) -> None:
 
 def out_of(folder: Path, name: str) -> str | None:
     """The folder that was asked for when a run was begun, by its model's name; ``None`` where it has but a number."""
-    if runs.is_numbered(folder, name):
-        return None
-    return str(folder if folder.name not in ("", "..") else folder.resolve())
+    return None if runs.is_numbered(folder, name) else str(folder)
 
 
 def mix_with_counts(run: OpenRun, own: Sequence[str]) -> None:

@@ -123,6 +123,18 @@ def decimal(low: float, high: float) -> Callable[[str], float]:
     return _number(float, low, high, f"a number from {low:g} to {high:g}")
 
 
+def or_none(number: Callable[[str], float]) -> Callable[[str], float | None]:
+    """An argparse type: a number, or the word none."""
+
+    def parse(text: str) -> float | None:
+        try:
+            return None if text == "none" else number(text)
+        except argparse.ArgumentTypeError as error:
+            raise argparse.ArgumentTypeError(f"{error}, or none") from None
+
+    return parse
+
+
 COUNT = _number(int, 1, 10**9, "a whole number from 1 to 1,000,000,000")
 LENGTH = _number(int, 0, 10**9, "a whole number from 0 to 1,000,000,000")
 SEED = _number(int, 0, 10**18, "a whole number from 0 to 10**18")

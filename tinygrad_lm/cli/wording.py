@@ -19,8 +19,8 @@ PHRASES = {
     " by (0.8, 0.1, 0.1) into": " into",
     ", at least three, or a larger first fraction": ", at least three",
     # the training
-    "; None clips nothing": "; leave it out to clip nothing",
-    ", or None for no average, not": ", not",
+    "; None clips nothing": "; none clips nothing",
+    ", or None for no average, not": ", or none for no average, not",
     "choose a batch size of at most": "choose a --batch-size of at most",
     "warmup_steps must be fewer": "--warmup-steps must be fewer",
     # what is written

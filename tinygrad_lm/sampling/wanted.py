@@ -82,7 +82,9 @@ class Wanted:
         """
         for name, letters in (("must_contain", self.must_contain), ("must_not_contain", self.must_not_contain)):
             if unknown := vocabulary.unknown(letters):
-                raise DataError(f"{name} has {unknown[0]!r}, which the model never writes: leave it out")
+                whole = [each for each in vocabulary.tokens if unknown[0] in each and each != vocabulary.boundary]
+                never = f"writes only as a part of others: give these, such as {whole[0]!r}" if whole else ""
+                raise DataError(f"{name} has {unknown[0]!r}, which the model {never or 'never writes: leave it out'}")
         if wrong := set(graphemes(prefix)) & set(graphemes(self.must_not_contain)):
             raise DataError(f"the prefix has {min(wrong)!r}, which must not occur: change one of the two")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from argparse import SUPPRESS
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from tinygrad_lm import defaults
-from tinygrad_lm.checks import near
+from tinygrad_lm.checks import near, quoted
 from tinygrad_lm.cli import family
-from tinygrad_lm.cli.parsing import COUNT, RATE, SEED, Options, Parser, UsageError, decimal, option
+from tinygrad_lm.cli.parsing import COUNT, RATE, SEED, Options, Parser, UsageError, decimal, option, or_none
 from tinygrad_lm.models.registry import TRAINED
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ HELP = {
     "optimizer": "what turns gradients into steps",
     "schedule": "how the learning rate changes",
     "weight_decay": "of matrices",
-    "clip_grad_norm": "the largest norm of all gradients together",
+    "clip_grad_norm": "the largest norm of all gradients together, or none",
     "warmup_steps": "steps in which the learning rate rises from 0",
-    "ema_decay": "evaluate and keep averaged weights, of a decay such as 0.99",
+    "ema_decay": "evaluate and keep averaged weights, of a decay such as 0.99, or none",
     "label_smoothing": "share of each target that all characters have",
     "mix": "mix the trained model with Kneser-Ney counts: mostly better than either",
 }
@@ -120,23 +120,30 @@ def _tell_training(parser: Parser, family: type[LanguageModel]) -> None:
         parser.retell(option(name), SUPPRESS if of_family is None else _help(name, of_family))
 
 
-def starts_of(family: type[TrainableModel]) -> dict[str, object]:
+def starts_of(family: type[TrainableModel]) -> dict[str, Any]:
     """What the training of a family starts with: its ``plan_defaults``, and what their optimizer asks for.
 
     Raises
     ------
     UsageError
-        For a setting that is none of a training's.
+        For a setting that is none of a training's, or out of its range.
     """
-    own = dict(family.plan_defaults)
+    from tinygrad_lm.training import Plan
+
+    own, where = cast(object, family.plan_defaults), f"{family.__name__}.plan_defaults"
+    if not isinstance(own, Mapping):
+        raise UsageError(f"{where} holds settings by name, as in {{'steps': 3000}}, and is not {quoted(own)}")
     known = [name for name in TRAINING_OPTIONS if name not in ("epochs", "mix")]
-    for name in own:
+    for name in (given := cast(Mapping[str, Any], own)):
         if name not in known:
-            hint = near(name, known) or "."
-            raise UsageError(
-                f"{family.__name__}.plan_defaults has {name!r}{hint} A training starts with {', '.join(known)}"
-            )
-    return {**STARTS.get(str(own.get("optimizer")), {}), **own}
+            hint = near(str(name), known) or "."
+            raise UsageError(f"{where} has {quoted(name)}{hint} A training starts with {', '.join(known)}")
+    found: dict[str, Any] = {**STARTS.get(str(given.get("optimizer")), {}), **given}
+    try:
+        Plan(**cast(dict[str, Any], {"steps": 10**9, **found}))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{where}: {error}") from None
+    return found
 
 
 def refuse(options: TrainOptions, unknown: Sequence[str]) -> None:
@@ -196,9 +203,9 @@ def _add_training(parser: Parser) -> None:
     training.add_argument("--optimizer", choices=["sgd", "adam", "adamw"], help=_help("optimizer"))
     training.add_argument("--schedule", choices=["constant", "linear", "cosine", "step"], help=_help("schedule"))
     training.add_argument("--weight-decay", type=RATE, metavar="X", help=_help("weight_decay"))
-    training.add_argument("--clip-grad-norm", type=RATE, metavar="X", help=_help("clip_grad_norm"))
+    training.add_argument("--clip-grad-norm", type=or_none(RATE), metavar="X", help=_help("clip_grad_norm"))
     training.add_argument("--warmup-steps", type=SEED, metavar="N", help=_help("warmup_steps"))
-    training.add_argument("--ema-decay", type=RATE, metavar="X", help=_help("ema_decay"))
+    training.add_argument("--ema-decay", type=or_none(RATE), metavar="X", help=_help("ema_decay"))
     training.add_argument("--label-smoothing", type=decimal(0, 1), metavar="X", help=_help("label_smoothing"))
 
 
