@@ -66,7 +66,7 @@ MODEL_MUTANTS = (
     Mutant("anything may be drawn", constant(bounded, "REDRAWN", 1 << 60), (HELD,)),
     Mutant(
         "numbers have no range",
-        edited(config.Setting, "_number", "not low <= value <= high", "False"),
+        edited(config.Setting, "_number", "not low <= cast(float, value) <= high", "False"),
         (RANGES,),
     ),
 )

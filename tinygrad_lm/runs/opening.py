@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -151,7 +152,10 @@ def _open_config(folder: Path, weights: str) -> tuple[dict[str, Any], LanguageMo
     if missing := [key for key in ("data", "training") if key not in config]:
         raise ModelFileError(f"{path} is no configuration of a run: it says nothing of its {missing[0]}")
     model = loading.build(config.get("model"), path, folder / weights)
-    loading.to_dtype(model, files.read_metadata(folder / weights), folder / weights)
+    metadata: dict[str, Any] = {}
+    with suppress(ModelFileError):  # whoever reads the arrays says what is wrong with the file
+        metadata = files.read_metadata(folder / weights)
+    loading.to_dtype(model, metadata, folder / weights)
     return config, model
 
 
