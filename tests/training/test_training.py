@@ -72,6 +72,10 @@ class TestSeeds:
     def test_another_seed_gives_others(self):
         assert run(trainer(seed=1))[0] != run(trainer(seed=0))[0]
 
+    def test_without_a_validation_name(self):
+        with pytest.raises(DataError, match=r"validation is empty: .* give at least one"):
+            Trainer(MLP(hidden=(2,), rng=0), ["ab"], [], Plan(1, 1))
+
     def test_a_batch_as_large_as_the_data_and_one_larger(self):
         size = len(trainer().examples)
         run(trainer(2, batch_size=size))

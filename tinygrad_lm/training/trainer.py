@@ -82,7 +82,7 @@ class Trainer:
     Raises
     ------
     DataError
-        Where a batch is larger than the training data.
+        Where a batch is larger than the training data, and without a validation name.
     ValueError
         For a plan that says something to an optimizer or a schedule that is given here, or that leaves one out which
         is not; and for an optimizer over parameters that are not the model's.
@@ -107,6 +107,8 @@ class Trainer:
         self.model = model
         self.plan = plan = plan_beside(plan, optimizer, schedule)
         self.validation = tuple(validation)
+        if not self.validation:
+            raise DataError("validation is empty: the best weights are chosen by its names; give at least one")
         self.fingerprint = fingerprint((*train, "", *validation))  # no name is empty: the border counts
         self.examples = model.examples(train)
         if plan.batch_size > len(self.examples):
