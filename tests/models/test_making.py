@@ -112,6 +112,20 @@ class TestSignatures:
         assert list(found) == ["vocabulary", "configuration", *names_of(family), "rng", "dtype"]
         assert {name: found[name].default for name in names_of(family)} == vars(family.Config())
 
+    def test_a_configuration_that_is_none_is_told_when_the_class_is_registered(self):
+        for wrong in (3, type("Bare", (models.Config,), {"__annotations__": {"width": int}, "width": 3})):
+
+            class Own(models.LSTM):
+                kind = "own"
+                Config = wrong
+
+                def __init__(self, vocabulary, configuration=None, **settings):
+                    super().__init__(vocabulary, configuration, **settings)
+
+            assert list(inspect.signature(Own).parameters) == ["vocabulary", "configuration", "settings"]
+            with pytest.raises(TypeError, match=r"Own.Config is no configuration|Bare is no dataclass"):
+                models.register(Own)
+
     def test_of_a_class_of_ones_own(self):
         class Own(models.LSTM):
             def __init__(self, vocabulary, size=3):

@@ -235,7 +235,9 @@ def signature(init: Callable[..., None], config: type[Config]) -> Signature:
     """That of a class by its ``__init__``, in which the settings stand one by one where it takes ``**settings``."""
     own = inspect.signature(init)
     _, *told = own.parameters.values()
-    if not told or told[-1].kind is not Parameter.VAR_KEYWORD:
+    # What is no dataclass is refused, in words, when the family is registered.
+    plain = "__dataclass_fields__" not in getattr(config, "__dict__", {})
+    if plain or not told or told[-1].kind is not Parameter.VAR_KEYWORD:
         return own.replace(parameters=told)
     by_name = [Parameter(each.name, Parameter.KEYWORD_ONLY, default=each.default) for each in fields(config)]
     before = [each for each in told[:-1] if each.kind is not Parameter.KEYWORD_ONLY]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -20,13 +21,16 @@ def plan_of(options: TrainOptions, examples: int) -> Plan:
     UsageError
         For settings that make none.
     """
-    start = partial(_start, options)
+    start = partial(_start, options, _of_family(options))
     batch_size: int = start("batch_size")
     if not options.is_given("batch_size"):
         batch_size = min(batch_size, examples)
     steps: int = start("steps")
     if options.epochs is not None:
         steps = options.epochs * math.ceil(examples / batch_size)
+    warmup_steps: int = start("warmup_steps")
+    if not options.is_given("warmup_steps"):  # what a family starts with is for trainings of some length
+        warmup_steps = min(warmup_steps, steps // 10)
     try:
         return Plan(
             steps=steps,
@@ -38,7 +42,7 @@ def plan_of(options: TrainOptions, examples: int) -> Plan:
             seed=options.seed,
             evaluate_every=max(1, min(Plan.evaluate_every, steps // 8)),
             clip_grad_norm=start("clip_grad_norm"),
-            warmup_steps=_warmup(options, steps),
+            warmup_steps=warmup_steps,
             ema_decay=start("ema_decay"),
             label_smoothing=start("label_smoothing"),
         )
@@ -46,20 +50,17 @@ def plan_of(options: TrainOptions, examples: int) -> Plan:
         raise UsageError(str(error)) from None
 
 
-def _start(options: TrainOptions, name: str) -> Any:
-    """A setting as it was given, else what the optimizer starts with, or the family, or the command."""
-    if options.is_given(name):
-        return getattr(options, name)
+def _of_family(options: TrainOptions) -> dict[str, Any]:
+    """What the family starts with, and in place of it what an optimizer does that was typed."""
     family = options.choice.family
-    of_family = starts_of(family) if issubclass(family, TrainableModel) else {}
-    if options.is_given("optimizer") and options.optimizer != of_family.get("optimizer"):
-        if "optimizer" in of_family:  # whose rate and decay are another's
-            of_family = {name: value for name, value in of_family.items() if name not in ("lr", "weight_decay")}
-        of_family = {**of_family, **STARTS.get(options.optimizer, {})}
-    return of_family.get(name, getattr(options, name))
+    found = starts_of(family) if issubclass(family, TrainableModel) else {}
+    if not options.is_given("optimizer") or options.optimizer == found.get("optimizer"):
+        return found
+    if "optimizer" in found:  # whose rate and decay are another's
+        found = {name: value for name, value in found.items() if name not in ("lr", "weight_decay")}
+    return {**found, **STARTS.get(options.optimizer, {})}
 
 
-def _warmup(options: TrainOptions, steps: int) -> int:
-    """How many steps the rate rises: what a family starts with is for trainings of some length."""
-    given: int = _start(options, "warmup_steps")
-    return given if options.is_given("warmup_steps") else min(given, steps // 10)
+def _start(options: TrainOptions, of_family: Mapping[str, Any], name: str) -> Any:
+    """A setting as it was given, else what the family starts with, or the command."""
+    return getattr(options, name) if options.is_given(name) else of_family.get(name, getattr(options, name))
