@@ -11,7 +11,9 @@ from unittest import mock
 import pytest
 
 from tinygrad_lm import cli, runs, training
-from tinygrad_lm.cli.train import fitting, picture
+from tinygrad_lm.cli import family
+from tinygrad_lm.cli.train import fitting, picture, plan
+from tinygrad_lm.cli.train.options import TrainOptions
 from tinygrad_lm.models import KneserNey, NGram
 from tinygrad_lm.text import Vocabulary, split_names
 
@@ -139,3 +141,10 @@ def test_the_split_may_have_a_seed_of_its_own():
     assert found[plain][0] == found[other_alone][0] == list(split_names(NAMES, seed=0).train)
     assert found[other][0] == found[split_alone][0] == list(split_names(NAMES, seed=1).train)
     assert drawn[plain] != drawn[other_alone] and drawn[other] != drawn[split_alone]
+
+
+@pytest.mark.parametrize(("steps", "held"), [(50, 5), (999, 99), (1000, 100), (5000, 100)])
+def test_a_short_training_warms_up_for_a_tenth_of_its_steps(steps, held):
+    given = {"choice": family.choose("transformer"), "steps": steps}
+    assert plan.plan_of(TrainOptions(**given), 1000).warmup_steps == held
+    assert plan.plan_of(TrainOptions(**given, warmup_steps=40), 1000).warmup_steps == 40
