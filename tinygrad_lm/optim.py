@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_lm.autograd import remedies
 from tinygrad_lm.autograd.graph import Node
+from tinygrad_lm.autograd.observers import as_one
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.value import Value
 from tinygrad_lm.checks import whole_number
@@ -41,6 +42,9 @@ class Optimizer:
     moments: tuple[str, ...] = ()
     """The names of the running averages kept for each parameter."""
 
+    elementwise = False
+    """Whether ``update`` steps each number of a parameter alone, so that several parameters can be stepped as one."""
+
     def __init__(self, params: Iterable[Any], options: dict[str, Any]) -> None:
         self.scale = 1.0
         if hasattr(params, "parameters"):
@@ -54,6 +58,8 @@ class Optimizer:
         self.groups: list[tuple[list[Tensor | Value], dict[str, float]]] = []
         self.state: dict[int, dict[str, Array]] = {}
         self.counts: dict[int, int] = {}
+        self.kept_by: dict[tuple[int, ...], object] = {}
+        """What keeps the moments of several parameters side by side, by the identities of these."""
         self._scratch: dict[int, Array] = {}
         seen: set[int] = set()
         for group in groups:
@@ -105,6 +111,7 @@ class Optimizer:
             for parameter in members:
                 parameter.grad = None
 
+    @as_one
     def step(self) -> None:
         """Change each parameter in place by the rule of this optimizer."""
         for members, options in self.groups:
@@ -185,7 +192,7 @@ class Optimizer:
                 f"the state is not one of {type(self).__name__} over these {len(self.parameters)} parameters: "
                 f"{sorted(left)[0]!r} has no place"
             )
-        self.state, self.counts, self._scratch = state, counts, {}
+        self.state, self.counts, self.kept_by, self._scratch = state, counts, {}, {}
 
 
 class SGD(Optimizer):
@@ -193,6 +200,8 @@ class SGD(Optimizer):
 
     ``weight_decay`` adds weight_decay * p to the gradient.
     """
+
+    elementwise = True
 
     def __init__(
         self,
@@ -237,6 +246,7 @@ class Adam(Optimizer):
     """
 
     moments = ("mean", "square")
+    elementwise = True
     decoupled = False
 
     def __init__(
@@ -306,6 +316,7 @@ class AdamW(Adam):
         super().__init__(params, lr, betas, eps, weight_decay)
 
 
+@as_one
 def clip_grad_norm_(params: Iterable[Tensor | Value], max_norm: float) -> float:
     """Scale all gradients together so that their Euclidean norm is at most ``max_norm``; returns the norm before.
 
@@ -314,14 +325,14 @@ def clip_grad_norm_(params: Iterable[Tensor | Value], max_norm: float) -> float:
     limit = math.inf if max_norm == math.inf else _check("max_norm", max_norm, 0.0)
     given: Iterable[Any] = [params] if isinstance(params, Node) else params
     found = {id(p): p for p in given if p.grad is not None}
-    total = _norm([np.asarray(p.grad) for p in found.values()])
+    total = total_norm([np.asarray(p.grad) for p in found.values()])
     if math.isfinite(total) and total > limit:
         for p in found.values():
             p.grad = p.grad * (limit / (total + 1e-6))
     return total
 
 
-def _norm(gradients: Sequence[Array]) -> float:
+def total_norm(gradients: Sequence[Array]) -> float:
     """The Euclidean norm of all the arrays together."""
     total = math.sqrt(sum(float(np.vdot(g, g)) for g in gradients))
     if total < math.inf or math.isnan(total):

@@ -103,12 +103,12 @@ MODULE_MUTANTS = (
     ),
     Mutant(
         "a class that is ignored still counts",
-        edited(functional, "_targets", "if not 0 <= ignore_index < classes:", "if True:"),
+        edited(functional, "cross_entropy", "if 0 <= ignore_index < shape[-1]:", "if False:"),
         ("test test_numbers_by_hand",),
     ),
     Mutant(
         "what is no class is ignored",
-        edited(functional, "_targets", "if ignore_index not in ids:\n            raise", "ignore_index = ids.min()"),
+        edited(functional, "_masked", "np.equal(array, ignore_index)", "np.less(array, 0)"),
         ("test TestIgnoring.test_without_it_minus_one_is_no_class",),
     ),
 )

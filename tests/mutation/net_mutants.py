@@ -126,17 +126,17 @@ MODULES = (
     ),
     Mutant(
         "a variance that is kept is biased",
-        edited(norms.BatchNorm1d, "_follow", " * (len(rows) / (len(rows) - 1))", ""),
+        edited(norms, "_followed", " * (len(rows) / (len(rows) - 1))", ""),
         ("test TestBatchNorm.test_it_follows_the_batches_and_uses_what_it_kept",),
     ),
     Mutant(
         "without a momentum the last batch counts alone",
-        edited(norms.BatchNorm1d, "_follow", "1 / (seen + 1)", "1"),
+        edited(norms, "_followed", "np.divide(1, batches)", "np.divide(1, np.ones(()))"),
         ("test TestBatchNorm.test_without_a_momentum_it_keeps_the_means_over_all_batches", PYTORCH),
     ),
     Mutant(
         "batches are not counted",
-        edited(norms.BatchNorm1d, "_follow", "np.array(seen + 1, np.int64)", "np.array(seen, np.int64)"),
+        edited(norms, "_followed", "counted, share = (batches,)", "counted, share = (batches - 1,)"),
         ("test TestBatchNorm.test_without_a_momentum_it_keeps_the_means_over_all_batches", PYTORCH),
     ),
     Mutant(

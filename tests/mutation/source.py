@@ -13,7 +13,7 @@ def edited(owner, name, *pieces):
 
     def plant(patch):
         found = inspect.getattr_static(owner, name)
-        function = getattr(found, "fget", None) or getattr(found, "__func__", None) or found
+        function = bare(found)
         source = textwrap.dedent(inspect.getsource(function))
         for old, new in zip(pieces[::2], pieces[1::2], strict=True):
             if source.count(old) != 1:
@@ -22,12 +22,14 @@ def edited(owner, name, *pieces):
         planted = {}
         code = compile("from __future__ import annotations\n" + source, f"<{name}>", "exec")
         exec(code, vars(sys.modules[function.__module__]), planted)
-        bad = planted[function.__name__]
-        patch.setattr(
-            function, "__code__", (getattr(bad, "fget", None) or getattr(bad, "__func__", None) or bad).__code__
-        )
+        patch.setattr(function, "__code__", bare(planted[function.__name__]).__code__)
 
     return plant
+
+
+def bare(found):
+    """The function in a property, in a method or behind a decorator."""
+    return inspect.unwrap(getattr(found, "fget", None) or getattr(found, "__func__", None) or found)
 
 
 def constant(owner, name, value):

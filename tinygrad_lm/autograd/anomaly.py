@@ -73,9 +73,9 @@ class _Watch(observers.Observer):
     def __init__(self) -> None:
         self._lines: dict[int, tuple[weakref.ref[Node] | None, str, refilled.Copies]] = {}
 
-    def forward(self, operation: Operation, operands: tuple[Any, ...], out: Node) -> None:
+    def forward(self, operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any], out: Node) -> None:
         """Remember the line, and check the result."""
-        line = _users_line()
+        line = users_line()
         key, lines = id(out), self._lines
         # Of a Value the numbers themselves are recorded.
         kept = refilled.copies(operands, out.attributes) if isinstance(out, Tensor) and out.operation else {}
@@ -161,7 +161,7 @@ def _scope(node: Node) -> str:
     return f"  in module {'.'.join(reversed(names))}\n" if names else ""
 
 
-def _users_line() -> str:
+def users_line() -> str:
     """The innermost line on the stack that is neither this package's nor NumPy's."""
     frame = inspect.currentframe()
     while frame is not None and frame.f_back is not None and frame.f_code.co_filename.startswith(_OWN):

@@ -83,7 +83,7 @@ def _weights(query: Array, key: Array, scale: float, mask: Array | None) -> Arra
         return scores
     # One shift for all rows is 30 times cheaper than one each, and right unless a row lies far below the largest.
     largest = np.maximum.reduce(scores, axis=None)
-    if math.isfinite(largest):
+    if -math.inf < largest < math.inf:
         e = np.subtract(scores, largest, out=scores)
         np.exp(e, out=e)
         totals = np.matmul(e, np.ones((e.shape[-1], 1), e.dtype))

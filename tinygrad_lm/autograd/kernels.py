@@ -15,6 +15,8 @@ import numpy as np
 
 from tinygrad_lm.autograd import graph, shaping
 from tinygrad_lm.autograd.graph import Call, Node, Operation, detach
+from tinygrad_lm.autograd.observers import as_one
+from tinygrad_lm.autograd.recorded import as_is, rows_at
 from tinygrad_lm.autograd.reductions import axes_of, count, restore
 from tinygrad_lm.autograd.types import Array, Axis, Operand
 
@@ -73,9 +75,10 @@ _SIGNED, _UNSIGNED = np.dtype(np.intp), np.dtype(np.uintp)
 """The machine's own integers."""
 
 
+@as_one
 def check_ids(ids: Operand, size: int, what: str) -> Array:
     """A copy of integer ids, in range and in the machine's own integers; NumPy would wrap negative ones."""
-    array = ids if type(ids) is np.ndarray else np.asarray(detach(ids))
+    array = ids if type(ids) is np.ndarray else as_is(ids)
     if array.dtype != _SIGNED:
         if array.dtype.kind not in "iu":
             raise TypeError(
@@ -171,7 +174,7 @@ def _identity(size: int, dtype: DTypeLike) -> Array:
 def add_rows(rows: Array, ids: Array, size: int) -> Array:
     """Sum rows (n, width) into a table (size, width) at their ids, the same id many times if need be."""
     width: int = rows.shape[-1]
-    table = np.zeros((size, width), rows.dtype)
+    table = np.zeros_like(rows, shape=(size, width), order="C")
     # np.add.at is several times faster on flat positions than on rows (numpy#23176).
     positions = np.add(ids.reshape(-1, 1).astype(np.intp) * width, np.arange(width))
     np.add.at(table.reshape(-1), positions.reshape(-1), rows.reshape(-1))
@@ -183,9 +186,9 @@ def _embedding_backward(g: Array, saved: Any, needed: Sequence[bool], weight: Ar
     rows = g.reshape(ids.size, width)
     flat = rows.reshape(-1)
     # In a product one gradient of inf would make those of the other rows nan.
-    if size > ONE_HOT_ROWS or not math.isfinite(flat.dot(flat)):
+    if size > ONE_HOT_ROWS or not flat.dot(flat) < math.inf:
         return [add_rows(rows, ids, size)]
-    return [np.matmul(_identity(size, g.dtype).take(ids.reshape(-1), axis=0).T, rows)]
+    return [np.matmul(rows_at(_identity(size, g.dtype), ids.reshape(-1)).T, rows)]
 
 
 embedding = Kernel("embedding", _embedding_reference, _embedding_forward, _embedding_backward)
@@ -245,7 +248,7 @@ def _cross_entropy_forward(
         rows, ids, kept = _counted(z, targets, ignore_index)
     largest = np.maximum.reduce(rows, axis=-1, keepdims=True)
     flat = largest.reshape(-1)
-    if not math.isfinite(flat.dot(flat)):
+    if not flat.dot(flat) < math.inf:
         largest = _shift(rows)
     probabilities = np.subtract(rows, largest, order="C")
     # One index of flat elements is found faster than two, of rows and columns.

@@ -7,15 +7,17 @@ they pay.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
     from tinygrad_lm.autograd.graph import Node, Operation
 
+P = ParamSpec("P")
 Result = TypeVar("Result")
 
 
@@ -26,11 +28,17 @@ class Observer:
     quiet = False
     """Whether NumPy's floating-point warnings are held back while operations are watched."""
 
-    def forward(self, operation: Operation, operands: tuple[object, ...], out: Node) -> None:
+    def forward(
+        self, operation: Operation, operands: tuple[object, ...], attributes: dict[str, Any], out: Node
+    ) -> None:
         """An operation was computed."""
 
     def backward(self, node: Node, gradient: Any, contributions: Sequence[Any]) -> None:
         """A node handed its gradient on to its parents."""
+
+    def call(self, function: Callable[..., Any], args: Sequence[Any], options: dict[str, Any]) -> Any:
+        """A function that is seen ``as_one`` is called; returns what it gives."""
+        return function(*args, **options)
 
 
 _observers: ContextVar[tuple[Observer, ...]] = ContextVar("tinygrad_lm.observers", default=())
@@ -63,13 +71,35 @@ def watched(function: Callable[..., Result], *args: object, **kwargs: object) ->
         return function(*args, **kwargs)
 
 
-def tell_forward(operation: Operation, operands: tuple[object, ...], out: Node) -> None:
+def tell_forward(operation: Operation, operands: tuple[object, ...], attributes: dict[str, Any], out: Node) -> None:
     """Tell the open observers of an operation that was computed."""
     for observer in active():
-        observer.forward(operation, operands, out)
+        observer.forward(operation, operands, attributes, out)
 
 
 def tell_backward(node: Node, gradient: Any, contributions: Sequence[Any]) -> None:
     """Tell the open observers what a node handed on."""
     for observer in active():
         observer.backward(node, gradient, contributions)
+
+
+def as_one(function: Callable[P, Result]) -> Callable[P, Result]:
+    """A function that the observers see as one call, with nothing of what it reads and changes (a decorator).
+
+    For what an operation is given beside its operands (ids, masks), and for what steps parameters.
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **options: P.kwargs) -> Result:
+        if not observing():
+            return function(*args, **options)
+        within: Callable[..., Result] = function
+        for observer in active():
+            within = functools.partial(_told, observer, within)
+        return within(*args, **options)
+
+    return call
+
+
+def _told(observer: Observer, function: Callable[..., Any], *args: object, **options: Any) -> Any:
+    return observer.call(function, args, options)

@@ -86,7 +86,7 @@ def _rnn_forward(
 ) -> tuple[Array, object]:
     cells.check_sequence("rnn", cells.RNN, x, (h0,), (w_ih, w_hh, *biases))
     states = _mapped(x, w_ih[None], [bias[None] for bias in biases])[0]
-    onward, h = np.ascontiguousarray(w_hh.T), h0
+    onward, h = w_hh.T.copy(), h0
     for row in states:
         row += np.matmul(h, onward)
         h = np.tanh(row, out=row) if nonlinearity == "tanh" else np.maximum(row, 0, out=row)
@@ -133,8 +133,8 @@ def _lstm_forward(x: Array, h0: Array, c0: Array, w_ih: Array, w_hh: Array, *bia
     halves = np.array([0.5, 0.5, 0.5, 1.0], w_ih.dtype)[:, None, None]
     own, onward = (_by_gate(w, cells.LSTM, _INNER) * halves for w in (w_ih, w_hh))
     gates = _mapped(x, own, [_by_gate(bias, cells.LSTM, _INNER) * halves[:, 0] for bias in biases])
-    onward = np.ascontiguousarray(onward.swapaxes(1, 2))
-    result = np.empty((2, *gates.shape[1:]), gates.dtype)
+    onward = onward.swapaxes(1, 2).copy()
+    result = np.empty_like(gates, shape=(2, *gates.shape[1:]))
     shown, by_state = np.empty_like(result[0]), np.empty_like(gates, shape=(cells.LSTM, *h0.shape))
     h, c = h0.astype(gates.dtype, copy=False), c0
     for t in range(len(x)):
@@ -164,7 +164,7 @@ def _lstm_backward(
 ) -> Gradients:
     gates, shown, (states, kept) = saved
     grads = np.empty_like(gates)
-    back, buffers = _by_gate(w_hh, cells.LSTM, _INNER), np.empty((2, cells.LSTM, *h0.shape), gates.dtype)
+    back, buffers = _by_gate(w_hh, cells.LSTM, _INNER), np.empty_like(gates, shape=(2, cells.LSTM, *h0.shape))
     onto, onto_cell = np.zeros_like(h0, g.dtype), np.zeros_like(c0, g.dtype)
     for t in range(len(x) - 1, -1, -1):
         # A step at a time, so that what is computed of the gates is still in the cache when it is used.
@@ -207,8 +207,8 @@ def _gru_forward(x: Array, h0: Array, w_ih: Array, w_hh: Array, *biases: Array) 
     own, onward = (_by_gate(w, cells.GRU) * halves for w in (w_ih, w_hh))
     by_input, by_state = [_by_gate(bias, cells.GRU) * halves[:, 0] for bias in biases] or [None, None]
     gates = _mapped(x, own, [] if by_input is None else [by_input])
-    onward = np.ascontiguousarray(onward.swapaxes(1, 2))
-    result = np.empty(gates.shape[1:], gates.dtype)
+    onward = onward.swapaxes(1, 2).copy()
+    result = np.empty_like(gates, shape=gates.shape[1:])
     remembered = np.empty_like(result)
     h = h0
     for t in range(len(x)):

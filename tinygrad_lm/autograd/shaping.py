@@ -216,7 +216,7 @@ _ONCE = (int, np.integer, slice, NoneType, EllipsisType)
 @structured("scatter_add")
 def scatter_add(x: Array, index: Any, shape: tuple[int, ...]) -> Array:
     """Zeros of a shape with ``x`` added at an index; where positions repeat, the elements add up."""
-    out = np.zeros(shape, x.dtype)
+    out = np.zeros_like(x, shape=shape, order="C")
     parts = cast("tuple[object, ...]", index if isinstance(index, tuple) else (index,))
     if all(isinstance(part, _ONCE) for part in parts):
         out[index] = x

@@ -149,7 +149,7 @@ class Tensor(TorchWords):
             # Without a graph nothing would notice that a view changes with the array it looks at.
             out._data = data.copy()
         if observed:
-            observers.tell_forward(operation, operands, out)
+            observers.tell_forward(operation, operands, attributes, out)
         return out
 
     def backward(self, gradient: Any = None, retain_graph: bool = True) -> None:
@@ -354,6 +354,16 @@ def from_array(data: Array) -> Tensor:
     out = Tensor.__new__(Tensor)
     out._set(data)
     return out
+
+
+def share_data(tensor: Tensor, array: Array) -> None:
+    """Make an array of its shape and dtype, which is not copied, the data of a leaf."""
+    tensor._data = array
+
+
+def was_stepped(tensor: Tensor) -> None:
+    """Mark the graphs that have used a leaf as stale: its array has other numbers now."""
+    tensor._version += 1
 
 
 def call_of(tensor: Tensor) -> Call:

@@ -82,7 +82,7 @@ class Value(Sums):
                     out._inputs = inputs
                     break
         if observed:
-            observers.tell_forward(operation, operands, out)
+            observers.tell_forward(operation, operands, attributes, out)
         return out
 
     def backward(self, gradient: float | None = None, retain_graph: bool = True) -> None:

@@ -95,7 +95,7 @@ class _Recurrent(nn.Module, TrainableModel):
 
     def forward(self, tokens: Array) -> Tensor:
         """Logits (n, length, len(vocabulary)) of the token after each of the ids (n, length)."""
-        rows = self.embedding(np.asarray(tokens).T)
+        rows = self.embedding(tokens.T)
         rows = _shared(self.embedding_dropout, _shared(self.blank, rows, axis=2), axis=0)
         states, _ = self.recurrent(rows)
         return self.output(_shared(self.dropout, states, axis=0)).swapaxes(0, 1)
@@ -120,7 +120,7 @@ def _shared(dropout: nn.Dropout, x: Tensor, axis: int) -> Tensor:
     if not dropout.training or not dropout.p:
         return x
     shape = tuple(1 if i == axis else size for i, size in enumerate(x.shape))
-    return x * dropout(np.ones(shape, x.dtype))
+    return x * nn.functional.dropout_mask(shape, dropout.p, x.dtype, dropout.rng)
 
 
 class RNN(_Recurrent):

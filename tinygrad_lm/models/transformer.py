@@ -202,7 +202,6 @@ class Transformer(nn.Module, TrainableModel):
 
     def forward(self, tokens: Array) -> Tensor:
         """Logits (n, length, len(vocabulary)) of the token after each of the ids (n, length)."""
-        tokens = np.asarray(tokens)
         if tokens.ndim != 2 or tokens.shape[1] > self.context:
             raise ValueError(f"Transformer reads ids (n, length), at most {self.context} of each, not {tokens.shape}")
         x = self._embedded(tokens, 0)

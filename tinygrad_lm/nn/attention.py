@@ -110,7 +110,7 @@ def scaled_dot_product_attention(
     mask = _joined(attn_mask, is_causal, (*query.shape[:-1], key.shape[-2]))
     kept = None
     if dropout_p:
-        kept = detach(F.dropout(np.ones((*query.shape[:-1], key.shape[-2]), query.dtype), dropout_p, rng=rng))
+        kept = F.dropout_mask((*query.shape[:-1], key.shape[-2]), dropout_p, query.dtype, rng)
     if isinstance(mask, Tensor):
         weights = kernels.weights_reference(cast(Any, query), cast(Any, key), scale=scale, mask=cast(Any, mask))
         return cast(Tensor, (weights if kept is None else weights * kept) @ value)

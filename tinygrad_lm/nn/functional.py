@@ -12,6 +12,8 @@ from tinygrad_lm.autograd import kernels, reductions, remedies, rules
 from tinygrad_lm.autograd.graph import detach
 from tinygrad_lm.autograd.kernels import check_ids
 from tinygrad_lm.autograd.methods import one_axis
+from tinygrad_lm.autograd.observers import as_one
+from tinygrad_lm.autograd.recorded import as_is
 from tinygrad_lm.autograd.tensor import Tensor, from_array
 from tinygrad_lm.autograd.types import Array, is_ndarray
 from tinygrad_lm.autograd.value import Value
@@ -138,24 +140,23 @@ def cross_entropy(
     if type(ignore_index) is not int or reduction != "mean" or label_smoothing != 0.0:
         check_cross_entropy(ignore_index, reduction, label_smoothing)
     rows = logits if isinstance(logits, Tensor) else _array(logits, "cross_entropy")
-    ids = targets if type(targets) is np.ndarray else np.asarray(detach(targets))
+    ids: Any = targets if isinstance(targets, (np.ndarray, Tensor)) else np.asarray(detach(targets))
     shape = rows.shape
     if not shape or shape[:-1] != ids.shape or (reduction == "mean" and not ids.size):
         raise _unfit(shape, ids.shape)
     options: dict[str, object] = {}
-    ids, ignored = _targets(ids, shape[-1], ignore_index)
-    if ignored:
+    try:
+        if 0 <= ignore_index < shape[-1]:
+            raise IndexError
+        checked = check_ids(ids, shape[-1], "targets")
+    except IndexError:
+        checked = _masked(ids, shape[-1], int(ignore_index), reduction)
         options["ignore_index"] = int(ignore_index)
-        if ignored == ids.size and reduction == "mean":
-            raise ValueError(
-                f"cross_entropy: all {ignored} targets are ignored (ignore_index={ignore_index}), so there is no mean; "
-                "leave such a batch out, or add up batches with reduction='sum'"
-            )
     if reduction != "mean":
         options["reduction"] = reduction
     if label_smoothing:
         options["label_smoothing"] = float(label_smoothing)
-    return kernels.cross_entropy(rows, targets=ids, **options)
+    return kernels.cross_entropy(rows, targets=checked, **options)
 
 
 def check_cross_entropy(ignore_index: object, reduction: object, label_smoothing: object) -> None:
@@ -171,20 +172,20 @@ def check_cross_entropy(ignore_index: object, reduction: object, label_smoothing
         raise ValueError(f"cross_entropy: label_smoothing is a number from 0 to 1, not {label_smoothing!r:.60}")
 
 
-def _targets(ids: Array, classes: int, ignore_index: int) -> tuple[Array, int]:
-    """A copy of the targets, each a class or ignored, and how many are ignored."""
-    try:
-        checked = check_ids(ids, classes, "targets")
-    except IndexError:
-        if ignore_index not in ids:
-            raise
-    else:
-        if not 0 <= ignore_index < classes:
-            return checked, 0
-    ignored = ids == ignore_index
-    checked = check_ids(np.where(ignored, ids.dtype.type(0), ids), classes, "targets")
-    checked[ignored] = ignore_index
-    return checked, int(np.count_nonzero(ignored))
+@as_one
+def _masked(ids: Any, classes: int, ignore_index: int, reduction: str) -> Array:
+    """A copy of the targets, each a class or ignored."""
+    array = as_is(ids)
+    if array.dtype.kind not in "iu":
+        return check_ids(array, classes, "targets")  # which says what they are
+    ignored = np.equal(array, ignore_index)
+    checked = check_ids(np.where(ignored, array.dtype.type(0), array), classes, "targets")
+    if reduction == "mean" and np.logical_and.reduce(ignored, axis=None):
+        raise ValueError(
+            f"cross_entropy: all {array.size} targets are ignored (ignore_index={ignore_index}), so there is no mean; "
+            "leave such a batch out, or add up batches with reduction='sum'"
+        )
+    return np.where(ignored, ignore_index, checked)
 
 
 def _unfit(shape: tuple[int, ...], targets: tuple[int, ...]) -> ValueError:
@@ -277,11 +278,22 @@ def dropout(
     if isinstance(x, Value):
         return x * (float(as_generator(rng).random(dtype=np.float32) >= p) / (1 - float(p)))
     operand = _array(x, "dropout")
-    draws = as_generator(rng).random(operand.shape, dtype=np.float32)
-    kept = np.greater_equal(draws, p)
-    dtype = np.float64 if operand.dtype.kind == "O" else operand.dtype
-    mask: Any = kept.astype(dtype) * (1 / (1 - float(p)))
+    dtype = np.dtype(np.float64) if operand.dtype.kind == "O" else operand.dtype
+    mask: Any = dropout_mask(operand.shape, p, dtype, rng)
     return operand * mask
+
+
+def dropout_mask(
+    shape: tuple[int, ...], p: float, dtype: DTypeLike = np.float32, rng: np.random.Generator | int | None = None
+) -> Array:
+    """What ``dropout`` multiplies by in training: each element 0 with probability p, else 1 / (1 - p)."""
+    return _mask(shape, float(p), np.dtype(dtype), as_generator(rng))
+
+
+@as_one
+def _mask(shape: tuple[int, ...], p: float, dtype: np.dtype[Any], rng: np.random.Generator) -> Array:
+    draws = rng.random(shape, dtype=np.float32)
+    return np.greater_equal(draws, p).astype(dtype) * (1 / (1 - p))
 
 
 def softmax(x: Rows, axis: int = -1, *, dim: int | None = None) -> Rows:

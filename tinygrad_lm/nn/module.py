@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_lm.autograd import remedies
 from tinygrad_lm.autograd.context import Scope, current_scope, enter_scope, leave_scope
 from tinygrad_lm.autograd.graph import offered
+from tinygrad_lm.autograd.observers import as_one
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array, is_ndarray
 from tinygrad_lm.autograd.value import Value
@@ -328,6 +329,13 @@ class Module:
 remedies.refuse(Module, remedies.MODULE)
 
 _KINDS = (Module, Tensor, Value)
+
+
+@as_one
+def set_buffers(module: Module, arrays: Mapping[str, Array]) -> None:
+    """Give buffers of a module new arrays, in the course of its ``forward``."""
+    for name, array in arrays.items():
+        setattr(module, name, array)
 
 
 def buffer_places(module: Module) -> Iterator[tuple[Module, str]]:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, cast, overload
 import numpy as np
 
 from tinygrad_lm.autograd import normalisation as kernels
-from tinygrad_lm.autograd.graph import detach
+from tinygrad_lm.autograd.observers import as_one
+from tinygrad_lm.autograd.recorded import as_is
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.checks import whole_number
 from tinygrad_lm.nn.layers import last_axis
-from tinygrad_lm.nn.module import Module
+from tinygrad_lm.nn.module import Module, set_buffers
 from tinygrad_lm.nn.parameter import Parameter
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class BatchNorm1d(Module):
     running_var: Array | None
     num_batches_tracked: Array | None
 
+    _statistics = ("running_mean", "running_var", "num_batches_tracked")
     _spare = ("num_batches_tracked",)  # in each of PyTorch's states, though a momentum needs no count
 
     def __init__(
@@ -152,8 +154,9 @@ class BatchNorm1d(Module):
         if len(x) < 2:
             remedy = ", or switch to eval()" if self.training else ": there are no running statistics"
             raise ValueError(f"BatchNorm1d: of one row there is no variance to learn from; give more{remedy}")
-        if x.dtype != object:
-            self._follow(detach(x))
+        if x.dtype != object and self.running_mean is not None and self.running_var is not None:
+            kept = _followed(x, self.running_mean, self.running_var, self.num_batches_tracked, self.momentum)
+            set_buffers(self, dict(zip(self._statistics, kept, strict=False)))
         return cast(Tensor, kernels.batch_norm(x, *affine, eps=self.eps))
 
     def _affine(self, x: Any) -> tuple[Any, ...]:
@@ -164,19 +167,18 @@ class BatchNorm1d(Module):
             return self.weight, np.zeros(self.num_features, np.float64 if x.dtype == object else x.dtype)
         return self.weight, self.bias
 
-    def _follow(self, rows: Array) -> None:
-        """Take a batch into the running statistics."""
-        if self.running_mean is None or self.running_var is None:
-            return
-        share = self.momentum
-        if share is None:
-            seen = 0 if self.num_batches_tracked is None else int(self.num_batches_tracked)
-            self.num_batches_tracked = np.array(seen + 1, np.int64)
-            share = 1 / (seen + 1)
-        unbiased = rows.var(axis=0) * (len(rows) / (len(rows) - 1))
-        self.running_mean = self.running_mean + share * (rows.mean(axis=0) - self.running_mean)
-        self.running_var = self.running_var + share * (unbiased - self.running_var)
-
     def extra_repr(self) -> str:
         """The size."""
         return str(self.num_features)
+
+
+@as_one
+def _followed(x: Any, mean: Array, variance: Array, batches: Array | None, momentum: float | None) -> tuple[Array, ...]:
+    """The running statistics with a batch taken in, and how many batches they are of where that is counted."""
+    rows, share = as_is(x), momentum
+    counted: tuple[Array, ...] = ()
+    if share is None:
+        batches = np.add(0 if batches is None else batches, 1)
+        counted, share = (batches,), np.divide(1, batches).astype(mean.dtype)
+    unbiased = rows.var(axis=0) * (len(rows) / (len(rows) - 1))
+    return mean + share * (rows.mean(axis=0) - mean), variance + share * (unbiased - variance), *counted

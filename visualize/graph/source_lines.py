@@ -21,7 +21,9 @@ _places: dict[int, tuple[weakref.ref[Node], str, int]] = {}
 class _Recorder(observers.Observer):
     """Notes the line that each new node was made on."""
 
-    def forward(self, operation: Operation, operands: tuple[object, ...], out: Node) -> None:
+    def forward(
+        self, operation: Operation, operands: tuple[object, ...], attributes: dict[str, object], out: Node
+    ) -> None:
         """Remember the innermost line that is the user's."""
         if place_of(out) is None:
             _remember(out)

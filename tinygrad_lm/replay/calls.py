@@ -1,0 +1,146 @@
+"""Each instruction of a tape as calls that write into memory that is there: what a plan runs."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lm.autograd.types import Array
+from tinygrad_lm.replay.lowering import WholeBackward, WholeForward, call_backward
+from tinygrad_lm.replay.traced import Check, Compute, Draw, Traced
+
+Calls = list[tuple[Callable[..., Any], tuple[Any, ...]]]
+At = Callable[[Any], Any]
+"""The array in the plan's memory for each traced one, also within tuples and lists."""
+
+
+class Broken(Exception):
+    """A condition does not hold that the plan was made under."""
+
+
+def calls_of(instruction: Compute | Check | Draw | WholeForward | WholeBackward, at: At) -> Calls:
+    """The calls of one instruction."""
+    if isinstance(instruction, Check):
+        return [(_holds if instruction.outcome else _fails, (at(instruction.condition),))]
+    if isinstance(instruction, Draw):
+        draw = getattr(instruction.generator, instruction.method)
+        return [(draw, (None, instruction.options["dtype"], at(instruction.result)))]
+    if isinstance(instruction, WholeForward):
+        return [(_forward, (instruction, at, at(instruction.result)))]
+    if isinstance(instruction, WholeBackward):
+        results = [None if result is None else at(result) for result in instruction.results]
+        return [(_backward, (instruction, at, at(instruction.gradient), results))]
+    return _changing(instruction, at) if instruction.in_place else _making(instruction, at)
+
+
+def _holds(condition: Array) -> None:
+    if not condition:
+        raise Broken
+
+
+def _fails(condition: Array) -> None:
+    if condition:
+        raise Broken
+
+
+def _forward(whole: WholeForward, at: At, out: Array) -> None:
+    given = whole.operation.forward(*at(whole.inputs), **at(dict(whole.attributes)))
+    whole.cell[:] = given if whole.operation.saves else (given, None)
+    np.copyto(out, whole.cell[0])
+
+
+def _backward(whole: WholeBackward, at: At, gradient: Array, results: list[Array | None]) -> None:
+    for out, found in zip(results, call_backward(whole.forward, gradient, whole.needed, at), strict=True):
+        if out is not None:
+            np.copyto(out, found)
+
+
+def _changing(instruction: Compute, at: At) -> Calls:
+    function, out, args, options = (
+        instruction.function,
+        at(instruction.result),
+        at(instruction.args),
+        at(dict(instruction.options)),
+    )
+    if instruction.method == "fill":
+        return [(out.fill, args[1:])]
+    if instruction.method == "__setitem__":
+        return [(out.__setitem__, args[1:])]
+    if instruction.method == "at":
+        return [(function.at, args)]  # pyright: ignore[reportFunctionMemberAccess]
+    if function is np.copyto:
+        return [(partial(np.copyto, **options) if options else np.copyto, args)]
+    run = function if instruction.method == "call" else getattr(function, instruction.method)
+    if isinstance(run, np.ufunc) and not options:
+        return [(run, (*args, out))]
+    return [(partial(run, out=out, **options), args)]
+
+
+def _making(instruction: Compute, at: At) -> Calls:
+    function, method = instruction.function, instruction.method
+    out, args, options = at(instruction.result), at(instruction.args), at(dict(instruction.options))
+    if isinstance(function, np.ufunc):
+        return _of_ufunc(function, method, out, args, options)
+    if method in ("copy", "astype", "reshape", "ravel"):
+        (source, *_) = args
+        return [(np.copyto, (out.reshape(source.shape), source, "unsafe"))]
+    if method == "dot":
+        return [(np.dot, (*args, out))]
+    if method == "take" or function is np.take:
+        return [_take(out, *args, **options)]
+    if method == "sum" or function is np.sum:
+        return [_reduced(np.add.reduce, out, *args, **options)]
+    if method in METHODS:
+        return [(partial(getattr(args[0], method), out=out, **options), args[1:])]
+    if method == "__getitem__":
+        return [(_into, (out, operator.getitem, args, options))]
+    if function is np.where:
+        condition, x, y = args
+        return [(np.copyto, (out, y, "unsafe")), (np.copyto, (out, x, "unsafe", condition))]
+    if function in WITH_OUT:
+        return [(partial(function, out=out, **options), args)]
+    return [(_into, (out, function, args, options))]
+
+
+METHODS = ("mean", "max", "min", "any", "all", "var")
+"""Methods of arrays that write into an array that they are given."""
+
+WITH_OUT = frozenset(
+    {
+        *(np.mean, np.max, np.min, np.prod, np.any, np.all, np.var, np.std, np.cumsum, np.cumprod, np.clip),
+        *(np.concatenate, np.stack, np.einsum, np.dot),
+    }
+)
+"""Functions that write into an array that they are given."""
+
+
+def _of_ufunc(function: np.ufunc, method: str, out: Array, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    options.pop("order", None)  # the array that it was first made in has that order
+    if method == "call":
+        return [(partial(function, **options) if options else function, (*args, out))]
+    if method == "reduce":
+        return [_reduced(function.reduce, out, *args, **{"axis": 0, **options} if len(args) == 1 else options)]
+    return [(partial(getattr(function, method), out=out, **options), args)]
+
+
+def _reduced(
+    reduce: Callable[..., Any], out: Array, x: Array, axis: Any = None, keepdims: bool = False, **options: Any
+) -> Any:
+    if options:
+        return partial(reduce, axis=axis, keepdims=keepdims, out=out, **options), (x,)
+    return reduce, (x, axis, None, out, keepdims)
+
+
+def _take(out: Array, source: Array, ids: Any, axis: Any = None, mode: str = "raise") -> Any:
+    return source.take, (ids, axis, out, mode)
+
+
+def _into(out: Array, function: Callable[..., Any], args: Any, options: Mapping[str, Any]) -> None:
+    np.copyto(out, function(*args, **options))
+
+
+__all__ = ["At", "Broken", "Calls", "Traced", "calls_of"]

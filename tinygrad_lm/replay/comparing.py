@@ -1,0 +1,104 @@
+"""Whether two recordings did the same, so that what they have in common may be a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lm.autograd.tensor import Tensor
+from tinygrad_lm.autograd.types import Array
+from tinygrad_lm.nn.module import Module
+from tinygrad_lm.replay.recording import Backward, Branch, Event, Forward, Plain, Unread
+
+
+class Summary:
+    """What a recording did, without the tensors that it made: they are known by their numbers."""
+
+    def __init__(
+        self, events: Sequence[Event], inputs: Sequence[Tensor], buffers: Mapping[int, tuple[Array, Module, str]]
+    ) -> None:
+        self._numbers: dict[int, Any] = {key: (id(owner), name) for key, (_, owner, name) in buffers.items()}
+        self._next = 0
+        for tensor in inputs:
+            self._number(tensor)
+        self.lines = [(_named(event), self._line(event)) for event in events]
+        self._numbers = {}  # identities mean nothing once the objects are gone
+
+    def difference(self, other: Summary) -> str:
+        """What differs between two recordings, in words; empty where they did the same."""
+        if len(self.lines) != len(other.lines):
+            return f"one makes {len(self.lines)} operations, another {len(other.lines)}"
+        for (name, one), (name_of_other, another) in zip(self.lines, other.lines, strict=True):
+            if name != name_of_other:
+                return f"{name} in one, {name_of_other} in another"
+            if not _same(one, another):
+                return f"what {name} is given is another from call to call"
+        return ""
+
+    def _line(self, event: Event) -> Any:
+        if isinstance(event, Forward):
+            given = self._of((event.operation, event.operands, event.attributes, event.learns))
+            self._number(event.out)
+            return given
+        if isinstance(event, Plain):
+            given = self._of((event.function, event.args, event.options))
+            self._number(event.result)
+            return given
+        if isinstance(event, Branch):
+            return self._of((event.tensor, event.outcome))
+        return self._of((event.root, event.gradient, tuple(event.kept.values())))
+
+    def _number(self, made: Any) -> None:
+        for part in made if isinstance(made, tuple) else (made,):
+            if isinstance(part, (Tensor, np.ndarray, Unread)):
+                self._numbers[id(part)] = self._next
+                self._next += 1
+
+    def _of(self, x: Any) -> Any:
+        if id(x) in self._numbers:
+            return _Made(self._numbers[id(x)])
+        if isinstance(x, tuple):
+            return tuple(map(self._of, x))
+        if isinstance(x, list):
+            return [*map(self._of, x)]
+        if isinstance(x, Mapping):
+            return {key: self._of(value) for key, value in x.items()}
+        return x
+
+
+class _Made:
+    """A result by its number."""
+
+    def __init__(self, number: Any) -> None:
+        self.number = number
+
+
+def _same(one: Any, other: Any) -> bool:
+    if one is other:
+        return True
+    if type(one) is not type(other) or isinstance(one, Tensor):
+        return False
+    if isinstance(one, _Made):
+        return one.number == other.number
+    if isinstance(one, (tuple, list)):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, np.ndarray):
+        return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+    try:
+        return bool(one == other) or (one != one and other != other)
+    except (TypeError, ValueError):
+        return False
+
+
+def _named(event: Event) -> str:
+    if isinstance(event, Forward):
+        return repr(event.operation.name)
+    if isinstance(event, Plain):
+        return repr(getattr(event.function, "__name__", "a function"))
+    if isinstance(event, Backward):
+        return "backward()"
+    return "a branch one way" if event.outcome else "a branch the other way"

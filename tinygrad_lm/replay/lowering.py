@@ -1,0 +1,378 @@
+"""From a recording to a tape: every operation and its derivative run on traced arrays, in the step's order.
+
+The backward pass is the engine's own ``sweep`` over mirrors of the nodes. An operation whose formulas ask for numbers
+stays whole: its forward and its derivative are called as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lm import optim
+from tinygrad_lm.autograd import graph
+from tinygrad_lm.autograd.custom import CustomElementwise, CustomOperation
+from tinygrad_lm.autograd.graph import Call, Node, Operation
+from tinygrad_lm.autograd.tensor import Tensor
+from tinygrad_lm.autograd.types import Array
+from tinygrad_lm.nn.module import Module, set_buffers
+from tinygrad_lm.replay.recording import Backward, Branch, Event, Forward, Plain
+from tinygrad_lm.replay.traced import Check, Tape, Traced, TracedGenerator, Untraceable, plain
+
+
+class Unplannable(Exception):
+    """A recording that cannot become a plan; the message says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class WholeForward:
+    """An operation that is called as it is."""
+
+    operation: Operation
+    inputs: tuple[Any, ...]
+    attributes: Mapping[str, Any]
+    result: Traced
+    cell: list[Any]
+    """Where its result and what it saved are kept for the backward pass."""
+
+
+@dataclass(frozen=True, eq=False)
+class WholeBackward:
+    """The derivative of such an operation."""
+
+    forward: WholeForward
+    gradient: Traced
+    needed: tuple[bool, ...]
+    results: tuple[Traced | None, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """An optimizer's step."""
+
+    optimizer: optim.Optimizer
+    leaves: tuple[int, ...]
+    """The parameters that have a gradient, by their identity."""
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """Gradients scaled to a norm."""
+
+    leaves: tuple[int, ...]
+    max_norm: float
+
+
+@dataclass(frozen=True, eq=False)
+class Store:
+    """The gradient of a leaf is complete, for the time being."""
+
+    leaf: int
+    value: Traced
+
+
+@dataclass(frozen=True, eq=False)
+class StoreBuffer:
+    """A buffer of a module is given another array."""
+
+    module: Module
+    name: str
+    value: Traced
+
+
+class NeedsWhole(Exception):
+    """The derivative of an operation cannot be traced: the operation of this event has to stay whole."""
+
+    def __init__(self, event: Forward) -> None:
+        super().__init__(event.operation.name)
+        self.event = event
+
+
+class Mirror(Node):
+    """A node of the recorded graph, with traced arrays for its numbers."""
+
+    __slots__ = ("attributes", "data", "event", "inputs", "lowering", "saved", "whole")
+
+    def __init__(self, data: Traced, learns: bool, lowering: Lowering) -> None:
+        self.data, self.requires_grad, self.lowering = data, learns, lowering
+        self.event: Forward | None = None
+        self.operation, self.parents = None, ()
+        self.grad, self.label, self.scope = None, "", None
+        self.inputs: tuple[Any, ...] = ()
+        self.attributes: Mapping[str, Any] = {}
+        self.saved: Any = None
+        self.whole: WholeForward | None = None
+
+    def _hand_on(self, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
+        operation = self.operation
+        assert operation is not None
+        needed = [parent.requires_grad for parent in self.parents]
+        if self.whole is not None:
+            return self.lowering.whole_backward(self.whole, gradient, needed)
+        call = Call(self.data, self.inputs, needed, self.attributes, self.saved)
+        try:
+            contributions = operation.vjp(gradient, call)
+        except Untraceable:
+            assert self.event is not None
+            raise NeedsWhole(self.event) from None
+        return [
+            None if c is None else self.lowering.cast(c, parent.data.dtype)
+            for c, parent in zip(contributions, self.parents, strict=True)
+        ]
+
+
+class Lowering:
+    """The tape of a recording, and what the step leaves behind."""
+
+    def __init__(
+        self,
+        inputs: Sequence[tuple[Tensor, Array, str]],
+        buffers: Mapping[int, tuple[Array, Module, str]],
+        whole: Sequence[Forward],
+    ) -> None:
+        self.tape = Tape()
+        self._whole_events = set(map(id, whole))
+        self.buffers = buffers
+        """The buffers of modules as they were before, by the identity of their arrays."""
+        self.states: list[tuple[Module, str, Traced]] = []
+        """The buffers that are read."""
+        self.inputs: list[Traced] = []
+        self.nodes: dict[int, Mirror] = {}
+        self.leaves: dict[int, Tensor] = {}
+        self.gradients: dict[int, Traced] = {}
+        """Of each leaf, by its identity, what its gradient is at this point."""
+        self.plain: dict[int, Any] = {}
+        """What a function without a gradient gave, by the identity of the plain result."""
+        self.generators: dict[int, TracedGenerator] = {}
+        self._kept: list[Any] = []
+        self._unstored: dict[int, Traced] = {}
+        self._stores: list[StoreBuffer] = []
+        for tensor, array, name in inputs:
+            self.inputs.append(self.tape.given(array, "input", name))
+            self.nodes[id(tensor)] = Mirror(self.inputs[-1], False, self)
+
+    def run(self, events: Sequence[Event]) -> None:
+        """Lower all events."""
+        for event in events:
+            if isinstance(event, Forward):
+                self._forward(event)
+            elif isinstance(event, Plain):
+                self._plain(event)
+            elif isinstance(event, Branch):
+                self._branch(event)
+            else:
+                self._backward(event)
+        self._store()
+        # Last, when no condition can fail any more.
+        self.instructions.extend(self._stores)
+        changed = [i for i, x in enumerate(self.instructions) if isinstance(x, Update)]
+        if changed and any(isinstance(x, Check) for x in self.instructions[changed[0] :]):
+            raise Unplannable("a condition is looked at after the optimizer's step, when it cannot be undone")
+
+    @property
+    def instructions(self) -> list[Any]:
+        """What was written down so far."""
+        return self.tape.instructions
+
+    def node(self, tensor: Tensor) -> Mirror:
+        """The mirror of a tensor: of one that no event made, a leaf with the tensor's own array."""
+        found = self.nodes.get(id(tensor))
+        if found is None:
+            if not tensor.is_leaf:
+                raise Unplannable("a tensor takes part that an earlier call made")
+            # A copy: nothing here is to hold a parameter's own array.
+            data = self.tape.given(tensor.data.copy(order="K"), "leaf", tensor.label)
+            if data.array.strides != tensor.data.strides:
+                raise Unplannable("a tensor's array has gaps")
+            found = self.nodes[id(tensor)] = Mirror(data, tensor.requires_grad, self)
+            self.leaves[id(tensor)] = tensor
+        return found
+
+    def value(self, x: Any) -> Any:
+        """An argument on the tape: tensors and what was made of arrays become traced, also in tuples and lists."""
+        if isinstance(x, Tensor):
+            return self.node(x).data
+        if id(x) in self.plain:
+            return self.plain[id(x)]
+        if id(x) in self.buffers:
+            return self._state(x)
+        if type(x) is np.ndarray:
+            return self.tape.given(x, "constant")
+        if isinstance(x, np.random.Generator):
+            if id(x) not in self.generators:
+                self.generators[id(x)] = TracedGenerator(self.tape, x)
+            return self.generators[id(x)]
+        if isinstance(x, (tuple, list)):
+            return type(x)(map(self.value, x))
+        return x
+
+    def _state(self, x: Array) -> Traced:
+        _, module, name = self.buffers[id(x)]
+        for owner, key, traced in self.states:
+            if owner is module and key == name:
+                return traced
+        traced = self.tape.given(x.copy(), "state", name)
+        self.states.append((module, name, traced))
+        return traced
+
+    def returned(self, result: Any) -> Any:
+        """What the step returned, with traced arrays for its tensors.
+
+        Raises
+        ------
+        Unplannable
+            For what a plan cannot make anew at each call.
+        """
+        if isinstance(result, Tensor):
+            return self.node(result).data
+        if type(result) in (tuple, list):
+            return type(result)(map(self.returned, result))
+        if type(result) is dict:
+            return {key: self.returned(value) for key, value in result.items()}
+        if result is None or isinstance(result, (bool, int, float, str)):
+            return result
+        raise Unplannable(f"the step returns {type(result).__name__}: return tensors, or nothing")
+
+    def cast(self, contribution: Any, dtype: Any) -> Any:
+        """A contribution in the dtype of the operand, as the engine hands it on."""
+        if not isinstance(contribution, Traced):
+            return self.tape.given(np.asarray(contribution, dtype), "constant")
+        return contribution if contribution.dtype == dtype else contribution.astype(dtype)
+
+    def _forward(self, event: Forward) -> None:
+        operation = event.operation
+        inputs = tuple(map(self.value, event.operands))
+        attributes = {key: self.value(x) for key, x in event.attributes.items()}
+        saved, whole, mark = None, None, len(self.instructions)
+        try:
+            if id(event) in self._whole_events or isinstance(operation, (CustomOperation, CustomElementwise)):
+                raise Untraceable("a user's own formula")
+            data = operation.forward(*inputs, **attributes)
+            if operation.saves:
+                data, saved = data
+            if not isinstance(data, Traced):
+                data = self.tape.given(np.asarray(data), "constant")
+        except Untraceable:
+            del self.instructions[mark:]
+            whole = self._whole(operation, inputs, attributes)
+            data = whole.result
+        out = event.out
+        if data.shape != out.shape or data.dtype != out.dtype:
+            raise Unplannable(f"{operation.name!r} gives another shape on traced arrays")
+        mirror = self.nodes[id(out)] = Mirror(data, event.learns, self)
+        self._kept.append(out)
+        if event.learns:
+            mirror.operation, mirror.event = operation, event
+            mirror.parents = tuple(self._parent(x, t, data) for x, t in zip(event.operands, inputs, strict=True))
+            mirror.inputs, mirror.attributes, mirror.saved, mirror.whole = inputs, attributes, saved, whole
+
+    def _parent(self, operand: Any, traced: Any, data: Traced) -> Mirror:
+        if isinstance(operand, Tensor):
+            return self.node(operand)
+        if not isinstance(traced, Traced):
+            traced = self.tape.given(np.asarray(traced, None if hasattr(traced, "dtype") else data.dtype), "constant")
+        return Mirror(traced, False, self)
+
+    def _whole(self, operation: Operation, inputs: tuple[Any, ...], attributes: Mapping[str, Any]) -> WholeForward:
+        given = operation.forward(*plain(inputs), **plain(dict(attributes)))
+        cell = list(given) if operation.saves else [given, None]
+        array = np.array(cell[0])
+        whole = WholeForward(operation, inputs, attributes, self.tape.made(array), cell)
+        self.instructions.append(whole)
+        return whole
+
+    def whole_backward(self, forward: WholeForward, gradient: Traced, needed: Sequence[bool]) -> list[Traced | None]:
+        """The derivative of an operation that stayed whole."""
+        contributions = call_backward(forward, gradient.array, needed)
+        results = tuple(None if c is None else self.tape.made(c) for c in contributions)
+        self.instructions.append(WholeBackward(forward, gradient, tuple(needed), results))
+        return list(results)
+
+    def _plain(self, event: Plain) -> None:
+        function: Callable[..., Any] = event.function
+        if function is _STEP:
+            self._update(*event.args)
+        elif function is _CLIP:
+            self._clip(*event.args, **event.options)
+        elif function is _SET_BUFFERS:
+            module, arrays = event.args
+            self._stores += [StoreBuffer(module, name, self.value(array)) for name, array in arrays.items()]
+        else:
+            args = self.value(tuple(event.args))
+            options = {key: self.value(x) for key, x in event.options.items()}
+            try:
+                result = function(*args, **options)
+            except Untraceable as error:
+                raise Unplannable(f"{function.__name__} cannot be traced: {error}") from None
+            self._kept.append(event.result)
+            if isinstance(event.result, Tensor):
+                if not isinstance(result, Traced):
+                    result = self.tape.given(np.asarray(result), "constant")
+                self.nodes[id(event.result)] = Mirror(result, False, self)
+            elif isinstance(event.result, tuple):
+                for part, traced in zip(event.result, result, strict=True):
+                    self.plain[id(part)] = traced
+            else:
+                self.plain[id(event.result)] = result
+
+    def _branch(self, event: Branch) -> None:
+        condition = self.node(event.tensor).data
+        if bool(condition.array) != event.outcome:
+            raise Unplannable("a branch went otherwise when it was looked at again")
+        self.instructions.append(Check(condition, event.outcome))
+
+    def _backward(self, event: Backward) -> None:
+        root = self.node(event.root)
+        if event.gradient is None:
+            seed = self.tape.given(np.ones(root.data.shape, root.data.dtype), "constant")
+        else:
+            seed = self.cast(self.value(event.gradient), root.data.dtype)
+        order = graph.topological_order(root)
+        leaves = {id(self.nodes[key]): key for key in self.leaves}
+        for node, gradient, owned in list(graph.sweep(order, {root: seed})):
+            key = leaves.get(id(node))
+            if key is None:
+                continue
+            earlier = self.gradients.get(key)
+            if event.kept.get(key, False) and earlier is None:
+                raise Unplannable("gradients are added to those of an earlier call: call zero_grad() within the step")
+            if earlier is not None and event.kept.get(key, False):
+                gradient = earlier + gradient
+            elif not owned or gradient.base is not None:
+                gradient = gradient.copy()
+            self.gradients[key] = self._unstored[key] = gradient
+
+    def _store(self) -> None:
+        for key, gradient in self._unstored.items():
+            self.instructions.append(Store(key, gradient))
+        self._unstored = {}
+
+    def _update(self, optimizer: optim.Optimizer) -> None:
+        self._store()
+        held = [id(p) for p in optimizer.parameters if id(p) in self.gradients]
+        self.instructions.append(Update(optimizer, tuple(held)))
+
+    def _clip(self, params: Any, max_norm: float) -> None:
+        self._store()
+        given = [params] if isinstance(params, Node) else list(params)
+        held = dict.fromkeys(id(p) for p in given if id(p) in self.gradients)
+        self.instructions.append(Clip(tuple(held), max_norm))
+
+
+def call_backward(
+    forward: WholeForward, gradient: Array, needed: Sequence[bool], at: Callable[[Any], Any] = plain
+) -> list[Array | None]:
+    """The contributions of an operation that stayed whole, each an array of its own."""
+    inputs = [np.asarray(at(x)) for x in forward.inputs]
+    out, saved = forward.cell
+    call = Call(np.asarray(out), inputs, needed, at(dict(forward.attributes)), saved)
+    contributions = forward.operation.vjp(gradient, call)
+    return [None if c is None else np.array(c, dtype=x.dtype) for c, x in zip(contributions, inputs, strict=True)]
+
+
+_STEP: Any = optim.Optimizer.step.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]
+_CLIP: Any = optim.clip_grad_norm_.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]
+_SET_BUFFERS: Any = set_buffers.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]

@@ -1,0 +1,156 @@
+"""Where the arrays of a plan lie: what is needed at different times shares memory, which then stays in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lm.autograd.types import Array
+from tinygrad_lm.replay.joined import ALIGNED
+from tinygrad_lm.replay.traced import Traced
+
+
+class Layout:
+    """The memory of every traced array.
+
+    Attributes
+    ----------
+    bytes
+        How much the arrays that share it need.
+    unshared
+        How much they would need with memory of their own.
+    """
+
+    def __init__(self, instructions: Sequence[Any], placed: Mapping[int, Array], pinned: Iterable[Traced]) -> None:
+        self._placed = dict(placed)
+        self._views: dict[int, Array] = {}
+        # Traced arrays are known by their identity: == would compute.
+        kept = {id(traced.owner) for traced in pinned}
+        owners, first, last = dict[int, Traced](), dict[int, int](), dict[int, int]()
+        for i, instruction in enumerate(instructions):
+            for traced in mentioned(instruction):
+                key = id(traced.owner)
+                owners[key] = traced.owner
+                first.setdefault(key, i)
+                last[key] = i
+        work = [
+            owner
+            for key, owner in owners.items()
+            if owner.role == "work" and key not in self._placed and key not in kept
+        ]
+        room = _Room()
+        ending: dict[int, list[Traced]] = {}
+        starts: dict[int, int] = {}
+        for owner in work:  # in the order in which they are first mentioned
+            for moment in [moment for moment in ending if moment < first[id(owner)]]:
+                for done in ending.pop(moment):
+                    room.free(starts[id(done)], _extent(done.array))
+            starts[id(owner)] = room.take(_extent(owner.array))
+            ending.setdefault(last[id(owner)], []).append(owner)
+        self.bytes, self.unshared = room.size, sum(_extent(owner.array) for owner in work)
+        memory = np.zeros(room.size + ALIGNED, np.uint8)
+        begin = -memory.ctypes.data % ALIGNED
+        for key, start in starts.items():
+            owner = owners[key]
+            at = memory[begin + start : begin + start + _extent(owner.array)]
+            self._placed[key] = np.ndarray(owner.shape, owner.dtype, at, 0, owner.array.strides)
+
+    def array(self, x: Any) -> Any:
+        """The array in the plan's memory for a traced one, also within tuples, lists and dictionaries."""
+        if isinstance(x, Traced):
+            return self._of(x)
+        if isinstance(x, (tuple, list)):
+            return type(x)(map(self.array, x))
+        if isinstance(x, dict):
+            return {key: self.array(value) for key, value in x.items()}
+        return x
+
+    def _of(self, traced: Traced) -> Array:
+        owner = traced.owner
+        root = self._placed.get(id(owner))
+        if root is None:
+            return traced.array
+        if traced is owner:
+            return root
+        found = self._views.get(id(traced))
+        if found is None:
+            offset = _address(traced.array) - _address(owner.array)
+            found = np.ndarray(traced.shape, traced.dtype, _bytes(root), offset, traced.array.strides)
+            self._views[id(traced)] = found
+        return found
+
+
+class _Room:
+    """Free places in memory that grows where none is large enough."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._free: list[tuple[int, int]] = []
+
+    def take(self, n: int) -> int:
+        """The smallest free place of at least n bytes."""
+        n = _rounded(n)
+        fitting = [(size, start) for start, size in self._free if size >= n]
+        if not fitting:
+            start = self.size
+            if self._free and sum(self._free[-1]) == self.size:
+                start = self._free.pop()[0]
+            self.size = start + n
+            return start
+        size, start = min(fitting)
+        self._free.remove((start, size))
+        if size > n:
+            self._free.append((start + n, size - n))
+            self._free.sort()
+        return start
+
+    def free(self, start: int, n: int) -> None:
+        """Give a place back; free neighbours become one."""
+        self._free.append((start, _rounded(n)))
+        self._free.sort()
+        joined: list[tuple[int, int]] = []
+        for place in self._free:
+            if joined and sum(joined[-1]) == place[0]:
+                joined[-1] = joined[-1][0], joined[-1][1] + place[1]
+            else:
+                joined.append(place)
+        self._free = joined
+
+
+def mentioned(x: Any) -> Iterator[Traced]:
+    """Every traced array in an instruction."""
+    if isinstance(x, Traced):
+        yield x
+    elif isinstance(x, (tuple, list)):
+        for part in x:
+            yield from mentioned(part)
+    elif isinstance(x, Mapping):
+        for part in x.values():
+            yield from mentioned(part)
+    elif is_dataclass(x) and not isinstance(x, type):
+        for field in fields(x):
+            yield from mentioned(getattr(x, field.name))
+
+
+def _rounded(n: int) -> int:
+    return max(ALIGNED, -(-n // ALIGNED) * ALIGNED)
+
+
+def _extent(array: Array) -> int:
+    """The bytes from the first element to the last."""
+    if not array.size:
+        return 0
+    return sum((size - 1) * abs(step) for size, step in zip(array.shape, array.strides, strict=True)) + array.itemsize
+
+
+def _address(array: Array) -> int:
+    return array.__array_interface__["data"][0]
+
+
+def _bytes(root: Array) -> Any:
+    """What ``np.ndarray`` takes for the memory that a root has."""
+    order = sorted(range(root.ndim), key=lambda axis: -root.strides[axis])
+    return np.ndarray((_extent(root),), np.uint8, root.transpose(order), 0)

@@ -1,0 +1,200 @@
+"""``Plan``: the flat list of NumPy's calls that a tape comes to, with memory for every array, and how it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lm import optim
+from tinygrad_lm.autograd.tensor import Tensor, from_array, was_stepped
+from tinygrad_lm.autograd.types import Array
+from tinygrad_lm.nn.module import Module
+from tinygrad_lm.replay.calls import calls_of
+from tinygrad_lm.replay.joined import OURS, Joined, is_alone, side_by_side
+from tinygrad_lm.replay.lowering import Clip, Lowering, Store, StoreBuffer, Update
+from tinygrad_lm.replay.memory import Layout
+from tinygrad_lm.replay.traced import Draw, Traced
+
+
+class Plan:
+    """One way through a step, for inputs of one shape.
+
+    Attributes
+    ----------
+    instructions
+        What is computed, in its order.
+    layout
+        Where the arrays lie.
+    gradients
+        Of each leaf, by its identity, where its gradient is written.
+    """
+
+    def __init__(self, lowering: Lowering, result: Any) -> None:
+        self.instructions = lowering.instructions
+        self.inputs, self.states = lowering.inputs, lowering.states
+        self.leaves = lowering.leaves
+        self.traced = {key: lowering.nodes[key].data for key in lowering.leaves}
+        self.result = result
+        self._runs = 0
+        self._look_again = 1
+        self.link()
+
+    def link(self) -> None:
+        """Give every array its memory, and make the calls."""
+        self._joined = [joined for x in self.instructions if isinstance(x, Update) for joined in self._join(x)]
+        self._waiting = any(joined.alone for joined in self._joined)
+        placed = self._places()
+        outputs = list(_outputs(self.result))
+        pinned = [*outputs, *(x.value for x in self.instructions if isinstance(x, StoreBuffer))]
+        self.layout = Layout(self.instructions, placed, pinned)
+        self._make_calls()
+
+    def _join(self, update: Update) -> list[Joined]:
+        """The parameters that are stepped together: of a group, of one dtype, that have been stepped as often."""
+        found: list[Joined] = []
+        optimizer = update.optimizer
+        for members, options in optimizer.groups:
+            together: dict[Any, list[Tensor]] = {}
+            for parameter in members:
+                key = id(parameter)
+                if key not in update.leaves or not isinstance(parameter, Tensor):
+                    continue
+                alone = not optimizer.elementwise or not is_alone(parameter)
+                kind = key if alone else (parameter.dtype, optimizer.counts.get(key, 0))
+                together.setdefault(kind, []).append(parameter)
+            found += [
+                Joined(optimizer, options, parameters, optimizer.elementwise and isinstance(kind, int))
+                for kind, parameters in together.items()
+            ]
+        return found
+
+    def _places(self) -> dict[int, Array]:
+        """By the identity of the traced arrays, the memory of leaves and of gradients, side by side where an optimizer steps them."""
+        stored = {x.leaf: x.value for x in self.instructions if isinstance(x, Store)}
+        placed = {id(self.traced[key]): leaf.data.view() for key, leaf in self.leaves.items()}
+        self.gradients: dict[int, Array] = {}
+        for joined in self._joined:
+            for parameter, place, gradient in zip(joined.parameters, joined.places, joined.gradients, strict=True):
+                self.gradients[id(parameter)] = gradient
+                if len(joined.parameters) > 1:
+                    placed[id(self.traced[id(parameter)])] = place
+        for key in stored:
+            if key not in self.gradients:
+                (self.gradients[key],) = side_by_side([stored[key].array])[1]
+        stores = [id(x.value.owner) for x in self.instructions if isinstance(x, Store)]
+        for key, value in stored.items():
+            place = self.gradients[key]
+            # Written where it belongs in the first place.
+            if value.role == "work" and stores.count(id(value)) == 1 and value.array.strides == place.strides:
+                placed[id(value)] = place
+        return placed
+
+    def _make_calls(self) -> None:
+        at = self.layout.array
+        self.buffers: list[Array] = [at(traced) for traced in self.inputs]
+        self._loads = [(vars(module), name, at(traced)) for module, name, traced in self.states]
+        self.calls: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
+        for instruction in self.instructions:
+            if isinstance(instruction, Store):
+                place, value = self.gradients[instruction.leaf], at(instruction.value)
+                if place is not value:
+                    self.calls.append((np.copyto, (place, value)))
+            elif isinstance(instruction, Update):
+                mine = [joined for joined in self._joined if joined.optimizer is instruction.optimizer]
+                self.calls += [(joined.step, ()) for joined in mine]
+            elif isinstance(instruction, Clip):
+                arrays = [self.gradients[key] for key in instruction.leaves]
+                self.calls.append((_clip, (arrays, instruction.max_norm)))
+            elif isinstance(instruction, StoreBuffer):
+                self.calls.append((_store_buffer, (instruction.module, instruction.name, at(instruction.value))))
+            else:
+                self.calls += calls_of(instruction, at)
+        drawn = {id(x.generator): x.generator for x in self.instructions if isinstance(x, Draw)}
+        self._generators = list(drawn.values())
+        self._after = [(self.leaves[key], gradient) for key, gradient in self.gradients.items()]
+        self._stepped = [parameter for joined in self._joined for parameter in joined.parameters]
+        moved = {id(parameter) for parameter in self._stepped}
+        self._fixed = [(leaf, leaf.data) for key, leaf in self.leaves.items() if key not in moved]
+        self._give = _giver(self.result, at)
+
+    def ready(self) -> bool:
+        """Bring in what an earlier call replaced; false where something is not as the plan needs it."""
+        for leaf, array in self._fixed:
+            if leaf.data is not array:
+                return False
+        return all([joined.take() for joined in self._joined])
+
+    def run(self, arrays: Sequence[Array]) -> Any:
+        """The step on other inputs.
+
+        Raises
+        ------
+        Broken
+            Where a condition does not hold; then nothing has changed.
+        """
+        for buffer, array in zip(self.buffers, arrays, strict=True):
+            np.copyto(buffer, array)
+        for held, name, array in self._loads:
+            np.copyto(array, held[name])
+        states = [generator.bit_generator.state for generator in self._generators]
+        try:
+            for function, args in self.calls:
+                function(*args)
+        except BaseException:
+            for generator, state in zip(self._generators, states, strict=True):
+                generator.bit_generator.state = state
+            raise
+        for leaf, gradient in self._after:
+            if leaf.grad is not gradient:
+                leaf.grad = gradient
+        for parameter in self._stepped:
+            was_stepped(parameter)
+        result = self._give()
+        if self._waiting:
+            self._join_later()
+        return result
+
+    def _join_later(self) -> None:
+        """Put parameters side by side that could not be moved, since something else held their arrays."""
+        self._runs += 1
+        if self._runs == self._look_again:
+            self._look_again *= 2
+            if all(is_alone(p, OURS) for joined in self._joined if joined.alone for p in joined.parameters):
+                self.link()
+
+
+def _clip(gradients: Sequence[Array], max_norm: float) -> None:
+    total = optim.total_norm(gradients)
+    if max_norm < total < np.inf:
+        for gradient in gradients:
+            gradient *= max_norm / (total + 1e-6)
+
+
+def _store_buffer(module: Module, name: str, array: Array) -> None:
+    setattr(module, name, array.copy())
+
+
+def _outputs(result: Any) -> Iterator[Traced]:
+    if isinstance(result, Traced):
+        yield result
+    elif isinstance(result, (tuple, list)):
+        for part in result:
+            yield from _outputs(part)
+    elif isinstance(result, dict):
+        yield from _outputs(list(result.values()))
+
+
+def _giver(result: Any, at: Callable[[Any], Any]) -> Callable[[], Any]:
+    """What makes the result of a call: tensors of their own."""
+    if isinstance(result, Traced):
+        array = at(result)
+        return lambda: from_array(array.copy())
+    if isinstance(result, (tuple, list)):
+        parts = [_giver(part, at) for part in result]
+        return lambda: type(result)(part() for part in parts)
+    if isinstance(result, dict):
+        named = {key: _giver(part, at) for key, part in result.items()}
+        return lambda: {key: part() for key, part in named.items()}
+    return lambda: result

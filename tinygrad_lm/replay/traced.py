@@ -1,0 +1,391 @@
+"""``Traced``: an array that writes down what NumPy computes with it.
+
+The forward passes, derivatives and kernels of the engine are formulas in NumPy's words. Run on traced arrays they give
+the flat list of NumPy's calls that they come to: a ``Tape``. Nothing gets out of a traced array unnoticed, since it is
+no ``ndarray``: to ask it for a number is an error, ``Untraceable``, and a condition becomes a ``Check``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from tinygrad_lm.autograd.types import Array
+
+
+class Untraceable(Exception):
+    """A formula asks for what a traced array cannot tell: a number, or a shape that depends on the numbers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Compute:
+    """One call of NumPy's."""
+
+    function: Callable[..., Any]
+    method: str
+    """``call``, or of a ufunc ``reduce``, ``accumulate``, ``at``; of an array the name of a method."""
+    args: tuple[Any, ...]
+    options: Mapping[str, Any]
+    result: Traced
+    """What it gives, or what it changes."""
+    in_place: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """A condition that held: where it does not, the calls that follow are others."""
+
+    condition: Traced
+    outcome: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """Random numbers from a generator."""
+
+    generator: np.random.Generator
+    method: str
+    options: Mapping[str, Any]
+    result: Traced
+
+
+Instruction = Compute | Check | Draw
+
+METADATA = frozenset({np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj, np.isrealobj})
+"""Functions whose answer is the same for all arrays of a shape and a dtype."""
+
+LIKE = {np.zeros_like: 0, np.ones_like: 1, np.empty_like: None}
+"""What makes a new array, and the number that fills it."""
+
+DATA_SHAPED = frozenset({np.nonzero, np.flatnonzero, np.argwhere, np.unique, np.compress, np.extract, np.trim_zeros})
+"""Functions whose result has a shape that depends on the numbers."""
+
+IN_PLACE = frozenset({np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis})
+
+DRAWS = ("random", "standard_normal", "standard_exponential")
+"""The methods of a generator that fill an array that they are given."""
+
+
+class Tape:
+    """The calls in their order, and the arrays that they are about."""
+
+    def __init__(self) -> None:
+        self.instructions: list[Instruction] = []
+        self.arrays: dict[int, Traced] = {}
+        """The traced array of each plain one that a formula was given, by its identity."""
+
+    def given(self, array: Array, role: str, name: str = "") -> Traced:
+        """An array that is there before the first call: an input, a parameter, a constant."""
+        found = self.arrays.get(id(array))
+        if found is None:
+            found = self.arrays[id(array)] = Traced(self, array, role, name)
+        return found
+
+    def made(self, array: Array) -> Traced:
+        """An array that a call made."""
+        return Traced(self, array, "work")
+
+    def viewed(self, array: Array, base: Traced, how: tuple[Any, ...]) -> Traced:
+        """The same memory seen otherwise."""
+        view = Traced(self, array, "view")
+        view.base, view.how = base, how
+        return view
+
+    def operand(self, x: Any) -> Any:
+        """An argument of a call as it is written down: plain arrays are constants."""
+        if type(x) is np.ndarray:
+            return self.given(x, "constant")
+        if isinstance(x, (tuple, list)):
+            return type(x)(map(self.operand, x))
+        return x
+
+    def computed(
+        self, function: Callable[..., Any], method: str, args: Sequence[Any], options: Mapping[str, Any], result: Any
+    ) -> Traced:
+        """Write down a call that made a new array, or a single number."""
+        array = np.asarray(result)
+        if array.dtype == object:
+            raise Untraceable(f"{getattr(function, '__name__', function)} gives objects")
+        if array.base is not None:
+            array = array.copy(order="K")
+        traced = self.made(array)
+        written = tuple(map(self.operand, args)), {key: self.operand(x) for key, x in options.items()}
+        self.instructions.append(Compute(function, method, *written, traced, False))
+        return traced
+
+    def changed(
+        self, function: Callable[..., Any], method: str, args: Sequence[Any], options: Mapping[str, Any], target: Any
+    ) -> None:
+        """Write down a call that changed an array."""
+        if not isinstance(target, Traced):
+            raise Untraceable(f"{getattr(function, '__name__', function)} writes into an array from outside")
+        if target.owner.role != "work":
+            raise Untraceable(f"{getattr(function, '__name__', function)} changes {target.owner.role}")
+        written = tuple(map(self.operand, args)), {key: self.operand(x) for key, x in options.items()}
+        self.instructions.append(Compute(function, method, *written, target, True))
+
+
+def plain(x: Any) -> Any:
+    """What a call is really made with."""
+    if isinstance(x, Traced):
+        return x.array
+    if isinstance(x, (tuple, list)):
+        return type(x)(map(plain, x))
+    if isinstance(x, dict):
+        return {key: plain(value) for key, value in x.items()}
+    return x
+
+
+def _root(array: Array) -> Array:
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+class Traced(NDArrayOperatorsMixin):
+    """An array, and where it comes from."""
+
+    __slots__ = ("array", "base", "how", "name", "role", "tape")
+
+    def __init__(self, tape: Tape, array: Array, role: str, name: str = "") -> None:
+        self.tape = tape
+        self.array = array
+        """The numbers while the formulas are traced; afterwards the memory may be another."""
+        self.role = role
+        """``work`` for what a call made, ``view``, or what kind of array was given."""
+        self.name = name
+        self.base: Traced | None = None
+        """What it is a view of."""
+        self.how: tuple[Any, ...] = ()
+        """How the view came about: a method or a function, and its arguments."""
+
+    __hash__ = object.__hash__
+
+    @property
+    def owner(self) -> Traced:
+        """The array whose memory this one looks at."""
+        found = self
+        while found.base is not None:
+            found = found.base
+        return found
+
+    shape = property(lambda self: self.array.shape)
+    ndim = property(lambda self: self.array.ndim)
+    size = property(lambda self: self.array.size)
+    dtype = property(lambda self: self.array.dtype)
+    strides = property(lambda self: self.array.strides)
+    flags = property(lambda self: self.array.flags)
+    itemsize = property(lambda self: self.array.itemsize)
+    nbytes = property(lambda self: self.array.nbytes)
+    T = property(lambda self: self._seen("T"))
+    flat = property(lambda self: _untraceable("flat"))
+
+    def _result(self, name: str, result: Any, args: Sequence[Any], options: Mapping[str, Any]) -> Traced:
+        """What a method gave: a view, or a new array."""
+        if type(result) is np.ndarray and self._is_view(result):
+            return self.tape.viewed(result, self, (name, args, options))
+        return self.tape.computed(getattr(np.ndarray, name), name, (self, *args), options, result)
+
+    def _is_view(self, result: Array) -> bool:
+        return result.base is not None and _root(result) is _root(self.array)
+
+    def _seen(self, name: str) -> Traced:
+        return self.tape.viewed(getattr(self.array, name), self, (name, None, None))
+
+    def _method(self, name: str, *args: Any, **options: Any) -> Traced:
+        result = getattr(self.array, name)(*plain(args), **plain(options))
+        return self._result(name, result, args, options)
+
+    def reshape(self, *shape: Any, **options: Any) -> Traced:
+        """Another shape."""
+        return self._method("reshape", *shape, **options)
+
+    def transpose(self, *axes: Any) -> Traced:
+        """The axes in another order."""
+        return self._method("transpose", *axes)
+
+    def swapaxes(self, first: int, second: int) -> Traced:
+        """Two axes exchanged."""
+        return self._method("swapaxes", first, second)
+
+    def view(self, *dtype: Any) -> Traced:
+        """The same memory, as another dtype where one is given."""
+        return self._method("view", *dtype)
+
+    def ravel(self) -> Traced:
+        """All elements in a row."""
+        return self._method("ravel")
+
+    def squeeze(self, *axis: Any, **options: Any) -> Traced:
+        """Without axes of size 1."""
+        return self._method("squeeze", *axis, **options)
+
+    def copy(self, *order: Any, **options: Any) -> Traced:
+        """A copy."""
+        return self._method("copy", *order, **options)
+
+    def astype(self, dtype: Any, copy: bool = True) -> Traced:
+        """Another dtype."""
+        if not copy and self.dtype == dtype:
+            return self
+        return self._method("astype", dtype)
+
+    def take(self, *args: Any, **options: Any) -> Traced:
+        """Elements at positions."""
+        return self._method("take", *args, **options)
+
+    def rows_of(self, table: Array) -> Traced:
+        """The rows of a table at these ids."""
+        return self.tape.given(table, "constant").take(self, axis=0)
+
+    def dot(self, other: Any) -> Traced:
+        """The product with a vector or a matrix."""
+        return self._method("dot", other)
+
+    def sum(self, *args: Any, **options: Any) -> Traced:
+        """The sum over axes."""
+        return self._method("sum", *args, **options)
+
+    def mean(self, *args: Any, **options: Any) -> Traced:
+        """The mean over axes."""
+        return self._method("mean", *args, **options)
+
+    def max(self, *args: Any, **options: Any) -> Traced:
+        """The largest over axes."""
+        return self._method("max", *args, **options)
+
+    def min(self, *args: Any, **options: Any) -> Traced:
+        """The smallest over axes."""
+        return self._method("min", *args, **options)
+
+    def any(self, *args: Any, **options: Any) -> Traced:
+        """Whether one is true."""
+        return self._method("any", *args, **options)
+
+    def all(self, *args: Any, **options: Any) -> Traced:
+        """Whether all are true."""
+        return self._method("all", *args, **options)
+
+    def var(self, *args: Any, **options: Any) -> Traced:
+        """The variance over axes."""
+        return self._method("var", *args, **options)
+
+    def fill(self, value: Any) -> None:
+        """Set every element."""
+        self.array.fill(plain(value))
+        self.tape.changed(np.ndarray.fill, "fill", (self, value), {}, self)
+
+    def __getitem__(self, index: Any) -> Traced:
+        _refuse_masks(index)
+        return self._result("__getitem__", self.array[plain(index)], (index,), {})
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        _refuse_masks(index)
+        self.array[plain(index)] = plain(value)
+        self.tape.changed(np.ndarray.__setitem__, "__setitem__", (self, index, value), {}, self)
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __iter__(self) -> Iterator[Traced]:
+        return (self[i] for i in range(len(self.array)))
+
+    def __bool__(self) -> bool:
+        outcome = bool(self.array)
+        self.tape.instructions.append(Check(self, outcome))
+        return outcome
+
+    def _number(self, *_: Any, **__: Any) -> NoReturn:
+        _untraceable("a number")
+
+    __float__ = __int__ = __index__ = __complex__ = item = tolist = __array__ = _number
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
+        run = ufunc if method == "__call__" else getattr(ufunc, method)
+        name = "call" if method == "__call__" else method
+        if method == "at":
+            run(*plain(inputs), **plain(options))
+            self.tape.changed(ufunc, name, inputs, options, inputs[0])
+            return None
+        if out is not None:
+            (target,) = out
+            if not isinstance(target, Traced):
+                raise Untraceable(f"np.{ufunc.__name__} writes into an array from outside")
+            run(*plain(inputs), out=target.array, **plain(options))
+            self.tape.changed(ufunc, name, inputs, options, target)
+            return target
+        result = run(*plain(inputs), **plain(options))
+        if isinstance(result, tuple):
+            _untraceable(f"several results, of np.{ufunc.__name__}")
+        return self.tape.computed(ufunc, name, inputs, options, result)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        if function in METADATA:
+            return function(*plain(args), **plain(options))
+        if function in DATA_SHAPED or function in IN_PLACE:
+            _untraceable(f"np.{function.__name__}")
+        if function in LIKE:
+            return self._like(function, args, options)
+        if function is np.copyto:
+            np.copyto(*plain(args), **plain(options))
+            self.tape.changed(function, "call", args, options, args[0])
+            return None
+        if (target := options.get("out")) is not None:
+            rest = {key: value for key, value in options.items() if key != "out"}
+            function(*plain(args), **plain(options))
+            self.tape.changed(function, "call", args, rest, target)
+            return target
+        result = function(*plain(args), **plain(options))
+        if isinstance(result, (tuple, list)):
+            parts = [self._seen_by(function, part, args, {**options, "part": i}) for i, part in enumerate(result)]
+            return [_untraceable(f"np.{function.__name__}") if part is None else part for part in parts]
+        view = self._seen_by(function, result, args, options)
+        return self.tape.computed(function, "call", args, options, result) if view is None else view
+
+    def _seen_by(self, function: Any, result: Any, args: Any, options: Any) -> Traced | None:
+        """A view that a function gave of one of its arguments."""
+        for operand in args:
+            if isinstance(operand, Traced) and type(result) is np.ndarray and operand._is_view(result):
+                return self.tape.viewed(result, operand, (function, args, options))
+        return None
+
+    def _like(self, function: Any, args: Any, options: Any) -> Traced:
+        new = self.tape.made(function(*plain(args), **plain(options)))
+        if (number := LIKE[function]) is not None:
+            self.tape.changed(np.ndarray.fill, "fill", (new, number), {}, new)
+        return new
+
+
+class TracedGenerator:
+    """A random generator whose draws are written down; it draws from a copy, so that the real one stays where it is."""
+
+    def __init__(self, tape: Tape, generator: np.random.Generator) -> None:
+        self._tape, self._generator = tape, generator
+        self._twin = np.random.Generator(type(generator.bit_generator)())
+        self._twin.bit_generator.state = generator.bit_generator.state
+
+    def __getattr__(self, name: str) -> Callable[..., Traced]:
+        if name not in DRAWS:
+            _untraceable(f"Generator.{name}")
+
+        def draw(size: Any = None, dtype: Any = np.float64) -> Traced:
+            result = self._tape.made(np.asarray(getattr(self._twin, name)(size, dtype)))
+            self._tape.instructions.append(Draw(self._generator, name, {"size": size, "dtype": dtype}, result))
+            return result
+
+        return draw
+
+
+def _refuse_masks(index: Any) -> None:
+    """A Boolean mask selects as many elements as it likes."""
+    for part in index if isinstance(index, tuple) else (index,):
+        if getattr(part, "dtype", None) == bool:
+            _untraceable("a Boolean index")
+
+
+def _untraceable(what: str) -> NoReturn:
+    raise Untraceable(f"{what} of a traced array")
