@@ -1,0 +1,100 @@
+"""How time grows with the work: seconds at each size, and the exponent p of seconds ~ size^p over the larger half."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmarks.contestants import ours, problems
+from benchmarks.entries import EAGER, Entry, exponent
+from benchmarks.table import shown
+from benchmarks.timing import Effort, seconds_of
+from tinygrad_lm import Tensor, Value
+from tinygrad_lm.models import MLP, KneserNey, Transformer
+from tinygrad_lm.text import Vocabulary
+
+Work = Callable[[int], Callable[[], object]]
+"""What prepares the work of a size, and gives what does it."""
+
+
+def rows(effort: Effort) -> Iterator[Entry]:
+    """A row for each thing that can grow."""
+    deep = effort.of((1_000, 10_000, 100_000, 1_000_000), (100, 1000))
+    yield grown("depth-value", "a chain of `Value`s, forward and back", deep, chain_of_values)
+    yield grown("depth-tensor", "a chain of tensors of 8 numbers, forward and back", deep, chain_of_tensors)
+    yield grown("batch", "a step of the MLP, by batch", effort.of((64, 256, 1024, 4096, 16384), (32, 64)), batch)
+    yield grown("width", "a step of the MLP, by hidden width", effort.of((128, 256, 512, 1024, 2048), (8, 16)), width)
+    yield grown("context", "a step of a Transformer, by context", effort.of((32, 64, 128, 256, 512), (4, 8)), context)
+    yield grown("names", "counting by Kneser-Ney, by names", effort.of((1_000, 10_000, 100_000), (50, 100)), counted)
+
+
+def grown(key: str, title: str, sizes: Sequence[int], work: Work) -> Entry:
+    """The time at each size: the best of three after one to warm up, or of one where that takes seconds."""
+    seconds: list[float] = []
+    for size in sizes:
+        do = work(size)
+        first = seconds_of(do)
+        seconds.append(first if first > 1 else min(seconds_of(do) for _ in range(3)))
+    larger = slice(-(len(sizes) // 2 + 1), None)
+    power = exponent(sizes[larger], seconds[larger])
+    told = ", ".join(f"{size:,}: {shown(each, 's')}" for size, each in zip(sizes, seconds, strict=True))
+    details = {"sizes": list(sizes), "seconds": seconds, "exponent": power}
+    return Entry(f"growth-{key}", title, {EAGER: [seconds[-1]]}, note=f"{told}; exponent {power:.2f}", details=details)
+
+
+def chain_of_values(depth: int) -> Callable[[], object]:
+    """Each is a number times the one before."""
+
+    def do() -> None:
+        x = start = Value(1.0)
+        for _ in range(depth):
+            x = x * 1.0000001
+        x.backward()
+        assert start.grad is not None
+
+    return do
+
+
+def chain_of_tensors(depth: int) -> Callable[[], object]:
+    """The same of a few numbers."""
+
+    def do() -> None:
+        x = start = Tensor(np.ones(8), requires_grad=True)
+        for _ in range(depth):
+            x = x * 1.0000001
+        x.sum().backward(retain_graph=False)
+        assert start.grad is not None
+
+    return do
+
+
+def batch(size: int) -> Callable[[], object]:
+    """A step over so many examples."""
+    return stepping(partial(MLP, Vocabulary(), rng=0), problems.windows(size))
+
+
+def width(hidden: int) -> Callable[[], object]:
+    """A step of a network with so many hidden units."""
+    return stepping(partial(MLP, Vocabulary(), hidden=(hidden,), rng=0), problems.windows(64))
+
+
+def context(length: int) -> Callable[[], object]:
+    """A step over four rows of so many characters."""
+    rng = np.random.default_rng(0)
+    rows = problems.Sequences(((rng.integers(27, size=(4, length)), rng.integers(27, size=(4, length))),))
+    return stepping(partial(Transformer, Vocabulary(), context=length, dropout=0.0, rng=0), rows)
+
+
+def counted(count: int) -> Callable[[], object]:
+    """Counting what follows what in so many names."""
+    rng = np.random.default_rng(0)
+    letters = rng.integers(97, 123, size=(count, 7), dtype=np.uint8)
+    names = [row.tobytes().decode() for row in letters]
+    return lambda: KneserNey(5).fit(names)
+
+
+def stepping(make: Callable[[], Any], data: problems.Windows | problems.Sequences) -> Callable[[], object]:
+    """A training step of a model."""
+    problem = problems.Problem(data, make().state_dict(), "adamw", 1e-3)
+    return ours.drawing(make, problem, False)
