@@ -12,8 +12,8 @@ own, in turns as well. The others are those of benchmarks/requirements.txt; what
 """
 
 import argparse
+import itertools
 import json
-import sys
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
@@ -36,14 +36,17 @@ def main(words: list[str] | None = None) -> None:
     if not effort.tiny:
         machine.pin()
     found: list[Entry] = []
+    judged: list[goals.Verdict] = []
+    print(table.HEAD)
     with threadpool_limits(1):
-        for row in options.rows:
-            print(f"  {row}", file=sys.stderr, flush=True)
-            found.extend(entries(row, effort))
+        for entry in itertools.chain.from_iterable(entries(row, effort) for row in options.rows):
+            came = [] if effort.tiny else goals.verdicts(entry)
+            print(table.line(entry, came), flush=True)
+            found.append(entry)
+            judged += came
         about = machine.about(peers.PEERS)
-    judged = [] if effort.tiny else goals.verdicts(found)
     left_out = peers.left_out(effort)
-    print(table.markdown(found, judged), "", machine.told(about), *left_out, sep="\n")
+    print("", machine.told(about), *left_out, sep="\n")
     if options.json is not None:
         whole = {**about, "left_out": left_out, **table.as_json(found, judged)}
         options.json.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")

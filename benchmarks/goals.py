@@ -1,6 +1,5 @@
 """The goals, as data: what of another's time (or memory) this package may take at most, and what of its own."""
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from benchmarks.entries import Entry
@@ -54,14 +53,11 @@ class Verdict(NamedTuple):
     met: bool
 
 
-def verdicts(entries: Iterable[Entry]) -> list[Verdict]:
-    """What came of the goals of some entries; those are left out that are against what was not measured."""
-    found = {entry.key: entry for entry in entries}
-    judged: list[Verdict] = []
+def verdicts(entry: Entry) -> list[Verdict]:
+    """What came of the goals of an entry; those are left out that are against what was not measured."""
+    found: list[Verdict] = []
     for goal in GOALS:
-        entry = found.get(goal.entry)
-        if entry is None or goal.against not in (None, *entry.others):
-            continue
-        value = entry.median(entry.ours) if goal.against is None else entry.ratio(goal.against)
-        judged.append(Verdict(goal, value, value <= goal.limit))
-    return judged
+        if goal.entry == entry.key and goal.against in (None, *entry.others):
+            value = entry.median(entry.ours) if goal.against is None else entry.ratio(goal.against)
+            found.append(Verdict(goal, value, value <= goal.limit))
+    return found

@@ -27,4 +27,6 @@ def agreement(losses: Mapping[str, list[float]]) -> tuple[str, dict[str, float]]
     wrong = {name: by for name, by in off.items() if not by <= TOLERANCE}
     if wrong:
         return "; ".join(f"**{name}: other losses**, by {by:.2g}" for name, by in wrong.items()), off
-    return f"losses of {len(right)} steps agree to {max(off.values()):.0e}" if off else "", off
+    worst = max(off.values(), default=None)
+    how = "are the same" if worst == 0 else f"agree to {worst or 0:.0e}"
+    return "" if worst is None else f"losses of {len(right)} steps {how}", off

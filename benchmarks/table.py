@@ -1,4 +1,4 @@
-"""The entries as one table in Markdown, and as JSON."""
+"""The entries as one table in Markdown, line by line, and as JSON."""
 
 from collections.abc import Sequence
 
@@ -8,15 +8,14 @@ from benchmarks.goals import Verdict
 COLUMNS = ("work", EAGER, REPLAYED, "others (what of their time we take)", "goals", "beside it")
 
 
-def markdown(entries: Sequence[Entry], judged: Sequence[Verdict]) -> str:
-    """A row for each entry, with what came of its goals."""
-    lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
-    for entry in entries:
-        ours = [shown(entry.median(name), entry.unit) if name in entry.times else "" for name in (EAGER, REPLAYED)]
-        others = [f"{name} {shown(entry.median(name), entry.unit)} ({entry.ratio(name):.2f})" for name in entry.others]
-        goals = [said(verdict) for verdict in judged if verdict.goal.entry == entry.key]
-        lines.append(f"| {' | '.join([entry.title, *ours, '; '.join(others), '; '.join(goals), entry.note])} |")
-    return "\n".join(lines)
+HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
+
+
+def line(entry: Entry, judged: Sequence[Verdict]) -> str:
+    """The row of an entry, with what came of its goals."""
+    ours = [shown(entry.median(name), entry.unit) if name in entry.times else "" for name in (EAGER, REPLAYED)]
+    others = [f"{name} {shown(entry.median(name), entry.unit)} ({entry.ratio(name):.2f})" for name in entry.others]
+    return f"| {' | '.join([entry.title, *ours, '; '.join(others), '; '.join(map(said, judged)), entry.note])} |"
 
 
 def as_json(entries: Sequence[Entry], judged: Sequence[Verdict]) -> dict[str, object]:

@@ -61,7 +61,5 @@ def ratio(times: Times, one: str, other: str) -> float:
 
 
 def _calls(way: Callable[[], object], seconds: float) -> int:
-    """How many calls take so long, by a third call: the first ones may compile."""
-    for _ in range(2):
-        way()
-    return max(1, round(seconds / seconds_of(way)))
+    """How many calls take so long: by the second one, where the first does not take so long itself."""
+    return 1 if seconds_of(way) >= seconds else max(1, round(seconds / seconds_of(way)))

@@ -29,7 +29,7 @@ def rows(effort: Effort) -> Iterator[Entry]:
     split = split_names(bundled_names()[: effort.of(None, 40)], seed=0)
     train, validation = (examples(names) for names in (split.train, split.validation))
     hidden, epochs = effort.of((100, 20), (8, 2))
-    contestants = {name: with_ours(hidden, replayed) for name, replayed in ours.ways().items()}
+    contestants = {name: with_ours(hidden, way) for name, way in ours.WAYS.items()}
     if peers.present("torch", effort):
         from benchmarks.contestants import torch_steps
 
@@ -51,7 +51,7 @@ def rows(effort: Effort) -> Iterator[Entry]:
 def examples(names: list[str]) -> Pair:
     """All windows of some names, and what comes next."""
     data = NameDataset(names, Vocabulary(), CONTEXT)
-    return data.contexts, data.targets
+    return data.contexts.copy(), data.targets.copy()  # PyTorch warns of arrays that are read-only
 
 
 def epoch(step: Step, train: Pair, rng: np.random.Generator) -> None:
@@ -68,7 +68,7 @@ def model_of(hidden: int) -> MLP:
     return MLP(Vocabulary(), context=CONTEXT, embedding=EMBEDDING, hidden=(hidden,), rng=0)
 
 
-def with_ours(hidden: int, replayed: bool) -> tuple[Step, Loss]:
+def with_ours(hidden: int, way: Callable[[ours.Step], ours.Step]) -> tuple[Step, Loss]:
     """This package's step, and its loss on other examples."""
     model = model_of(hidden)
     step = ours.step_of(model, optim.Adam(model.parameters(), lr=LR))
@@ -77,7 +77,7 @@ def with_ours(hidden: int, replayed: bool) -> tuple[Step, Loss]:
         with no_grad():
             return model.loss(contexts, targets).item()
 
-    return ours.maybe_replayed(step, replayed), loss
+    return way(step), loss
 
 
 def with_torch(hidden: int, fused: bool) -> tuple[Step, Loss]:

@@ -97,4 +97,4 @@ def counted(count: int) -> Callable[[], object]:
 def stepping(make: Callable[[], Any], data: problems.Windows | problems.Sequences) -> Callable[[], object]:
     """A training step of a model."""
     problem = problems.Problem(data, make().state_dict(), "adamw", 1e-3)
-    return ours.drawing(make, problem, False)
+    return ours.drawing(make, problem)

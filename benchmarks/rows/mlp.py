@@ -36,7 +36,7 @@ def makers(batch_size: int, optimizer: str, hidden: int, effort: Effort) -> dict
     data = problems.windows(batch_size, CONTEXT)
     problem = problems.Problem(data, make().state_dict(), optimizer, RATES[optimizer])
     found: dict[str, Callable[[], Step]] = {
-        name: partial(ours.drawing, make, problem, how) for name, how in ours.ways().items()
+        name: partial(ours.drawing, make, problem, way) for name, way in ours.WAYS.items()
     }
     found["NumPy by hand"] = partial(by_hand.step_of, problem)
     if peers.present("torch", effort):

@@ -1,4 +1,4 @@
-"""10,000 names written, by an MLP and by makemore's Transformer, both trained for a moment so that their names end.
+"""Names written, by an MLP and by makemore's Transformer, both trained for a moment so that their names end.
 
 PyTorch's loop is the usual one: it reads all that the network sees of each name again for every character.
 """
@@ -25,12 +25,12 @@ def rows(effort: Effort) -> Iterator[Entry]:
     hidden = effort.of(200, 8)
     mlp = MLP(Vocabulary(), context=3, embedding=10, hidden=(hidden,), rng=0)
     learn(mlp, problems.windows(32), effort.of(2000, 100), 3e-3)
-    yield row("mlp", "an MLP", mlp, _torch_mlp, effort)
+    yield row("mlp", "an MLP", mlp, _torch_mlp, effort.of(10_000, 100), effort)
     width, heads, layers = effort.of((64, 4, 4), (8, 2, 1))
     sizes = {"context": CONTEXT, "width": width, "heads": heads, "layers": layers}
     transformer = Transformer(Vocabulary(), **sizes, dropout=0.0, rng=0)
     learn(transformer, problems.sequences(32, CONTEXT), effort.of(300, 30), 3e-3)
-    yield row("transformer", "makemore's Transformer", transformer, _torch_transformer, effort.at_most(5))
+    yield row("transformer", "makemore's Transformer", transformer, _torch_transformer, effort.of(2_000, 100), effort)
 
 
 def learn(model: Any, data: problems.Windows | problems.Sequences, steps: int, lr: float) -> None:
@@ -41,9 +41,9 @@ def learn(model: Any, data: problems.Windows | problems.Sequences, steps: int, l
         step(*batch)
 
 
-def row(key: str, title: str, model: Any, torch_logits: Callable[[Any], Any], effort: Effort) -> Entry:
+def row(key: str, title: str, model: Any, torch_logits: Callable[[Any], Any], count: int, effort: Effort) -> Entry:
     """Names of one model."""
-    count, rng = effort.of(10_000, 100), np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     letters: dict[str, int] = {}
 
     def write() -> None:

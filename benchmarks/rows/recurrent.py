@@ -41,7 +41,7 @@ def lstm(effort: Effort) -> Iterator[Entry]:
 def padded(family: Family, effort: Effort) -> Entry:
     """The step over whole batches."""
     problem = problem_of(family, effort)
-    ways = {name: ours.drawing(maker(family, effort), problem, how) for name, how in ours.ways().items()}
+    ways = {name: ours.drawing(maker(family, effort), problem, way) for name, way in ours.WAYS.items()}
     if peers.present("torch", effort):
         from benchmarks.contestants import torch_recurrent, torch_steps
 
@@ -56,7 +56,7 @@ def packed(effort: Effort) -> Entry:
     problem = problem_of(LSTM, effort)
     ordered = problems.Problem(longest_first(problem.data), problem.weights, problem.optimizer, problem.lr)
     make, halves = maker(LSTM, effort), in_halves(ordered.data)
-    ways = {name: ours.drawing(make, ordered, how, halves) for name, how in ours.ways().items()}
+    ways = {name: ours.drawing(make, ordered, way, halves) for name, way in ours.WAYS.items()}
     if peers.present("torch", effort):
         from benchmarks.contestants import torch_recurrent, torch_steps
 

@@ -23,7 +23,7 @@ def rows(effort: Effort) -> Iterator[Entry]:
     weights = make().state_dict()
     batch_size = effort.of(32, 4)
     problem = problems.Problem(problems.sequences(batch_size, CONTEXT), weights, "adamw", LR)
-    ways = {name: ours.drawing(make, problem, how) for name, how in ours.ways().items()}
+    ways = {name: ours.drawing(make, problem, way) for name, way in ours.WAYS.items()}
     if peers.present("torch", effort):
         from torch import nn
 
