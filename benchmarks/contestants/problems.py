@@ -6,6 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinygrad_lm.text import NameDataset, SequenceDataset, Vocabulary, bundled_names
+from tinygrad_lm.text.targets import IGNORE
+
+END = Vocabulary().boundary_id
+"""What begins and ends a name, and fills up what is shorter than the rest of its batch."""
 
 DRAWN = 256
 """For how many batches indices are drawn at once: the same numbers as batch by batch, in a tenth of the time."""
@@ -79,7 +83,7 @@ def sequences(batch_size: int, length: int | None = None) -> Sequences:
 
 
 def _padded(pair: Pair, wide: int) -> Pair:
-    inputs, targets = (np.full((len(part), wide), fill) for part, fill in zip(pair, (0, -100), strict=True))
+    inputs, targets = (np.full((len(part), wide), fill) for part, fill in zip(pair, (END, IGNORE), strict=True))
     for whole, part in zip((inputs, targets), pair, strict=True):
         whole[:, : part.shape[1]] = part
     return inputs, targets

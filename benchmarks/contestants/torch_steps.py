@@ -36,12 +36,12 @@ def of_rows(net: torch.nn.Module) -> Loss:
 
 def of_sequences(net: torch.nn.Module) -> Loss:
     """The loss of one that gives logits (n, length, count)."""
-    return lambda inputs, targets: F.cross_entropy(net(inputs).flatten(0, 1), targets.flatten(), ignore_index=-100)
+    return lambda inputs, targets: F.cross_entropy(net(inputs).flatten(0, 1), targets.flatten())
 
 
 def of_columns(net: torch.nn.Module) -> Loss:
     """The loss of one that gives logits (length, n, count)."""
-    return lambda inputs, targets: F.cross_entropy(net(inputs).flatten(0, 1), targets.T.flatten(), ignore_index=-100)
+    return lambda inputs, targets: F.cross_entropy(net(inputs).flatten(0, 1), targets.T.flatten())
 
 
 def plain(loss_of: Loss, optimizer: torch.optim.Optimizer) -> Callable[[Array, Array], float]:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import torch
 
+from benchmarks.contestants.problems import END
+
 BATCH = 1024
 """How many names are written side by side: as many as this package writes."""
 
@@ -22,13 +24,13 @@ def letters(logits_of: Logits, before: int, count: int, longest: int, rng: torch
 
 
 def _batch(logits_of: Logits, before: int, n: int, longest: int, rng: torch.Generator) -> int:
-    drawn = torch.zeros(n, before + longest, dtype=torch.long)
+    drawn = torch.full((n, before + longest), END)
     going = torch.arange(n)
     for place in range(before, before + longest):
         chances = torch.softmax(logits_of(drawn[going, :place]), dim=1)
         chosen = torch.multinomial(chances, 1, generator=rng)[:, 0]
         drawn[going, place] = chosen
-        going = going[chosen != 0]
+        going = going[chosen != END]
         if not len(going):
             break
-    return int((drawn != 0).sum())
+    return int((drawn != END).sum())
