@@ -6,23 +6,22 @@ examples, of which all stays in the cache from the forward to the backward pass,
 that an optimizer is a handful of calls.
 """
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
+from benchmarks.contestants.flat import flattened, optimizer
 from benchmarks.contestants.problems import Array, Problem, Windows
 
 BLOCK = 128
 """How many examples go forward and backward together."""
 NAMES = ("embedding.weight", "hidden.0.weight", "hidden.0.bias", "output.weight", "output.bias")
-BETA1, BETA2, EPS, DECAY = 0.9, 0.999, 1e-8, 0.01
 
 
 def step_of(problem: Problem) -> Callable[[], float]:
     """A function that does a step and gives its loss."""
-    flat, grad, parts, grads = _flat(problem.weights)
-    change = {"sgd": _sgd, "adamw": _adamw}[problem.optimizer](flat, grad, problem.lr)
+    flat, grad, parts, grads = flattened([problem.weights[name] for name in NAMES])
+    change = optimizer(problem.optimizer, flat, grad, problem.lr)
     data = problem.data
     assert isinstance(data, Windows)
     size, chosen = data.batch_size, data.chosen()
@@ -51,19 +50,6 @@ def step_of(problem: Problem) -> Callable[[], float]:
         return float(loss)
 
     return step_in_blocks
-
-
-def _flat(weights: Mapping[str, Array]) -> tuple[Array, Array, list[Array], list[Array]]:
-    """All weights in one array, and as many gradients; and the views of each that are matrices and vectors."""
-    flat = np.concatenate([weights[name].ravel() for name in NAMES])
-    grad = np.zeros_like(flat)
-    shapes = [weights[name].shape for name in NAMES]
-    ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
-    parts, grads = (
-        [part.reshape(shape) for part, shape in zip(np.split(array, ends), shapes, strict=True)]
-        for array in (flat, grad)
-    )
-    return flat, grad, parts, grads
 
 
 def _block(data: Windows, parts: list[Array], grads: list[Array], n: int, batch_size: int) -> Callable[[Array], float]:
@@ -127,38 +113,3 @@ def _block(data: Windows, parts: list[Array], grads: list[Array], n: int, batch_
         return loss * share
 
     return run
-
-
-def _sgd(flat: Array, grad: Array, lr: float) -> Callable[[], None]:
-    rate = flat.dtype.type(lr)
-
-    def change() -> None:
-        np.multiply(grad, rate, grad)
-        np.subtract(flat, grad, flat)
-
-    return change
-
-
-def _adamw(flat: Array, grad: Array, lr: float) -> Callable[[], None]:
-    """AdamW whose moments are kept divided by 1 - beta, and all whose factors are numbers that go into two of them."""
-    mean, square, scratch = (np.zeros_like(flat) for _ in range(3))
-    kept = 1 - lr * DECAY
-    count = 0
-
-    def change() -> None:
-        nonlocal count
-        count += 1
-        rate = lr * (1 - BETA1) / (1 - BETA1**count)
-        np.multiply(mean, BETA1, mean)
-        np.add(mean, grad, mean)
-        np.multiply(grad, grad, scratch)
-        np.multiply(square, BETA2, square)
-        np.add(square, scratch, square)
-        np.sqrt(square, scratch)
-        np.multiply(scratch, math.sqrt((1 - BETA2) / (1 - BETA2**count)) / rate, scratch)
-        np.add(scratch, EPS / rate, scratch)
-        np.divide(mean, scratch, scratch)
-        np.multiply(flat, kept, flat)
-        np.subtract(flat, scratch, flat)
-
-    return change

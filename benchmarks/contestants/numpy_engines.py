@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from benchmarks.contestants.flat import BETA1, BETA2, DECAY, EPS
 from benchmarks.contestants.problems import Array, Problem
-
-BETA1, BETA2, EPS, DECAY = 0.9, 0.999, 1e-8, 0.01
 
 Update = Callable[[Mapping[str, Array], Mapping[str, Array]], None]
 

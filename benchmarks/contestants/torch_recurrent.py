@@ -13,16 +13,16 @@ KINDS = {"gru": nn.GRU, "lstm": nn.LSTM}
 
 
 class Recurrent(nn.Module):
-    """Ids (n, length) in, logits (length, n, count) out; the names of the weights are this package's."""
+    """Ids (n, length) in, logits (n, length, count) out; the names of the weights are this package's."""
 
     def __init__(self, kind: str, count: int, embedding: int, hidden: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(count, embedding)
-        self.recurrent = KINDS[kind](embedding, hidden)
+        self.recurrent = KINDS[kind](embedding, hidden, batch_first=True)
         self.output = nn.Linear(hidden, count)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        states, _ = self.recurrent(self.embedding(tokens.T))
+        states, _ = self.recurrent(self.embedding(tokens))
         return self.output(states)
 
 
@@ -36,7 +36,7 @@ def of_packed(net: Recurrent) -> Callable[[torch.Tensor, torch.Tensor], torch.Te
 
     def loss(inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         lengths = (targets >= 0).sum(1)
-        states, _ = net.recurrent(pack_padded_sequence(net.embedding(inputs.T), lengths))
-        return F.cross_entropy(net.output(states.data), pack_padded_sequence(targets.T, lengths).data)
+        states, _ = net.recurrent(pack_padded_sequence(net.embedding(inputs), lengths, batch_first=True))
+        return F.cross_entropy(net.output(states.data), pack_padded_sequence(targets, lengths, batch_first=True).data)
 
     return loss

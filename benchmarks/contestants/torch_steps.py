@@ -39,11 +39,6 @@ def of_sequences(net: torch.nn.Module) -> Loss:
     return lambda inputs, targets: F.cross_entropy(net(inputs).flatten(0, 1), targets.flatten())
 
 
-def of_columns(net: torch.nn.Module) -> Loss:
-    """The loss of one that gives logits (length, n, count)."""
-    return lambda inputs, targets: F.cross_entropy(net(inputs).flatten(0, 1), targets.T.flatten())
-
-
 def plain(loss_of: Loss, optimizer: torch.optim.Optimizer) -> Callable[[Array, Array], float]:
     """The training step as one writes it, over arrays, with its loss."""
 

@@ -61,9 +61,9 @@ def _with_torch(problem: problems.Problem, hidden: int, fused: bool = False, com
 
 
 def _with_jax(problem: problems.Problem) -> Step:
-    from benchmarks.contestants import jax_mlp
+    from benchmarks.contestants import jax_nets
 
-    return jax_mlp.step_of(problem)
+    return jax_nets.mlp(problem)
 
 
 def _with_autograd(problem: problems.Problem) -> Step:

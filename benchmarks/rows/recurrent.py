@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import steps
-from benchmarks.contestants import ours, peers, problems
+from benchmarks.contestants import by_hand_recurrent, ours, peers, problems
 from benchmarks.contestants.problems import Array
 from benchmarks.entries import Entry
 from benchmarks.timing import Effort
@@ -42,12 +42,17 @@ def padded(family: Family, effort: Effort) -> Entry:
     """The step over whole batches."""
     problem = problem_of(family, effort)
     ways = {name: ours.drawing(maker(family, effort), problem, way) for name, way in ours.WAYS.items()}
+    ways["NumPy by hand"] = by_hand_recurrent.step_of(family.kind, problem)
     if peers.present("torch", effort):
         from benchmarks.contestants import torch_recurrent, torch_steps
 
         net = torch_recurrent.maker(family.kind, *sizes(effort))
         for name, fused in torch_steps.EAGER.items():
-            ways[name] = torch_steps.step_of(net, torch_steps.of_columns, problem, fused)
+            ways[name] = torch_steps.step_of(net, torch_steps.of_sequences, problem, fused)
+    if peers.present("jax", effort):
+        from benchmarks.contestants import jax_nets
+
+        ways["JAX jit"] = jax_nets.recurrent(family.kind, problem)
     return steps.entry(family.kind, title(family, effort), ways, effort)
 
 
@@ -61,7 +66,7 @@ def packed(effort: Effort) -> Entry:
         from benchmarks.contestants import torch_recurrent, torch_steps
 
         net = torch_recurrent.maker(LSTM.kind, *sizes(effort))
-        ways["PyTorch, padded"] = torch_steps.step_of(net, torch_steps.of_columns, ordered)
+        ways["PyTorch, padded"] = torch_steps.step_of(net, torch_steps.of_sequences, ordered)
         ways["PyTorch, packed"] = torch_steps.step_of(net, torch_recurrent.of_packed, ordered)
     return steps.entry("lstm-packed", f"{title(LSTM, effort)}, by length", ways, effort)
 

@@ -42,5 +42,9 @@ def rows(effort: Effort) -> Iterator[Entry]:
         ways["PyTorch, nn.GELU, fused optimizer"] = torch_steps.step_of(with_gelu, of_sequences, theirs, fused=True)
         if peers.compiles(effort):
             ways["torch.compile"] = torch_steps.step_of(with_gelu, of_sequences, theirs, fused=True, compiled=True)
+    if peers.present("jax", effort):
+        from benchmarks.contestants import jax_nets
+
+        ways["JAX jit"] = jax_nets.transformer(heads, layers, problem)
     title = f"a step of makemore's Transformer, {batch_size} x {CONTEXT}, AdamW"
     yield steps.entry("transformer", title, ways, effort.at_most(25))
