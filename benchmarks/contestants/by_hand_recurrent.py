@@ -1,11 +1,15 @@
 """The step of a GRU and an LSTM as one writes it in NumPy when nothing but its speed counts: every array is made once.
 
-What pays: gates apart, (gates, length, n, hidden), so that every step works on contiguous blocks; one product for the
-inputs of all steps, and one for the gradient of each weight; a contiguous copy of the recurrent weight's transpose; a
-sigmoid as (1 + tanh(x / 2)) / 2 with the half in the copied weights; and what pays in ``by_hand``.
+What pays: gates apart, (gates, rows, hidden), so that every step works on contiguous blocks; one product for the inputs
+of all steps, and one for the gradient of each weight; a contiguous copy of the recurrent weight's transpose; a sigmoid
+as (1 + tanh(x / 2)) / 2 with the half in the copied weights; what pays in ``by_hand``; and, where the longest names
+of a batch come first, to read at each step only those that go on.
+
+The rows are those of all steps, one after the other: at step t the names from ``starts[t]`` to ``starts[t + 1]``.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,13 +22,12 @@ ORDERS = {"lstm": [0, 1, 3, 2], "gru": [0, 1, 2]}
 """The gates as they lie here: those by sigmoid side by side, then the one by tanh."""
 
 
-def step_of(kind: str, problem: Problem) -> Callable[[], float]:
-    """A function that does a step and gives its loss."""
+def step_of(kind: str, problem: Problem, packed: bool = False) -> Callable[[], float]:
+    """A function that does a step and gives its loss; ``packed`` where the longest names come first."""
     order, w = ORDERS[kind], problem.weights
-    gates = len(order)
 
     def by_gate(array: Array) -> Array:
-        return array.reshape(gates, -1, *array.shape[1:])[order]
+        return array.reshape(len(order), -1, *array.shape[1:])[order]
 
     recurrent = [by_gate(w[f"recurrent.{name}"]) for name in NAMES]
     flat, grad, parts, grads = flattened([w["embedding.weight"], *recurrent, w["output.weight"], w["output.bias"]])
@@ -34,72 +37,65 @@ def step_of(kind: str, problem: Problem) -> Callable[[], float]:
     run = _whole({"lstm": _lstm, "gru": _gru}[kind], parts, grads, *inputs.shape)
 
     def step() -> float:
-        loss = run(*next(batches))
+        inputs, targets = (part.T for part in next(batches))
+        read = targets >= 0 if packed else np.ones(targets.shape, bool)
+        starts = [0, *np.cumsum(read.sum(axis=1)).tolist()]
+        loss = run(inputs[read], targets[read], starts)
         change()
         return loss
 
     return step
 
 
-def _whole(
-    layer: Callable[..., Any], parts: list[Array], grads: list[Array], n: int, length: int
-) -> Callable[[Array, Array], float]:
-    """Embedding, recurrent layer, Linear and loss of a batch (n, length), and all the way back."""
+def _whole(layer: Callable[..., Any], parts: list[Array], grads: list[Array], n: int, length: int) -> Any:
+    """Embedding, recurrent layer, Linear and loss of the rows of at most so many steps of n names, and the way back."""
     table, w_ih, _, _, _, w_out, b_out = parts
     d_table, d_ih, d_hh, d_bias_ih, d_bias_hh, d_w_out, d_b_out = grads
-    (count, width), hidden = table.shape, w_out.shape[1]
-    rows, dtype = n * length, table.dtype
-    forward, backward, states, by_input, by_state = layer(parts, n, length)
-    x, d_x, by_gate = (
-        np.empty((rows, width), dtype),
-        np.empty((rows, width), dtype),
-        np.empty((len(w_ih), rows, width), dtype),
-    )
-    ids, onehot, eye = np.empty(rows, np.int64), np.empty((rows, count), dtype), np.eye(count, dtype=dtype)
-    logits, row, ones, ones_of_characters = (
-        np.empty((count, rows), dtype),
-        np.empty(rows, dtype),
-        np.ones(rows, dtype),
-        np.ones(count, dtype),
-    )
-    d_states, before = np.empty((length, n, hidden), dtype), states[:-1].reshape(rows, hidden)
-    after, flat_d = states[1:].reshape(rows, hidden), d_states.reshape(rows, hidden)
-    columns, counts, right = np.arange(rows), np.empty(rows, dtype), np.empty(rows, dtype)
-    flat_input, flat_state = (a.reshape(len(w_ih), rows, hidden) for a in (by_input, by_state))
-    flat_logits, shape = logits.reshape(-1), (length, n)
+    (count, width), hidden, gates, most = table.shape, w_out.shape[1], len(w_ih), n * length
+    new = partial(np.zeros, dtype=table.dtype)
+    forward, backward = layer(parts, n, length)
+    all_x, all_d_x, all_d_states = new((most, width)), new((most, width)), new((most, hidden))
+    by_gate, all_onehot, eye = new(gates * most * width), new((most, count)), np.eye(count, dtype=table.dtype)
+    all_logits, all_counts, all_right, all_sums = new(count * most), new(most), new(most), new(most)
+    ones, ones_of_characters = new(most) + 1, new(count) + 1
+    columns, b_out_column = np.arange(most), b_out[:, None]
 
-    def run(inputs: Array, targets: Array) -> float:
-        np.copyto(ids.reshape(shape), inputs.T)
-        wanted = targets.T.reshape(rows)
+    def run(ids: Array, wanted: Array, starts: list[int]) -> float:
+        rows = len(ids)
+        x, d_x, d_states, onehot = all_x[:rows], all_d_x[:rows], all_d_states[:rows], all_onehot[:rows]
+        counts, right, sums, one = all_counts[:rows], all_right[:rows], all_sums[:rows], ones[:rows]
+        flat_logits = all_logits[: count * rows]
+        logits = flat_logits.reshape(count, rows)
         np.greater_equal(wanted, 0, counts, casting="unsafe")
-        share = 1 / np.dot(counts, ones)
+        share = 1 / np.dot(counts, one)
         table.take(ids, 0, x, "clip")
-        forward(x)
-        np.matmul(w_out, after.T, logits)
-        np.add(logits, b_out[:, None], logits)
-        np.maximum.reduce(logits, 0, None, row)
-        np.subtract(logits, row, logits)
-        places = np.maximum(wanted, 0) * rows + columns
+        states, before = forward(x, starts)
+        np.matmul(w_out, states.T, logits)
+        np.add(logits, b_out_column, logits)
+        np.maximum.reduce(logits, 0, None, sums)
+        np.subtract(logits, sums, logits)
+        places = np.maximum(wanted, 0) * rows + columns[:rows]
         flat_logits.take(places, None, right, "clip")
         np.exp(logits, logits)
-        np.matmul(ones_of_characters, logits, row)
+        np.matmul(ones_of_characters, logits, sums)
         loss = -np.dot(right, counts)
-        np.divide(counts, row, right)
-        np.log(row, row)
-        loss += np.dot(row, counts)
+        np.divide(counts, sums, right)
+        np.log(sums, sums)
+        loss += np.dot(sums, counts)
         np.multiply(right, share, right)
         np.multiply(logits, right, logits)
         flat_logits[places] -= counts * share
-        np.matmul(logits, after, d_w_out)
-        np.matmul(logits, ones, d_b_out)
-        np.matmul(logits.T, w_out, flat_d)
-        backward(d_states)
-        np.matmul(flat_input.swapaxes(1, 2), x, d_ih)
-        np.matmul(flat_state.swapaxes(1, 2), before, d_hh)
-        np.matmul(ones, flat_input, d_bias_ih)
-        np.matmul(ones, flat_state, d_bias_hh)
-        np.matmul(flat_input, w_ih, by_gate)
-        np.add.reduce(by_gate, 0, None, d_x)
+        np.matmul(logits, states, d_w_out)
+        np.matmul(logits, one, d_b_out)
+        np.matmul(logits.T, w_out, d_states)
+        by_input, by_state = backward(d_states, starts)
+        np.matmul(by_input.swapaxes(1, 2), x, d_ih)
+        np.matmul(by_state.swapaxes(1, 2), before, d_hh)
+        np.matmul(one, by_input, d_bias_ih)
+        np.matmul(one, by_state, d_bias_hh)
+        product = _cut(by_gate, gates, rows, width)
+        np.matmul(by_input, w_ih, product)
+        np.add.reduce(product, 0, None, d_x)
         eye.take(ids, 0, onehot, "clip")
         np.matmul(onehot.T, d_x, d_table)
         return float(loss * share)
@@ -108,48 +104,53 @@ def _whole(
 
 
 def _lstm(parts: list[Array], n: int, length: int) -> Any:
-    """Forward and backward of an LSTM, its states with the first before them, and the gradients of its gates."""
+    """Forward, to the states and those before them, and backward, to the gradients of the gates, of an LSTM."""
     _, w_ih, w_hh, b_ih, b_hh, *_ = parts
-    gates, hidden, dtype = len(w_ih), w_hh.shape[2], w_ih.dtype
+    gates, hidden, most = len(w_ih), w_hh.shape[2], n * length
+    new = partial(np.zeros, dtype=w_ih.dtype)
+    halves = np.array([0.5, 0.5, 0.5, 1.0], w_ih.dtype)[:, None, None]
+    own, onward, bias = new((gates, w_ih.shape[2], hidden)), new((gates, hidden, hidden)), new((gates, 1, hidden))
+    all_found, all_d, all_products, all_slopes = (new(gates * size * hidden) for size in (most, most, n, n))
+    states, before, kept, kept_before, shown = (new((most, hidden)) for _ in range(5))
+    all_small, all_onto, all_onto_cell = (new((n, hidden)) for _ in range(3))
 
-    def new(*shape: int) -> Array:
-        return np.zeros(shape, dtype)
-
-    halves = np.array([0.5, 0.5, 0.5, 1.0], dtype)[:, None, None]
-    own, onward, bias = new(gates, w_ih.shape[2], hidden), new(gates, hidden, hidden), new(gates, 1, hidden)
-    found, d_gates = new(gates, length, n, hidden), new(gates, length, n, hidden)
-    flat = found.reshape(gates, length * n, hidden)
-    states, kept, shown = new(length + 1, n, hidden), new(length + 1, n, hidden), new(length, n, hidden)
-    product, slopes, small = new(gates, n, hidden), new(gates, n, hidden), new(n, hidden)
-    onto, onto_cell = new(n, hidden), new(n, hidden)
-
-    def forward(x: Array) -> None:
+    def forward(x: Array, starts: list[int]) -> tuple[Array, Array]:
         np.multiply(w_ih.swapaxes(1, 2), halves, own)
         np.multiply(w_hh.swapaxes(1, 2), halves, onward)
         np.add(b_ih[:, None], b_hh[:, None], bias)
         np.multiply(bias, halves, bias)
-        np.matmul(x, own, flat)
-        np.add(flat, bias, flat)
-        for t in range(length):
-            now = found[:, t]
-            np.matmul(states[t], onward, product)
+        found = _cut(all_found, gates, len(x), hidden)
+        np.matmul(x, own, found)
+        np.add(found, bias, found)
+        before[:n] = kept_before[:n] = 0
+        for start, end, after in zip(starts, starts[1:], [*starts[2:], starts[-1]], strict=False):
+            now, small = found[:, start:end], all_small[: end - start]
+            product = _cut(all_products, gates, end - start, hidden)
+            np.matmul(before[start:end], onward, product)
             np.add(now, product, now)
             np.tanh(now, now)
             np.multiply(now[:3], 0.5, now[:3])
             np.add(now[:3], 0.5, now[:3])
-            np.multiply(now[1], kept[t], kept[t + 1])
+            cell = np.multiply(now[1], kept_before[start:end], kept[start:end])
             np.multiply(now[0], now[3], small)
-            np.add(kept[t + 1], small, kept[t + 1])
-            np.tanh(kept[t + 1], shown[t])
-            np.multiply(now[2], shown[t], states[t + 1])
+            np.add(cell, small, cell)
+            np.tanh(cell, shown[start:end])
+            state = np.multiply(now[2], shown[start:end], states[start:end])
+            kept_before[end:after] = cell[: after - end]
+            before[end:after] = state[: after - end]
+        return states[: len(x)], before[: len(x)]
 
-    def backward(d_states: Array) -> None:
-        onto.fill(0)
-        onto_cell.fill(0)
-        for t in range(length - 1, -1, -1):
-            now, back = found[:, t], d_gates[:, t]
-            np.add(onto, d_states[t], onto)
-            np.multiply(shown[t], shown[t], small)
+    def backward(d_states: Array, starts: list[int]) -> tuple[Array, Array]:
+        rows = len(d_states)
+        found, d_gates = _cut(all_found, gates, rows, hidden), _cut(all_d, gates, rows, hidden)
+        all_onto.fill(0)
+        all_onto_cell.fill(0)
+        for start, end in zip(starts[-2::-1], starts[:0:-1], strict=True):
+            now, back, seen, size = found[:, start:end], d_gates[:, start:end], shown[start:end], end - start
+            onto, onto_cell, small = all_onto[:size], all_onto_cell[:size], all_small[:size]
+            slopes, product = _cut(all_slopes, gates, size, hidden), _cut(all_products, gates, size, hidden)
+            np.add(onto, d_states[start:end], onto)
+            np.multiply(seen, seen, small)
             np.subtract(1, small, small)
             np.multiply(small, now[2], small)
             np.multiply(small, onto, small)
@@ -158,69 +159,76 @@ def _lstm(parts: list[Array], n: int, length: int) -> Any:
             np.subtract(now[:3], slopes[:3], slopes[:3])
             np.subtract(1, slopes[3], slopes[3])
             np.multiply(onto_cell, now[3], back[0])
-            np.multiply(onto_cell, kept[t], back[1])
-            np.multiply(onto, shown[t], back[2])
+            np.multiply(onto_cell, kept_before[start:end], back[1])
+            np.multiply(onto, seen, back[2])
             np.multiply(onto_cell, now[0], back[3])
             np.multiply(back, slopes, back)
             np.multiply(onto_cell, now[1], onto_cell)
             np.matmul(back, w_hh, product)
             np.add.reduce(product, 0, None, onto)
+        return d_gates, d_gates
 
-    return forward, backward, states, d_gates, d_gates
+    return forward, backward
 
 
 def _gru(parts: list[Array], n: int, length: int) -> Any:
     """The same of a GRU, whose new content has another gradient by the state than by the input."""
     _, w_ih, w_hh, b_ih, b_hh, *_ = parts
-    gates, hidden, dtype = len(w_ih), w_hh.shape[2], w_ih.dtype
+    gates, hidden, most = len(w_ih), w_hh.shape[2], n * length
+    new = partial(np.zeros, dtype=w_ih.dtype)
+    halves = np.array([0.5, 0.5, 1.0], w_ih.dtype)[:, None, None]
+    own, onward, bias = new((gates, w_ih.shape[2], hidden)), new((gates, hidden, hidden)), new((gates, 1, hidden))
+    all_found, all_by_input, all_by_state = (new(gates * most * hidden) for _ in range(3))
+    all_products, all_slopes = (new(gates * n * hidden) for _ in range(2))
+    states, before, remembered = (new((most, hidden)) for _ in range(3))
+    all_small, all_onto = (new((n, hidden)) for _ in range(2))
 
-    def new(*shape: int) -> Array:
-        return np.zeros(shape, dtype)
-
-    halves = np.array([0.5, 0.5, 1.0], dtype)[:, None, None]
-    own, onward = new(gates, w_ih.shape[2], hidden), new(gates, hidden, hidden)
-    bias, bias_of_new = new(gates, 1, hidden), b_hh[2]
-    found, by_input, by_state = (new(gates, length, n, hidden) for _ in range(3))
-    flat = found.reshape(gates, length * n, hidden)
-    states, remembered = new(length + 1, n, hidden), new(length, n, hidden)
-    product, slopes, small, onto = new(gates, n, hidden), new(gates, n, hidden), new(n, hidden), new(n, hidden)
-
-    def forward(x: Array) -> None:
+    def forward(x: Array, starts: list[int]) -> tuple[Array, Array]:
         np.multiply(w_ih.swapaxes(1, 2), halves, own)
         np.multiply(w_hh.swapaxes(1, 2), halves, onward)
         np.copyto(bias, b_ih[:, None])
         np.add(bias[:2], b_hh[:2, None], bias[:2])
         np.multiply(bias, halves, bias)
-        np.matmul(x, own, flat)
-        np.add(flat, bias, flat)
-        for t in range(length):
-            now, switches = found[:, t], found[:2, t]
-            np.matmul(states[t], onward, product)
-            np.add(product[2], bias_of_new, remembered[t])
+        found = _cut(all_found, gates, len(x), hidden)
+        np.matmul(x, own, found)
+        np.add(found, bias, found)
+        before[:n] = 0
+        for start, end, after in zip(starts, starts[1:], [*starts[2:], starts[-1]], strict=False):
+            now, switches, small = found[:, start:end], found[:2, start:end], all_small[: end - start]
+            product = _cut(all_products, gates, end - start, hidden)
+            np.matmul(before[start:end], onward, product)
+            np.add(product[2], b_hh[2], remembered[start:end])
             np.add(switches, product[:2], switches)
             np.tanh(switches, switches)
             np.multiply(switches, 0.5, switches)
             np.add(switches, 0.5, switches)
-            np.multiply(now[0], remembered[t], small)
+            np.multiply(now[0], remembered[start:end], small)
             np.add(now[2], small, now[2])
             np.tanh(now[2], now[2])
-            np.subtract(states[t], now[2], small)
+            np.subtract(before[start:end], now[2], small)
             np.multiply(small, now[1], small)
-            np.add(small, now[2], states[t + 1])
+            state = np.add(small, now[2], states[start:end])
+            before[end:after] = state[: after - end]
+        return states[: len(x)], before[: len(x)]
 
-    def backward(d_states: Array) -> None:
-        onto.fill(0)
-        for t in range(length - 1, -1, -1):
-            now, back, side = found[:, t], by_input[:, t], by_state[:, t]
-            np.add(onto, d_states[t], onto)
+    def backward(d_states: Array, starts: list[int]) -> tuple[Array, Array]:
+        rows = len(d_states)
+        found = _cut(all_found, gates, rows, hidden)
+        by_input, by_state = _cut(all_by_input, gates, rows, hidden), _cut(all_by_state, gates, rows, hidden)
+        all_onto.fill(0)
+        for start, end in zip(starts[-2::-1], starts[:0:-1], strict=True):
+            now, back, side, size = found[:, start:end], by_input[:, start:end], by_state[:, start:end], end - start
+            onto, small = all_onto[:size], all_small[:size]
+            slopes, product = _cut(all_slopes, gates, size, hidden), _cut(all_products, gates, size, hidden)
+            np.add(onto, d_states[start:end], onto)
             np.multiply(now, now, slopes)
             np.subtract(now[:2], slopes[:2], slopes[:2])
             np.subtract(1, slopes[2], slopes[2])
             np.subtract(1, now[1], small)
             np.multiply(small, onto, small)
             np.multiply(small, slopes[2], back[2])
-            np.multiply(back[2], remembered[t], back[0])
-            np.subtract(states[t], now[2], back[1])
+            np.multiply(back[2], remembered[start:end], back[0])
+            np.subtract(before[start:end], now[2], back[1])
             np.multiply(back[1], onto, back[1])
             np.multiply(back[:2], slopes[:2], back[:2])
             np.copyto(side[:2], back[:2])
@@ -229,5 +237,11 @@ def _gru(parts: list[Array], n: int, length: int) -> Any:
             np.matmul(side, w_hh, product)
             np.add.reduce(product, 0, None, small)
             np.add(onto, small, onto)
+        return by_input, by_state
 
-    return forward, backward, states, by_input, by_state
+    return forward, backward
+
+
+def _cut(flat: Array, blocks: int, rows: int, width: int) -> Array:
+    """An array of fewer rows from the front of a flat one, contiguous."""
+    return flat[: blocks * rows * width].reshape(blocks, rows, width)

@@ -13,13 +13,13 @@ from tinygrad_lm.nn import functional_call
 from tinygrad_lm.testing import check_gradients
 from tinygrad_lm.text import Vocabulary
 
-CONTEXT, EMBEDDING = 3, 4
+CONTEXT = 3
 
 
 def rows(effort: Effort) -> Iterator[Entry]:
     """One row."""
-    hidden = effort.of(16, 2)
-    model = MLP(Vocabulary(), context=CONTEXT, embedding=EMBEDDING, hidden=(hidden,), rng=0, dtype=np.float64)
+    embedding, hidden = effort.of((4, 16), (1, 2))
+    model = MLP(Vocabulary(), context=CONTEXT, embedding=embedding, hidden=(hidden,), rng=0, dtype=np.float64)
     names, arrays = zip(*model.state_dict().items(), strict=True)
     contexts, targets = next(problems.windows(16, CONTEXT).batches())
 
@@ -32,7 +32,7 @@ def rows(effort: Effort) -> Iterator[Entry]:
 
         from benchmarks.contestants import torch_mlp
 
-        net = torch_mlp.MLP(len(Vocabulary()), CONTEXT, EMBEDDING, hidden).double()
+        net = torch_mlp.MLP(len(Vocabulary()), CONTEXT, embedding, hidden).double()
         inputs, wanted = torch.from_numpy(contexts), torch.from_numpy(targets)
         tensors = [torch.from_numpy(array.copy()).requires_grad_() for array in arrays]
 

@@ -62,6 +62,7 @@ def packed(effort: Effort) -> Entry:
     ordered = problems.Problem(longest_first(problem.data), problem.weights, problem.optimizer, problem.lr)
     make, halves = maker(LSTM, effort), in_halves(ordered.data)
     ways = {name: ours.drawing(make, ordered, way, halves) for name, way in ours.WAYS.items()}
+    ways["NumPy by hand"] = by_hand_recurrent.step_of(LSTM.kind, ordered, packed=True)
     if peers.present("torch", effort):
         from benchmarks.contestants import torch_recurrent, torch_steps
 
