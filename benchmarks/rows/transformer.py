@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from benchmarks import steps
-from benchmarks.contestants import ours, peers, problems
+from benchmarks.contestants import by_hand_transformer, ours, peers, problems
 from benchmarks.entries import Entry
 from benchmarks.timing import Effort
 from tinygrad_lm.models import Transformer
@@ -24,6 +24,7 @@ def rows(effort: Effort) -> Iterator[Entry]:
     batch_size = effort.of(32, 4)
     problem = problems.Problem(problems.sequences(batch_size, CONTEXT), weights, "adamw", LR)
     ways = {name: ours.drawing(make, problem, way) for name, way in ours.WAYS.items()}
+    ways["NumPy by hand"] = by_hand_transformer.step_of(heads, layers, problem)
     if peers.present("torch", effort):
         from torch import nn
 
