@@ -222,6 +222,7 @@ class _Attention:
         self._exponentials(weights.max())
         if not sums.min() > LEAST:
             np.matmul(self.query, self.key.swapaxes(2, 3), weights)
+            np.copyto(weights, -np.inf, where=self.seen == 0)
             self._exponentials(weights.max(axis=3, keepdims=True))
         np.divide(weights, sums, weights)
         np.matmul(weights, self.value, self.mixed)
