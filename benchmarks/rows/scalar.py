@@ -14,8 +14,8 @@ from benchmarks.timing import Effort, Times
 MODULE = "benchmarks.contestants.scalars"
 STEPS = 3
 """How many steps each process times."""
-NODES = 65_818
-"""How many values micrograd makes for a step of the full size."""
+VALUES = (65_818, 180)
+"""How many values micrograd makes for a step, of the full size and of the tiny one."""
 
 
 def rows(effort: Effort) -> Iterator[Entry]:
@@ -44,12 +44,13 @@ def timed(engines: Mapping[str, str], collecting: bool, effort: Effort) -> Entry
 
 
 def held(engines: Mapping[str, str], effort: Effort) -> Entry:
-    """The memory of its graph."""
+    """The memory of its graph, for each of the values that micrograd makes."""
+    values = effort.of(*VALUES)
     found = {name: children.call(MODULE, "memory", engine, *sizes(effort)) for name, engine in engines.items()}
-    size = {name: [float(bytes_of["held"])] for name, bytes_of in found.items()}
-    worst = "; ".join(f"{name} {shown(bytes_of['peak'], 'bytes')}" for name, bytes_of in found.items())
-    title = f"memory of its graph of {NODES:,} values" if not effort.tiny else "memory of its graph"
-    return Entry("scalar-memory", title, size, "bytes", f"at most on the way back: {worst}", {"memory": found})
+    each = {name: [bytes_of["held"] / values] for name, bytes_of in found.items()}
+    worst = "; ".join(f"{name} {shown(bytes_of['peak'] / values, 'bytes')}" for name, bytes_of in found.items())
+    title = f"memory of a value, of its graph of {values:,}"
+    return Entry("scalar-memory", title, each, "bytes", f"at most on the way back: {worst}", {"memory": found})
 
 
 def sizes(effort: Effort) -> tuple[int, int]:
