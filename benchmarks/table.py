@@ -6,8 +6,6 @@ from benchmarks.entries import EAGER, REPLAYED, Entry
 from benchmarks.goals import Verdict
 
 COLUMNS = ("work", EAGER, REPLAYED, "others (what of their time we take)", "goals", "beside it")
-
-
 HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
 
 
