@@ -1,11 +1,15 @@
-"""How time grows with the work: seconds at each size, and the exponent p of seconds ~ size^p over the larger half."""
+"""How time grows with the work: seconds at each size, and the exponent p of seconds ~ size^p over the larger half.
 
-from collections.abc import Callable, Iterator, Sequence
+All of it in one process of its own: the garbage collector takes longer where another package has filled the memory.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from benchmarks import children
 from benchmarks.contestants import ours, problems
 from benchmarks.entries import EAGER, Entry, exponent
 from benchmarks.table import shown
@@ -14,33 +18,58 @@ from tinygrad_lm import Tensor, Value
 from tinygrad_lm.models import MLP, KneserNey, Transformer
 from tinygrad_lm.text import Vocabulary
 
-Work = Callable[[int], Callable[[], object]]
-"""What prepares the work of a size, and gives what does it."""
+TITLES = {
+    "values": "a chain of `Value`s, forward and back",
+    "tensors": "a chain of tensors of 8 numbers, forward and back",
+    "batch": "a step of the MLP, by batch",
+    "width": "a step of the MLP, by hidden width",
+    "context": "a step of a Transformer, by context",
+    "names": "counting by Kneser-Ney, by names",
+}
 
 
 def rows(effort: Effort) -> Iterator[Entry]:
     """A row for each thing that can grow."""
     deep = effort.of((1_000, 10_000, 100_000, 1_000_000), (100, 1000))
-    yield grown("depth-value", "a chain of `Value`s, forward and back", deep, chain_of_values)
-    yield grown("depth-tensor", "a chain of tensors of 8 numbers, forward and back", deep, chain_of_tensors)
-    yield grown("batch", "a step of the MLP, by batch", effort.of((64, 256, 1024, 4096, 16384), (32, 64)), batch)
-    yield grown("width", "a step of the MLP, by hidden width", effort.of((128, 256, 512, 1024, 2048), (8, 16)), width)
-    yield grown("context", "a step of a Transformer, by context", effort.of((32, 64, 128, 256, 512), (4, 8)), context)
-    yield grown("names", "counting by Kneser-Ney, by names", effort.of((1_000, 10_000, 100_000), (50, 100)), counted)
+    sizes = {
+        "values": deep,
+        "tensors": deep,
+        "batch": effort.of((64, 256, 1024, 4096, 16384), (32, 64)),
+        "width": effort.of((128, 256, 512, 1024, 2048), (8, 16)),
+        "context": effort.of((32, 64, 128, 256, 512), (4, 8)),
+        "names": effort.of((1_000, 10_000, 100_000), (50, 100)),
+    }
+    found = children.call("benchmarks.rows.growth", "measured", sizes)
+    for key, title in TITLES.items():
+        yield grown(f"growth-{key}", title, sizes[key], found[key])
 
 
-def grown(key: str, title: str, sizes: Sequence[int], work: Work) -> Entry:
-    """The time at each size: the best of three after one to warm up, or of one where that takes seconds."""
-    seconds: list[float] = []
-    for size in sizes:
-        do = work(size)
-        first = seconds_of(do)
-        seconds.append(first if first > 1 else min(seconds_of(do) for _ in range(3)))
+def grown(key: str, title: str, sizes: Sequence[int], seconds: list[float]) -> Entry:
+    """A row of what was measured: the time at the greatest size, and beside it those at all."""
     larger = slice(-(len(sizes) // 2 + 1), None)
     power = exponent(sizes[larger], seconds[larger])
     told = ", ".join(f"{size:,}: {shown(each, 's')}" for size, each in zip(sizes, seconds, strict=True))
     details = {"sizes": list(sizes), "seconds": seconds, "exponent": power}
-    return Entry(f"growth-{key}", title, {EAGER: [seconds[-1]]}, note=f"{told}; exponent {power:.2f}", details=details)
+    return Entry(key, title, {EAGER: [seconds[-1]]}, note=f"{told}; exponent {power:.2f}", details=details)
+
+
+def measured(sizes: Mapping[str, Sequence[int]]) -> dict[str, list[float]]:
+    """The time of each kind of work at each of its sizes."""
+    works = {
+        "values": chain_of_values,
+        "tensors": chain_of_tensors,
+        "batch": batch,
+        "width": width,
+        "context": context,
+        "names": counted,
+    }
+    return {key: [best(works[key](size)) for size in each] for key, each in sizes.items()}
+
+
+def best(do: Callable[[], object]) -> float:
+    """The best of three times after one to warm up, or the first where that takes seconds."""
+    first = seconds_of(do)
+    return first if first > 1 else min(seconds_of(do) for _ in range(3))
 
 
 def chain_of_values(depth: int) -> Callable[[], object]:
