@@ -5,7 +5,7 @@ All of it in one process of its own: the garbage collector takes longer where an
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,30 +18,36 @@ from tinygrad_lm import Tensor, Value
 from tinygrad_lm.models import MLP, KneserNey, Transformer
 from tinygrad_lm.text import Vocabulary
 
-TITLES = {
-    "values": "a chain of `Value`s, forward and back",
-    "tensors": "a chain of tensors of 8 numbers, forward and back",
-    "batch": "a step of the MLP, by batch",
-    "width": "a step of the MLP, by hidden width",
-    "context": "a step of a Transformer, by context",
-    "names": "counting by Kneser-Ney, by names",
-}
+Sizes = tuple[int, ...]
+
+
+class Growing(NamedTuple):
+    """A kind of work."""
+
+    title: str
+    work: Callable[[int], Callable[[], object]]
+    """What prepares the work of a size, and gives what does it."""
+    full: Sizes
+    tiny: Sizes
 
 
 def rows(effort: Effort) -> Iterator[Entry]:
     """A row for each thing that can grow."""
-    deep = effort.of((1_000, 10_000, 100_000, 1_000_000), (100, 1000))
-    sizes = {
-        "values": deep,
-        "tensors": deep,
-        "batch": effort.of((64, 256, 1024, 4096, 16384), (32, 64)),
-        "width": effort.of((128, 256, 512, 1024, 2048), (8, 16)),
-        "context": effort.of((32, 64, 128, 256, 512), (4, 8)),
-        "names": effort.of((1_000, 10_000, 100_000), (50, 100)),
-    }
+    sizes = {key: effort.of(growing.full, growing.tiny) for key, growing in GROWING.items()}
     found = children.call("benchmarks.rows.growth", "measured", sizes)
-    for key, title in TITLES.items():
-        yield grown(f"growth-{key}", title, sizes[key], found[key])
+    for key, growing in GROWING.items():
+        yield grown(f"growth-{key}", growing.title, sizes[key], found[key])
+
+
+def measured(sizes: Mapping[str, Sequence[int]]) -> dict[str, list[float]]:
+    """The time of each kind of work at each of its sizes."""
+    return {key: [best(GROWING[key].work(size)) for size in each] for key, each in sizes.items()}
+
+
+def best(do: Callable[[], object]) -> float:
+    """The best of three times after one to warm up, or the first where that takes seconds."""
+    first = seconds_of(do)
+    return first if first > 1 else min(seconds_of(do) for _ in range(3))
 
 
 def grown(key: str, title: str, sizes: Sequence[int], seconds: list[float]) -> Entry:
@@ -51,25 +57,6 @@ def grown(key: str, title: str, sizes: Sequence[int], seconds: list[float]) -> E
     told = ", ".join(f"{size:,}: {shown(each, 's')}" for size, each in zip(sizes, seconds, strict=True))
     details = {"sizes": list(sizes), "seconds": seconds, "exponent": power}
     return Entry(key, title, {EAGER: [seconds[-1]]}, note=f"{told}; exponent {power:.2f}", details=details)
-
-
-def measured(sizes: Mapping[str, Sequence[int]]) -> dict[str, list[float]]:
-    """The time of each kind of work at each of its sizes."""
-    works = {
-        "values": chain_of_values,
-        "tensors": chain_of_tensors,
-        "batch": batch,
-        "width": width,
-        "context": context,
-        "names": counted,
-    }
-    return {key: [best(works[key](size)) for size in each] for key, each in sizes.items()}
-
-
-def best(do: Callable[[], object]) -> float:
-    """The best of three times after one to warm up, or the first where that takes seconds."""
-    first = seconds_of(do)
-    return first if first > 1 else min(seconds_of(do) for _ in range(3))
 
 
 def chain_of_values(depth: int) -> Callable[[], object]:
@@ -127,3 +114,14 @@ def stepping(make: Callable[[], Any], data: problems.Windows | problems.Sequence
     """A training step of a model."""
     problem = problems.Problem(data, make().state_dict(), "adamw", 1e-3)
     return ours.drawing(make, problem)
+
+
+DEEP = (1_000, 10_000, 100_000, 1_000_000)
+GROWING = {
+    "values": Growing("a chain of `Value`s, forward and back", chain_of_values, DEEP, (100, 1000)),
+    "tensors": Growing("a chain of tensors of 8 numbers, forward and back", chain_of_tensors, DEEP, (100, 1000)),
+    "batch": Growing("a step of the MLP, by batch", batch, (64, 256, 1024, 4096, 16384), (32, 64)),
+    "width": Growing("a step of the MLP, by hidden width", width, (128, 256, 512, 1024, 2048), (8, 16)),
+    "context": Growing("a step of a Transformer, by context", context, (32, 64, 128, 256, 512), (4, 8)),
+    "names": Growing("counting by Kneser-Ney, by names", counted, (1_000, 10_000, 100_000), (50, 100)),
+}
