@@ -293,7 +293,7 @@ class Adam(Optimizer):
         square *= beta2
         square += scratch
         np.sqrt(square, out=scratch)
-        scratch *= 1 / math.sqrt(1 - beta2**count)
+        scratch *= 1 / np.sqrt(1 - beta2**count).item()
         scratch += options["eps"]
         np.divide(mean, scratch, out=scratch)
         scratch *= lr / (1 - beta1**count)

@@ -88,10 +88,20 @@ def sigmoid_of_float(x: float) -> float:
 
 def gelu_tanh_slope(x: Array, out: Array) -> Array:
     """The derivative of GPT-2's form of the GELU."""
-    x = np.clip(x, -30, 30)  # beyond, tanh is 1 to the last bit, and the cube would overflow in narrow dtypes
-    square = x * x  # np.power takes ten times as long for a cube
-    inner = np.tanh(GELU * x * (1 + 0.044715 * square))
+    square, inner = _gelu_parts(x)
     return 0.5 * (1 + inner) + 0.5 * x * (1 - inner * inner) * (GELU * (1 + 0.134145 * square))
+
+
+def gelu_tanh(x: Array) -> Array:
+    """GPT-2's form of the GELU; what it shares with its slope is computed by the same expressions."""
+    return 0.5 * x * (1 + _gelu_parts(x)[1])
+
+
+def _gelu_parts(x: Array) -> tuple[Array, Array]:
+    """The square of x, and the tanh in GPT-2's form of the GELU."""
+    # Of larger squares tanh is 1 to the last bit, and a cube would overflow in narrow dtypes.
+    square = np.minimum(x * x, 1000)
+    return square, np.tanh(GELU * x * (1 + 0.044715 * square))
 
 
 def above_inf(x: Array, like: Any) -> Array:

@@ -18,6 +18,7 @@ from tinygrad_lm.autograd.graph import Call, Node, Operation, detach
 from tinygrad_lm.autograd.observers import as_one
 from tinygrad_lm.autograd.recorded import as_is, rows_at
 from tinygrad_lm.autograd.reductions import axes_of, count, restore
+from tinygrad_lm.autograd.sums import column_sums, row_maxima, row_means, row_sums
 from tinygrad_lm.autograd.types import Array, Axis, Operand
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _linear_backward(g: Array, saved: Any, needed: Sequence[bool], x: Array, wei
         np.matmul(rows.T, flat) if needed[1] else None,
     ]
     if bias:
-        contributions.append(np.add.reduce(rows, axis=0) if needed[2] else None)
+        contributions.append(column_sums(rows) if needed[2] else None)
     return contributions
 
 
@@ -244,9 +245,12 @@ def _cross_entropy_forward(
     z: Array, targets: Array, ignore_index: int | None = None, reduction: str = "mean", label_smoothing: float = 0.0
 ) -> tuple[Array, object]:
     rows, ids, kept = z, targets, None
-    if ignore_index is not None or z.ndim != 2:
-        rows, ids, kept = _counted(z, targets, ignore_index)
-    largest = np.maximum.reduce(rows, axis=-1, keepdims=True)
+    if z.ndim != 2:
+        rows, ids = z.reshape((targets.size, z.shape[-1])), targets.reshape(-1)
+    if ignore_index is not None:
+        kept = np.not_equal(ids, ignore_index)
+        rows, ids = np.where(kept.reshape(-1, 1), rows, 0), np.where(kept, ids, 0)
+    largest = row_maxima(rows)
     flat = largest.reshape(-1)
     if not flat.dot(flat) < math.inf:
         largest = _shift(rows)
@@ -256,26 +260,25 @@ def _cross_entropy_forward(
     wanted = probabilities.reshape(-1).take(places)
     if label_smoothing:
         wanted *= 1 - label_smoothing
-        wanted += np.add.reduce(probabilities, axis=-1) * (label_smoothing / z.shape[-1])
+        wanted += row_sums(probabilities)[:, 0] * (label_smoothing / z.shape[-1])
     np.exp(probabilities, out=probabilities)
-    totals = np.add.reduce(probabilities, axis=-1, keepdims=True)
+    totals = row_sums(probabilities)
     probabilities /= totals
     losses = np.log(totals[:, 0]) - wanted
-    saved = probabilities, places, kept
-    if reduction == "mean":
-        return np.add.reduce(losses) * (1 / len(ids)), saved
-    if reduction == "sum":
-        return np.add.reduce(losses), saved
-    every: Array = losses
     if kept is not None:
-        every = np.zeros(targets.size, losses.dtype)
-        every[kept] = losses
-    return every.reshape(targets.shape), saved
+        losses = np.where(kept, losses, 0)
+    share: Any = None
+    if kept is not None and reduction == "mean":
+        share = np.divide(1, np.add.reduce(kept, axis=None, dtype=np.intp), dtype=losses.dtype)
+    saved = probabilities, places, kept, share
+    if reduction == "mean":
+        return np.add.reduce(losses) * (1 / len(ids) if share is None else share), saved
+    return np.add.reduce(losses) if reduction == "sum" else losses.reshape(targets.shape), saved
 
 
 def _cross_entropy_backward(
     g: Array,
-    saved: tuple[Array, Array, Array | None],
+    saved: tuple[Array, Array, Array | None, Any],
     needed: Sequence[bool],
     z: Array,
     targets: Array,
@@ -283,22 +286,19 @@ def _cross_entropy_backward(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Gradients:
-    probabilities, places, kept = saved
-    scale = g * (1 / len(places)) if reduction == "mean" else g
-    if reduction == "none":
-        every = g.reshape(-1)
-        scale = every if kept is None else every[kept]
-        grad = probabilities * scale[:, None]
-    else:
-        grad = probabilities * scale
+    probabilities, places, kept, share = saved
+    scale = g.reshape(-1) if reduction == "none" else g
+    if reduction == "mean":
+        scale = scale * (1 / len(places) if share is None else share)
+    if kept is not None:
+        scale = np.where(kept, scale, 0)
+    by_row = scale.reshape(-1, 1) if scale.ndim else scale
+    grad = probabilities * by_row
     if label_smoothing:
-        grad -= np.reshape(scale, (-1, 1)) * (label_smoothing / z.shape[-1])
+        grad -= by_row * (label_smoothing / z.shape[-1])
         scale = scale * (1 - label_smoothing)
     flat = grad.reshape(-1)
     flat[places] -= scale
-    if kept is not None:
-        rows, grad = grad, np.zeros((targets.size, z.shape[-1]), grad.dtype)
-        grad[kept] = rows
     return [grad if z.ndim == 2 else grad.reshape(z.shape)]
 
 
@@ -319,27 +319,29 @@ def _layer_norm_reference(x: Array, weight: Array, bias: Array, eps: float) -> A
 
 
 def _layer_norm_forward(x: Array, weight: Array, bias: Array, eps: float) -> tuple[Array, object]:
-    centred = x - x.mean(axis=-1, keepdims=True)
-    scale = 1 / np.sqrt(np.mean(centred * centred, axis=-1, keepdims=True) + eps)
-    centred *= scale
-    return centred * weight + bias, (centred, scale)
+    normal = x - row_means(x)
+    scale = 1 / np.sqrt(row_means(normal * normal) + eps)
+    normal *= scale
+    out = normal * weight
+    out += bias
+    return out, (normal, scale)
 
 
 def _layer_norm_backward(
     g: Array, saved: Any, needed: Sequence[bool], x: Array, weight: Array, bias: Array, eps: float
 ) -> Gradients:
     normal, scale = saved
-    leading = tuple(range(g.ndim - 1))
     grad = None
     if needed[0]:
-        h = g * weight
-        h -= h.mean(axis=-1, keepdims=True) + normal * np.mean(h * normal, axis=-1, keepdims=True)
-        h *= scale
-        grad = h
+        grad = g * weight
+        shared = normal * row_means(grad * normal)
+        shared += row_means(grad)
+        grad -= shared
+        grad *= scale
     return [
         grad,
-        (g * normal).sum(axis=leading) if needed[1] else None,
-        g.sum(axis=leading) if needed[2] else None,
+        column_sums(_flat(g * normal)) if needed[1] else None,
+        column_sums(_flat(g)) if needed[2] else None,
     ]
 
 

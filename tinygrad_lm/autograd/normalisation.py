@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm.autograd.kernels import Gradients, Kernel
+from tinygrad_lm.autograd.sums import column_sums, row_means
 from tinygrad_lm.autograd.types import Array
 
 
@@ -18,7 +19,7 @@ def _rms_norm_reference(x: Array, *weight: Array, eps: float) -> Array:
 
 
 def _rms_norm_forward(x: Array, *weight: Array, eps: float) -> tuple[Array, object]:
-    scale = 1 / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + eps)
+    scale = 1 / np.sqrt(row_means(x * x) + eps)
     normal = x * scale
     return normal * weight[0] if weight else normal, (normal, scale)
 
@@ -30,11 +31,11 @@ def _rms_norm_backward(
     found: Gradients = [None] * len(needed)
     if needed[0]:
         h = g * weight[0] if weight else g.copy()
-        h -= normal * np.mean(h * normal, axis=-1, keepdims=True)
+        h -= normal * row_means(h * normal)
         h *= scale
         found[0] = h
     if weight and needed[1]:
-        found[1] = (g * normal).sum(axis=tuple(range(g.ndim - 1)))
+        found[1] = column_sums((g * normal).reshape(-1, g.shape[-1]))
     return found
 
 
@@ -67,8 +68,8 @@ def _batch_norm_backward(
         h *= scale
         found[0] = h
     if affine:
-        found[1] = (g * normal).sum(axis=0) if needed[1] else None
-        found[2] = g.sum(axis=0) if needed[2] else None
+        found[1] = column_sums(g * normal) if needed[1] else None
+        found[2] = column_sums(g) if needed[2] else None
     return found
 
 

@@ -65,7 +65,7 @@ gelu = Elementwise(
 )
 gelu_tanh = Elementwise(
     "gelu_tanh",
-    lambda x: 0.5 * x * (1 + np.tanh(f.GELU * (x + 0.044715 * x * x * x))),
+    f.gelu_tanh,
     (f.gelu_tanh_slope,),
     scalar=lambda x: 0.5 * x * (1 + math.tanh(f.GELU * (x + 0.044715 * x * x * x))),
 )

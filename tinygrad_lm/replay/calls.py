@@ -88,7 +88,7 @@ def _making(instruction: Compute, at: At) -> Calls:
     if method in ("copy", "astype", "reshape", "ravel"):
         (source, *_) = args
         return [(np.copyto, (out.reshape(source.shape), source, "unsafe"))]
-    if method == "dot":
+    if method == "dot" or function is np.dot:
         return [(np.dot, (*args, out))]
     if method == "take" or function is np.take:
         return [_take(out, *args, **options)]

@@ -20,7 +20,7 @@ from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.nn.module import Module, set_buffers
 from tinygrad_lm.replay.recording import Backward, Branch, Event, Forward, Plain
-from tinygrad_lm.replay.traced import Check, Tape, Traced, TracedGenerator, Untraceable, plain
+from tinygrad_lm.replay.traced import Check, Section, Tape, Traced, TracedGenerator, Untraceable, plain
 
 
 class Unplannable(Exception):
@@ -94,11 +94,13 @@ class NeedsWhole(Exception):
 class Mirror(Node):
     """A node of the recorded graph, with traced arrays for its numbers."""
 
-    __slots__ = ("attributes", "data", "event", "inputs", "lowering", "saved", "whole")
+    __slots__ = ("attributes", "data", "event", "inputs", "lowering", "place", "saved", "whole")
 
     def __init__(self, data: Traced, learns: bool, lowering: Lowering) -> None:
         self.data, self.requires_grad, self.lowering = data, learns, lowering
         self.event: Forward | None = None
+        self.place = ""
+        """Which module's call made it, for whoever reads it."""
         self.operation, self.parents = None, ()
         self.grad, self.label, self.scope = None, "", None
         self.inputs: tuple[Any, ...] = ()
@@ -113,6 +115,7 @@ class Mirror(Node):
         if self.whole is not None:
             return self.lowering.whole_backward(self.whole, gradient, needed)
         call = Call(self.data, self.inputs, needed, self.attributes, self.saved)
+        self.lowering.tape.section = Section("backward", f"back through {operation.name}{self.place}")
         try:
             contributions = operation.vjp(gradient, call)
         except Untraceable:
@@ -131,9 +134,10 @@ class Lowering:
         self,
         inputs: Sequence[tuple[Tensor, Array, str]],
         buffers: Mapping[int, tuple[Array, Module, str]],
-        whole: Sequence[Forward],
+        whole: Sequence[Forward] = (),
+        readable: bool = False,
     ) -> None:
-        self.tape = Tape()
+        self.tape = Tape(readable)
         self._whole_events = set(map(id, whole))
         self.buffers = buffers
         """The buffers of modules as they were before, by the identity of their arrays."""
@@ -247,6 +251,7 @@ class Lowering:
         inputs = tuple(map(self.value, event.operands))
         attributes = {key: self.value(x) for key, x in event.attributes.items()}
         saved, whole, mark = None, None, len(self.instructions)
+        self.tape.section = Section("forward", _titled(event))
         try:
             if id(event) in self._whole_events or isinstance(operation, (CustomOperation, CustomElementwise)):
                 raise Untraceable("a user's own formula")
@@ -263,9 +268,11 @@ class Lowering:
         if data.shape != out.shape or data.dtype != out.dtype:
             raise Unplannable(f"{operation.name!r} gives another shape on traced arrays")
         mirror = self.nodes[id(out)] = Mirror(data, event.learns, self)
+        if data.role == "work":
+            data.name = out.label or NAMES.get(operation.name, operation.name)
         self._kept.append(out)
         if event.learns:
-            mirror.operation, mirror.event = operation, event
+            mirror.operation, mirror.event, mirror.place = operation, event, _place(event)
             mirror.parents = tuple(self._parent(x, t, data) for x, t in zip(event.operands, inputs, strict=True))
             mirror.inputs, mirror.attributes, mirror.saved, mirror.whole = inputs, attributes, saved, whole
 
@@ -330,9 +337,13 @@ class Lowering:
             seed = self.tape.given(np.ones(root.data.shape, root.data.dtype), "constant")
         else:
             seed = self.cast(self.value(event.gradient), root.data.dtype)
+        if root.data.role == "work" and not event.root.label:
+            root.data.name = "loss"
         order = graph.topological_order(root)
         leaves = {id(self.nodes[key]): key for key in self.leaves}
-        for node, gradient, owned in list(graph.sweep(order, {root: seed})):
+        for node, gradient, owned in graph.sweep(order, {root: seed}):
+            if gradient.role in ("work", "constant"):
+                gradient.about = node.data
             key = leaves.get(id(node))
             if key is None:
                 continue
@@ -371,6 +382,33 @@ def call_backward(
     call = Call(np.asarray(out), inputs, needed, at(dict(forward.attributes)), saved)
     contributions = forward.operation.vjp(gradient, call)
     return [None if c is None else np.array(c, dtype=x.dtype) for c, x in zip(contributions, inputs, strict=True)]
+
+
+NAMES = {
+    "add": "total",
+    "cross_entropy": "loss",
+    "embedding": "emb",
+    "getitem": "part",
+    "linear": "z",
+    "matmul": "product",
+    "mul": "scaled",
+    "relu": "h",
+    "tanh": "h",
+}
+"""What the results of operations are called in a program to be read, where it is not the operation's own name."""
+
+
+def _place(event: Forward) -> str:
+    names: list[str] = []
+    scope = event.out.scope
+    while scope is not None and scope.parent is not None:  # the model itself is not named
+        names.append(scope.name)
+        scope = scope.parent
+    return f" of {'.'.join(reversed(names))}" if names else ""
+
+
+def _titled(event: Forward) -> str:
+    return f"{event.operation.name}{_place(event)}"
 
 
 _STEP: Any = optim.Optimizer.step.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]

@@ -7,6 +7,8 @@ no ``ndarray``: to ask it for a number is an error, ``Untraceable``, and a condi
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -14,11 +16,22 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from tinygrad_lm.autograd import graph
 from tinygrad_lm.autograd.types import Array
+from tinygrad_lm.replay.letters import Letter
 
 
 class Untraceable(Exception):
     """A formula asks for what a traced array cannot tell: a number, or a shape that depends on the numbers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """What a run of calls is about, for whoever reads them."""
+
+    part: str
+    """``forward``, ``backward`` or ``update``."""
+    title: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +46,7 @@ class Compute:
     result: Traced
     """What it gives, or what it changes."""
     in_place: bool
+    section: Section
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +65,7 @@ class Draw:
     method: str
     options: Mapping[str, Any]
     result: Traced
+    section: Section
 
 
 Instruction = Compute | Check | Draw
@@ -71,9 +86,20 @@ DRAWS = ("random", "standard_normal", "standard_exponential")
 
 
 class Tape:
-    """The calls in their order, and the arrays that they are about."""
+    """The calls in their order, and the arrays that they are about.
 
-    def __init__(self) -> None:
+    Attributes
+    ----------
+    section
+        What the calls are about that come next.
+    readable
+        Whether the calls are to be read and not replayed: shapes may depend on the numbers, and arrays are called as
+        the formulas call them.
+    """
+
+    def __init__(self, readable: bool = False) -> None:
+        self.readable = readable
+        self.section = Section("forward", "")
         self.instructions: list[Instruction] = []
         self.arrays: dict[int, Traced] = {}
         """The traced array of each plain one that a formula was given, by its identity."""
@@ -114,8 +140,19 @@ class Tape:
             array = array.copy(order="K")
         traced = self.made(array)
         written = tuple(map(self.operand, args)), {key: self.operand(x) for key, x in options.items()}
-        self.instructions.append(Compute(function, method, *written, traced, False))
+        self.instructions.append(Compute(function, method, *written, traced, False, self.section))
+        self._name_locals()
         return traced
+
+    def _name_locals(self) -> None:
+        """Call arrays as the local variables of the formulas that hold them."""
+        frame = sys._getframe(2) if self.readable else None
+        while frame is not None and (frame.f_code.co_filename.startswith(_HERE) or "<" in frame.f_code.co_name):
+            frame = frame.f_back
+        if frame is not None and frame.f_code.co_filename.startswith(_FORMULAS):
+            for name, value in frame.f_locals.items():
+                if isinstance(value, Traced) and value.role == "work":
+                    value.name = value.name or name
 
     def changed(
         self, function: Callable[..., Any], method: str, args: Sequence[Any], options: Mapping[str, Any], target: Any
@@ -123,10 +160,15 @@ class Tape:
         """Write down a call that changed an array."""
         if not isinstance(target, Traced):
             raise Untraceable(f"{getattr(function, '__name__', function)} writes into an array from outside")
-        if target.owner.role != "work":
+        if target.owner.role not in ("work", "argument"):
             raise Untraceable(f"{getattr(function, '__name__', function)} changes {target.owner.role}")
         written = tuple(map(self.operand, args)), {key: self.operand(x) for key, x in options.items()}
-        self.instructions.append(Compute(function, method, *written, target, True))
+        self.instructions.append(Compute(function, method, *written, target, True, self.section))
+        self._name_locals()
+
+
+_HERE = __file__
+_FORMULAS = os.path.dirname(graph.__file__)  # noqa: PTH120 (compared with a frame's text)
 
 
 def plain(x: Any) -> Any:
@@ -137,7 +179,7 @@ def plain(x: Any) -> Any:
         return type(x)(map(plain, x))
     if isinstance(x, dict):
         return {key: plain(value) for key, value in x.items()}
-    return x
+    return float(x) if isinstance(x, Letter) else x
 
 
 def _root(array: Array) -> Array:
@@ -149,7 +191,7 @@ def _root(array: Array) -> Array:
 class Traced(NDArrayOperatorsMixin):
     """An array, and where it comes from."""
 
-    __slots__ = ("array", "base", "how", "name", "role", "tape")
+    __slots__ = ("about", "array", "base", "how", "name", "role", "tape")
 
     def __init__(self, tape: Tape, array: Array, role: str, name: str = "") -> None:
         self.tape = tape
@@ -158,6 +200,8 @@ class Traced(NDArrayOperatorsMixin):
         self.role = role
         """``work`` for what a call made, ``view``, or what kind of array was given."""
         self.name = name
+        self.about: Traced | None = None
+        """What it is the gradient of."""
         self.base: Traced | None = None
         """What it is a view of."""
         self.how: tuple[Any, ...] = ()
@@ -326,7 +370,7 @@ class Traced(NDArrayOperatorsMixin):
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         if function in METADATA:
             return function(*plain(args), **plain(options))
-        if function in DATA_SHAPED or function in IN_PLACE:
+        if function in IN_PLACE or (function in DATA_SHAPED and not self.tape.readable):
             _untraceable(f"np.{function.__name__}")
         if function in LIKE:
             return self._like(function, args, options)
@@ -374,7 +418,8 @@ class TracedGenerator:
 
         def draw(size: Any = None, dtype: Any = np.float64) -> Traced:
             result = self._tape.made(np.asarray(getattr(self._twin, name)(size, dtype)))
-            self._tape.instructions.append(Draw(self._generator, name, {"size": size, "dtype": dtype}, result))
+            options = {"size": size, "dtype": dtype}
+            self._tape.instructions.append(Draw(self._generator, name, options, result, self._tape.section))
             return result
 
         return draw
