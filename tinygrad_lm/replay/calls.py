@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm.autograd.types import Array
+from tinygrad_lm.replay.optimising import COMPARE, Comparison
 from tinygrad_lm.replay.lowering import WholeBackward, WholeForward, call_backward
 from tinygrad_lm.replay.traced import Check, Compute, Draw, Traced
 
@@ -26,6 +27,8 @@ def calls_of(instruction: Compute | Check | Draw | WholeForward | WholeBackward,
     """The calls of one instruction."""
     if isinstance(instruction, Check):
         return [(_holds if instruction.outcome else _fails, (at(instruction.condition),))]
+    if isinstance(instruction, Comparison):
+        return [_compared(instruction, at)]
     if isinstance(instruction, Draw):
         draw = getattr(instruction.generator, instruction.method)
         return [(draw, (None, instruction.options["dtype"], at(instruction.result)))]
@@ -35,6 +38,24 @@ def calls_of(instruction: Compute | Check | Draw | WholeForward | WholeBackward,
         results = [None if result is None else at(result) for result in instruction.results]
         return [(_backward, (instruction, at, at(instruction.gradient), results))]
     return _changing(instruction, at) if instruction.in_place else _making(instruction, at)
+
+
+def _compared(comparison: Comparison, at: At) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """A comparison of two numbers that has to come out as it did."""
+    compare = COMPARE[comparison.compute.function]
+    left, right = map(at, comparison.compute.args)
+    run = _agrees if comparison.outcome else _disagrees
+    return run, (compare, getattr(left, "item", lambda: left), getattr(right, "item", lambda: right))
+
+
+def _agrees(compare: Callable[..., bool], left: Callable[[], Any], right: Callable[[], Any]) -> None:
+    if not compare(left(), right()):
+        raise Broken
+
+
+def _disagrees(compare: Callable[..., bool], left: Callable[[], Any], right: Callable[[], Any]) -> None:
+    if compare(left(), right()):
+        raise Broken
 
 
 def _holds(condition: Array) -> None:

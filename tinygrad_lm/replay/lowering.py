@@ -204,7 +204,8 @@ class Lowering:
         if id(x) in self.buffers:
             return self._state(x)
         if type(x) is np.ndarray:
-            return self.tape.given(x, "constant")
+            # Somebody may refill it between two calls.
+            return self.tape.given(x, "extern" if x.flags.writeable else "constant")
         if isinstance(x, np.random.Generator):
             if id(x) not in self.generators:
                 self.generators[id(x)] = TracedGenerator(self.tape, x)

@@ -70,15 +70,12 @@ class Layout:
 
     def _of(self, traced: Traced) -> Array:
         owner = traced.owner
-        root = self._placed.get(id(owner))
-        if root is None:
-            return traced.array
+        root = self._placed.get(id(owner), owner.array)
         if traced is owner:
             return root
         found = self._views.get(id(traced))
         if found is None:
-            offset = _address(traced.array) - _address(owner.array)
-            found = np.ndarray(traced.shape, traced.dtype, _bytes(root), offset, traced.array.strides)
+            found = np.ndarray(traced.shape, traced.dtype, _bytes(root), traced.offset, traced.array.strides)
             self._views[id(traced)] = found
         return found
 
@@ -144,10 +141,6 @@ def _extent(array: Array) -> int:
     if not array.size:
         return 0
     return sum((size - 1) * abs(step) for size, step in zip(array.shape, array.strides, strict=True)) + array.itemsize
-
-
-def _address(array: Array) -> int:
-    return array.__array_interface__["data"][0]
 
 
 def _bytes(root: Array) -> Any:

@@ -15,6 +15,7 @@ from tinygrad_lm.replay.calls import calls_of
 from tinygrad_lm.replay.joined import OURS, Joined, is_alone, side_by_side
 from tinygrad_lm.replay.lowering import Clip, Lowering, Store, StoreBuffer, Update
 from tinygrad_lm.replay.memory import Layout
+from tinygrad_lm.replay.optimising import optimised
 from tinygrad_lm.replay.traced import Draw, Traced
 
 
@@ -32,7 +33,7 @@ class Plan:
     """
 
     def __init__(self, lowering: Lowering, result: Any) -> None:
-        self.instructions = lowering.instructions
+        self.instructions = optimised(lowering.instructions, [*_outputs(result)])
         self.inputs, self.states = lowering.inputs, lowering.states
         self.leaves = lowering.leaves
         self.traced = {key: lowering.nodes[key].data for key in lowering.leaves}

@@ -119,6 +119,7 @@ class Tape:
         """The same memory seen otherwise."""
         view = Traced(self, array, "view")
         view.base, view.how = base, how
+        view.shift = address(array) - address(base.array)
         return view
 
     def operand(self, x: Any) -> Any:
@@ -182,6 +183,11 @@ def plain(x: Any) -> Any:
     return float(x) if isinstance(x, Letter) else x
 
 
+def address(array: Array) -> int:
+    """Where the first element lies."""
+    return array.__array_interface__["data"][0]
+
+
 def _root(array: Array) -> Array:
     while isinstance(array.base, np.ndarray):
         array = array.base
@@ -191,7 +197,7 @@ def _root(array: Array) -> Array:
 class Traced(NDArrayOperatorsMixin):
     """An array, and where it comes from."""
 
-    __slots__ = ("about", "array", "base", "how", "name", "role", "tape")
+    __slots__ = ("about", "array", "base", "how", "name", "role", "shift", "tape")
 
     def __init__(self, tape: Tape, array: Array, role: str, name: str = "") -> None:
         self.tape = tape
@@ -202,6 +208,8 @@ class Traced(NDArrayOperatorsMixin):
         self.name = name
         self.about: Traced | None = None
         """What it is the gradient of."""
+        self.shift = 0
+        """How many bytes behind the first element of its base this one begins."""
         self.base: Traced | None = None
         """What it is a view of."""
         self.how: tuple[Any, ...] = ()
@@ -216,6 +224,15 @@ class Traced(NDArrayOperatorsMixin):
         while found.base is not None:
             found = found.base
         return found
+
+    def become(self, other: Traced) -> None:
+        """Be the same memory as another array, which has the same numbers."""
+        self.base, self.how, self.shift, self.array, self.role = other, (), 0, other.array, "view"
+
+    @property
+    def offset(self) -> int:
+        """How many bytes behind the owner's first element this one begins."""
+        return self.shift if self.base is None else self.shift + self.base.offset
 
     shape = property(lambda self: self.array.shape)
     ndim = property(lambda self: self.array.ndim)
