@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn, Self
 
 import numpy as np
@@ -359,11 +359,21 @@ def from_array(data: Array) -> Tensor:
 def share_data(tensor: Tensor, array: Array) -> None:
     """Make an array of its shape and dtype, which is not copied, the data of a leaf."""
     tensor._data = array
-
-
-def was_stepped(tensor: Tensor) -> None:
-    """Mark the graphs that have used a leaf as stale: its array has other numbers now."""
     tensor._version += 1
+
+
+def were_stepped(tensors: Iterable[Tensor]) -> None:
+    """Mark the graphs that have used leaves as stale: their arrays have other numbers now."""
+    for tensor in tensors:
+        tensor._version += 1
+
+
+def changes(tensors: Iterable[Tensor]) -> int:
+    """How often the arrays of tensors have been replaced or changed, in all."""
+    total = 0
+    for tensor in tensors:
+        total += tensor._version
+    return total
 
 
 def call_of(tensor: Tensor) -> Call:

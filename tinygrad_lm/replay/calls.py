@@ -118,6 +118,9 @@ def _making(instruction: Compute, at: At) -> Calls:
     if method in METHODS:
         return [(partial(getattr(args[0], method), out=out, **options), args[1:])]
     if method == "__getitem__":
+        source, index = args
+        if isinstance(index, np.ndarray) and index.dtype == np.intp:
+            return [(source.take, (index, 0, out))]
         return [(_into, (out, operator.getitem, args, options))]
     if function is np.where:
         condition, x, y = args
@@ -142,10 +145,17 @@ WITH_OUT = frozenset(
 def _of_ufunc(function: np.ufunc, method: str, out: Array, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     options.pop("order", None)  # the array that it was first made in has that order
     if method == "call":
+        if not options and out.dtype.char in "fd" and len(args) == 2:
+            args = tuple(_as_array(x, out.dtype) for x in args)
         return [(partial(function, **options) if options else function, (*args, out))]
     if method == "reduce":
         return [_reduced(function.reduce, out, *args, **{"axis": 0, **options} if len(args) == 1 else options)]
     return [(partial(getattr(function, method), out=out, **options), args)]
+
+
+def _as_array(x: Any, dtype: np.dtype[Any]) -> Any:
+    """A Python number beside arrays of floats as one of them, which it becomes at each call otherwise."""
+    return np.array(x, dtype) if type(x) in (int, float) else x
 
 
 def _reduced(

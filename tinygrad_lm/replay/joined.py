@@ -94,6 +94,14 @@ class Joined:
         optimizer.update(self._data, self._gradient, self._flat, self._scratch, count, self.options)
 
 
+def joined(optimizer: Optimizer, options: dict[str, float], parameters: Sequence[Tensor], alone: bool) -> Joined:
+    """Parameters side by side: as they are already, where another plan has put them so."""
+    found = optimizer.kept_by.get(tuple(map(id, parameters)))
+    if isinstance(found, Joined) and found.options is options and found.alone == alone:
+        return found
+    return Joined(optimizer, options, parameters, alone)
+
+
 OURS = 3
 """How often a plan refers to the array of a parameter that stays where it is: here twice, and once to compute with."""
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm import optim
-from tinygrad_lm.autograd.tensor import Tensor, from_array, was_stepped
+from tinygrad_lm.autograd.tensor import Tensor, changes, from_array, were_stepped
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.nn.module import Module
 from tinygrad_lm.replay.calls import calls_of
-from tinygrad_lm.replay.joined import OURS, Joined, is_alone, side_by_side
+from tinygrad_lm.replay.joined import OURS, Joined, is_alone, joined, side_by_side
 from tinygrad_lm.replay.lowering import Clip, Lowering, Store, StoreBuffer, Update
 from tinygrad_lm.replay.memory import Layout
 from tinygrad_lm.replay.optimising import optimised
@@ -44,8 +44,8 @@ class Plan:
 
     def link(self) -> None:
         """Give every array its memory, and make the calls."""
-        self._joined = [joined for x in self.instructions if isinstance(x, Update) for joined in self._join(x)]
-        self._waiting = any(joined.alone for joined in self._joined)
+        self._joined = [one for x in self.instructions if isinstance(x, Update) for one in self._join(x)]
+        self._waiting = any(one.alone for one in self._joined)
         placed = self._places()
         outputs = list(_outputs(self.result))
         pinned = [*outputs, *(x.value for x in self.instructions if isinstance(x, StoreBuffer))]
@@ -65,10 +65,9 @@ class Plan:
                 alone = not optimizer.elementwise or not is_alone(parameter)
                 kind = key if alone else (parameter.dtype, optimizer.counts.get(key, 0))
                 together.setdefault(kind, []).append(parameter)
-            found += [
-                Joined(optimizer, options, parameters, optimizer.elementwise and isinstance(kind, int))
-                for kind, parameters in together.items()
-            ]
+            for kind, parameters in together.items():
+                alone = optimizer.elementwise and isinstance(kind, int)
+                found.append(joined(optimizer, options, parameters, alone))
         return found
 
     def _places(self) -> dict[int, Array]:
@@ -76,10 +75,10 @@ class Plan:
         stored = {x.leaf: x.value for x in self.instructions if isinstance(x, Store)}
         placed = {id(self.traced[key]): leaf.data.view() for key, leaf in self.leaves.items()}
         self.gradients: dict[int, Array] = {}
-        for joined in self._joined:
-            for parameter, place, gradient in zip(joined.parameters, joined.places, joined.gradients, strict=True):
+        for one in self._joined:
+            for parameter, place, gradient in zip(one.parameters, one.places, one.gradients, strict=True):
                 self.gradients[id(parameter)] = gradient
-                if len(joined.parameters) > 1:
+                if len(one.parameters) > 1:
                     placed[id(self.traced[id(parameter)])] = place
         for key in stored:
             if key not in self.gradients:
@@ -103,8 +102,8 @@ class Plan:
                 if place is not value:
                     self.calls.append((np.copyto, (place, value)))
             elif isinstance(instruction, Update):
-                mine = [joined for joined in self._joined if joined.optimizer is instruction.optimizer]
-                self.calls += [(joined.step, ()) for joined in mine]
+                mine = [one for one in self._joined if one.optimizer is instruction.optimizer]
+                self.calls += [(one.step, ()) for one in mine]
             elif isinstance(instruction, Clip):
                 arrays = [self.gradients[key] for key in instruction.leaves]
                 self.calls.append((_clip, (arrays, instruction.max_norm)))
@@ -115,17 +114,23 @@ class Plan:
         drawn = {id(x.generator): x.generator for x in self.instructions if isinstance(x, Draw)}
         self._generators = list(drawn.values())
         self._after = [(self.leaves[key], gradient) for key, gradient in self.gradients.items()]
-        self._stepped = [parameter for joined in self._joined for parameter in joined.parameters]
+        self._stepped = [parameter for one in self._joined for parameter in one.parameters]
         moved = {id(parameter) for parameter in self._stepped}
         self._fixed = [(leaf, leaf.data) for key, leaf in self.leaves.items() if key not in moved]
         self._give = _giver(self.result, at)
+        self._leaves = list(self.leaves.values())
+        self._stamp = -1
 
     def ready(self) -> bool:
         """Bring in what an earlier call replaced; false where something is not as the plan needs it."""
-        for leaf, array in self._fixed:
-            if leaf.data is not array:
-                return False
-        return all([joined.take() for joined in self._joined])
+        stamp = changes(self._leaves)
+        if stamp == self._stamp:
+            return True
+        if any(leaf.data is not array for leaf, array in self._fixed):
+            return False
+        fitting = [one.take() for one in self._joined]  # all of them, whatever the first says
+        self._stamp = changes(self._leaves)
+        return all(fitting)
 
     def run(self, arrays: Sequence[Array]) -> Any:
         """The step on other inputs.
@@ -150,8 +155,8 @@ class Plan:
         for leaf, gradient in self._after:
             if leaf.grad is not gradient:
                 leaf.grad = gradient
-        for parameter in self._stepped:
-            was_stepped(parameter)
+        were_stepped(self._stepped)
+        self._stamp += len(self._stepped)
         result = self._give()
         if self._waiting:
             self._join_later()
@@ -162,7 +167,7 @@ class Plan:
         self._runs += 1
         if self._runs == self._look_again:
             self._look_again *= 2
-            if all(is_alone(p, OURS) for joined in self._joined if joined.alone for p in joined.parameters):
+            if all(is_alone(p, OURS) for one in self._joined if one.alone for p in one.parameters):
                 self.link()
 
 
