@@ -69,7 +69,9 @@ def tell_forward(operation: Operation, operands: tuple[object, ...], out: Node) 
         observer.forward(operation, operands, out)
 
 
-def tell_backward(node: Node, gradient: Any, contributions: Sequence[Any]) -> None:
-    """Tell the open observers what a node handed on."""
+def tell_backward(node: Node, hand_on: Callable[..., Sequence[Any]], gradient: Any, *rest: Any) -> Sequence[Any]:
+    """Let a node hand its gradient on, and tell the open observers what that came to."""
+    contributions = watched(hand_on, gradient, *rest)
     for observer in active():
         observer.backward(node, gradient, contributions)
+    return contributions
