@@ -215,6 +215,17 @@ def formulas_on_constants(patch):
     patch.setattr(Elementwise, "vjp", constant)
 
 
+def share_the_slots(patch):
+    class Free:
+        def acquire(self, blocking):
+            return True
+
+        def release(self):
+            pass
+
+    patch.setattr(graph, "_slots", Free())
+
+
 def first_of_several_outputs(patch):
     gradients_of = gradients.gradients_of
     patch.setattr(
@@ -263,6 +274,7 @@ GRAPH_MUTANTS = (
         accept_any_cotangent,
         ("test test_a_cotangent_is_needed_and_must_fit",),
     ),
+    Mutant("passes over Values share their slots", share_the_slots, ("test test_a_pass_within_a_pass",)),
     Mutant("no_grad records", record_under_no_grad, ("test test_nothing_is_recorded", "machine Value")),
     Mutant("tanh' is a constant to second order", drop_the_second_graph, ("second tanh",)),
     Mutant("mul's partners are constants to second order", formulas_on_constants, ("second mul",)),

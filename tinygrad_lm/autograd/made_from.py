@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_lm.autograd.elementwise import annihilate
 from tinygrad_lm.autograd.graph import RELEASED, Node, Operation, refuse_released
 from tinygrad_lm.autograd.nary import Sums
 from tinygrad_lm.autograd.number import as_operand, is_array
@@ -45,7 +48,9 @@ class MadeFrom(Sums):
             refuse_released()
         parents = self.parents
         inputs = self._x if self._right is None else (self._x, self._y)
-        needed = [parent.requires_grad and (wanted is None or parent in wanted) for parent in parents]
+        needed = [parent.requires_grad for parent in parents]
+        if wanted is not None:
+            needed = [need and parent in wanted for need, parent in zip(needed, parents, strict=True)]
         if not create_graph:
             return operation.local_derivatives(self.data, inputs, needed)
         for parent, used in zip(parents, inputs, strict=True):
@@ -55,12 +60,36 @@ class MadeFrom(Sums):
                 )
         return operation.local_derivatives(self, parents, needed)
 
+    def _shares(self, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
+        """The gradient times each local derivative, for any number of operands."""
+        derivatives = self.local_derivatives(create_graph, wanted)
+        if not create_graph:
+            try:
+                products = [gradient * derivative for derivative in derivatives]
+            except TypeError:  # a derivative that is not needed
+                products = [math.nan]
+            total = sum(products)
+            if total == total:  # not nan, and so none of them is
+                return products
+        shares: list[Any] = []
+        for derivative in derivatives:
+            if derivative is None:
+                shares.append(None)
+            elif isinstance(derivative, int):  # exactly 0, 1 or -1
+                shares.append(gradient if derivative == 1 else gradient * derivative)
+            else:
+                product = gradient * derivative
+                shares.append(product if product == product else annihilate(product, gradient))
+        return shares
+
     def _release(self) -> None:
         self.operation, self._left, self._right, self._x = RELEASED, (), None, ()
 
 
 def as_values(operands: tuple[Any, ...], operation: Operation, kind: type[Value]) -> Any:
     """The operands as nodes, plain numbers as new ones that need no gradient; ``None`` where one is an array."""
+    if {*map(type, operands)} == {kind}:
+        return operands
     values: list[Value] = []
     for operand in operands:
         if isinstance(operand, kind):

@@ -38,7 +38,9 @@ class Dot(Operation):
     def local_derivatives(self, out: Any, inputs: Sequence[Any], needed: Sequence[bool]) -> list[Any]:
         """Of each factor the other one."""
         half = len(inputs) // 2
-        partners = (*inputs[half:], *inputs[:half])
+        partners = [*inputs[half:], *inputs[:half]]
+        if False not in needed:
+            return partners
         return [partner if need else None for partner, need in zip(partners, needed, strict=True)]
 
 

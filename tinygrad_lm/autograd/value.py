@@ -13,7 +13,7 @@ from typing import Any, Self
 from tinygrad_lm.autograd import graph, observers, remedies
 from tinygrad_lm.autograd.context import current_scope, recording
 from tinygrad_lm.autograd.copying import twin_of
-from tinygrad_lm.autograd.elementwise import Elementwise, annihilate
+from tinygrad_lm.autograd.elementwise import Elementwise
 from tinygrad_lm.autograd.graph import NOTHING, Node, Operation
 from tinygrad_lm.autograd.made_from import MadeFrom, as_values
 from tinygrad_lm.autograd.number import as_float
@@ -105,13 +105,13 @@ class Value(MadeFrom):
     def _hand_on(self, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
         """The chain rule: this node's gradient times the local derivative, one product a parent."""
         operation, left, right = self.operation, self._left, self._right
-        # Two operands at once, of which a graph is full; what is out of the ordinary is left to the loop below.
+        # Two operands at once, of which a graph is full; what is out of the ordinary is left to ``_shares``.
         if right is not None and wanted is None and type(operation) is Elementwise and not create_graph:
             one, other = operation.derivatives
             try:
                 if not left.requires_grad:
                     first = None
-                elif isinstance(one, int):
+                elif isinstance(one, int):  # exactly 0, 1 or -1
                     first = gradient if one == 1 else gradient * one
                 else:
                     first = gradient * one(self._x, self._y, self.data)
@@ -126,16 +126,7 @@ class Value(MadeFrom):
                     return first, second
             except (ArithmeticError, ValueError, TypeError):
                 pass
-        contributions: list[Any] = []
-        for derivative in self.local_derivatives(create_graph, wanted):
-            if derivative is None:
-                contributions.append(None)
-            elif type(derivative) is int:  # exactly 0, 1 or -1
-                contributions.append(gradient if derivative == 1 else gradient * derivative)
-            else:
-                product = gradient * derivative
-                contributions.append(product if product == product else annihilate(product, gradient))
-        return contributions
+        return self._shares(gradient, create_graph, wanted)
 
     def _store(self, gradient: float, owned: bool) -> None:
         earlier = self.grad if self.operation is None else None
