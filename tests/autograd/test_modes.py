@@ -1,13 +1,14 @@
 """Switching the recording of graphs off and on: nested, after exceptions, in threads and in tasks."""
 
 import asyncio
+import sys
 import threading
 
 import numpy as np
 import pytest
 
 from tests.helpers.engines import on_both_engines
-from tinygrad_lm import Tensor, enable_grad, grad, no_grad
+from tinygrad_lm import Tensor, Value, enable_grad, grad, no_grad
 from tinygrad_lm.autograd import is_grad_enabled
 
 
@@ -155,6 +156,32 @@ def test_threads_share_leaves_without_losing_graphs():
         thread.join()
     for k in range(4):
         np.testing.assert_array_equal(found[k], 2 * k * w.data)
+
+
+def test_values_in_threads_that_share_leaves():
+    """Passes side by side over the same leaves, between which Python switches all the time."""
+    leaves, rounds = [Value(0.5 + i) for i in range(20)], 20
+    found = {k: [] for k in range(4)}
+
+    def work(k):
+        for _ in range(rounds):
+            inner = [leaf * 1.0 for leaf in leaves]
+            sum(x * x * k for x in inner).backward()
+            found[k].append([x.grad for x in inner])
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work, args=(k,)) for k in found]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    for k, gradients in found.items():
+        assert gradients == [[2.0 * k * leaf.data for leaf in leaves]] * rounds
+    assert all(leaf.grad > 0 for leaf in leaves)
 
 
 def test_one_object_in_two_threads():

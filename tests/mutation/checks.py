@@ -21,6 +21,7 @@ from tests.autograd import (
     test_numpy_protocol,
     test_operations,
     test_programs,
+    test_slots,
     test_state_machine,
 )
 from tests.cli.train import test_choices
@@ -86,6 +87,7 @@ class Mutant:
 FILES = (
     test_graph,
     test_grad,
+    test_slots,
     test_memory,
     test_modes,
     test_faults,

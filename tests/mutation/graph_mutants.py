@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.mutation.checks import Mutant
 from tinygrad_lm import Tensor, Value
-from tinygrad_lm.autograd import context, elementwise, grad_functions, graph, shaping, tensor, value
+from tinygrad_lm.autograd import context, elementwise, gradients, graph, shaping, tensor, value
 from tinygrad_lm.autograd.elementwise import Elementwise
 
 
@@ -76,7 +76,14 @@ def breadth_first(patch):
             found += [p for p in dict.fromkeys(node.parents) if p.requires_grad and p not in set(found)]
         return found[::-1]
 
+    def order_of_numbers(root, unreached):
+        found = order(root)
+        for node in found:
+            node._total = unreached
+        return found
+
     patch.setattr(graph, "topological_order", order)
+    patch.setattr(graph, "_order_of_numbers", order_of_numbers)
 
 
 def once_per_path(patch):
@@ -138,10 +145,10 @@ def ignore_release(patch):
 
 
 def keep_a_cycle(patch):
-    record, hand_on = Tensor._record.__func__, Tensor._hand_on
+    record, hand_on = Tensor._record, Tensor._hand_on
 
-    def cyclic(cls, operation, operands, attributes):
-        out = record(cls, operation, operands, attributes)
+    def cyclic(operation, operands, attributes=graph.NOTHING):
+        out = record(operation, operands, attributes)
         if out.parents:
             out.attributes = {**out.attributes, "unused": lambda: out}
         return out
@@ -155,7 +162,7 @@ def keep_a_cycle(patch):
         finally:
             self.attributes = attributes
 
-    patch.setattr(Tensor, "_record", classmethod(cyclic))
+    patch.setattr(Tensor, "_record", staticmethod(cyclic))
     patch.setattr(Tensor, "_hand_on", plainly)
 
 
@@ -208,12 +215,23 @@ def formulas_on_constants(patch):
     patch.setattr(Elementwise, "vjp", constant)
 
 
+def share_the_slots(patch):
+    class Free:
+        def acquire(self, blocking):
+            return True
+
+        def release(self):
+            pass
+
+    patch.setattr(graph, "_slots", Free())
+
+
 def first_of_several_outputs(patch):
-    gradients = graph.gradients_of
+    gradients_of = gradients.gradients_of
     patch.setattr(
-        grad_functions.graph,
+        gradients,
         "gradients_of",
-        lambda outputs, inputs, seeds, create_graph: gradients(
+        lambda outputs, inputs, seeds, create_graph: gradients_of(
             outputs[:1], inputs, list(seeds)[:1], create_graph=create_graph
         ),
     )
@@ -256,6 +274,7 @@ GRAPH_MUTANTS = (
         accept_any_cotangent,
         ("test test_a_cotangent_is_needed_and_must_fit",),
     ),
+    Mutant("passes over Values share their slots", share_the_slots, ("test test_a_pass_within_a_pass",)),
     Mutant("no_grad records", record_under_no_grad, ("test test_nothing_is_recorded", "machine Value")),
     Mutant("tanh' is a constant to second order", drop_the_second_graph, ("second tanh",)),
     Mutant("mul's partners are constants to second order", formulas_on_constants, ("second mul",)),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.autograd.graph import Call, Node, Operation, annihilate
+from tinygrad_lm.autograd.graph import Call, Node, Operation, detach
 from tinygrad_lm.autograd.types import Array
 
 _One = Callable[[Array], Array | float]
@@ -106,6 +106,23 @@ class Elementwise(Operation):
                 contribution if inputs[i].shape == shape else unbroadcast(contribution, inputs[i].shape)
             )
         return contributions
+
+
+def annihilate(product: Any, gradient: Any) -> Any:
+    """A gradient times a local derivative, with 0 times inf or nan made zero: what was not reached has no gradient.
+
+    So ``where(c, f(x), g(x))`` is right also where the branch not chosen is inf or nan.
+    """
+    plain: Any = product.data if isinstance(product, Node) else product
+    if type(plain) is float:
+        return product if plain == plain or detach(gradient) != 0 else 0.0
+    flat: Array = plain.reshape(-1)
+    # The sum of squares is nan just where an element is, and cheaper to look at than a mask of them all.
+    total = flat.dot(flat)
+    if total == total:
+        return product
+    silenced: Any = product
+    return np.where(np.not_equal(detach(gradient), 0), silenced, 0)
 
 
 def has_objects(operands: tuple[object, ...]) -> bool:

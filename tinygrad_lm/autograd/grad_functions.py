@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.autograd import context, graph, shaping
+from tinygrad_lm.autograd import context, gradients, shaping
 from tinygrad_lm.autograd.graph import Call, Node, Operation
 from tinygrad_lm.autograd.tensor import Tensor, from_array, seed_of
 from tinygrad_lm.autograd.value import Value
@@ -63,7 +63,7 @@ def gradients_or_zeros(
     with context.enable_grad() if create_graph else context.no_grad():
         pairs = [(root, _weight(root, weight, create_graph)) for root, weight in zip(outputs, weights, strict=True)]
         pairs = [(root, seed) for root, seed in pairs if root.requires_grad]
-        found = graph.gradients_of(
+        found = gradients.gradients_of(
             [root for root, _ in pairs], inputs, [seed for _, seed in pairs], create_graph=create_graph
         )
         # Each result is an array of its own: not the caller's weights, not a view, not another result.

@@ -8,35 +8,15 @@ hand its gradient on to its parents.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from threading import Lock
 from typing import Any, NoReturn
 
 import numpy as np
 
+from tinygrad_lm.autograd.call import NOTHING as NOTHING
+from tinygrad_lm.autograd.call import Call as Call
 from tinygrad_lm.autograd.context import Scope
-from tinygrad_lm.autograd.observers import observing, tell_backward, watched
-from tinygrad_lm.autograd.types import Array
-
-
-class Call:
-    """One call of an operation, as its derivatives see it.
-
-    ``inputs`` and ``out`` are numbers or arrays, or the nodes themselves where the backward pass is to be
-    differentiated again: formulas are written for the former and run on the latter all the same.
-    """
-
-    __slots__ = ("attributes", "inputs", "needed", "out", "saved")
-
-    def __init__(
-        self, out: Any, inputs: Sequence[Any], needed: Sequence[bool], attributes: Mapping[str, Any], saved: Any
-    ) -> None:
-        self.out = out
-        self.inputs = inputs
-        self.needed = needed
-        """Which of the inputs need a gradient."""
-        self.attributes = attributes
-        """What else the operation was called with: axes, shapes, indices."""
-        self.saved = saved
-        """What ``forward`` kept for the backward pass, of an operation that ``saves``."""
+from tinygrad_lm.autograd.observers import observing, tell_backward
 
 
 class Operation:
@@ -139,7 +119,7 @@ class Node:
     A node is hashed by identity, so sets and dictionaries tell nodes with equal data apart.
     """
 
-    __slots__ = ("__weakref__", "grad", "label", "operation", "parents", "requires_grad", "scope")
+    __slots__ = ("__weakref__", "grad", "label", "operation", "requires_grad", "scope")
 
     data: Any
     grad: Any
@@ -151,6 +131,10 @@ class Node:
     """The operation that made this node; ``None`` for a leaf."""
     parents: tuple[Any, ...]
     """The operands in their order; the same node twice for ``x * x``; empty for a leaf."""
+    _left: Any
+    _right: Any
+    _total: float
+    """Of ``Value``s alone: operands (see ``made_from.py``), and what has come to the node in the running pass."""
 
     @property
     def op(self) -> str:
@@ -163,8 +147,8 @@ class Node:
         """Whether no operation made this node (or its graph was not recorded)."""
         return self.operation is None
 
-    @classmethod
-    def _record(cls, operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+    @staticmethod
+    def _record(operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any] = NOTHING) -> Any:
         """Run an operation on operands of which at least one is a node, and record it."""
         raise NotImplementedError
 
@@ -196,23 +180,6 @@ def detach(x: Any) -> Any:
     return x.data if isinstance(x, Node) else x
 
 
-def annihilate(product: Any, gradient: Any) -> Any:
-    """A gradient times a local derivative, with 0 times inf or nan made zero: what was not reached has no gradient.
-
-    So ``where(c, f(x), g(x))`` is right also where the branch not chosen is inf or nan.
-    """
-    plain: Any = product.data if isinstance(product, Node) else product
-    if type(plain) is float:
-        return product if plain == plain or detach(gradient) != 0 else 0.0
-    flat: Array = plain.reshape(-1)
-    # The sum of squares is nan just where an element is, and cheaper to look at than a mask of them all.
-    total = flat.dot(flat)
-    if total == total:
-        return product
-    silenced: Any = product
-    return np.where(np.not_equal(detach(gradient), 0), silenced, 0)
-
-
 def topological_order(*roots: Node, constants: bool = False) -> list[Node]:
     """Every node that the roots depend on, each after all of its parents.
 
@@ -234,8 +201,7 @@ def topological_order(*roots: Node, constants: bool = False) -> list[Node]:
         if not node.parents:
             order.append(node)
             continue
-        stack.append(node)
-        stack.append(None)
+        stack += (node, None)
         for parent in reversed(node.parents):
             if (constants or parent.requires_grad) and parent not in entered:
                 stack.append(parent)
@@ -273,7 +239,7 @@ def sweep(
         parents = node.parents
         # Held by nothing but the loop: its memory can serve the next node.
         for i, contribution in enumerate(
-            _observed(node, gradient, create_graph, wanted)
+            tell_backward(node, node._hand_on, gradient, create_graph, wanted)
             if observed
             else node._hand_on(gradient, create_graph, wanted)
         ):
@@ -295,15 +261,9 @@ def sweep(
             node._release()
 
 
-def _observed(node: Node, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
-    contributions = watched(node._hand_on, gradient, create_graph, wanted)
-    tell_backward(node, gradient, contributions)
-    return contributions
-
-
 def contributions_of(node: Node, gradient: Any, wanted: set[Node] | None = None) -> Sequence[Any]:
     """What a node's gradient comes to for each of its parents; ``None`` where none is asked for."""
-    return node._hand_on(gradient, False, wanted)
+    return list(node._hand_on(gradient, False, wanted))
 
 
 def refuse_released() -> NoReturn:
@@ -324,24 +284,67 @@ def backward(root: Node, gradient: Any, *, retain_graph: bool) -> None:
         node._store(total, owned)
 
 
-def gradients_of(
-    outputs: Sequence[Node], inputs: Sequence[Node], seeds: Iterable[Any], *, create_graph: bool
-) -> list[Any]:
-    """The gradient of the outputs, weighted by ``seeds``, with respect to each input; ``None`` without a path."""
-    order = topological_order(*outputs)
-    targets = set(inputs)
-    wanted: set[Node] = set()
-    for node in order:
-        # A released node raises when it is reached; skipping it would give zero.
-        if node.operation is RELEASED or node in targets or any(parent in wanted for parent in node.parents):
-            wanted.add(node)
-    pending: dict[Node, Any] = {}
-    for output, seed in zip(outputs, seeds, strict=True):
-        if output in wanted:
-            pending[output] = pending[output] + seed if output in pending else seed
-    found: dict[Node, Any] = {}
-    needed = [node for node in order if node in wanted]
-    for node, total, _ in sweep(needed, pending, create_graph=create_graph, wanted=wanted):
-        if node in targets:
-            found[node] = total
-    return [found.get(node) for node in inputs]
+_slots = Lock()  # held by the pass that the slots serve; another one meanwhile, or within it, keeps to tables
+
+
+def backward_of_numbers(root: Any, gradient: float, retain_graph: bool) -> None:
+    """The same for ``Value``s, bit for bit: what the pass notes of a node stands in its slots, not in tables."""
+    if observing() or not _slots.acquire(blocking=False):
+        return backward(root, gradient, retain_graph=retain_graph)
+    try:
+        # This very object in place of a sum: the node is in the order, and nothing has come to it.
+        unreached = float("nan")
+        order = _order_of_numbers(root, unreached)
+        root._total = gradient
+        for node in reversed(order):
+            total = node._total
+            if total is unreached or node.operation is None:
+                continue
+            parts = node._hand_on(total, False, None)
+            if node._right is None:
+                for parent, part in zip(node._left, parts, strict=False):
+                    if part is not None:
+                        earlier = parent._total
+                        parent._total = part if earlier is unreached else earlier + part
+            else:
+                first, second = parts
+                if first is not None:
+                    parent = node._left
+                    earlier = parent._total
+                    parent._total = first if earlier is unreached else earlier + first
+                if second is not None:
+                    parent = node._right
+                    earlier = parent._total
+                    parent._total = second if earlier is unreached else earlier + second
+            if not retain_graph:
+                node._release()
+        for node in order:
+            if node._total is not unreached and (retain_graph or node.operation is None):
+                node._store(node._total, True)
+    finally:
+        _slots.release()
+
+
+def _order_of_numbers(root: Any, unreached: float) -> list[Any]:
+    """``topological_order``, with each node's slot in place of the set of those that were entered."""
+    order: list[Any] = []
+    stack = [root]
+    while stack:
+        node = stack[-1]
+        if node._total is not unreached:
+            left, right = node._left, node._right
+            if right is None:
+                waiting = [parent for parent in left if parent.requires_grad and parent._total is not unreached]
+                if waiting:
+                    stack += reversed(waiting)
+                    continue
+            elif left.requires_grad and left._total is not unreached:
+                stack.append(left)
+                continue
+            elif right.requires_grad and right._total is not unreached:
+                stack.append(right)
+                continue
+            order.append(node)
+            node._total = unreached
+        stack.pop()
+    return order

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_lm.autograd import graph, shaping
+from tinygrad_lm.autograd import gradients, shaping
 from tinygrad_lm.autograd.graph import Call, Node, Operation, detach
 from tinygrad_lm.autograd.observers import as_one
 from tinygrad_lm.autograd.recorded import as_is, rows_at
@@ -68,7 +68,7 @@ class Kernel(Operation):
         copies = [shaping.alias(x) if need else detach(x) for x, need in zip(call.inputs, call.needed, strict=True)]
         wanted = [x for x, need in zip(copies, call.needed, strict=True) if need]
         result: Any = self.reference(*copies, **call.attributes)
-        found = iter(graph.gradients_of([result], wanted, [gradient], create_graph=True))
+        found = iter(gradients.gradients_of([result], wanted, [gradient], create_graph=True))
         return [next(found) if need else None for need in call.needed]
 
 

@@ -160,13 +160,13 @@ class ArrayMethods(Operators):
 
     def matmul(self, other: Operand) -> Self:
         """The matrix product; the same as ``@``."""
-        return self._record(products.matmul, (self, other), {})
+        return self._record(products.matmul, (self, other))
 
     def __matmul__(self, other: Operand) -> Self:
-        return self._record(products.matmul, (self, other), {})
+        return self._record(products.matmul, (self, other))
 
     def __rmatmul__(self, other: Operand) -> Self:
-        return self._record(products.matmul, (other, self), {})
+        return self._record(products.matmul, (other, self))
 
     def __imatmul__(self, other: Operand) -> Self:
         return self._in_place(products.matmul, other)

@@ -38,7 +38,9 @@ class Dot(Operation):
     def local_derivatives(self, out: Any, inputs: Sequence[Any], needed: Sequence[bool]) -> list[Any]:
         """Of each factor the other one."""
         half = len(inputs) // 2
-        partners = (*inputs[half:], *inputs[:half])
+        partners = [*inputs[half:], *inputs[:half]]
+        if False not in needed:
+            return partners
         return [partner if need else None for partner, need in zip(partners, needed, strict=True)]
 
 
@@ -56,7 +58,7 @@ class Sums(Number):
         """The sum of many values and numbers as one node (``a + b + c`` would make one for each ``+``)."""
         operands = tuple(values)
         if any(isinstance(operand, Number) for operand in operands):
-            return cls._record(sum_of_scalars, operands, {})
+            return cls._record(sum_of_scalars, operands)
         leaf: Any = cls
         return leaf(math.fsum(map(float, operands)), requires_grad=False)
 
@@ -74,4 +76,4 @@ class Sums(Number):
             raise ValueError(
                 f"Value.dot pairs each weight with one input, but there are {len(left)} weights and {len(right)} inputs"
             )
-        return cls._record(dot_of_scalars, left + right, {})
+        return cls._record(dot_of_scalars, left + right)

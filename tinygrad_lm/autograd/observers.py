@@ -77,10 +77,12 @@ def tell_forward(operation: Operation, operands: tuple[object, ...], attributes:
         observer.forward(operation, operands, attributes, out)
 
 
-def tell_backward(node: Node, gradient: Any, contributions: Sequence[Any]) -> None:
-    """Tell the open observers what a node handed on."""
+def tell_backward(node: Node, hand_on: Callable[..., Sequence[Any]], gradient: Any, *rest: Any) -> Sequence[Any]:
+    """Let a node hand its gradient on, and tell the open observers what that came to."""
+    contributions = watched(hand_on, gradient, *rest)
     for observer in active():
         observer.backward(node, gradient, contributions)
+    return contributions
 
 
 def as_one(function: Callable[P, Result]) -> Callable[P, Result]:

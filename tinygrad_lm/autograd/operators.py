@@ -30,34 +30,34 @@ class Operators(Node):
     __hash__ = object.__hash__
 
     def __add__(self, other: Operand) -> Self:
-        return self._record(rules.add, (self, other), {})
+        return self._record(rules.add, (self, other))
 
     def __radd__(self, other: Operand) -> Self:
-        return self._record(rules.add, (other, self), {})
+        return self._record(rules.add, (other, self))
 
     def __sub__(self, other: Operand) -> Self:
-        return self._record(rules.sub, (self, other), {})
+        return self._record(rules.sub, (self, other))
 
     def __rsub__(self, other: Operand) -> Self:
-        return self._record(rules.sub, (other, self), {})
+        return self._record(rules.sub, (other, self))
 
     def __mul__(self, other: Operand) -> Self:
-        return self._record(rules.mul, (self, other), {})
+        return self._record(rules.mul, (self, other))
 
     def __rmul__(self, other: Operand) -> Self:
-        return self._record(rules.mul, (other, self), {})
+        return self._record(rules.mul, (other, self))
 
     def __truediv__(self, other: Operand) -> Self:
-        return self._record(rules.div, (self, other), {})
+        return self._record(rules.div, (self, other))
 
     def __rtruediv__(self, other: Operand) -> Self:
-        return self._record(rules.div, (other, self), {})
+        return self._record(rules.div, (other, self))
 
     def __pow__(self, other: Operand) -> Self:
-        return self._record(rules.pow, (self, other), {})
+        return self._record(rules.pow, (self, other))
 
     def __rpow__(self, other: Operand) -> Self:
-        return self._record(rules.pow, (other, self), {})
+        return self._record(rules.pow, (other, self))
 
     def __iadd__(self, other: Operand) -> Self:
         return self._in_place(rules.add, other)
@@ -76,108 +76,108 @@ class Operators(Node):
 
     def _in_place(self, operation: Operation, other: Operand) -> Self:
         """What ``x += y`` and its like do: within ``no_grad`` a learning leaf is stepped; else a new node is made."""
-        result: Self = self._record(operation, (self, other), {})
+        result: Self = self._record(operation, (self, other))
         if self.requires_grad and self.is_leaf and not context.recording():
             self.data = result.data
             return self
         return result
 
     def __neg__(self) -> Self:
-        return self._record(rules.neg, (self,), {})
+        return self._record(rules.neg, (self,))
 
     def __pos__(self) -> Self:
         return self
 
     def __abs__(self) -> Self:
-        return self._record(rules.abs, (self,), {})
+        return self._record(rules.abs, (self,))
 
     def abs(self) -> Self:
         """The absolute value; gradient 0 at 0."""
-        return self._record(rules.abs, (self,), {})
+        return self._record(rules.abs, (self,))
 
     def sign(self) -> Self:
         """-1, 0 or 1; gradient 0."""
-        return self._record(rules.sign, (self,), {})
+        return self._record(rules.sign, (self,))
 
     def square(self) -> Self:
         """x²."""
-        return self._record(rules.square, (self,), {})
+        return self._record(rules.square, (self,))
 
     def reciprocal(self) -> Self:
         """1 / x."""
-        return self._record(rules.reciprocal, (self,), {})
+        return self._record(rules.reciprocal, (self,))
 
     def sqrt(self) -> Self:
         """The square root; gradient inf at 0."""
-        return self._record(rules.sqrt, (self,), {})
+        return self._record(rules.sqrt, (self,))
 
     def exp(self) -> Self:
         """E to the power of x."""
-        return self._record(rules.exp, (self,), {})
+        return self._record(rules.exp, (self,))
 
     def exp2(self) -> Self:
         """2 to the power of x."""
-        return self._record(rules.exp2, (self,), {})
+        return self._record(rules.exp2, (self,))
 
     def expm1(self) -> Self:
         """exp(x) - 1, exact for small x."""
-        return self._record(rules.expm1, (self,), {})
+        return self._record(rules.expm1, (self,))
 
     def log(self) -> Self:
         """The natural logarithm; -inf at 0."""
-        return self._record(rules.log, (self,), {})
+        return self._record(rules.log, (self,))
 
     def log2(self) -> Self:
         """The logarithm to base 2."""
-        return self._record(rules.log2, (self,), {})
+        return self._record(rules.log2, (self,))
 
     def log10(self) -> Self:
         """The logarithm to base 10."""
-        return self._record(rules.log10, (self,), {})
+        return self._record(rules.log10, (self,))
 
     def log1p(self) -> Self:
         """log(1 + x), exact for small x."""
-        return self._record(rules.log1p, (self,), {})
+        return self._record(rules.log1p, (self,))
 
     def sin(self) -> Self:
         """The sine (radians)."""
-        return self._record(rules.sin, (self,), {})
+        return self._record(rules.sin, (self,))
 
     def cos(self) -> Self:
         """The cosine (radians)."""
-        return self._record(rules.cos, (self,), {})
+        return self._record(rules.cos, (self,))
 
     def tan(self) -> Self:
         """The tangent (radians)."""
-        return self._record(rules.tan, (self,), {})
+        return self._record(rules.tan, (self,))
 
     def arctan(self) -> Self:
         """The inverse tangent (radians)."""
-        return self._record(rules.arctan, (self,), {})
+        return self._record(rules.arctan, (self,))
 
     def sinh(self) -> Self:
         """The hyperbolic sine."""
-        return self._record(rules.sinh, (self,), {})
+        return self._record(rules.sinh, (self,))
 
     def cosh(self) -> Self:
         """The hyperbolic cosine."""
-        return self._record(rules.cosh, (self,), {})
+        return self._record(rules.cosh, (self,))
 
     def tanh(self) -> Self:
         """The hyperbolic tangent."""
-        return self._record(rules.tanh, (self,), {})
+        return self._record(rules.tanh, (self,))
 
     def sigmoid(self) -> Self:
         """1 / (1 + exp(-x)), without overflow."""
-        return self._record(rules.sigmoid, (self,), {})
+        return self._record(rules.sigmoid, (self,))
 
     def relu(self) -> Self:
         """max(x, 0); gradient 0 at 0."""
-        return self._record(rules.relu, (self,), {})
+        return self._record(rules.relu, (self,))
 
     def erf(self) -> Self:
         """The error function."""
-        return self._record(rules.erf, (self,), {})
+        return self._record(rules.erf, (self,))
 
     def gelu(self, approximate: str = "none") -> Self:
         """X times the normal distribution function at x (Hendrycks & Gimpel 2016).
@@ -186,27 +186,27 @@ class Operators(Node):
         """
         if approximate not in ("none", "tanh"):
             raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
-        return self._record(rules.gelu if approximate == "none" else rules.gelu_tanh, (self,), {})
+        return self._record(rules.gelu if approximate == "none" else rules.gelu_tanh, (self,))
 
     def silu(self) -> Self:
         """X times sigmoid(x), also called swish."""
-        return self._record(rules.silu, (self,), {})
+        return self._record(rules.silu, (self,))
 
     def softplus(self) -> Self:
         """log(1 + exp(x)), without overflow."""
-        return self._record(rules.softplus, (self,), {})
+        return self._record(rules.softplus, (self,))
 
     def maximum(self, other: Operand) -> Self:
         """The larger of the two; at a tie half the gradient goes to each, and all of it to a NaN."""
-        return self._record(rules.maximum, (self, other), {})
+        return self._record(rules.maximum, (self, other))
 
     def minimum(self, other: Operand) -> Self:
         """The smaller of the two; at a tie half the gradient goes to each, and all of it to a NaN."""
-        return self._record(rules.minimum, (self, other), {})
+        return self._record(rules.minimum, (self, other))
 
     def clip(self, min: Operand | None = None, max: Operand | None = None) -> Self:
         """X limited to [min, max], either of which may be ``None``; gradient 1 at a bound and of a NaN."""
-        return self._record(rules.clip, (self, *bounds(min, max)), {})
+        return self._record(rules.clip, (self, *bounds(min, max)))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if "out" in options:

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_lm.autograd.elementwise import unbroadcast
-from tinygrad_lm.autograd.graph import Node, annihilate, detach
+from tinygrad_lm.autograd.elementwise import annihilate, unbroadcast
+from tinygrad_lm.autograd.graph import Node, detach
 from tinygrad_lm.autograd.structured import structured
 from tinygrad_lm.autograd.types import Array, Axis
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
-from tinygrad_lm.autograd.graph import Node, Operation
+from tinygrad_lm.autograd.graph import NOTHING, Node, Operation
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -40,7 +40,7 @@ class Symbol(Node):
     operand to NumPy's functions. ``like``, an array (by default a float), answers questions about shape and dtype.
     """
 
-    __slots__ = ("data", "like", "strength", "text")
+    __slots__ = ("data", "like", "parents", "strength", "text")
 
     data: Symbol
     """The symbol itself: what a rule does with plain data is printed too."""
@@ -55,8 +55,10 @@ class Symbol(Node):
 
     __hash__ = object.__hash__
 
-    @classmethod
-    def _record(cls, operation: Operation, operands: tuple[object, ...], attributes: Mapping[str, object]) -> Symbol:
+    @staticmethod
+    def _record(
+        operation: Operation, operands: tuple[object, ...], attributes: Mapping[str, object] = NOTHING
+    ) -> Symbol:
         """An engine's operation, by its name."""
         return _call(operation.name, operands)
 

@@ -11,14 +11,12 @@ from tinygrad_lm.autograd import graph, numpy_functions, numpy_handlers, observe
 from tinygrad_lm.autograd.context import current_scope, recording
 from tinygrad_lm.autograd.copying import refuse_to_pickle, twin_of
 from tinygrad_lm.autograd.elementwise import real
-from tinygrad_lm.autograd.graph import RELEASED, Call, Node, Operation, detach, refuse_released
+from tinygrad_lm.autograd.graph import NOTHING, RELEASED, Call, Node, Operation, detach, refuse_released
 from tinygrad_lm.autograd.observers import observing
 from tinygrad_lm.autograd.operands import as_array, plain_operand
 from tinygrad_lm.autograd.recorded import plain_index
 from tinygrad_lm.autograd.torch_words import TorchWords
 from tinygrad_lm.autograd.types import Array
-
-_NOTHING: dict[str, Any] = {}
 
 
 class Tensor(TorchWords):
@@ -39,7 +37,7 @@ class Tensor(TorchWords):
     ``array @ x``) is not: refilled before ``backward`` it changes the gradient, which ``detect_anomaly`` finds.
     """
 
-    __slots__ = ("_inputs", "_owner", "_saved", "_stamp", "_used", "_version", "attributes")
+    __slots__ = ("_inputs", "_owner", "_saved", "_stamp", "_used", "_version", "attributes", "parents")
 
     grad: Array | None
     parents: tuple[Tensor, ...]
@@ -64,7 +62,7 @@ class Tensor(TorchWords):
         self._stamp = 0
         self._used = False
         self._version = 0
-        self.attributes = _NOTHING
+        self.attributes = NOTHING
         self.grad = None
         self.label = label
         self.operation = None
@@ -96,8 +94,8 @@ class Tensor(TorchWords):
             self._data = array
         self._version += 1
 
-    @classmethod
-    def _record(cls, operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+    @staticmethod
+    def _record(operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any] = NOTHING) -> Any:
         """Compute an operation on arrays and tensors, and link the result to its operands."""
         needed = mixed = False
         inputs: list[Any] = []
@@ -219,7 +217,7 @@ class Tensor(TorchWords):
         ]
 
     def _release(self) -> None:
-        self.operation, self.parents, self.attributes = RELEASED, (), _NOTHING
+        self.operation, self.parents, self.attributes = RELEASED, (), NOTHING
         self._inputs, self._saved = (), None
 
     def _store(self, gradient: Array, owned: bool) -> None:

@@ -13,13 +13,14 @@ from typing import Any, Self
 from tinygrad_lm.autograd import graph, observers, remedies
 from tinygrad_lm.autograd.context import current_scope, recording
 from tinygrad_lm.autograd.copying import twin_of
-from tinygrad_lm.autograd.graph import RELEASED, Node, Operation, annihilate, refuse_released
-from tinygrad_lm.autograd.nary import Sums
-from tinygrad_lm.autograd.number import as_float, as_operand, is_array
+from tinygrad_lm.autograd.elementwise import Elementwise
+from tinygrad_lm.autograd.graph import NOTHING, Node, Operation
+from tinygrad_lm.autograd.made_from import MadeFrom, as_values
+from tinygrad_lm.autograd.number import as_float
 from tinygrad_lm.autograd.observers import observing
 
 
-class Value(Sums):
+class Value(MadeFrom):
     """A number in a computation graph.
 
     >>> a, b = Value(2.0, label="a"), Value(-3.0, label="b")
@@ -34,10 +35,9 @@ class Value(Sums):
     ``total += x``, like all operators in place, goes on with a new node; within ``no_grad`` it steps a leaf.
     """
 
-    __slots__ = ("_inputs",)
+    __slots__ = ("_total",)
 
     grad: float | None
-    parents: tuple[Value, ...]
 
     def __init__(self, data: Any, label: str = "", requires_grad: bool = True) -> None:
         self.data = data if type(data) is float else as_float(data)
@@ -46,41 +46,45 @@ class Value(Sums):
                 f"a Value's label is text, not {label!r:.60}: Value(data, label, requires_grad). What it is computed "
                 "from is noted by the operators, as in a * b + 1"
             )
-        self.grad = None
-        self.label = label
-        self.scope = None
-        self.requires_grad = requires_grad
-        self.operation = None
-        self.parents = ()
-        self._inputs: tuple[float, ...] = ()
+        self.grad = self.scope = self.operation = self._right = None
+        self.label, self.requires_grad = label, requires_grad
+        self._left = self._x = ()
+        self._y = self._total = 0.0
 
-    @classmethod
-    def _record(cls, operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+    @staticmethod
+    def _record(operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any] = NOTHING) -> Any:
         """Compute an operation on numbers and values, and link the result to its operands."""
-        parents: list[Value] = []
-        for operand in operands:
-            if isinstance(operand, Value):
-                parents.append(operand)
-            elif isinstance(operand, (float, int)):
-                parents.append(Value(operand, requires_grad=False))
-            elif is_array(operand):
+        pair: Any = operands if len(operands) == 2 else (operands, None)
+        left, right = pair
+        if not (type(left) is type(right) is Value):
+            parents = as_values(operands, operation, Value)
+            if parents is None:
                 return operation.on_elements(operands)
-            else:
-                parents.append(Value(as_operand(operand, operation), requires_grad=False))
-        inputs = tuple([parent.data for parent in parents])
+            left, right = parents if len(parents) == 2 else (parents, None)
+        if right is None:
+            x = inputs = tuple([parent.data for parent in left])
+            y, needed = 0.0, any(parent.requires_grad for parent in left)
+        else:
+            x, y = inputs = left.data, right.data
+            needed = left.requires_grad or right.requires_grad
         observed = observing()
         result = observers.watched(operation.on_floats, inputs) if observed else operation.on_floats(inputs)
-        out = Value(result, requires_grad=False)
-        if recording():
-            for parent in parents:
-                if parent.requires_grad:
-                    out.requires_grad = True
-                    out.scope = current_scope()
-                    out.operation = operation
-                    out.parents = tuple(parents)
-                    # The backward pass uses the numbers of the forward pass, also if data is changed later.
-                    out._inputs = inputs
-                    break
+        if needed and recording():
+            out = Value.__new__(Value)
+            out.data = result if type(result) is float else as_float(result)
+            out.grad = None
+            out.label = ""
+            out.scope = current_scope()
+            out.requires_grad = True
+            out.operation = operation
+            out._left = left
+            out._right = right
+            # The backward pass uses the numbers of the forward pass, also if data is changed later.
+            out._x = x
+            out._y = y
+            out._total = 0.0
+        else:
+            out = Value(result, requires_grad=False)
         if observed:
             observers.tell_forward(operation, operands, attributes, out)
         return out
@@ -96,48 +100,37 @@ class Value(Sums):
                 "backward: this Value depends on nothing that requires a gradient; make the inputs Value(...) with "
                 "requires_grad=True, outside no_grad (math.exp(v) gives a plain number: write v.exp() or np.exp(v))"
             )
-        seed = 1.0 if gradient is None else as_float(gradient)
-        graph.backward(self, seed, retain_graph=retain_graph)
+        graph.backward_of_numbers(self, 1.0 if gradient is None else as_float(gradient), retain_graph)
 
     def _hand_on(self, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
         """The chain rule: this node's gradient times the local derivative, one product a parent."""
-        contributions: list[Any] = []
-        for derivative in self.local_derivatives(create_graph, wanted):
-            if derivative is None:
-                contributions.append(None)
-            elif type(derivative) is int:  # exactly 0, 1 or -1
-                contributions.append(gradient if derivative == 1 else gradient * derivative)
-            else:
-                product = gradient * derivative
-                contributions.append(product if product == product else annihilate(product, gradient))
-        return contributions
-
-    def local_derivatives(self, create_graph: bool = False, wanted: set[Node] | None = None) -> list[Any]:
-        """The derivative of this node with respect to each parent, by the rule; ``None`` where none is needed.
-
-        Numbers where it is constant; else floats, or ``Value``s under ``create_graph``, to be differentiated again.
-        """
-        operation = self.operation
-        if operation is None:
-            return []
-        if operation is RELEASED:
-            refuse_released()
-        needed = [parent.requires_grad and (wanted is None or parent in wanted) for parent in self.parents]
-        if not create_graph:
-            return operation.local_derivatives(self.data, self._inputs, needed)
-        for parent, used in zip(self.parents, self._inputs, strict=True):
-            if parent.data is not used:
-                raise RuntimeError(
-                    f"grad: {parent!r} was {used!r} when {operation.name!r} used it; run the forward computation again"
-                )
-        return operation.local_derivatives(self, self.parents, needed)
+        operation, left, right = self.operation, self._left, self._right
+        # Two operands at once, of which a graph is full; what is out of the ordinary is left to ``_shares``.
+        if right is not None and wanted is None and type(operation) is Elementwise and not create_graph:
+            one, other = operation.derivatives
+            try:
+                if not left.requires_grad:
+                    first = None
+                elif isinstance(one, int):  # exactly 0, 1 or -1
+                    first = gradient if one == 1 else gradient * one
+                else:
+                    first = gradient * one(self._x, self._y, self.data)
+                if not right.requires_grad:
+                    second = None
+                elif isinstance(other, int):
+                    second = gradient if other == 1 else gradient * other
+                else:
+                    second = gradient * other(self._x, self._y, self.data)
+                ordinary = (first is None or type(first) is float) and (second is None or type(second) is float)
+                if ordinary and first == first and second == second:
+                    return first, second
+            except (ArithmeticError, ValueError, TypeError):
+                pass
+        return self._shares(gradient, create_graph, wanted)
 
     def _store(self, gradient: float, owned: bool) -> None:
         earlier = self.grad if self.operation is None else None
         self.grad = gradient if earlier is None else earlier + gradient
-
-    def _release(self) -> None:
-        self.operation, self.parents, self._inputs = RELEASED, (), ()
 
     def detach(self) -> Value:
         """The same number as a new leaf that needs no gradient."""

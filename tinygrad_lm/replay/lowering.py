@@ -94,7 +94,7 @@ class NeedsWhole(Exception):
 class Mirror(Node):
     """A node of the recorded graph, with traced arrays for its numbers."""
 
-    __slots__ = ("attributes", "data", "event", "inputs", "lowering", "place", "saved", "whole")
+    __slots__ = ("attributes", "data", "event", "inputs", "lowering", "parents", "place", "saved", "whole")
 
     def __init__(self, data: Traced, learns: bool, lowering: Lowering) -> None:
         self.data, self.requires_grad, self.lowering = data, learns, lowering

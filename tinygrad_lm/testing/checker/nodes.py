@@ -8,7 +8,7 @@ from typing import Literal, TypeGuard, cast
 import numpy as np
 
 from tinygrad_lm.autograd import Tensor, Value, data_of, grad, no_grad, to_values
-from tinygrad_lm.autograd.graph import gradients_of
+from tinygrad_lm.autograd.gradients import gradients_of
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.testing.checker.report import GradientError
 
