@@ -71,6 +71,8 @@ def _fails(condition: Array) -> None:
 def _forward(whole: WholeForward, at: At, out: Array) -> None:
     given = whole.operation.forward(*at(whole.inputs), **at(dict(whole.attributes)))
     whole.cell[:] = given if whole.operation.saves else (given, None)
+    if np.shape(whole.cell[0]) != out.shape:
+        raise Broken
     np.copyto(out, whole.cell[0])
 
 
@@ -96,7 +98,7 @@ def _changing(instruction: Compute, at: At) -> Calls:
     if function is np.copyto:
         return [(partial(np.copyto, **options) if options else np.copyto, args)]
     run = function if instruction.method == "call" else getattr(function, instruction.method)
-    if isinstance(run, np.ufunc) and not options:
+    if isinstance(run, np.ufunc) and not options and run not in (np.maximum, np.minimum):
         return [(run, (*args, out))]
     return [(partial(run, out=out, **options), args)]
 
@@ -147,7 +149,9 @@ def _of_ufunc(function: np.ufunc, method: str, out: Array, args: tuple[Any, ...]
     if method == "call":
         if not options and out.dtype.char in "fd" and len(args) == 2:
             args = tuple(_as_array(x, out.dtype) for x in args)
-        return [(partial(function, **options) if options else function, (*args, out))]
+        if options or function in (np.maximum, np.minimum):  # whose third argument is not to be the output
+            return [(partial(function, out=out, **options), args)]
+        return [(function, (*args, out))]
     if method == "reduce":
         return [_reduced(function.reduce, out, *args, **{"axis": 0, **options} if len(args) == 1 else options)]
     return [(partial(getattr(function, method), out=out, **options), args)]

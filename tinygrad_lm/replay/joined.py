@@ -64,9 +64,20 @@ class Joined:
             if (data := parameter.data) is not place:
                 np.copyto(place, data)
                 share_data(parameter, place)
+        if self.optimizer.kept_by.get(self._keys) is self and not self._has_moments():
+            del self.optimizer.kept_by[self._keys]
         counts = self.optimizer.counts
         count = counts.get(self._keys[0], 0)
         return all([counts.get(key, 0) == count for key in self._keys])
+
+    def _has_moments(self) -> bool:
+        """Whether the optimizer's moments are those here, and no other arrays."""
+        state = self.optimizer.state
+        return all(
+            state[key][name] is places[i]
+            for name, (_, places) in self._moments.items()
+            for i, key in enumerate(self._keys)
+        )
 
     def _take_moments(self) -> None:
         """Bring in the moments, which are zeros at first, from whatever has kept them until now."""
@@ -100,6 +111,14 @@ def joined(optimizer: Optimizer, options: dict[str, float], parameters: Sequence
     if isinstance(found, Joined) and found.options is options and found.alone == alone:
         return found
     return Joined(optimizer, options, parameters, alone)
+
+
+def is_elementwise(optimizer: Optimizer) -> bool:
+    """Whether several parameters can be stepped as one, by what the class says that wrote the ``update``."""
+    classes = type(optimizer).__mro__
+    says = next(i for i, cls in enumerate(classes) if "elementwise" in vars(cls))
+    writes = next(i for i, cls in enumerate(classes) if "update" in vars(cls))
+    return optimizer.elementwise and says <= writes and "update" not in vars(optimizer)
 
 
 OURS = 3

@@ -20,6 +20,7 @@ from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.nn.module import Module, set_buffers
 from tinygrad_lm.replay.recording import Backward, Branch, Event, Forward, Plain
+from tinygrad_lm.replay.memory import mentioned
 from tinygrad_lm.replay.traced import Check, Section, Tape, Traced, TracedGenerator, Untraceable, plain
 
 
@@ -285,6 +286,8 @@ class Lowering:
         return Mirror(traced, False, self)
 
     def _whole(self, operation: Operation, inputs: tuple[Any, ...], attributes: Mapping[str, Any]) -> WholeForward:
+        if any(traced.dtype == np.bool for traced in mentioned(attributes.get("index"))):
+            raise Unplannable(f"{operation.name!r} by a Boolean mask gives as many elements as are chosen")
         given = operation.forward(*plain(inputs), **plain(dict(attributes)))
         cell = list(given) if operation.saves else [given, None]
         array = np.array(cell[0])
@@ -363,6 +366,8 @@ class Lowering:
         self._unstored = {}
 
     def _update(self, optimizer: optim.Optimizer) -> None:
+        if type(optimizer).step is not optim.Optimizer.step or "step" in vars(optimizer):
+            raise Unplannable(f"{type(optimizer).__name__} has a step of its own: write its rule as update(...)")
         self._store()
         held = [id(p) for p in optimizer.parameters if id(p) in self.gradients]
         self.instructions.append(Update(optimizer, tuple(held)))

@@ -12,7 +12,7 @@ from tinygrad_lm.autograd.tensor import Tensor, changes, from_array, were_steppe
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.nn.module import Module
 from tinygrad_lm.replay.calls import calls_of
-from tinygrad_lm.replay.joined import OURS, Joined, is_alone, joined, side_by_side
+from tinygrad_lm.replay.joined import OURS, Joined, is_alone, is_elementwise, joined, side_by_side
 from tinygrad_lm.replay.lowering import Clip, Lowering, Store, StoreBuffer, Update
 from tinygrad_lm.replay.memory import Layout
 from tinygrad_lm.replay.optimising import optimised
@@ -62,11 +62,11 @@ class Plan:
                 key = id(parameter)
                 if key not in update.leaves or not isinstance(parameter, Tensor):
                     continue
-                alone = not optimizer.elementwise or not is_alone(parameter)
+                alone = not is_elementwise(optimizer) or not is_alone(parameter)
                 kind = key if alone else (parameter.dtype, optimizer.counts.get(key, 0))
                 together.setdefault(kind, []).append(parameter)
             for kind, parameters in together.items():
-                alone = optimizer.elementwise and isinstance(kind, int)
+                alone = is_elementwise(optimizer) and isinstance(kind, int)
                 found.append(joined(optimizer, options, parameters, alone))
         return found
 
@@ -78,8 +78,7 @@ class Plan:
         for one in self._joined:
             for parameter, place, gradient in zip(one.parameters, one.places, one.gradients, strict=True):
                 self.gradients[id(parameter)] = gradient
-                if len(one.parameters) > 1:
-                    placed[id(self.traced[id(parameter)])] = place
+                placed[id(self.traced[id(parameter)])] = place.view()
         for key in stored:
             if key not in self.gradients:
                 (self.gradients[key],) = side_by_side([stored[key].array])[1]

@@ -7,8 +7,8 @@ no ``ndarray``: to ask it for a number is an error, ``Untraceable``, and a condi
 
 from __future__ import annotations
 
+import inspect
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -147,7 +147,7 @@ class Tape:
 
     def _name_locals(self) -> None:
         """Call arrays as the local variables of the formulas that hold them."""
-        frame = sys._getframe(2) if self.readable else None
+        frame = inspect.currentframe() if self.readable else None
         while frame is not None and (frame.f_code.co_filename.startswith(_HERE) or "<" in frame.f_code.co_name):
             frame = frame.f_back
         if frame is not None and frame.f_code.co_filename.startswith(_FORMULAS):

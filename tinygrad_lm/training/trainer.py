@@ -12,11 +12,13 @@ from contextlib import nullcontext, suppress
 import numpy as np
 
 from tinygrad_lm import optim, progress
+from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.interrupts import Later
 from tinygrad_lm.models.trainable import TrainableModel
 from tinygrad_lm.nn import evaluating, learning
 from tinygrad_lm.random import default_generator, existing_default_generator
+from tinygrad_lm.replay import replay as replayed
 from tinygrad_lm.text import DataError, NameDataset
 from tinygrad_lm.threads import on_one_thread
 from tinygrad_lm.training.average import WeightAverage, buffers_of
@@ -26,6 +28,7 @@ from tinygrad_lm.training.plan import Plan
 from tinygrad_lm.training.report import MeanLoss, Report, TrainingError
 from tinygrad_lm.training.rewind import Rewind
 from tinygrad_lm.training.state import Progress, Setup, joined, parted, read_progress, stepped
+from tinygrad_lm.training.whole_step import whole_step
 
 
 class Trainer:
@@ -56,6 +59,9 @@ class Trainer:
     before_step
         Called with the trainer between the backward pass and the optimizer's step, before gradients are clipped: it
         may look at the gradients of ``trainer.model`` and change them.
+    replay
+        Whether steps are recorded and replayed (see ``tinygrad_lm.replay``), which gives the same bits sooner. Those
+        with a ``before_step`` never are.
 
     Attributes
     ----------
@@ -103,6 +109,7 @@ class Trainer:
         optimizer: optim.Optimizer | MakesOptimizer | None = None,
         schedule: optim.Schedule | None = None,
         before_step: Callable[[Trainer], object] | None = None,
+        replay: bool = True,
     ) -> None:
         self.model = model
         self.plan = plan = plan_beside(plan, optimizer, schedule)
@@ -121,6 +128,8 @@ class Trainer:
         self.optimizer = optimizer_of(model, plan, optimizer)
         self.schedule = schedule_of(plan, schedule)
         self.before_step = before_step
+        whole = whole_step(self._loss, self.optimizer, plan.clip_grad_norm)
+        self._step = replayed(whole) if replay else whole
         self.average = None
         if plan.ema_decay is not None:
             self.average = WeightAverage(model.named_parameters(), plan.ema_decay, buffers_of(model))
@@ -223,17 +232,10 @@ class Trainer:
         try:
             inputs, targets = self.examples.sample(self.plan.batch_size, self.rng)
             counted = self._losses.count(targets)
-            self.optimizer.zero_grad()
-            node = self._loss(inputs, targets)
-            loss = node.item()
+            step = self._step if self.before_step is None else self._step_in_parts
+            loss = step(inputs, targets).item()
             if not math.isfinite(loss):
                 raise self._failure(f"the loss became {loss} at step {self.step + 1}")
-            node.backward(retain_graph=False)
-            if self.before_step is not None:
-                self.before_step(self)
-            if self.plan.clip_grad_norm is not None:
-                optim.clip_grad_norm_(self.optimizer.parameters, self.plan.clip_grad_norm)
-            self.optimizer.step()
         except BaseException:
             self._rewind.back()  # the step was not made: the next one has the same batch
             raise
@@ -241,6 +243,12 @@ class Trainer:
             self.average.update(self.step + 1)
         self._losses.add(loss, counted)
         return loss
+
+    def _step_in_parts(self, inputs: Array, targets: Array) -> Tensor:
+        """A step with what is to be called before it."""
+        before = self.before_step
+        step = whole_step(self._loss, self.optimizer, self.plan.clip_grad_norm, lambda: before and before(self))
+        return step(inputs, targets)
 
     def _evaluate(self, started: float) -> Report:
         self.seconds = time.perf_counter() - started

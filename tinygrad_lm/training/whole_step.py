@@ -1,0 +1,38 @@
+"""A step of training as one function of its batch, which can be recorded and replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tinygrad_lm import optim
+from tinygrad_lm.autograd.tensor import Tensor
+from tinygrad_lm.autograd.types import Array
+
+
+def whole_step(
+    loss_of: Callable[[Array, Array], Tensor],
+    optimizer: optim.Optimizer,
+    clip_grad_norm: float | None,
+    before: Callable[[], object] | None = None,
+) -> Callable[[Array, Array], Tensor]:
+    """What makes a step and gives the loss before it; where that is not finite, nothing is stepped.
+
+    ``before`` is called between the backward pass and the step.
+    """
+
+    def step(inputs: Array, targets: Array) -> Tensor:
+        optimizer.zero_grad()
+        loss = loss_of(inputs, targets)
+        if not np.isfinite(loss):
+            return loss
+        loss.backward(retain_graph=False)
+        if before is not None:
+            before()
+        if clip_grad_norm is not None:
+            optim.clip_grad_norm_(optimizer.parameters, clip_grad_norm)
+        optimizer.step()
+        return loss
+
+    return step
