@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tinygrad_lm import models as models
     from tinygrad_lm import nn as nn
     from tinygrad_lm import optim as optim
+    from tinygrad_lm import replay as replay
     from tinygrad_lm import runs as runs
     from tinygrad_lm import sampling as sampling
     from tinygrad_lm import testing as testing
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ROOMS = frozenset(
-    {"autograd", "cli", "comparing", "models", "nn", "optim", "runs", "sampling", "testing", "text", "training"}
+    {
+        *("autograd", "cli", "comparing", "models", "nn", "optim", "replay", "runs", "sampling", "testing", "text"),
+        "training",
+    }
 )
 _FILES = frozenset(
     {"checks", "defaults", "interrupts", "lazy", "locking", "progress", "random", "threads", "user_file"}
