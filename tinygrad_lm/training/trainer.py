@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,9 +21,12 @@ from tinygrad_lm.random import default_generator, existing_default_generator
 from tinygrad_lm.text import DataError, NameDataset
 from tinygrad_lm.threads import on_one_thread
 from tinygrad_lm.training.average import WeightAverage, buffers_of
+from tinygrad_lm.training.communicator import Alone, Communicator
 from tinygrad_lm.training.generators import generators_of, read_state, read_states, state_of
+from tinygrad_lm.training.gradients import Gradients, WholeBatch
 from tinygrad_lm.training.optimizing import MakesOptimizer, described, loss_of, optimizer_of, plan_beside, schedule_of
-from tinygrad_lm.training.plan import Plan
+from tinygrad_lm.training.pieces import Pieces
+from tinygrad_lm.training.plan import PIECES, Plan
 from tinygrad_lm.training.report import MeanLoss, Report, TrainingError
 from tinygrad_lm.training.rewind import Rewind
 from tinygrad_lm.training.state import Progress, Setup, joined, parted, read_progress, stepped
@@ -56,6 +60,11 @@ class Trainer:
     before_step
         Called with the trainer between the backward pass and the optimizer's step, before gradients are clipped: it
         may look at the gradients of ``trainer.model`` and change them.
+    communicator
+        Where several processes share each batch, how they talk (see ``Communicator``, ``over_mpi``): every one of them
+        makes the same trainer but for this, and calls ``run`` at the same time, which brings all to the state of rank
+        0. Bars are shown by rank 0 alone; callbacks are called on every rank. A plan that does not say into how many
+        ``pieces`` a batch is cut then has 4. With such a plan and no communicator this process computes all of them.
 
     Attributes
     ----------
@@ -85,7 +94,7 @@ class Trainer:
         Where a batch is larger than the training data, and without a validation name.
     ValueError
         For a plan that says something to an optimizer or a schedule that is given here, or that leaves one out which
-        is not; and for an optimizer over parameters that are not the model's.
+        is not; for an optimizer over parameters that are not the model's; and for more ranks than pieces.
     TypeError
         For an ``optimizer`` that is none and makes none.
     """
@@ -103,9 +112,13 @@ class Trainer:
         optimizer: optim.Optimizer | MakesOptimizer | None = None,
         schedule: optim.Schedule | None = None,
         before_step: Callable[[Trainer], object] | None = None,
+        communicator: Communicator | None = None,
     ) -> None:
         self.model = model
-        self.plan = plan = plan_beside(plan, optimizer, schedule)
+        plan = plan_beside(plan, optimizer, schedule)
+        if communicator is not None and plan.pieces is None:
+            plan = replace(plan, pieces=PIECES)
+        self.plan = plan
         self.validation = tuple(validation)
         if not self.validation:
             raise DataError("validation is empty: the best weights are chosen by its names; give at least one")
@@ -117,7 +130,11 @@ class Trainer:
                 f"examples; choose a batch size of at most {len(self.examples)}, or give more names"
             )
         self.rng = np.random.Generator(np.random.PCG64(plan.seed))
-        self._loss = loss_of(model, plan)
+        self.communicator = communicator = Alone() if communicator is None else communicator
+        loss = loss_of(model, plan)
+        self._gradients: Gradients = (
+            WholeBatch(loss) if plan.pieces is None else Pieces(model, loss, plan.pieces, communicator)
+        )
         self.optimizer = optimizer_of(model, plan, optimizer)
         self.schedule = schedule_of(plan, schedule)
         self.before_step = before_step
@@ -161,6 +178,9 @@ class Trainer:
         KeyboardInterrupt
             After Ctrl-C, when the step under way is done; after a second one at once.
         """
+        self._gradients.begin(self)
+        if self.communicator.rank:
+            progress = False
         if not self._is_due() and (self.stop or self.step == self.plan.steps):
             if progress is not False:
                 print(self._why_idle(), file=sys.stderr)
@@ -192,6 +212,7 @@ class Trainer:
                     bar.set_description_str(progress.losses(report.train_loss, report.validation_loss))
                     if on_report is not None:
                         on_report(report)
+                self.stop, interrupt.heard = self._gradients.agree(self.stop, interrupt.heard)
                 if self.step == self.plan.steps or self.stop or interrupt.heard:
                     return
                 with np.errstate(over="ignore", invalid="ignore"):  # the loss says it
@@ -224,11 +245,9 @@ class Trainer:
             inputs, targets = self.examples.sample(self.plan.batch_size, self.rng)
             counted = self._losses.count(targets)
             self.optimizer.zero_grad()
-            node = self._loss(inputs, targets)
-            loss = node.item()
+            loss = self._gradients.of(inputs, targets, self.step)
             if not math.isfinite(loss):
                 raise self._failure(f"the loss became {loss} at step {self.step + 1}")
-            node.backward(retain_graph=False)
             if self.before_step is not None:
                 self.before_step(self)
             if self.plan.clip_grad_norm is not None:
