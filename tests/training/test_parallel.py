@@ -2,14 +2,17 @@
 
 import json
 import math
+import subprocess
+import sys
 from contextvars import Context
 from functools import cache
 
 import numpy as np
 import pytest
 
+from tests.helpers import ROOT
 from tests.helpers.dropping import DroppingMLP
-from tests.helpers.ranks import on_ranks
+from tests.helpers.ranks import MPIEXEC, needs_mpi, on_ranks
 from tests.helpers.training import SPLIT, BatchNormed, same
 from tests.training.test_exact_resume import MODELS, FromDefault, RunningMean
 from tests.training.test_whole_names import NextToken
@@ -402,3 +405,47 @@ def test_a_state_travels_as_a_row_of_bytes():
     found, again = unpacked(packed(arrays, data))
     assert same(found, arrays) and again == data
     assert all(found[name].shape == arrays[name].shape and found[name].flags.writeable for name in arrays)
+
+
+LIBRARY = """
+import sys
+from tinygrad_lm.models import MLP
+from tinygrad_lm.text import Vocabulary, bundled_names, split_names
+from tinygrad_lm.training import Plan, Trainer, over_mpi
+
+split = split_names(bundled_names()[:200])
+team = over_mpi()
+model = MLP(Vocabulary(), context=2, embedding=4, hidden=(8,), rng=team.rank)
+
+def look(trainer):
+    if sys.argv[1:] == [str(trainer.step), str(team.rank)]:
+        raise RuntimeError("no more")
+
+trainer = Trainer(model, split.train, split.validation, Plan(20, 8), before_step=look, communicator=team)
+trainer.run()
+if team.rank == 0:
+    print(f"{team.size} ranks, {trainer.best_loss!r}")
+"""
+
+
+@needs_mpi
+class TestLibrary:
+    def run(self, size, *arguments):
+        return subprocess.run(
+            [MPIEXEC, "-n", str(size), sys.executable, "-c", LIBRARY, *arguments],
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=120,
+            cwd=ROOT,
+        )
+
+    def test_a_script_trains_on_several_ranks(self):
+        one, three = self.run(1), self.run(3)
+        assert one.stdout.startswith("1 ranks, 2.") or one.stdout.startswith("1 ranks, 3."), one.stderr
+        assert three.stdout == one.stdout.replace("1 ranks", "3 ranks")
+
+    def test_an_exception_that_nobody_catches_ends_all(self):
+        done = self.run(2, "5", "1")
+        assert done.returncode == 1
+        assert done.stderr.count("Traceback") == done.stderr.count("RuntimeError: no more") == 1
