@@ -175,16 +175,59 @@ def test_without_a_seed_the_default_generator_is_not_asked():
     assert same(one[0], first[0]) and same(one[0], second[0])
 
 
-def test_masks_differ_from_piece_to_piece_and_from_step_to_step():
+@pytest.mark.parametrize(("kind", "seeded"), [(DroppingMLP, True), (FromDefault, True), (FromDefault, False)])
+def test_masks_differ_from_piece_to_piece_and_from_step_to_step(kind, seeded):
     masks = []
 
-    class Watching(DroppingMLP):
+    class Watching(kind):
         def forward(self, contexts):
             masks.append(self.drop(np.ones((1, 64), np.float32)).data.tobytes())
             return super().forward(contexts)
 
-    trainer(Watching, steps=3).run(progress=False)
-    assert len(set(masks)) == len(masks) > 12
+    def watched():
+        plan = Plan(3, batch_size=8, pieces=4)
+        if seeded:
+            manual_seed(4)
+        Trainer(Watching(), NAMES, VALIDATION, plan).run(progress=False)
+
+    Context().run(watched)
+    del masks[12:]  # the evaluation at the end drops nothing
+    assert len(set(masks)) == len(masks) == 12
+
+
+def test_a_default_generator_that_only_some_ranks_have_is_not_asked():
+    def some(communicator):
+        if communicator.rank == 1:
+            manual_seed(9)
+        plan = Plan(4, batch_size=8, pieces=4)
+        subject = Trainer(FromDefault(), NAMES, VALIDATION, plan, communicator=communicator)
+        subject.run(progress=False)
+        return subject.model.state_dict()
+
+    (alone,) = on_ranks(1, some)
+    assert all(same(found, alone) for found in on_ranks(2, some))
+
+
+def test_a_parameter_that_a_batch_does_not_use_has_no_gradient_though_it_had_one():
+    class Sometimes(MLP):
+        kind = "sometimes"
+        used = True
+
+        def __init__(self):
+            super().__init__(context=2, embedding=4, hidden=(8,), rng=0)
+            self.more = nn.Linear(27, 27, rng=1)
+
+        def forward(self, contexts):
+            found = super().forward(contexts)
+            return self.more(found) if self.used else found
+
+    subject = trainer(Sometimes)
+    subject._gradients.begin(subject)
+    batch = subject.examples.sample(18, np.random.default_rng(5))
+    for used in (True, False):
+        subject.model.used = used
+        subject._gradients.of(*batch, 0)
+        assert (subject.model.more.weight.grad is not None) is used
 
 
 class Plain(NextToken):

@@ -37,7 +37,10 @@ class Communicator(Protocol):
         ...
 
     def gather(self, array: Bytes) -> Bytes:
-        """The flat arrays of all ranks, all of one length, in the order of the ranks, for each: ``(size, length)``."""
+        """The flat arrays of all ranks, all of one length, in the order of the ranks, for each: ``(size, length)``.
+
+        The next call may write into the same array.
+        """
         ...
 
     def broadcast(self, array: Bytes) -> Bytes:
@@ -72,12 +75,15 @@ class OverMPI:
     def __init__(self, communicator: MPI.Intracomm) -> None:
         self._messages = communicator.Dup()
         self._ends = communicator.Dup()
+        self._found: dict[int, Bytes] = {}  # fresh pages of memory cost more than what is copied into them
         self.rank = self._messages.Get_rank()
         self.size = self._messages.Get_size()
 
     def gather(self, array: Bytes) -> Bytes:
         """The arrays of all ranks."""
-        found = np.empty((self.size, array.size), np.uint8)
+        found = self._found.get(array.size)
+        if found is None:
+            found = self._found[array.size] = np.empty((self.size, array.size), np.uint8)
         self._messages.Allgather(array, found)
         return found
 

@@ -48,7 +48,9 @@ class Pieces:
     _buffers: Buffers
     _draws: Draws
     _layout: Layout
-    """All three are made anew by each run, since layers may have come to the model."""
+    _sent: Array
+    """The records of the pieces of this rank, one behind the other; these four are made anew by each run, since layers
+    may have come to the model."""
 
     def __init__(self, model: TrainableModel, loss: Loss, pieces: int, communicator: Communicator) -> None:
         if communicator.size > pieces:
@@ -69,6 +71,7 @@ class Pieces:
         self._draws = Draws(self._model, trainer.plan.seed, has_default)
         self._buffers = Buffers(self._model)
         self._layout = Layout([parameter for _, parameter in self._model.named_parameters()], self._buffers.size)
+        self._sent = np.zeros((-(-self._pieces // self._communicator.size), self._layout.size), np.uint8)
 
     def agree(self, stop: bool, interrupted: bool) -> tuple[bool, bool]:
         """Whether any rank was told to stop, and whether any was by Ctrl-C."""
@@ -81,7 +84,7 @@ class Pieces:
         counts = [count_targets(targets[each]) for each in rows]
         self._draws.begin(step)
         self._buffers.begin()
-        sent = np.zeros((-(-self._pieces // size), self._layout.size), np.uint8)
+        sent = self._sent
         for piece in range(own, self._pieces, size):
             if counts[piece]:
                 with self._draws.of_piece(piece):
@@ -133,6 +136,7 @@ class Layout:
         ends = np.cumsum([0, *(math.prod(shape) for shape in shapes)]).tolist()
         self._places = [(slice(*place), shape) for place, shape in zip(itertools.pairwise(ends), shapes, strict=True)]
         self._dtype = np.result_type(*(np.asarray(parameter.data).dtype for parameter in parameters))
+        self._scratch = np.empty(ends[-1], self._dtype)
         self._head = 8 * (1 + len(parameters))
         self._after = self._head + ends[-1] * self._dtype.itemsize
         self._end = self._after + of_buffers
@@ -150,16 +154,15 @@ class Layout:
         """Write those that the parameters have."""
         has, flat = self.head(record)[1:], self._flat(record)
         for number, (parameter, (place, _)) in enumerate(zip(self.parameters, self._places, strict=True)):
-            if parameter.grad is not None:
-                has[number] = 1
-                flat[place] = np.ravel(parameter.grad)
+            has[number] = parameter.grad is not None
+            flat[place] = 0 if parameter.grad is None else np.ravel(parameter.grad)
 
     def read_gradients(self, records: Sequence[Array], weights: Sequence[float]) -> None:
         """Give the parameters the weighted sum of those of all pieces, added up in their order."""
         has, total = self.head(records[0])[1:].copy(), self._flat(records[0]) * weights[0]
         for record, weight in zip(records[1:], weights[1:], strict=True):
             has += self.head(record)[1:]
-            total += self._flat(record) * weight
+            total += np.multiply(self._flat(record), weight, out=self._scratch)
         for parameter, (place, shape), count in zip(self.parameters, self._places, has.tolist(), strict=True):
             if not count:
                 parameter.grad = None

@@ -127,10 +127,7 @@ class Buffers:
             end = start + numbers.nbytes
             made = [np.frombuffer(each[start:end].tobytes(), numbers.dtype) for each in written]
             start = end
-            before = numbers.tobytes()
-            if all(each.tobytes() == before for each in made):
-                _put(owner, name, array, numbers)
-            elif all(each.tobytes() == made[0].tobytes() for each in made):
+            if all(each.tobytes() == made[0].tobytes() for each in made):
                 _put(owner, name, array, made[0].reshape(numbers.shape))
             elif numbers.dtype.kind == "f":
                 total = made[0] * weights[0]
