@@ -155,6 +155,7 @@ class TestRefusals:
             (["--stpes", "3"], 2, "unrecognized arguments: --stpes 3; did you mean '--steps'?"),
             (["--data", "nofile"], 1, "there is no file 'nofile'"),
             (["--pieces", "1"], 2, "2 processes share the 1 pieces of a batch"),
+            (["--pieces", "none"], 2, "--pieces none leaves batches whole, which processes cannot share"),
             (["--resume", "none"], 1, "there is no run folder 'none'"),
         ):
             _, err = on(2, "train", *words, code=code)

@@ -51,6 +51,8 @@ def train(options: TrainOptions) -> int:
     if options.choice.is_own:
         model.evaluate(split.validation[:1])  # what goes wrong in it does so before a run is begun
     plan = plan_of(options, len(model.examples(split.train)))
+    if options.is_given("pieces") and plan.pieces is None and team is not None and team.size > 1:
+        raise UsageError("--pieces none leaves batches whole, which processes cannot share: leave it out, or mpiexec")
     trainer = _trainer(model, split, plan, team)
     least = 2 * (trainer.plan.pieces or 1)
     if plan.batch_size < least and not options.choice.is_own and model.config().get("norm") == "batch":
