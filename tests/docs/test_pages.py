@@ -6,10 +6,14 @@ import importlib
 import io
 import linecache
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.helpers import ROOT
+from tinygrad_lm import models, text
+from tinygrad_lm.nn import evaluating
 
 DOCS = ROOT / "docs"
 PAGES = [
@@ -27,6 +31,7 @@ PAGES = [
     "text.md",
     "training.md",
     "saving.md",
+    "scale.md",
     "lectures.md",
     "lectures/level2.md",
     "lectures/level3.md",
@@ -83,6 +88,22 @@ def test_a_model_of_ones_own_takes_sixty_lines(page):
 def test_every_guide_is_run_by_a_test():
     others = {"coming_from_micrograd.md", "gallery.md"}  # by modules of their own
     assert {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")} - others == set(PAGES)
+
+
+def test_weights_go_to_pytorch(tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch", reason="PyTorch reads the weights of a run where it is installed")
+    monkeypatch.chdir(tmp_path)
+    model = models.LSTM(text.Vocabulary(), rng=0)
+    Path("runs/lstm-1").mkdir(parents=True)
+    model.save("runs/lstm-1/model.safetensors")
+    page = (DOCS / "scale.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```text\n(import torch.*?)^```$", page, re.M | re.S)
+    names = {}
+    exec(compile(code, "scale.md", "exec"), names)
+    tokens = np.array([[26, 0, 13, 0, 12]])
+    with evaluating(model):
+        expected = model(tokens).data
+    np.testing.assert_allclose(names["names"](torch.tensor(tokens)).detach().numpy(), expected, atol=1e-5)
 
 
 def test_links_between_pages_lead_somewhere():

@@ -11,7 +11,7 @@ from tinygrad_lm import optim, runs
 from tinygrad_lm.models import MLP, ModelFileError, files
 from tinygrad_lm.training import Plan, Trainer
 
-SETTINGS = ("clip_grad_norm", "warmup_steps", "ema_decay", "label_smoothing")
+SETTINGS = ("clip_grad_norm", "warmup_steps", "ema_decay", "label_smoothing", "pieces")
 
 
 @pytest.fixture(params=[7, 10])
@@ -83,7 +83,8 @@ def test_killed_while_it_is_written_anew_it_still_goes_on(earlier, tmp_path, kep
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("clip_grad_norm", 1.0), ("warmup_steps", 2), ("ema_decay", 0.5), ("label_smoothing", 0.1)]
+    ("setting", "value"),
+    [("clip_grad_norm", 1.0), ("warmup_steps", 2), ("ema_decay", 0.5), ("label_smoothing", 0.1), ("pieces", 2)],
 )
 def test_what_it_did_without_does_not_begin_in_the_middle(earlier, setting, value):
     config = json.loads((earlier / runs.CONFIG).read_text(encoding="utf-8"))

@@ -43,6 +43,7 @@ CHANGES = {
     "warmup_steps": 3,
     "ema_decay": 0.9,
     "label_smoothing": 0.1,
+    "pieces": 2,
 }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tinygrad_lm import __version__
 from tinygrad_lm.checks import near
+from tinygrad_lm.cli import ranks
 from tinygrad_lm.cli.parsing import INTERRUPTED, Command, Options, Parser, UsageError, check_dashes, epilog
 from tinygrad_lm.cli.terminal import printable
 from tinygrad_lm.interrupts import Later
@@ -78,6 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns 0 when done, 1 after a failure, 2 for wrong usage, 130 after Ctrl-C."""
     _prepare_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
+    here = ranks.place()
+    return _main(given) if here is None or here.size == 1 else ranks.run(here, given, _main)
+
+
+def _main(given: Sequence[str]) -> int:
     try:
         with Later():  # argparse imports as it goes, and the commands are imported
             command, options = _parsed(given)

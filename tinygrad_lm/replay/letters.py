@@ -27,7 +27,9 @@ class Letter(float):
         if any(not isinstance(x, (int, float)) for x in inputs) or options or method != "__call__":
             return NotImplemented
         # A float of Python's own, as the number is: NumPy's would make float64 of all that it meets.
-        call = ast.Call(ast.Attribute(ast.Name("math", ast.Load()), ufunc.__name__, ast.Load()), [*map(_node, inputs)], [])
+        call = ast.Call(
+            ast.Attribute(ast.Name("math", ast.Load()), ufunc.__name__, ast.Load()), [*map(_node, inputs)], []
+        )
         return Letter(float(ufunc(*map(float, inputs))), call)
 
     def __add__(self, other: Any) -> Any:

@@ -72,7 +72,9 @@ class Listing:
         ends = [f"{self._written_buffer(x)}[...] = {self._body.name_of(x.value)}" for x in self._buffers]
         returned = self._returned(self._result)
         if not self._stored:
-            return _function("forward", given, "The result.", _commented(self._body.lines), [*ends, f"return {returned}"])
+            return _function(
+                "forward", given, "The result.", _commented(self._body.lines), [*ends, f"return {returned}"]
+            )
         pairs = [
             f'"{name}": {self._body.name_of(self._stored[key])}'
             for key, name in self.parameters.items()

@@ -130,4 +130,3 @@ def _used(instructions: Sequence[Any], outputs: Sequence[Traced]) -> list[Any]:
             live |= {id(traced.owner) for traced in mentioned(instruction)}
         left.append(instruction)
     return left[::-1]
-

@@ -131,11 +131,15 @@ class Statements:
         if compute.method == "fill" and whole and not known:
             filled, like = compute.args[1], {"dtype": target.dtype}
             made = numpy({0: "zeros", 1: "ones"}.get(filled, "full"))
-            self._emit(section, target, writer.call(made, [target.shape, *([] if filled in (0, 1) else [filled])], like))
+            self._emit(
+                section, target, writer.call(made, [target.shape, *([] if filled in (0, 1) else [filled])], like)
+            )
             return
         again = whole and compute.method == "call" and isinstance(compute.function, np.ufunc)
         if not known and not again:
-            self._emit(section, target.owner, writer.call(numpy("empty"), [target.owner.shape], {"dtype": target.dtype}))
+            self._emit(
+                section, target.owner, writer.call(numpy("empty"), [target.owner.shape], {"dtype": target.dtype})
+            )
         if again and id(target) not in self._arguments and np.result_type(*map(_like, compute.args)) == target.dtype:
             given = compute.args, compute.options
             size, needs = 1 + writer.size(given), writer.depends(given) - {id(target)}
@@ -189,9 +193,7 @@ def _like(x: Any) -> Any:
     return x.array if isinstance(x, Traced) else float(x) if isinstance(x, float) else x
 
 
-def _uses(
-    instructions: Sequence[Any], results: Sequence[Traced], arguments: set[int]
-) -> dict[Any, tuple[int, bool]]:
+def _uses(instructions: Sequence[Any], results: Sequence[Traced], arguments: set[int]) -> dict[Any, tuple[int, bool]]:
     """Of each call that a result depends on, how often what it made is used, and whether nothing changes that later.
 
     An array that is changed as a whole counts as another one from there on.

@@ -13,6 +13,12 @@ from tinygrad_lm.checks import whole_number
 MOST = 10**18
 """The largest whole number in a plan; beyond it a number of steps is no float's any more."""
 
+PIECES = 4
+"""Into how many pieces a batch is cut where processes share it and the plan does not say."""
+
+MOST_PIECES = 10**4
+"""Each step keeps the gradients of every piece."""
+
 OF_THE_OPTIMIZER = ("lr", "weight_decay")
 """What a plan says to its optimizer, and nothing to one of the user's own."""
 
@@ -54,6 +60,10 @@ class Plan:
     label_smoothing
         From 0 to 1: what share of each target is spread over all tokens (see ``functional.cross_entropy``). The losses
         of the training are then of such targets; those of the validation never.
+    pieces
+        Into how many pieces each batch is cut, so that as many processes can share it, one or several pieces each; the
+        number decides the bytes that come out, and how many processes there are does not. ``None``: batches stay whole,
+        unless the ``Trainer`` is given a communicator. See ``training.pieces.Pieces``.
 
     Raises
     ------
@@ -73,12 +83,16 @@ class Plan:
     warmup_steps: int = 0
     ema_decay: float | None = None
     label_smoothing: float = 0.0
+    pieces: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "evaluate_every", "seed", "warmup_steps"):
             low = 0 if name in ("seed", "warmup_steps") else 1
             value = whole_number(getattr(self, name), low, f"{name} is a whole number from {low} to 10**18, not", MOST)
             object.__setattr__(self, name, value)  # one of NumPy's would not be written as JSON
+        if self.pieces is not None:
+            what = f"pieces is a whole number from 1 to {MOST_PIECES:,}, or None for whole batches, not"
+            object.__setattr__(self, "pieces", whole_number(self.pieces, 1, what, MOST_PIECES))
         if self.warmup_steps >= self.steps:
             raise ValueError(
                 f"warmup_steps must be fewer than the {self.steps:,} steps in all, not {self.warmup_steps:,}"
@@ -135,7 +149,7 @@ class Plan:
 
 
 ADDED: Mapping[str, object] = {
-    name: getattr(Plan, name) for name in ("clip_grad_norm", "warmup_steps", "ema_decay", "label_smoothing")
+    name: getattr(Plan, name) for name in ("clip_grad_norm", "warmup_steps", "ema_decay", "label_smoothing", "pieces")
 }
 """What the plans of earlier versions do not say, and what held for them: the defaults."""
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,9 +23,12 @@ from tinygrad_lm.replay import replay as replayed
 from tinygrad_lm.text import DataError, NameDataset
 from tinygrad_lm.threads import on_one_thread
 from tinygrad_lm.training.average import WeightAverage, buffers_of
+from tinygrad_lm.training.communicator import Alone, Communicator
 from tinygrad_lm.training.generators import generators_of, read_state, read_states, state_of
+from tinygrad_lm.training.gradients import Gradients, WholeBatch
 from tinygrad_lm.training.optimizing import MakesOptimizer, described, loss_of, optimizer_of, plan_beside, schedule_of
-from tinygrad_lm.training.plan import Plan
+from tinygrad_lm.training.pieces import Pieces
+from tinygrad_lm.training.plan import PIECES, Plan
 from tinygrad_lm.training.report import MeanLoss, Report, TrainingError
 from tinygrad_lm.training.rewind import Rewind
 from tinygrad_lm.training.state import Progress, Setup, joined, parted, read_progress, stepped
@@ -59,9 +63,14 @@ class Trainer:
     before_step
         Called with the trainer between the backward pass and the optimizer's step, before gradients are clipped: it
         may look at the gradients of ``trainer.model`` and change them.
+    communicator
+        Where several processes share each batch, how they talk (see ``Communicator``, ``over_mpi``): every one of them
+        makes the same trainer but for this, and calls ``run`` at the same time, which brings all to the state of rank
+        0. Bars are shown by rank 0 alone; callbacks are called on every rank. A plan that does not say into how many
+        ``pieces`` a batch is cut then has 4. With such a plan and no communicator this process computes all of them.
     replay
         Whether steps are recorded and replayed (see ``tinygrad_lm.replay``), which gives the same bits sooner. Those
-        with a ``before_step`` never are.
+        with a ``before_step``, and those in pieces, never are.
 
     Attributes
     ----------
@@ -91,7 +100,7 @@ class Trainer:
         Where a batch is larger than the training data, and without a validation name.
     ValueError
         For a plan that says something to an optimizer or a schedule that is given here, or that leaves one out which
-        is not; and for an optimizer over parameters that are not the model's.
+        is not; for an optimizer over parameters that are not the model's; and for more ranks than pieces.
     TypeError
         For an ``optimizer`` that is none and makes none.
     """
@@ -109,10 +118,14 @@ class Trainer:
         optimizer: optim.Optimizer | MakesOptimizer | None = None,
         schedule: optim.Schedule | None = None,
         before_step: Callable[[Trainer], object] | None = None,
+        communicator: Communicator | None = None,
         replay: bool = True,
     ) -> None:
         self.model = model
-        self.plan = plan = plan_beside(plan, optimizer, schedule)
+        plan = plan_beside(plan, optimizer, schedule)
+        if communicator is not None and plan.pieces is None:
+            plan = replace(plan, pieces=PIECES)
+        self.plan = plan
         self.validation = tuple(validation)
         if not self.validation:
             raise DataError("validation is empty: the best weights are chosen by its names; give at least one")
@@ -124,12 +137,17 @@ class Trainer:
                 f"examples; choose a batch size of at most {len(self.examples)}, or give more names"
             )
         self.rng = np.random.Generator(np.random.PCG64(plan.seed))
-        self._loss = loss_of(model, plan)
+        self.communicator = communicator = Alone() if communicator is None else communicator
+        loss = loss_of(model, plan)
+        self._gradients: Gradients = (
+            WholeBatch(loss) if plan.pieces is None else Pieces(model, loss, plan.pieces, communicator)
+        )
         self.optimizer = optimizer_of(model, plan, optimizer)
         self.schedule = schedule_of(plan, schedule)
         self.before_step = before_step
-        whole = whole_step(self._loss, self.optimizer, plan.clip_grad_norm)
-        self._step = replayed(whole) if replay else whole
+        self._step: Callable[[Array, Array], Tensor] | None = None
+        if replay and plan.pieces is None:
+            self._step = replayed(whole_step(loss, self.optimizer, plan.clip_grad_norm))
         self.average = None
         if plan.ema_decay is not None:
             self.average = WeightAverage(model.named_parameters(), plan.ema_decay, buffers_of(model))
@@ -170,6 +188,9 @@ class Trainer:
         KeyboardInterrupt
             After Ctrl-C, when the step under way is done; after a second one at once.
         """
+        self._gradients.begin(self)
+        if self.communicator.rank:
+            progress = False
         if not self._is_due() and (self.stop or self.step == self.plan.steps):
             if progress is not False:
                 print(self._why_idle(), file=sys.stderr)
@@ -201,6 +222,7 @@ class Trainer:
                     bar.set_description_str(progress.losses(report.train_loss, report.validation_loss))
                     if on_report is not None:
                         on_report(report)
+                self.stop, interrupt.heard = self._gradients.agree(self.stop, interrupt.heard)
                 if self.step == self.plan.steps or self.stop or interrupt.heard:
                     return
                 with np.errstate(over="ignore", invalid="ignore"):  # the loss says it
@@ -232,10 +254,15 @@ class Trainer:
         try:
             inputs, targets = self.examples.sample(self.plan.batch_size, self.rng)
             counted = self._losses.count(targets)
-            step = self._step if self.before_step is None else self._step_in_parts
-            loss = step(inputs, targets).item()
+            if self._step is not None and self.before_step is None:
+                loss = self._step(inputs, targets).item()
+            else:
+                self.optimizer.zero_grad()
+                loss = self._gradients.of(inputs, targets, self.step)
             if not math.isfinite(loss):
                 raise self._failure(f"the loss became {loss} at step {self.step + 1}")
+            if self._step is None or self.before_step is not None:
+                self._update()
         except BaseException:
             self._rewind.back()  # the step was not made: the next one has the same batch
             raise
@@ -244,11 +271,13 @@ class Trainer:
         self._losses.add(loss, counted)
         return loss
 
-    def _step_in_parts(self, inputs: Array, targets: Array) -> Tensor:
-        """A step with what is to be called before it."""
-        before = self.before_step
-        step = whole_step(self._loss, self.optimizer, self.plan.clip_grad_norm, lambda: before and before(self))
-        return step(inputs, targets)
+    def _update(self) -> None:
+        """Step the parameters along their gradients."""
+        if self.before_step is not None:
+            self.before_step(self)
+        if self.plan.clip_grad_norm is not None:
+            optim.clip_grad_norm_(self.optimizer.parameters, self.plan.clip_grad_norm)
+        self.optimizer.step()
 
     def _evaluate(self, started: float) -> Report:
         self.seconds = time.perf_counter() - started

@@ -15,12 +15,8 @@ def whole_step(
     loss_of: Callable[[Array, Array], Tensor],
     optimizer: optim.Optimizer,
     clip_grad_norm: float | None,
-    before: Callable[[], object] | None = None,
 ) -> Callable[[Array, Array], Tensor]:
-    """What makes a step and gives the loss before it; where that is not finite, nothing is stepped.
-
-    ``before`` is called between the backward pass and the step.
-    """
+    """What makes a step and gives the loss before it; where that is not finite, nothing is stepped."""
 
     def step(inputs: Array, targets: Array) -> Tensor:
         optimizer.zero_grad()
@@ -28,8 +24,6 @@ def whole_step(
         if not np.isfinite(loss):
             return loss
         loss.backward(retain_graph=False)
-        if before is not None:
-            before()
         if clip_grad_norm is not None:
             optim.clip_grad_norm_(optimizer.parameters, clip_grad_norm)
         optimizer.step()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
 
 from tinygrad_lm import progress, runs
-from tinygrad_lm.cli import family, mixing, source
+from tinygrad_lm.cli import family, mixing, ranks, source
 from tinygrad_lm.cli.console import Console
 from tinygrad_lm.cli.folder import run_folder
 from tinygrad_lm.cli.parsing import INTERRUPTED, UsageError
@@ -18,15 +20,16 @@ from tinygrad_lm.cli.train.plan import plan_of
 from tinygrad_lm.interrupts import Later
 from tinygrad_lm.models import FittedModel, LanguageModel, ModelFileError, TrainableModel, files
 from tinygrad_lm.text import Split
-from tinygrad_lm.training import Report, Trainer, TrainingError, stopping_on_signals
+from tinygrad_lm.training import Communicator, Plan, Report, Trainer, TrainingError, stopping_on_signals
+from tinygrad_lm.training.plan import PIECES
 
 SECONDS_BETWEEN_CHECKPOINTS = 2.0
 
 
 def train(options: TrainOptions) -> int:
     """Train a model, or count, in a new run."""
-    say = Console()
-    file, lines = source.read(options.data)
+    say, team = Console(), ranks.communicator()
+    file, lines = ranks.read_once(team, lambda: source.read(options.data))
     data = Source(
         file, options.alphabet, options.boundary, options.min_length, options.max_length, options.seed_of_split
     )
@@ -35,6 +38,8 @@ def train(options: TrainOptions) -> int:
     lines = lines if file == source.OWN_COPY else []
     model = family.make(options.choice, options, vocabulary, options.seed)
     if isinstance(model, FittedModel):
+        if ranks.helps(team):  # counting is not shared
+            return 0
         showing.show_summary(say, model.fit(split.train, split.validation))
         with _new_run(say, options, model, data, lines, split, None) as run:
             runs.save_weights(run.folder, model, run.config)
@@ -46,16 +51,52 @@ def train(options: TrainOptions) -> int:
     if options.choice.is_own:
         model.evaluate(split.validation[:1])  # what goes wrong in it does so before a run is begun
     plan = plan_of(options, len(model.examples(split.train)))
-    if plan.batch_size == 1 and not options.choice.is_own and model.config().get("norm") == "batch":
-        raise UsageError("BatchNorm learns from several examples at a time: take --batch-size 2, or --norm layer")
-    trainer = Trainer(model, split.train, split.validation, plan)
-    if options.mix:
-        mixing.check_free(options.out)
-    showing.show_windows(say, model, split.train)
-    showing.show_parameters(say, model)
-    with _new_run(say, options, model, data, lines, split, trainer) as run:
-        code = _fit(say, trainer, run)
+    if options.is_given("pieces") and plan.pieces is None and team is not None and team.size > 1:
+        raise UsageError("--pieces none leaves batches whole, which processes cannot share: leave it out, or mpiexec")
+    trainer = _trainer(model, split, plan, team)
+    least = 2 * (trainer.plan.pieces or 1)
+    if plan.batch_size < least and not options.choice.is_own and model.config().get("norm") == "batch":
+        raise UsageError(
+            f"BatchNorm learns from several examples at a time: take --batch-size {least}, or --norm layer"
+        )
+    if ranks.helps(team):
+        ranks.follow(team)
+        return _help(trainer)
+    with ranks.leading(team) as begin:
+        if options.mix:
+            mixing.check_free(options.out)
+        showing.show_windows(say, model, split.train)
+        showing.show_parameters(say, model)
+        with _new_run(say, options, model, data, lines, split, trainer) as run:
+            begin()
+            code = _fit(say, trainer, run)
     return _mixed(options, run) if options.mix and not code else code
+
+
+def _trainer(model: TrainableModel, split: Split, plan: Plan, team: Communicator | None) -> Trainer:
+    """The trainer of a run, alone or with the other processes.
+
+    Raises
+    ------
+    UsageError
+        Where there are more of them than pieces of a batch.
+    """
+    pieces = plan.pieces or PIECES
+    if team is not None and team.size > pieces:
+        raise UsageError(
+            f"{team.size} processes share the {pieces} pieces of a batch, so that some would have none: start it by "
+            f"mpiexec -n {pieces}, or train anew with --pieces {team.size}"
+        )
+    if team is None:
+        return Trainer(model, split.train, split.validation, plan)
+    return Trainer(model, split.train, split.validation, plan, communicator=team)
+
+
+def _help(trainer: Trainer) -> int:
+    """Train as one of several processes, of which rank 0 alone shows and saves what comes of it."""
+    with stopping_on_signals(trainer), suppress(TrainingError):  # which every rank has alike
+        trainer.run(progress=False)
+    return 0
 
 
 @contextmanager
@@ -96,30 +137,49 @@ def _naming(options: TrainOptions) -> str:
 def resume(name: str, options: TrainOptions) -> int:
     """Go on with a stopped run, or with a finished one to so many steps in all."""
     steps = options.steps if options.is_given("steps") else None
-    say = Console()
+    say, team = Console(), ranks.communicator()
     folder = run_folder(name)
-    with runs.locked(folder):
-        with Later(second_at_once=True):  # it imports the model's family
-            config, model, plan = runs.open_stopped(folder, steps)
-        family.check_used([options.model] if options.is_given("model") else [], [model])
-        if plan.optimizer is None or plan.schedule is None:
-            raise ModelFileError(
-                f"{folder} was trained with an optimizer or a schedule of its user's own, which the command line does "
-                "not know: go on with it in Python, by runs.restore and the same Trainer"
-            )
-        asked = runs.name_of(config, model)
+    if ranks.helps(team):
+        ranks.follow(team)
+        return _help(_reopened(folder, steps, options, team)[-1])
+    with ranks.leading(team) as begin, runs.locked(folder):
+        config, data, split, trainer = _reopened(folder, steps, options, team)
+        asked = runs.name_of(config, trainer.model)
         out = mixing.out_of(folder, asked)
         if options.mix:
             mixing.check_free_beside(out)
-        data, split = source.read_again(config, model, folder, "train anew")
-        trainer = Trainer(model, split.train, split.validation, plan)
         runs.restore(folder, trainer)
         say.log_to(folder)
+        plan = trainer.plan
         say(f"Going on with {folder} after step {trainer.step:,} of {plan.steps:,}")
         say()
         run = OpenRun(folder, config, data, split, plan.seed, _naming(options), asked, mix=options.mix, out=out)
+        begin()
         code = _fit(say, trainer, run)
     return _mixed(options, run) if options.mix and not code else code
+
+
+def _reopened(
+    folder: Path, steps: int | None, options: TrainOptions, team: Communicator | None
+) -> tuple[dict[str, Any], Source, Split, Trainer]:
+    """The configuration, the source, the names and the trainer of a run to go on with."""
+    with Later(second_at_once=True):  # it imports the model's family
+        config, model, plan = runs.open_stopped(folder, steps)
+    family.check_used([options.model] if options.is_given("model") else [], [model])
+    if plan.optimizer is None or plan.schedule is None:
+        raise ModelFileError(
+            f"{folder} was trained with an optimizer or a schedule of its user's own, which the command line does "
+            "not know: go on with it in Python, by runs.restore and the same Trainer"
+        )
+    if plan.pieces is None and team is not None:
+        if team.size > 1:
+            raise UsageError(
+                f"{folder} was begun with whole batches, which processes cannot share: go on with it without "
+                "mpiexec, or train anew"
+            )
+        team = None
+    data, split = source.read_again(config, model, folder, "train anew")
+    return config, data, split, _trainer(model, split, plan, team)
 
 
 def _mixed(options: TrainOptions, run: OpenRun) -> int:
@@ -140,7 +200,8 @@ def _fit(say: Console, trainer: Trainer, run: OpenRun) -> int:
     if trainer.stop:
         say(f"Stopped after step {trainer.step:,} of {trainer.plan.steps:,}; all is saved in {run.folder}.")
         more = " --mix" if run.mix else ""
-        say(f"Go on with:  tinygrad-lm train --resume {runs.typed(run.folder)}{run.model}{more}")
+        start = f"mpiexec -n {trainer.communicator.size} " if trainer.communicator.size > 1 else ""
+        say(f"Go on with:  {start}tinygrad-lm train --resume {runs.typed(run.folder)}{run.model}{more}")
         return INTERRUPTED
     trainer.restore_best()
     say(f"Trained {trainer.plan.steps:,} steps in {trainer.seconds:.1f} s")
@@ -154,8 +215,9 @@ def _fit(say: Console, trainer: Trainer, run: OpenRun) -> int:
 
 def _run(say: Console, trainer: Trainer, run: OpenRun) -> None:
     """Train, with a bar and a line now and then; a kill costs what was done since the last checkpoint."""
-    say("Training")
-    plan = trainer.plan
+    plan, ranks_in_all = trainer.plan, trainer.communicator.size
+    shared = f", each batch in {plan.pieces} pieces, on {ranks_in_all} {'process' + 'es' * (ranks_in_all > 1)}"
+    say(f"Training{shared if plan.pieces else ''}")
     saved = -SECONDS_BETWEEN_CHECKPOINTS
     with progress.bar(plan.steps, trainer.step, leave=False) as bar:
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TRAINING_OPTIONS = (
     *("epochs", "steps", "batch_size", "lr", "optimizer", "schedule", "weight_decay"),
-    *("clip_grad_norm", "warmup_steps", "ema_decay", "label_smoothing", "mix"),
+    *("clip_grad_norm", "warmup_steps", "ema_decay", "label_smoothing", "pieces", "mix"),
 )
 """The options that mean something only to models that learn by gradient descent."""
 
@@ -38,6 +38,7 @@ HELP = {
     "warmup_steps": "steps in which the learning rate rises from 0",
     "ema_decay": "evaluate and keep averaged weights, of a decay such as 0.99, or none",
     "label_smoothing": "share of each target that all characters have",
+    "pieces": "cut each batch into so many pieces, which processes share, or none",
     "mix": "mix the trained model with Kneser-Ney counts: mostly better than either",
 }
 """What the help says of each of the ``TRAINING_OPTIONS``, without its default."""
@@ -67,6 +68,7 @@ class TrainOptions(Options):
     warmup_steps: int = 0
     ema_decay: float | None = None
     label_smoothing: float = 0.0
+    pieces: int | None = None
     out: str | None = None
     resume: str | None = None
     mix: bool = False
@@ -207,6 +209,7 @@ def _add_training(parser: Parser) -> None:
     training.add_argument("--warmup-steps", type=SEED, metavar="N", help=_help("warmup_steps"))
     training.add_argument("--ema-decay", type=or_none(RATE), metavar="X", help=_help("ema_decay"))
     training.add_argument("--label-smoothing", type=decimal(0, 1), metavar="X", help=_help("label_smoothing"))
+    training.add_argument("--pieces", type=or_none(COUNT), metavar="N", help=_help("pieces"))
 
 
 def _help(name: str, of_family: Mapping[str, object] = MappingProxyType({})) -> str:
@@ -222,6 +225,8 @@ def _start(name: str, of_family: Mapping[str, object]) -> str:
     told = ["none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)]
     if value and name == "warmup_steps":
         told[0] += ", or a tenth of the steps if they are few"
+    if value is None and name == "pieces":
+        told[0] += "; 4 under mpiexec"
     for value in sorted(set(starts.values())):
         told.append(f"{value:g} for {' and '.join(optimizer for optimizer in starts if starts[optimizer] == value)}")
     return "; ".join(told)

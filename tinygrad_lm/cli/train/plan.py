@@ -45,6 +45,7 @@ def plan_of(options: TrainOptions, examples: int) -> Plan:
             warmup_steps=warmup_steps,
             ema_decay=start("ema_decay"),
             label_smoothing=start("label_smoothing"),
+            pieces=start("pieces"),
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
