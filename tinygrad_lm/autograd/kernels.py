@@ -94,9 +94,9 @@ def check_ids(ids: Operand, size: int, what: str) -> Array:
 
 
 def _refuse_outside(array: Array, size: int, what: str) -> None:
-    outside = np.argwhere((array < 0) | (array >= size))
-    if len(outside):
-        position = tuple(int(i) for i in outside[0])
+    outside = (array < 0) | (array >= size)
+    if outside.any():
+        position = tuple(int(i) for i in np.argwhere(outside)[0])
         raise IndexError(f"{what}: {array[position]} at position {position} is outside 0 to {size - 1}")
 
 

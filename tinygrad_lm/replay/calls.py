@@ -71,9 +71,15 @@ def _fails(condition: Array) -> None:
 def _forward(whole: WholeForward, at: At, out: Array) -> None:
     given = whole.operation.forward(*at(whole.inputs), **at(dict(whole.attributes)))
     whole.cell[:] = given if whole.operation.saves else (given, None)
-    if np.shape(whole.cell[0]) != out.shape:
+    _settle(out, whole.cell[0])
+
+
+def _settle(out: Array, found: Any) -> None:
+    """Put a result where it belongs; one of another shape, as a mask may select, belongs nowhere."""
+    array = np.asarray(found)
+    if array.shape != out.shape or array.dtype != out.dtype:
         raise Broken
-    np.copyto(out, whole.cell[0])
+    np.copyto(out, array)
 
 
 def _backward(whole: WholeBackward, at: At, gradient: Array, results: list[Array | None]) -> None:
@@ -175,7 +181,7 @@ def _take(out: Array, source: Array, ids: Any, axis: Any = None, mode: str = "ra
 
 
 def _into(out: Array, function: Callable[..., Any], args: Any, options: Mapping[str, Any]) -> None:
-    np.copyto(out, function(*args, **options))
+    _settle(out, function(*args, **options))
 
 
 __all__ = ["At", "Broken", "Calls", "Traced", "calls_of"]

@@ -62,6 +62,8 @@ class Joined:
         """Bring in the parameters, where their data are elsewhere; false where they cannot be stepped as one."""
         for parameter, place in zip(self.parameters, self.places, strict=True):
             if (data := parameter.data) is not place:
+                if data.dtype != place.dtype or data.strides != place.strides:
+                    return False
                 np.copyto(place, data)
                 share_data(parameter, place)
         if self.optimizer.kept_by.get(self._keys) is self and not self._has_moments():

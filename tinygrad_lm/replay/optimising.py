@@ -46,7 +46,7 @@ def _compared(instructions: Sequence[Any]) -> list[Any]:
     uses: dict[int, int] = {}
     for instruction in instructions:
         for traced in mentioned(instruction):
-            uses[id(traced)] = uses.get(id(traced), 0) + 1
+            uses[id(traced.owner)] = uses.get(id(traced.owner), 0) + 1
     left: list[Any] = []
     for instruction in instructions:
         earlier = left[-1] if left else None
@@ -54,7 +54,7 @@ def _compared(instructions: Sequence[Any]) -> list[Any]:
             isinstance(instruction, Check)
             and isinstance(earlier, Compute)
             and earlier.result is instruction.condition
-            and uses[id(earlier.result)] == 2
+            and uses[id(earlier.result.owner)] == 2
             and earlier.function in COMPARE
             and not earlier.options
             and all(not isinstance(x, Traced) or x.ndim == 0 for x in earlier.args)
