@@ -39,8 +39,9 @@ def row_means(x: Array) -> Array:
     width = x.shape[-1]
     if x.dtype.char not in "fd":
         return np.mean(x, axis=-1, keepdims=True)
-    means = np.dot(x, _ones(width, x.dtype)).reshape(*x.shape[:-1], 1)
-    return np.multiply(means, 1 / width, out=means)
+    means = np.dot(x, _ones(width, x.dtype))
+    means *= 1 / width
+    return means.reshape(*x.shape[:-1], 1)
 
 
 def row_maxima(rows: Array) -> Array:

@@ -38,6 +38,7 @@ _COMPARED: Mapping[str, type[ast.cmpop]] = {
     "not_equal": ast.NotEq,
 }
 _UNARY: Mapping[str, type[ast.unaryop]] = {"negative": ast.USub, "invert": ast.Invert}
+_METHODS = frozenset({np.sum, np.mean, np.max, np.min, np.prod, np.cumsum, np.var, np.std})
 _REDUCED = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logical_and": "all"}
 
 
@@ -118,14 +119,17 @@ class Writer:
         if how == "reshape" and view.shape == base.shape:
             return self._array(base)
         if how == "reshape" and base.base is not None and base.how[0] == "reshape":
-            return self._view_of(how, args, options, base.base)
-        return self._view_of(how, args, options, base)
+            return self._view_of(view, base.base)
+        return self._view_of(view, base)
 
-    def _view_of(self, how: Any, args: Any, options: Any, base: Traced) -> ast.expr:
+    def _view_of(self, view: Traced, base: Traced) -> ast.expr:
+        how, args, options = view.how
         if args is None:
             return attribute(self._array(base), how)
         if how == "__getitem__":
             return self.subscript(base, args[0])
+        if how in (np.transpose, "transpose") and view.ndim == base.ndim == 2:
+            return attribute(self._array(base), "T")
         if isinstance(how, str):
             return self.call(attribute(self._array(base), how), args, options)
         given = {key: value for key, value in options.items() if key != "part"}
@@ -137,10 +141,14 @@ class Writer:
         return ast.Subscript(self.write(base), self.write(index), ast.Load())
 
     def _constant(self, traced: Traced) -> ast.expr:
+        if traced.role == "work":
+            raise LookupError(f"{traced.name or 'an array'} is used before it is written")
         array = traced.array
         known = _known(array)
         if known is not None:
             return self.call(*known)
+        if array.dtype == np.bool and (opposite := _known(~array)) is not None:
+            return ast.UnaryOp(ast.Invert(), self.call(*opposite))
         if array.size <= LITERAL:
             return self.call(numpy("array"), [array.tolist()], {"dtype": array.dtype})
         self.given.append(traced)
@@ -153,6 +161,9 @@ class Writer:
         options = {key: value for key, value in compute.options.items() if key != "order"}
         if isinstance(function, np.ufunc):
             return self._of_ufunc(function, method, args, options)
+        if method == "call" and function in _METHODS and isinstance(args[0], Traced):
+            named = {key: value for key, value in options.items() if value is not None and value is not False}
+            return self.call(attribute(self.write(args[0]), function.__name__), args[1:], named)
         if method == "call" and function is not np.take:
             return self.call(of_function(function), args, options)
         source, *rest = args
@@ -208,7 +219,7 @@ def _number(x: float) -> ast.expr:
         found = numpy("nan" if math.isnan(x) else "inf")
         return ast.UnaryOp(ast.USub(), found) if x < 0 else found
     n = round(1 / x) if 1e-9 < abs(x) < 0.5 else 0
-    if 2 < n < 1e9 and 1 / n == x and len(repr(x)) > 4:
+    if 2 < n < 1e9 and 1 / n == x and len(repr(x)) > 4 and "e" not in repr(x):
         return ast.BinOp(ast.Constant(1), ast.Div(), ast.Constant(n))
     return ast.Constant(x)
 

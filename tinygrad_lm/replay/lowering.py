@@ -304,7 +304,7 @@ class Lowering:
 
     def _plain(self, event: Plain) -> None:
         function: Callable[..., Any] = event.function
-        if function is _STEP:
+        if function is STEP:
             self._update(*event.args)
         elif function is _CLIP:
             self._clip(*event.args, **event.options)
@@ -417,6 +417,6 @@ def _titled(event: Forward) -> str:
     return f"{event.operation.name}{_place(event)}"
 
 
-_STEP: Any = optim.Optimizer.step.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]
+STEP: Any = optim.Optimizer.step.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]
 _CLIP: Any = optim.clip_grad_norm_.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]
 _SET_BUFFERS: Any = set_buffers.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]

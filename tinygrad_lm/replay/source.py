@@ -74,8 +74,9 @@ class Statements:
     def _name_seeds(self, compute: Compute) -> None:
         """Write what a backward pass begins with as a statement of its own."""
         for traced in mentioned((compute.args, compute.options)):
-            if traced.role == "constant" and traced.about is not None and id(traced) not in self.writer.names:
-                self._emit(Section(compute.section.part, ""), traced, self.writer.write(traced))
+            seed = traced.owner
+            if seed.role == "constant" and seed.about is not None and id(seed) not in self.writer.names:
+                self._emit(Section(compute.section.part, ""), seed, self.writer.write(seed))
 
     def _draw(self, draw: Draw) -> None:
         key = id(draw.generator)
@@ -136,7 +137,10 @@ class Statements:
             )
             return
         again = whole and compute.method == "call" and isinstance(compute.function, np.ufunc)
-        if not known and not again:
+        if not again and id(target.owner) in writer.pending:
+            owner, expression, *_ = writer.pending[id(target.owner)]
+            self._emit(section, owner, expression)
+        elif not known and not again:
             self._emit(
                 section, target.owner, writer.call(numpy("empty"), [target.owner.shape], {"dtype": target.dtype})
             )
@@ -147,6 +151,9 @@ class Statements:
             self._flush(section, id(target))
             self._keep_or_emit(compute, expression, needs, size)
             return
+        if id(target.owner) in writer.pending:
+            owner, expression, *_ = writer.pending[id(target.owner)]
+            self._emit(section, owner, expression)
         statement = self._assignment(compute)
         self._flush(section, id(target.owner))
         self._line(section, statement)

@@ -85,6 +85,12 @@ DRAWS = ("random", "standard_normal", "standard_exponential")
 """The methods of a generator that fill an array that they are given."""
 
 
+BLAND = frozenset(
+    {"a", "array", "b", "contribution", "found", "g", "gradient", "out", "part", "plain", "product", "result", "x", "y"}
+)
+"""Names of local variables that say nothing."""
+
+
 class Tape:
     """The calls in their order, and the arrays that they are about.
 
@@ -152,7 +158,7 @@ class Tape:
             frame = frame.f_back
         if frame is not None and frame.f_code.co_filename.startswith(_FORMULAS):
             for name, value in frame.f_locals.items():
-                if isinstance(value, Traced) and value.role == "work":
+                if isinstance(value, Traced) and value.role == "work" and name not in BLAND:
                     value.name = value.name or name
 
     def changed(

@@ -1,0 +1,138 @@
+"""``source``: a step or a graph as the program that one would write by hand, which runs without this package."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lm.autograd.graph import Node, topological_order
+from tinygrad_lm.autograd.tensor import Tensor, from_array
+from tinygrad_lm.autograd.types import Array, is_ndarray
+from tinygrad_lm.autograd.value import Value
+from tinygrad_lm.nn.module import Module, buffer_places
+from tinygrad_lm.replay.listing import Listing
+from tinygrad_lm.replay.lowering import STEP, Lowering, Unplannable
+from tinygrad_lm.replay.reach import Reached
+from tinygrad_lm.replay.recording import Backward, Event, Forward, Plain, Recorder
+from tinygrad_lm.replay.scalar_source import scalar_source
+
+
+def source(what: Callable[..., Any] | Tensor | Value, *args: Any) -> str:
+    """A program in Python and NumPy that computes what a step, or a graph, computes: forward, backward and update.
+
+    The program has the names of the parameters and inputs, a comment for each operation and module, and the bits of the
+    engine for the shapes that it was written for. It imports nothing of this package.
+
+    Parameters
+    ----------
+    what
+        A step, which is called once, without consequences, with ``args``; or a ``Tensor`` or a ``Value`` that was
+        computed: then its graph is written, with its backward pass.
+    args
+        What the step is called with.
+
+    Raises
+    ------
+    ValueError
+        Saying why it cannot be written: numbers decide how the step goes on, or an operation is a user's own.
+    """
+    if isinstance(what, Value):
+        return scalar_source(what)
+    try:
+        return (_of_root(what) if isinstance(what, Tensor) else _of_step(what, args)).text()
+    except Unplannable as error:
+        raise ValueError(f"this cannot be written as a program: {error}") from None
+
+
+def _of_root(root: Tensor) -> Listing:
+    events: list[Event] = []
+    for node in topological_order(root, constants=True):
+        if isinstance(node, Tensor) and node.operation is not None:
+            events.append(Forward(node.operation, node.parents, node.attributes, node, node.requires_grad))
+    if not events:
+        raise ValueError("this tensor is a leaf: nothing was computed that could be written down")
+    if root.requires_grad:
+        seed = None if root.size == 1 else np.ones(root.shape, root.dtype)
+        events.append(Backward(root, seed, {}))
+    lowering = Lowering([], {}, (), True)
+    lowering.run(events)
+    return Listing(lowering, lowering.returned(root), {}, f"{root.label or 'A graph'}, and its gradients.")
+
+
+def _of_step(step: Callable[..., Any], args: tuple[Any, ...]) -> Listing:
+    step = getattr(step, "step", step)  # of one that is replayed
+    reached = Reached(step)
+    inputs: list[tuple[Tensor, Array, str]] = []
+    given: list[Any] = []
+    for name, x in zip(inspect.signature(step).parameters, args, strict=False):
+        if isinstance(x, Tensor) or is_ndarray(x):
+            array = np.array(x.data if isinstance(x, Tensor) else x)
+            inputs.append((from_array(array), array, name))
+        given.append(inputs[-1][0] if isinstance(x, Tensor) or is_ndarray(x) else x)
+    buffers = {
+        id(array): (array, owner, name)
+        for module in reached.modules
+        for owner, name in buffer_places(module)
+        if is_ndarray(array := vars(owner)[name])
+    }
+    with Undone(reached), Rehearsal(_ignore, _ignore) as recorder:
+        recorder.watch([*(tensor for tensor, _, _ in inputs), *reached.tensors])
+        result = step(*given)
+    if recorder.reasons:
+        raise Unplannable(recorder.reasons[0])
+    lowering = Lowering(inputs, buffers, (), True)
+    lowering.run(recorder.events)
+    what = getattr(step, "__name__", "A step")
+    title = f"{what}, written out for the shapes that it was called with."
+    return Listing(lowering, lowering.returned(result), _named(reached), title)
+
+
+def _named(reached: Reached) -> Mapping[int, str]:
+    """The names of parameters by those modules that are in no other, in their order."""
+    within = {id(inner) for module in reached.modules for inner in module.modules() if inner is not module}
+    outermost: list[Module] = [module for module in reached.modules if id(module) not in within]
+    return {
+        id(parameter): name
+        for module in outermost
+        for name, parameter in module.named_parameters()
+        if isinstance(parameter, Node)
+    }
+
+
+class Rehearsal(Recorder):
+    """Records a step whose optimizers step nothing."""
+
+    def call(self, function: Callable[..., Any], args: Any, options: dict[str, Any]) -> Any:
+        """Note a call, and make it unless it would step parameters."""
+        if function is not STEP:
+            return super().call(function, args, options)
+        self.events.append(Plain(function, args, options, None))
+        return None
+
+
+def _ignore(args: Any) -> None:
+    """Nothing is to be told of draws that are undone."""
+
+
+class Undone:
+    """Within, a step may draw, change buffers and set gradients; afterwards all of it is as it was."""
+
+    def __init__(self, reached: Reached) -> None:
+        self._reached = reached
+
+    def __enter__(self) -> None:
+        self._gradients = [(tensor, tensor.grad) for tensor in self._reached.tensors]
+        self._states = [(found, found.bit_generator.state) for found in self._reached.generators]
+        places = [place for module in self._reached.modules for place in buffer_places(module)]
+        self._buffers = [(vars(owner), name, vars(owner)[name]) for owner, name in places]
+
+    def __exit__(self, *_: object) -> None:
+        for tensor, gradient in self._gradients:
+            tensor.grad = gradient
+        for generator, state in self._states:
+            generator.bit_generator.state = state
+        for held, name, array in self._buffers:
+            held[name] = array
