@@ -72,6 +72,11 @@ class Joined:
         count = counts.get(self._keys[0], 0)
         return all([counts.get(key, 0) == count for key in self._keys])
 
+    def fits(self) -> bool:
+        """Whether the parameters have the dtypes and the layouts that they have here."""
+        pairs = zip(self.parameters, self.places, strict=True)
+        return all(p.data.dtype == place.dtype and p.data.strides == place.strides for p, place in pairs)
+
     def _has_moments(self) -> bool:
         """Whether the optimizer's moments are those here, and no other arrays."""
         state = self.optimizer.state
@@ -110,7 +115,7 @@ class Joined:
 def joined(optimizer: Optimizer, options: dict[str, float], parameters: Sequence[Tensor], alone: bool) -> Joined:
     """Parameters side by side: as they are already, where another plan has put them so."""
     found = optimizer.kept_by.get(tuple(map(id, parameters)))
-    if isinstance(found, Joined) and found.options is options and found.alone == alone:
+    if isinstance(found, Joined) and found.options is options and found.alone == alone and found.fits():
         return found
     return Joined(optimizer, options, parameters, alone)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_lm.optim import Optimizer
 from tinygrad_lm.replay.letters import Letter
-from tinygrad_lm.replay.lowering import Clip, Lowering, Store, StoreBuffer, Update
+from tinygrad_lm.replay.lowering import Clip, Given, Lowering, Store, StoreBuffer, Update
 from tinygrad_lm.replay.memory import mentioned
 from tinygrad_lm.replay.source import Statements
 from tinygrad_lm.replay.traced import Section, Tape, Traced
@@ -91,6 +91,8 @@ class Listing:
         return stored.name
 
     def _returned(self, result: Any) -> str:
+        if isinstance(result, Given):
+            return self._returned(result.value)
         if isinstance(result, Traced):
             return self._body.name_of(result)
         if isinstance(result, (tuple, list)):

@@ -18,9 +18,9 @@ from tinygrad_lm.autograd.custom import CustomElementwise, CustomOperation
 from tinygrad_lm.autograd.graph import Call, Node, Operation
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
-from tinygrad_lm.nn.module import Module, set_buffers
-from tinygrad_lm.replay.recording import Backward, Branch, Event, Forward, Plain
+from tinygrad_lm.nn.module import Module
 from tinygrad_lm.replay.memory import mentioned
+from tinygrad_lm.replay.recording import CLIP, SET_BUFFERS, STEP, Backward, Branch, Cleared, Event, Forward, Plain
 from tinygrad_lm.replay.traced import Check, Section, Tape, Traced, TracedGenerator, Untraceable, plain
 
 
@@ -82,6 +82,14 @@ class StoreBuffer:
     module: Module
     name: str
     value: Traced
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """A tensor that the step returns, and whether it had a graph, which is used up."""
+
+    value: Traced
+    learned: bool
 
 
 class NeedsWhole(Exception):
@@ -149,6 +157,12 @@ class Lowering:
         self.leaves: dict[int, Tensor] = {}
         self.gradients: dict[int, Traced] = {}
         """Of each leaf, by its identity, what its gradient is at this point."""
+        self.cleared: dict[int, Tensor] = {}
+        """The leaves whose gradient was forgotten, and not computed since."""
+        self.without: dict[int, Any] = {}
+        """The leaves that have to come without a gradient: the step adds to it, or steps those that have one."""
+        self._known: set[int] = set()
+        """The leaves of which the step itself says whether they have a gradient."""
         self.plain: dict[int, Any] = {}
         """What a function without a gradient gave, by the identity of the plain result."""
         self.generators: dict[int, TracedGenerator] = {}
@@ -168,13 +182,15 @@ class Lowering:
                 self._plain(event)
             elif isinstance(event, Branch):
                 self._branch(event)
+            elif isinstance(event, Cleared):
+                self._clear(event.leaf)
             else:
                 self._backward(event)
         self._store()
         # Last, when no condition can fail any more.
         self.instructions.extend(self._stores)
         changed = [i for i, x in enumerate(self.instructions) if isinstance(x, Update)]
-        if changed and any(isinstance(x, Check) for x in self.instructions[changed[0] :]):
+        if changed and any(isinstance(x, (Check, WholeForward)) for x in self.instructions[changed[0] :]):
             raise Unplannable("a condition is looked at after the optimizer's step, when it cannot be undone")
 
     @property
@@ -233,7 +249,9 @@ class Lowering:
             For what a plan cannot make anew at each call.
         """
         if isinstance(result, Tensor):
-            return self.node(result).data
+            if id(result) in self.leaves:
+                return result
+            return Given(self.node(result).data, result.requires_grad)
         if type(result) in (tuple, list):
             return type(result)(map(self.returned, result))
         if type(result) is dict:
@@ -306,9 +324,9 @@ class Lowering:
         function: Callable[..., Any] = event.function
         if function is STEP:
             self._update(*event.args)
-        elif function is _CLIP:
+        elif function is CLIP:
             self._clip(*event.args, **event.options)
-        elif function is _SET_BUFFERS:
+        elif function is SET_BUFFERS:
             module, arrays = event.args
             self._stores += [StoreBuffer(module, name, self.value(array)) for name, array in arrays.items()]
         else:
@@ -352,6 +370,10 @@ class Lowering:
             if key is None:
                 continue
             earlier = self.gradients.get(key)
+            if key not in self._known and not event.kept.get(key, False):
+                self.without[key] = self.leaves[key]
+            self._known.add(key)
+            self.cleared.pop(key, None)
             if event.kept.get(key, False) and earlier is None:
                 raise Unplannable("gradients are added to those of an earlier call: call zero_grad() within the step")
             if earlier is not None and event.kept.get(key, False):
@@ -365,18 +387,32 @@ class Lowering:
             self.instructions.append(Store(key, gradient))
         self._unstored = {}
 
+    def _clear(self, leaf: Tensor) -> None:
+        self.gradients.pop(id(leaf), None)
+        self._unstored.pop(id(leaf), None)
+        self._known.add(id(leaf))
+        self.cleared[id(leaf)] = leaf
+
     def _update(self, optimizer: optim.Optimizer) -> None:
         if type(optimizer).step is not optim.Optimizer.step or "step" in vars(optimizer):
             raise Unplannable(f"{type(optimizer).__name__} has a step of its own: write its rule as update(...)")
         self._store()
-        held = [id(p) for p in optimizer.parameters if id(p) in self.gradients]
-        self.instructions.append(Update(optimizer, tuple(held)))
+        self.instructions.append(Update(optimizer, self._with_gradients(optimizer.parameters)))
+
+    def _with_gradients(self, given: Sequence[Any]) -> tuple[int, ...]:
+        """Those that have a gradient which this step has computed; others must have none."""
+        for p in given:
+            if id(p) not in self._known:
+                if p.grad is not None:
+                    raise Unplannable("a gradient of an earlier call is used: call zero_grad() within the step")
+                self._known.add(id(p))
+                self.without[id(p)] = p
+        return tuple(dict.fromkeys(id(p) for p in given if id(p) in self.gradients))
 
     def _clip(self, params: Any, max_norm: float) -> None:
         self._store()
         given = [params] if isinstance(params, Node) else list(params)
-        held = dict.fromkeys(id(p) for p in given if id(p) in self.gradients)
-        self.instructions.append(Clip(tuple(held), max_norm))
+        self.instructions.append(Clip(self._with_gradients(given), max_norm))
 
 
 def call_backward(
@@ -415,8 +451,3 @@ def _place(event: Forward) -> str:
 
 def _titled(event: Forward) -> str:
     return f"{event.operation.name}{_place(event)}"
-
-
-STEP: Any = optim.Optimizer.step.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]
-_CLIP: Any = optim.clip_grad_norm_.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]
-_SET_BUFFERS: Any = set_buffers.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]

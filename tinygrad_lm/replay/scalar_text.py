@@ -234,7 +234,7 @@ class Printer:
         if x in _ANSWERS:
             return _ANSWERS[x]
         if isinstance(x, Elementwise):
-            return self._on_text(x, self._printing(x.forward))
+            return self._on_text(x, self._printing(x.scalar))
         if isinstance(x, FunctionType):
             return self._on_text(x, self._function(x))
         if isinstance(x, BuiltinFunctionType) and x.__module__ == "math":

@@ -14,9 +14,9 @@ from tinygrad_lm.autograd.types import Array, is_ndarray
 from tinygrad_lm.autograd.value import Value
 from tinygrad_lm.nn.module import Module, buffer_places
 from tinygrad_lm.replay.listing import Listing
-from tinygrad_lm.replay.lowering import STEP, Lowering, Unplannable
+from tinygrad_lm.replay.lowering import Lowering, Unplannable
 from tinygrad_lm.replay.reach import Reached
-from tinygrad_lm.replay.recording import Backward, Event, Forward, Plain, Recorder
+from tinygrad_lm.replay.recording import STEP, Backward, Event, Forward, Plain, Recorder
 from tinygrad_lm.replay.scalar_source import scalar_source
 
 
