@@ -140,7 +140,9 @@ def cross_entropy(
     if type(ignore_index) is not int or reduction != "mean" or label_smoothing != 0.0:
         check_cross_entropy(ignore_index, reduction, label_smoothing)
     rows = logits if isinstance(logits, Tensor) else _array(logits, "cross_entropy")
-    ids: Any = targets if isinstance(targets, (np.ndarray, Tensor)) else np.asarray(detach(targets))
+    ids: Any = targets
+    if not isinstance(targets, (np.ndarray, Tensor)):
+        ids = np.asarray(detach(targets))
     shape = rows.shape
     if not shape or shape[:-1] != ids.shape or (reduction == "mean" and not ids.size):
         raise _unfit(shape, ids.shape)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm.autograd.types import Array
-from tinygrad_lm.replay.optimising import COMPARE, Comparison
 from tinygrad_lm.replay.lowering import WholeBackward, WholeForward, call_backward
+from tinygrad_lm.replay.optimising import COMPARE, Comparison
 from tinygrad_lm.replay.traced import Check, Compute, Draw, Traced
 
 Calls = list[tuple[Callable[..., Any], tuple[Any, ...]]]
@@ -84,7 +84,7 @@ def _settle(out: Array, found: Any) -> None:
 
 def _backward(whole: WholeBackward, at: At, gradient: Array, results: list[Array | None]) -> None:
     for out, found in zip(results, call_backward(whole.forward, gradient, whole.needed, at), strict=True):
-        if out is not None:
+        if out is not None and found is not None:
             np.copyto(out, found)
 
 
@@ -127,7 +127,7 @@ def _making(instruction: Compute, at: At) -> Calls:
         return [(partial(getattr(args[0], method), out=out, **options), args[1:])]
     if method == "__getitem__":
         source, index = args
-        if isinstance(index, np.ndarray) and index.dtype == np.intp:
+        if getattr(index, "dtype", None) == np.intp:
             return [(source.take, (index, 0, out))]
         return [(_into, (out, operator.getitem, args, options))]
     if function is np.where:

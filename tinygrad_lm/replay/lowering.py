@@ -20,6 +20,7 @@ from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.nn.module import Module
 from tinygrad_lm.replay.memory import mentioned
+from tinygrad_lm.replay.nested import deep, within
 from tinygrad_lm.replay.recording import CLIP, SET_BUFFERS, STEP, Backward, Branch, Cleared, Event, Forward, Plain
 from tinygrad_lm.replay.traced import Check, Section, Tape, Traced, TracedGenerator, Untraceable, plain
 
@@ -214,6 +215,9 @@ class Lowering:
 
     def value(self, x: Any) -> Any:
         """An argument on the tape: tensors and what was made of arrays become traced, also in tuples and lists."""
+        return deep(self._value, x)
+
+    def _value(self, x: Any) -> Any:
         if isinstance(x, Tensor):
             return self.node(x).data
         if id(x) in self.plain:
@@ -227,8 +231,6 @@ class Lowering:
             if id(x) not in self.generators:
                 self.generators[id(x)] = TracedGenerator(self.tape, x)
             return self.generators[id(x)]
-        if isinstance(x, (tuple, list)):
-            return type(x)(map(self.value, x))
         return x
 
     def _state(self, x: Array) -> Traced:
@@ -252,10 +254,8 @@ class Lowering:
             if id(result) in self.leaves:
                 return result
             return Given(self.node(result).data, result.requires_grad)
-        if type(result) in (tuple, list):
-            return type(result)(map(self.returned, result))
-        if type(result) is dict:
-            return {key: self.returned(value) for key, value in result.items()}
+        if type(result) in (tuple, list, dict):
+            return deep(self.returned, result)
         if result is None or isinstance(result, (bool, int, float, str)):
             return result
         raise Unplannable(f"the step returns {type(result).__name__}: return tensors, or nothing")
@@ -342,8 +342,7 @@ class Lowering:
                     result = self.tape.given(np.asarray(result), "constant")
                 self.nodes[id(event.result)] = Mirror(result, False, self)
             elif isinstance(event.result, tuple):
-                for part, traced in zip(event.result, result, strict=True):
-                    self.plain[id(part)] = traced
+                self.plain |= dict(zip(map(id, within(event.result)), within(result), strict=True))
             else:
                 self.plain[id(event.result)] = result
 

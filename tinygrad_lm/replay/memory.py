@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.replay.joined import ALIGNED
+from tinygrad_lm.replay.nested import deep, within
 from tinygrad_lm.replay.traced import Traced
 
 
@@ -60,13 +61,7 @@ class Layout:
 
     def array(self, x: Any) -> Any:
         """The array in the plan's memory for a traced one, also within tuples, lists and dictionaries."""
-        if isinstance(x, Traced):
-            return self._of(x)
-        if isinstance(x, (tuple, list)):
-            return type(x)(map(self.array, x))
-        if isinstance(x, dict):
-            return {key: self.array(value) for key, value in x.items()}
-        return x
+        return deep(lambda part: self._of(part) if isinstance(part, Traced) else part, x)
 
     def _of(self, traced: Traced) -> Array:
         owner = traced.owner
@@ -119,17 +114,14 @@ class _Room:
 
 def mentioned(x: Any) -> Iterator[Traced]:
     """Every traced array in an instruction."""
-    if isinstance(x, Traced):
-        yield x
-    elif isinstance(x, (tuple, list)):
-        for part in x:
-            yield from mentioned(part)
-    elif isinstance(x, Mapping):
-        for part in x.values():
-            yield from mentioned(part)
-    elif is_dataclass(x) and not isinstance(x, type):
-        for field in fields(x):
-            yield from mentioned(getattr(x, field.name))
+    for part in within(x):
+        if isinstance(part, Traced):
+            yield part
+        elif isinstance(part, slice):
+            yield from mentioned((part.start, part.stop, part.step))
+        elif is_dataclass(part) and not isinstance(part, type):
+            for field in fields(part):
+                yield from mentioned(getattr(part, field.name))
 
 
 def _rounded(n: int) -> int:

@@ -16,6 +16,7 @@ from tinygrad_lm.replay.calls import Broken, calls_of
 from tinygrad_lm.replay.joined import OURS, Joined, is_alone, is_elementwise, joined, side_by_side
 from tinygrad_lm.replay.lowering import Clip, Given, Lowering, Store, StoreBuffer, Update
 from tinygrad_lm.replay.memory import Layout
+from tinygrad_lm.replay.nested import deep, within
 from tinygrad_lm.replay.optimising import optimised
 from tinygrad_lm.replay.traced import Draw, Traced
 
@@ -205,24 +206,17 @@ def _used_up(tensor: Tensor) -> Tensor:
 
 
 def _outputs(result: Any) -> Iterator[Traced]:
-    if isinstance(result, Given):
-        yield result.value
-    elif isinstance(result, (tuple, list)):
-        for part in result:
-            yield from _outputs(part)
-    elif isinstance(result, dict):
-        yield from _outputs(list(result.values()))
+    return (part.value for part in within(result) if isinstance(part, Given))
 
 
 def _giver(result: Any, at: Callable[[Any], Any]) -> Callable[[], Any]:
     """What makes the result of a call: tensors of their own."""
-    if isinstance(result, Given):
-        array = at(result.value)
-        return (lambda: _used_up(from_array(array.copy()))) if result.learned else lambda: from_array(array.copy())
-    if isinstance(result, (tuple, list)):
-        parts = [_giver(part, at) for part in result]
-        return lambda: type(result)(part() for part in parts)
-    if isinstance(result, dict):
-        named = {key: _giver(part, at) for key, part in result.items()}
-        return lambda: {key: part() for key, part in named.items()}
-    return lambda: result
+    makers = deep(lambda x: _maker(x, at), result)
+    return makers if callable(makers) else lambda: deep(lambda make: make(), makers)
+
+
+def _maker(x: Any, at: Callable[[Any], Any]) -> Callable[[], Any]:
+    if not isinstance(x, Given):
+        return lambda: x
+    array = at(x.value)
+    return (lambda: _used_up(from_array(array.copy()))) if x.learned else lambda: from_array(array.copy())

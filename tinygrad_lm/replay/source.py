@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import keyword
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lm.replay.expressions import INFIX, Writer, attribute, numpy, of_function
-from tinygrad_lm.replay.lowering import Store, StoreBuffer, Unplannable, WholeBackward, WholeForward
+from tinygrad_lm.replay.lowering import Unplannable, WholeBackward, WholeForward
 from tinygrad_lm.replay.memory import mentioned
 from tinygrad_lm.replay.traced import Compute, Draw, Section, Traced
 

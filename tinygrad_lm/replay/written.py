@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.autograd.graph import Node, topological_order
+from tinygrad_lm.autograd.graph import topological_order
 from tinygrad_lm.autograd.tensor import Tensor, from_array
 from tinygrad_lm.autograd.types import Array, is_ndarray
 from tinygrad_lm.autograd.value import Value
@@ -94,12 +94,7 @@ def _named(reached: Reached) -> Mapping[int, str]:
     """The names of parameters by those modules that are in no other, in their order."""
     within = {id(inner) for module in reached.modules for inner in module.modules() if inner is not module}
     outermost: list[Module] = [module for module in reached.modules if id(module) not in within]
-    return {
-        id(parameter): name
-        for module in outermost
-        for name, parameter in module.named_parameters()
-        if isinstance(parameter, Node)
-    }
+    return {id(parameter): name for module in outermost for name, parameter in module.named_parameters()}
 
 
 class Rehearsal(Recorder):
