@@ -296,10 +296,13 @@ def _names(code: types.CodeType) -> set[str]:
     return found
 
 
+@functools.cache
 def _of_library(module: str | None) -> bool:
-    """Whether it is Python's, NumPy's or this package's: their code is what it is, and their objects what they hold."""
+    """Whether it is Python's, this package's, or installed: such code is what it is, and its objects what they hold."""
     package = (module or "").partition(".")[0]
-    return package in ("numpy", "tinygrad_lm", *sys.stdlib_module_names) and package != "__main__"
+    if package in ("numpy", "tinygrad_lm", *sys.stdlib_module_names):
+        return package != "__main__"
+    return "site-packages" in (getattr(sys.modules.get(package), "__file__", None) or "")
 
 
 def _is_fixed(found: object) -> bool:
