@@ -75,7 +75,7 @@ def around(arrays, seed, times):
     rng = np.random.default_rng(seed)
     yield [np.zeros_like(x) for x in arrays]
     for size in (0.1, 0.01, 0.3)[: times - 2]:
-        yield [size * rng.uniform(-1, 1, x.shape).astype(x.dtype) for x in arrays]
+        yield [np.asarray(size * rng.uniform(-1, 1, x.shape), x.dtype) for x in arrays]
     yield [np.where(rng.random(x.shape) < 0.5, -2 * x, 0) for x in arrays]
 
 
@@ -104,7 +104,7 @@ def test_random_programs_are_replayed_and_not_only_run_as_they_are():
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_every_operation_on_drawn_calls(row):
-    @settings(max_examples=examples(60) // 5)
+    @settings(max_examples=examples(30) // 5)
     @given(row.cases, SEEDS)
     def run(case, seed):
         both = Both(partial(row.call, **case.attributes), case.inputs, seed)
@@ -117,14 +117,13 @@ def test_every_operation_on_drawn_calls(row):
 ARRAYS = [samples for samples in TABLE if not samples.scalar]
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("samples", ARRAYS, ids=lambda samples: samples.operation)
-def test_every_operation_at_its_samples(samples, dtype):
+def test_every_operation_at_its_samples(samples):
     for i, call in enumerate(samples.calls):
-        inputs = [x.astype(dtype) for x in samples.draw(call, np.random.default_rng(i))]
+        inputs = [x.astype(np.float32) for x in samples.draw(call, np.random.default_rng(i))]
         both = Both(partial(samples.function, **call.attributes), inputs, i)
         shifts = list(around(inputs, i, 5))
-        for shift in [*shifts[:4], *shifts, shifts[0]]:
+        for shift in [*shifts[:3], *shifts[-2:], shifts[0]]:
             both.call(*shift)
         assert sum(shape.replayed for shape in both.replayed.shapes) > 1, both.replayed.report()
 

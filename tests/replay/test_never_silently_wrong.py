@@ -658,7 +658,7 @@ def test_a_number_that_is_another_at_each_call_takes_no_memory_for_ever():
         return learn(w, w.model.loss(x, y) * value)
 
     twins = Twins(step=step)
-    for i in range(300):
+    for i in range(270):
         twins.replayed(*batch(0), 0.5 + i)
     assert len(twins.replayed.shapes) <= 257
 
@@ -751,7 +751,7 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", ["momentum", "adamw"])
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_changes_between_two_calls_counts(name, optimizer):
     def make():
@@ -759,15 +759,13 @@ def test_what_changes_between_two_calls_counts(name, optimizer):
         return World(net, OPTIMIZERS[optimizer], at_first=net.state_dict())
 
     twins = Twins(make)
-    for args in batches(4):
-        twins.call(*args)
-    twins.was_replayed(2)
-    twins.change(CHANGES[name])
-    for args in batches(5):
-        twins.call(*args)
-    twins.change(CHANGES[name])
     for args in batches(3):
         twins.call(*args)
+    twins.was_replayed()
+    for _ in range(2):
+        twins.change(CHANGES[name])
+        for args in batches(3):
+            twins.call(*args)
 
 
 def test_evaluation_and_back():
@@ -910,10 +908,10 @@ STEPS = [
 @pytest.mark.parametrize("step", STEPS)
 def test_gradients_are_those_of_eager_mode(step, clear):
     twins = Twins(lambda: World(optimizer=OPTIMIZERS["adamw"]), step)
-    for i, args in enumerate(batches(12)):
-        if clear and i < 8:
+    for i, args in enumerate(batches(9)):
+        if clear and i < 7:
             twins.change(lambda w: w.optimizer.zero_grad())
-        if i == 6:
+        if i == 4:
             twins.change(lambda w: setattr(w.model.last.bias, "grad", np.ones(5, np.float32)))
         twins.call(*args)
 
