@@ -658,9 +658,9 @@ def test_a_number_that_is_another_at_each_call_takes_no_memory_for_ever():
         return learn(w, w.model.loss(x, y) * value)
 
     twins = Twins(step=step)
-    for i in range(600):
+    for i in range(270):
         twins.replayed(*batch(0), 0.5 + i)
-    assert len(twins.replayed.shapes) <= 300
+    assert len(twins.replayed.shapes) <= 257
 
 
 def test_keyword_arguments():
@@ -751,7 +751,7 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", ["momentum", "adamw"])
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_changes_between_two_calls_counts(name, optimizer):
     def make():
@@ -759,15 +759,13 @@ def test_what_changes_between_two_calls_counts(name, optimizer):
         return World(net, OPTIMIZERS[optimizer], at_first=net.state_dict())
 
     twins = Twins(make)
-    for args in batches(4):
-        twins.call(*args)
-    twins.was_replayed(2)
-    twins.change(CHANGES[name])
-    for args in batches(5):
-        twins.call(*args)
-    twins.change(CHANGES[name])
     for args in batches(3):
         twins.call(*args)
+    twins.was_replayed()
+    for _ in range(2):
+        twins.change(CHANGES[name])
+        for args in batches(3):
+            twins.call(*args)
 
 
 def test_evaluation_and_back():
@@ -910,10 +908,10 @@ STEPS = [
 @pytest.mark.parametrize("step", STEPS)
 def test_gradients_are_those_of_eager_mode(step, clear):
     twins = Twins(lambda: World(optimizer=OPTIMIZERS["adamw"]), step)
-    for i, args in enumerate(batches(12)):
-        if clear and i < 8:
+    for i, args in enumerate(batches(9)):
+        if clear and i < 7:
             twins.change(lambda w: w.optimizer.zero_grad())
-        if i == 6:
+        if i == 4:
             twins.change(lambda w: setattr(w.model.last.bias, "grad", np.ones(5, np.float32)))
         twins.call(*args)
 
@@ -1218,3 +1216,73 @@ def test_moments_that_somebody_holds_and_state_that_is_saved():
             for world, state in zip(twins.worlds, saved, strict=True):
                 world.optimizer.load_state_arrays(state)
     twins.was_replayed(9)
+
+
+OPEN = pytest.mark.xfail(
+    strict=True, reason="a plan writes to memory that somebody else holds, too: Joined does not look whether one does"
+)
+
+
+@OPEN
+def test_gradients_that_somebody_keeps_stay_what_they_are():
+    twins = Twins(step=train)
+    kept = [[], []]
+    for args in batches(8):
+        twins.call(*args)
+        for world, mine in zip(twins.worlds, kept, strict=True):
+            grad = world.model.first.weight.grad
+            mine.append(grad)
+            mine.append(world.model.last.weight.grad[1:, ::2])
+            mine.append(world.model.last.bias.grad.reshape(5, 1))
+    assert [x.tobytes() for x in kept[0]] == [x.tobytes() for x in kept[1]]
+    twins.was_replayed(4)
+
+
+@OPEN
+@pytest.mark.parametrize("moment", [0, 1, 3, 6])
+def test_an_array_that_somebody_holds_shows_what_it_would_in_eager_mode(moment):
+    twins = Twins(lambda: World(optimizer=OPTIMIZERS["adamw"]))
+    held = [[], []]
+
+    def compare():
+        for one, other in zip(*held, strict=True):
+            assert one.tobytes() == other.tobytes()
+
+    for i in range(24):
+        if i == moment:
+            for world, mine in zip(twins.worlds, held, strict=True):
+                mine += [world.model.first.weight.data, world.model.last.weight.data[1:], world.model.first.bias.data]
+        if i == 12:
+            twins.change(lambda w: w.model.load_state_dict(Net().state_dict()))
+        if i == 16:
+            twins.change(lambda w: setattr(w.model.first.weight, "data", np.zeros((4, 3), np.float32)))
+        twins.call(*batch(i, rows=4 if i % 4 == 3 else 8))
+        compare()
+    twins.was_replayed(8)
+
+
+def test_the_report_says_why_not_and_where():
+    def step(w, x, y):
+        loss = train(w, x, y)
+        return loss * 2 if loss.item() > 0 else loss
+
+    text = run(step, 5).replayed.report()
+    assert text.startswith(
+        "x float32[8, 3], y int64[8]: 5 calls, 0 replayed, 0 plans\n  not replayed: a tensor was read"
+    )
+    assert "test_never_silently_wrong.py" in text and "loss.item() > 0" in text
+    assert run(train, 5).replayed.report() == "x float32[8, 3], y int64[8]: 5 calls, 3 replayed, 1 plan"
+    assert replay(train).report() == "not called yet"
+
+
+def test_a_buffer_that_a_forward_sets_itself():
+    class Running(Net):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mean", np.zeros(3, np.float32))
+
+        def forward(self, x):
+            self.mean = 0.9 * self.mean + 0.1
+            return super().forward(x + self.mean)
+
+    run(train, 8, lambda: World(Running()))

@@ -68,6 +68,8 @@ class Layout:
         root = self._placed.get(id(owner), owner.array)
         if traced is owner:
             return root
+        if not traced.array.size:  # it lies nowhere, and may still be told to run backwards
+            return traced.array
         found = self._views.get(id(traced))
         if found is None:
             found = np.ndarray(traced.shape, traced.dtype, _bytes(root), traced.offset, traced.array.strides)

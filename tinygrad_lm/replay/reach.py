@@ -295,7 +295,7 @@ def _names(code: types.CodeType) -> set[str]:
 
 @functools.cache
 def _of_library(module: str | None) -> bool:
-    """Whether it is Python's, this package's or an installed one: their code is what it is, their objects what they hold."""
+    """Whether it is Python's, this package's, or installed: such code is what it is, and its objects what they hold."""
     package = (module or "").partition(".")[0]
     if package in ("numpy", "tinygrad_lm", *sys.stdlib_module_names):
         return package != "__main__"

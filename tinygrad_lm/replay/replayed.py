@@ -236,6 +236,8 @@ class Replayed(Generic[P, R]):
                     del shape.plans[:-MOST_PLANS]
                 except Unplannable as error:
                     shape.reason = str(error)
+                except Exception as error:  # the step itself has run: its caller has what it asked for
+                    shape.reason = f"no plan could be made, which is a defect of tinygrad_lm: {error!r}"
                 return
             reasons.append(found)
         shape.summaries.append(summary)
