@@ -35,7 +35,7 @@ Place = Node | str | Callable[[GraphNode], bool]
 
 
 @overload
-def draw(root: Plan, *, names: Names = None, theme: str | Theme = "light", legend: bool = True) -> PlanView: ...
+def draw(root: Plan, *, names: Names = None, theme: str | Theme = "light", legend: bool = True) -> PlanView: ...  # pyright: ignore[reportOverlappingOverload]
 @overload
 def draw(
     root: object,

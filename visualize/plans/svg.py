@@ -260,7 +260,6 @@ def _turned(text: str, x: float, y: float, colour: str, size: float) -> str:
 
 def _fitting(text: str, room: float, size: float = SIZE) -> str:
     """A text, cut where it is too wide."""
-    text = clean(text)
     if text_width(text, size) <= room:
         return text
     while text and text_width(text + "…", size) > room:

@@ -13,7 +13,7 @@ from tinygrad_lm import models, optim
 from tinygrad_lm.replay import replay
 from tinygrad_lm.text import Vocabulary
 from visualize.plans.data import Buffer, PlanCall, PlanData
-from visualize.plans.svg import LEFT, MARGIN, MEMORY
+from visualize.plans.svg import LEFT, MARGIN, MEMORY, ROW
 
 SVG = "{http://www.w3.org/2000/svg}"
 MADE = {
@@ -113,6 +113,7 @@ class TestData:
         assert "d output.weight = d z_2ᵀ @ h" in texts and "d hidden.0.bias = ones · d z" in texts
         assert texts[-2:] == ["clip the gradients to norm 1", "AdamW: 5 parameters as one vector"]
         assert [part for part, _ in itertools.groupby(call.part for call in calls)] == ["forward", "backward", "update"]
+        assert not any(text.startswith("copy ") for text in texts)  # gradients are written where they belong
         assert calls[3].title == "linear of hidden.0"
         assert calls[3].numbers == 8 * 12 + 12 * 16 + 8 * 16
         assert calls[5].kind == "forward" and calls[-1].kind == "parameter"
@@ -170,7 +171,8 @@ class TestData:
     def test_writes_parts_of_arrays(self):
         step, _ = planned(MADE["lstm"](), length=3)
         texts = [call.text for call in visualize.draw(step.plan).data.calls]
-        assert any(re.search(r"\w\[\d", text) for text in texts)
+        assert any(text.startswith("lstm[0, 1] = ") for text in texts)
+        assert any(re.fullmatch(r"(x\d+\[:3\]) = \1 × 0.5", text) for text in texts)
 
 
 class TestPicture:
@@ -196,6 +198,13 @@ class TestPicture:
         assert len(groups["array"]) == len(view.data.buffers) + kept
         titles = [g.find(f"{SVG}title").text for g in groups["array"]]
         (about,) = [title for title in titles if title.startswith("h: ")]
+        hidden = next(buffer for buffer in view.data.buffers if buffer.name == "h")
+        box = groups["array"][titles.index(about)].find(f"{SVG}rect")
+        left = LEFT + MEMORY * hidden.start / view.data.shared
+        assert [float(box.get(key)) for key in ("x", "width")] == pytest.approx(
+            [left, MEMORY * hidden.size / view.data.shared], abs=0.06
+        )
+        assert float(box.get("height")) == ROW * (hidden.last - hidden.first + 1) - 1
         assert "8×16 of float32, 512 bytes" in about and "from call 6: h = tanh(z)" in about
         texts = {text.text for text in root.iter(f"{SVG}text")}
         assert {"forward", "backward", "update", "h", "8×16", "made on the way forward", "moments"} <= texts
