@@ -30,7 +30,7 @@ ROOMS = {
     "comparing": "sampling models random defaults",
     "testing": "autograd user_file",
     "user_file": "",
-    "visualize": "autograd",
+    "visualize": "autograd replay",
     "cli": "checks runs comparing training sampling models text random defaults interrupts progress testing user_file "
     "visualize",
     "__main__": "cli interrupts",

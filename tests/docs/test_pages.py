@@ -32,6 +32,7 @@ PAGES = [
     "training.md",
     "saving.md",
     "scale.md",
+    "speed.md",
     "lectures.md",
     "lectures/level2.md",
     "lectures/level3.md",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,28 @@ from tinygrad_lm.replay.nested import deep, within
 from tinygrad_lm.replay.traced import Traced
 
 
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where an array lies in the memory that is shared, and when it is needed there."""
+
+    array: Traced
+    start: int
+    """The first byte of it."""
+    size: int
+    """How many bytes it takes."""
+    first: int
+    """The instruction that mentions it first."""
+    last: int
+    """The instruction that mentions it last."""
+
+
 class Layout:
     """The memory of every traced array.
 
     Attributes
     ----------
+    places
+        Of the arrays that share memory, where each lies and when.
     bytes
         How much the arrays that share it need.
     unshared
@@ -51,6 +68,9 @@ class Layout:
                     room.free(starts[id(done)], _extent(done.array))
             starts[id(owner)] = room.take(_extent(owner.array))
             ending.setdefault(last[id(owner)], []).append(owner)
+        self.places = [
+            Place(owner, starts[id(owner)], _extent(owner.array), first[id(owner)], last[id(owner)]) for owner in work
+        ]
         self.bytes, self.unshared = room.size, sum(_extent(owner.array) for owner in work)
         memory = np.zeros(room.size + ALIGNED, np.uint8)
         begin = -memory.ctypes.data % ALIGNED

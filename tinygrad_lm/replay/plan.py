@@ -57,6 +57,11 @@ class Plan:
         self.layout = Layout(self.instructions, placed, pinned)
         self._make_calls()
 
+    @property
+    def stepped(self) -> list[Joined]:
+        """The parameters that optimizers step, with their gradients: each list of them is stepped as one vector."""
+        return list(self._joined)
+
     def _join(self, update: Update) -> list[Joined]:
         """The parameters that are stepped together: of a group, of one dtype, that have been stepped as often."""
         found: list[Joined] = []
