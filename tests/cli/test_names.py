@@ -12,7 +12,7 @@ import pytest
 from tests.helpers import ROOT
 from tests.helpers.command_line import NAMES, SMALL, stopping_after, written
 from tinygrad_lm import cli
-from tinygrad_lm.cli import source
+from tinygrad_lm.cli.names import OWN_COPY
 from tinygrad_lm.text import files
 
 pytestmark = [
@@ -42,7 +42,7 @@ class TestPipes:
         out = run("train", "--data", "pipe", *options, "--out", "r")
         thread.join()
         assert "Data: a pipe; the run keeps its lines in names.txt" in out and "all lines that came in" in out
-        assert written("r").partition(b"data")[2] and Path("r", source.OWN_COPY).read_bytes() == content
+        assert written("r").partition(b"data")[2] and Path("r", OWN_COPY).read_bytes() == content
         assert run("sample", "r") == run("sample", "file")
         assert run("evaluate", "r").splitlines()[1] == run("evaluate", "file").splitlines()[1]
 
@@ -54,7 +54,7 @@ class TestPipes:
         with stopping_after(4):
             run("train", "--data", "pipe", *options, code=cli.INTERRUPTED)
         Path("pipe").unlink()
-        assert files.read_names(Path("r", source.OWN_COPY)) == lines
+        assert files.read_names(Path("r", OWN_COPY)) == lines
         assert "Going on with r after step 4 of 9" in run("train", "--resume", "r")
         assert "test split" in run("evaluate", "r")
         Path("r").rename("moved")
@@ -63,9 +63,9 @@ class TestPipes:
     def test_without_its_copy_a_run_says_so(self, run):
         self.write(Path("names.txt").read_bytes())
         run("train", "--data", "pipe", "--model", "bigram", "--out", "r")
-        Path("r", source.OWN_COPY).unlink()
+        Path("r", OWN_COPY).unlink()
         assert "r has no names.txt, the copy of its names; give a file" in run("evaluate", "r", code=1)
-        os.mkfifo(Path("r", source.OWN_COPY))  # nobody will ever write
+        os.mkfifo(Path("r", OWN_COPY))  # nobody will ever write
         assert "r has no names.txt" in run("evaluate", "r", code=1)
 
     @pytest.mark.skipif(not Path("/dev/stdin").exists(), reason="this system has no /dev/stdin")
@@ -83,7 +83,7 @@ class TestPipes:
             pytest.skip("this system has no /dev/fd")
         with Path("names.txt").open() as file:
             run("train", "--data", f"/dev/fd/{file.fileno()}", "--model", "bigram", "--out", "r")
-        assert not Path("r", source.OWN_COPY).exists()
+        assert not Path("r", OWN_COPY).exists()
         assert "test split" in run("evaluate", "r")
 
     def test_an_endless_pipe_is_bounded(self, run, monkeypatch):
