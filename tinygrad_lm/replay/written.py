@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.autograd.graph import Node, topological_order
+from tinygrad_lm.autograd import cells
+from tinygrad_lm.autograd.graph import Node, Operation, topological_order
 from tinygrad_lm.autograd.tensor import Tensor, from_array
 from tinygrad_lm.autograd.types import Array, is_ndarray
 from tinygrad_lm.autograd.value import Value
 from tinygrad_lm.nn.module import Module, buffer_places
 from tinygrad_lm.replay.listing import Listing
-from tinygrad_lm.replay.lowering import STEP, Lowering, Unplannable
+from tinygrad_lm.replay.lowering import STEP, Lowering, NeedsWhole, Unplannable
 from tinygrad_lm.replay.reach import Reached
 from tinygrad_lm.replay.recording import Backward, Event, Forward, Plain, Recorder
 from tinygrad_lm.replay.scalar_source import scalar_source
+from tinygrad_lm.replay.traced import BLAND
 
 
 def source(what: Callable[..., Any] | Tensor | Value, *args: Any) -> str:
@@ -43,6 +46,8 @@ def source(what: Callable[..., Any] | Tensor | Value, *args: Any) -> str:
         return scalar_source(what)
     try:
         return (_of_root(what) if isinstance(what, Tensor) else _of_step(what, args)).text()
+    except NeedsWhole as error:
+        raise ValueError(f"this cannot be written as a program: {error} has no formulas that say all") from None
     except Unplannable as error:
         raise ValueError(f"this cannot be written as a program: {error}") from None
 
@@ -78,7 +83,7 @@ def _of_step(step: Callable[..., Any], args: tuple[Any, ...]) -> Listing:
         for owner, name in buffer_places(module)
         if is_ndarray(array := vars(owner)[name])
     }
-    with Undone(reached), Rehearsal(_ignore, _ignore) as recorder:
+    with Undone(reached), Rehearsal() as recorder:
         recorder.watch([*(tensor for tensor, _, _ in inputs), *reached.tensors])
         result = step(*given)
     if recorder.reasons:
@@ -103,7 +108,28 @@ def _named(reached: Reached) -> Mapping[int, str]:
 
 
 class Rehearsal(Recorder):
-    """Records a step whose optimizers step nothing."""
+    """Records a step whose optimizers step nothing, and what its results are called where they are made."""
+
+    def __init__(self) -> None:
+        super().__init__(_ignore, _ignore)
+        self._made: dict[int, Tensor] = {}
+
+    def forward(self, operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any], out: Node) -> None:
+        """Write an operation down, and look what is called by which name by now."""
+        super().forward(operation, operands, attributes, out)
+        self._name_locals()
+        if isinstance(out, Tensor) and not self.within:
+            self._made[id(out)] = out
+
+    def _name_locals(self) -> None:
+        frame = inspect.currentframe()
+        while frame is not None and frame.f_code is not _of_step.__code__:
+            if not frame.f_code.co_filename.startswith(_INNER) or frame.f_code.co_filename == cells.__file__:
+                for name, value in frame.f_locals.items():
+                    if id(value) in self._made and name not in {*BLAND, "self"} and not name.startswith(("_", ".")):
+                        tensor = self._made.pop(id(value))
+                        tensor.label = tensor.label or name
+            frame = frame.f_back
 
     def call(self, function: Callable[..., Any], args: Any, options: dict[str, Any]) -> Any:
         """Note a call, and make it unless it would step parameters."""
@@ -111,6 +137,10 @@ class Rehearsal(Recorder):
             return super().call(function, args, options)
         self.events.append(Plain(function, args, options, None))
         return None
+
+
+_INNER = (str(Path(__file__).parent), str(Path(cells.__file__).parent))
+"""Where local variables say nothing of a user's step: here, and in the engine, but for the cells in primitives."""
 
 
 def _ignore(args: Any) -> None:
