@@ -237,7 +237,7 @@ class Writer:
             args = self._plain_numbers(function, args)
         if isinstance(function, np.ufunc):
             if not options and method == "call" and function is not np.matmul:
-                args = [self._narrower(x, args, compute.result) for x in args]
+                args = self._narrower(args, compute.result)
             return self._of_ufunc(function, method, args, options)
         if method == "call" and function in _METHODS and isinstance(args[0], Traced):
             return self.call(attribute(self.write(args[0]), function.__name__), args[1:], _told(options))
@@ -284,14 +284,16 @@ class Writer:
             return True
         return x.ndim == 0 and x.base is None and x.role != "work" and id(x) not in self.names
 
-    def _narrower(self, x: Any, args: Sequence[Any], result: Traced) -> Any:
-        """What an operand was broadcast from, where the other one has the shape of the result anyway."""
-        others = [y.shape for y in args if isinstance(y, Traced) and y is not x]
-        if not isinstance(x, Traced) or result.shape not in others:
-            return x
-        while x.base is not None and x.how and (x.how[0] is np.broadcast_to or (x.how[0] == "reshape" and x.size == 1)):
-            x = x.base
-        return x
+    def _narrower(self, args: Sequence[Any], result: Traced) -> list[Any]:
+        """The operands, without what broadcasts them where they come to the shape of the result anyway."""
+        found = [*args]
+        for i, x in enumerate(args):
+            while isinstance(x, Traced) and x.base is not None and x.how and x.how[0] in (np.broadcast_to, "reshape"):
+                shapes = [np.shape(getattr(y, "array", y)) for y in (*found[:i], x.base, *found[i + 1 :])]
+                if (x.how[0] == "reshape" and x.size > 1) or not _come_to(result.shape, shapes):
+                    break
+                found[i] = x = x.base
+        return found
 
     def _of_ufunc(self, ufunc: np.ufunc, method: str, args: Sequence[Any], options: dict[str, Any]) -> ast.expr:
         name = ufunc.__name__
@@ -314,6 +316,13 @@ class Writer:
         if not options and name in _UNARY:
             return ast.UnaryOp(_UNARY[name](), self.write(args[0]))
         return self.call(numpy("abs" if name == "absolute" else name), args, options)
+
+
+def _come_to(wanted: tuple[int, ...], shapes: Sequence[tuple[int, ...]]) -> bool:
+    try:
+        return np.broadcast_shapes(*shapes) == wanted
+    except ValueError:
+        return False
 
 
 def _plain(index: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import textwrap
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -43,9 +44,18 @@ class Listing:
         What parameters are called, by their identity, in the order in which they are to be given.
     title
         What the program says of itself first.
+    buffers
+        What buffers are called, by the identity of their module, and its name for them.
     """
 
-    def __init__(self, lowering: Lowering, result: Any, names: Mapping[int, str], title: str) -> None:
+    def __init__(
+        self,
+        lowering: Lowering,
+        result: Any,
+        names: Mapping[int, str],
+        title: str,
+        buffers: Mapping[tuple[int, str], str] = MappingProxyType({}),
+    ) -> None:
         self._lowering, self._result, self._title = lowering, result, title
         for x in lowering.instructions:
             if isinstance(x, (WholeForward, WholeBackward)):
@@ -65,7 +75,7 @@ class Listing:
         ]
         given = [(traced, traced.name or "x") for traced in lowering.inputs]
         given += [(traced, names.get(key) or lowering.leaves[key].label or "w") for key, traced in leaves]
-        given += [(traced, name) for _, name, traced in lowering.states]
+        given += [(traced, buffers.get((id(owner), name), name)) for owner, name, traced in lowering.states]
         outputs = [*mentioned(result), *self._stored.values(), *(x.value for x in self._buffers)]
         gradients = [(value, lowering.nodes[key].data) for key, value in stored.items()]
         self._body = Statements(instructions, outputs, given, gradients)
@@ -157,8 +167,8 @@ class Listing:
     def _step(self, updates: Sequence[Clip | Update]) -> str:
         generators = [*self._body.generators.values()]
         more = [*self.states, *self.constants, *generators]
-        lines = [f"{'loss' if self._result is not None else '_'}, d = gradients("]
-        lines[0] += ", ".join([*self.inputs, "**parameters", *(f"{name}={name}" for name in more)]) + ")"
+        start = f"{'loss' if self._result is not None else '_'}, d = gradients("
+        lines = [_broken(start, [*self.inputs, "**parameters", *(f"{name}={name}" for name in more)], ")")]
         moments = False
         for update in updates:
             if isinstance(update, Clip):

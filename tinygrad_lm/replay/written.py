@@ -92,13 +92,28 @@ def _of_step(step: Callable[..., Any], args: tuple[Any, ...]) -> Listing:
     lowering.run(recorder.events)
     what = getattr(step, "__name__", "A step")
     title = f"{what}, written out for the shapes that it was called with."
-    return Listing(lowering, lowering.returned(result), _named(reached), title)
+    outermost = _outermost(reached)
+    return Listing(lowering, lowering.returned(result), _named(outermost), title, _named_buffers(outermost))
 
 
-def _named(reached: Reached) -> Mapping[int, str]:
-    """The names of parameters by those modules that are in no other, in their order."""
+def _outermost(reached: Reached) -> list[Module]:
+    """The modules that are in no other."""
     within = {id(inner) for module in reached.modules for inner in module.modules() if inner is not module}
-    outermost: list[Module] = [module for module in reached.modules if id(module) not in within]
+    return [module for module in reached.modules if id(module) not in within]
+
+
+def _named_buffers(outermost: list[Module]) -> Mapping[tuple[int, str], str]:
+    """The names of buffers by those modules that are in no other, by their owner and its name for them."""
+    return {
+        (id(inner), name): f"{path}.{name}".lstrip(".")
+        for module in outermost
+        for path, inner in module.named_modules()
+        for _, name in buffer_places(inner)
+    }
+
+
+def _named(outermost: list[Module]) -> Mapping[int, str]:
+    """The names of parameters by those modules that are in no other, in their order."""
     return {
         id(parameter): name
         for module in outermost
