@@ -175,7 +175,7 @@ def family(kind, optimizer=optim.AdamW, clip=1.0, **options):
 
 
 SMALL = {
-    **dict.fromkeys(("rnn", "gru", "lstm"), {"hidden": 6, "embedding": 3, "rng": 0}),
+    **{kind: {"hidden": 6, "embedding": 3, "rng": 0} for kind in ("rnn", "gru", "lstm")},
     "mlp": {"hidden": (6,), "rng": 0},
     "neural-bigram": {},
     "transformer": {"width": 8, "heads": 2, "layers": 1, "rng": 0},

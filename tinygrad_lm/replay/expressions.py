@@ -178,6 +178,8 @@ class Writer:
         if isinstance(how, str):
             return self.call(attribute(self._array(base), how), args, options)
         given = {key: value for key, value in options.items() if key != "part"}
+        if how is np.broadcast_to and args[0].size == 1 and args[0].base is not None and args[0].base.size == 1:
+            args = (args[0].base, *args[1:])
         called = self.call(of_function(how), args, given)
         return ast.Subscript(called, ast.Constant(options["part"]), ast.Load()) if "part" in options else called
 

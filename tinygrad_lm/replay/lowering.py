@@ -393,6 +393,8 @@ def _about(gradient: Traced, data: Traced) -> None:
     owner = gradient.owner
     if owner.role in ("work", "constant") and gradient.size == owner.size and owner.about is None:
         owner.about = data
+    elif gradient.base is not None and gradient.size != owner.size:
+        gradient.about = data
 
 
 def call_backward(

@@ -60,6 +60,7 @@ class Statements:
         for traced, name in arguments:
             self.writer.names[id(traced)] = self._unique(name)
         self._gradients = {id(gradient): self.writer.names[id(leaf)] for gradient, leaf in gradients}
+        self._learning = {id(leaf): self.writer.names[id(leaf)] for _, leaf in gradients}
         self.root = "loss"
         self._changed = {id(x.result.owner) for x in instructions if isinstance(x, Compute) and x.in_place}
         self._uses = _uses(instructions, [*results], self._arguments)
@@ -120,9 +121,11 @@ class Statements:
             self._change(compute)
             return
         source = compute.args[0] if self._is_same(compute) else None
-        if source is not None and id(source.owner) not in writer.pending and id(result) not in self._gradients:
-            writer.aliases[id(result)] = source
-            return
+        if source is not None and id(source.owner) not in writer.pending:
+            leaf = self._gradients.get(id(result))
+            if leaf is None or self.name_of(source) == f"d_{leaf}":
+                writer.aliases[id(result)] = source
+                return
         size, needs = 1 + writer.size(given), writer.depends(given)
         self._keep_or_emit(compute, writer.made(compute) if source is None else writer.write(source), needs, size)
 
@@ -156,7 +159,7 @@ class Statements:
             self._mutable.add(name)
         else:
             self._known.setdefault(ast.unparse(ast.fix_missing_locations(expression)), name)
-        leaf = self._gradients.get(id(result)) if last else None
+        leaf = self._gradients.get(id(result)) or self._learning.get(id(result.about)) if last else None
         comment = "" if leaf is None else f"d {self.root} / d {leaf}"
         self._line(ast.Assign([ast.Name(name, ast.Store())], expression, lineno=0), section, comment)
 
@@ -189,7 +192,8 @@ class Statements:
 
     def _name_view(self, view: Traced, expression: ast.expr) -> str:
         """Give a name to what is looked at several times."""
-        name = self._unique(word(expression) if view.name in {"", *RESHAPED} else view.name)
+        own = self._called(view.about) if view.about is not None else ""
+        name = self._unique(f"d_{own}" if own else word(expression) if view.name in {"", *RESHAPED} else view.name)
         if id(view.owner) in self._partly:
             self._mutable.add(name)
         self._line(ast.Assign([ast.Name(name, ast.Store())], expression, lineno=0))

@@ -40,5 +40,5 @@ def steps(written: ast.expr) -> int:
     if isinstance(written, ast.Subscript):
         return 1 + steps(written.value)
     if isinstance(written, ast.Call) and isinstance(written.func, ast.Attribute):
-        return 1 + steps(written.func.value)
+        return 1 + (ast.unparse(written.func.value) == "np" or steps(written.func.value))
     return 0
