@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers.command_line import EIGHT, NAMES, SMALL, config, stopping_after, written
 from tinygrad_lm import cli, models, runs
-from tinygrad_lm.cli import source
+from tinygrad_lm.cli.names import OWN_COPY
 from tinygrad_lm.models import KneserNey, Mixture, NGram
 from tinygrad_lm.text import split_names
 
@@ -183,13 +183,13 @@ class TestRefusals:
 def test_lines_that_came_through_a_pipe_are_copied(run, some_runs):
     for folder in "mk":
         path = Path(folder, runs.CONFIG)
-        changed = {**config(folder), "data": {**config(folder)["data"], "file": source.OWN_COPY}}
+        changed = {**config(folder), "data": {**config(folder)["data"], "file": OWN_COPY}}
         path.write_text(json.dumps(changed), encoding="utf-8")
-        Path(folder, source.OWN_COPY).write_text("\n".join(NAMES), encoding="utf-8")
+        Path(folder, OWN_COPY).write_text("\n".join(NAMES), encoding="utf-8")
     run("mix", "m", "k", "--out", "x")
-    assert written("x", source.OWN_COPY) == written("m", source.OWN_COPY)
+    assert written("x", OWN_COPY) == written("m", OWN_COPY)
     for folder in "mk":
-        Path(folder, source.OWN_COPY).unlink()
+        Path(folder, OWN_COPY).unlink()
     assert "test split of the run" in run("evaluate", "x")
 
 

@@ -200,7 +200,7 @@ class TestDashes:
     @pytest.mark.parametrize("value", ["-", "---", "--=", "-1", "--steps", "=--"])
     def test_a_value_that_begins_with_dashes_is_taken_as_it_stands_or_refused(self, here, capsys, told, value):
         for command, option, action in self.options_with_values():
-            run = {**self.RUNS, "gradcheck": ("f.py:f",)}.get(command, ())
+            run = {**self.RUNS, **dict.fromkeys(("gradcheck", "source"), ("f.py:f",))}.get(command, ())
             told.clear()
             capsys.readouterr()
             code = cli.main([command, *run, f"{option}={value}"])

@@ -1,98 +1,133 @@
-"""Tests of where names come from: pipes, redirected files, and what a run keeps of them."""
+"""Tests of ``tinygrad-lm source``: a user's function as a program."""
 
-import contextlib
-import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
-from tests.helpers import ROOT
-from tests.helpers.command_line import NAMES, SMALL, stopping_after, written
 from tinygrad_lm import cli
-from tinygrad_lm.cli import source
-from tinygrad_lm.text import files
 
-pytestmark = [
-    pytest.mark.usefixtures("elsewhere"),
-    pytest.mark.skipif(sys.platform == "win32", reason="pipes with names are POSIX"),
-]
+MODEL = """
+import numpy as np
+from tinygrad_lm import Tensor, nn
+from tinygrad_lm.autograd import custom
+
+layer = nn.Linear(4, 2, rng=0)
+doubled = custom.operation("doubled", lambda x: 2 * x, lambda g, out, x: 2 * g)
+
+def loss(x, w):
+    h = np.tanh(x @ w)
+    return h.sum()
+
+def of_layer(x):
+    return layer(x).sum()
+
+def product(*factors):
+    return factors[0] * factors[1]
+
+def number(x):
+    return x.sum().item()
+
+def own(x):
+    return doubled(x).sum()
+
+def leaf(x):
+    return x
+
+def fails(x):
+    raise KeyError("no such key")
+"""
+
+LOSS = '''\
+"""A graph, and its gradients."""
+
+import numpy as np
 
 
-class TestPipes:
-    def write(self, content, path="pipe"):
-        """A pipe by name, and a thread that writes into it once."""
-        os.mkfifo(path)
+def gradients(x, w):
+    """The loss, and its derivative with respect to each parameter: d_x is d loss / d x.
 
-        def writing():
-            with contextlib.suppress(BrokenPipeError), Path(path).open("wb") as pipe:
-                pipe.write(content)
+    x  (3, 4) float64
+    w  (4,) float64
+    """
+    # forward
+    product = x @ w
+    h = np.tanh(product)
+    loss = h.sum()
 
-        thread = threading.Thread(target=writing, daemon=True)
-        thread.start()
-        return thread
+    # backward
+    d_loss = np.float64(1.0)
+    d_product = d_loss * (1 - h * h)
+    d_x = d_product.reshape(3, 1) @ w.reshape(1, 4)  # d loss / d x
+    d_w = (x.T @ d_product.reshape(3, 1)).reshape(-1)  # d loss / d w
 
-    @pytest.mark.parametrize("options", [("--model", "bigram"), ("--steps", "8", *SMALL)])
-    def test_a_run_from_a_pipe_is_that_from_the_file(self, run, options):
-        content = Path("names.txt").read_bytes()
-        run("train", "--data", "names.txt", *options, "--out", "file")
-        thread = self.write(content)
-        out = run("train", "--data", "pipe", *options, "--out", "r")
-        thread.join()
-        assert "Data: a pipe; the run keeps its lines in names.txt" in out and "all lines that came in" in out
-        assert written("r").partition(b"data")[2] and Path("r", source.OWN_COPY).read_bytes() == content
-        assert run("sample", "r") == run("sample", "file")
-        assert run("evaluate", "r").splitlines()[1] == run("evaluate", "file").splitlines()[1]
+    return loss, {"x": d_x, "w": d_w}
+'''
 
-    @pytest.mark.parametrize("alphabet", ["latin", "data"])
-    def test_what_the_run_keeps_is_what_it_read(self, run, alphabet):
-        lines = [*NAMES, "", "zo\u00eb", "jose\u0301", "  Anya ", "x" * 20_000, "\u2028odd\u2028"]
-        self.write("\r\n".join(lines).encode())
-        options = ("--steps", "9", *SMALL, "--out", "r", "--alphabet", alphabet)
-        with stopping_after(4):
-            run("train", "--data", "pipe", *options, code=cli.INTERRUPTED)
-        Path("pipe").unlink()
-        assert files.read_names(Path("r", source.OWN_COPY)) == lines
-        assert "Going on with r after step 4 of 9" in run("train", "--resume", "r")
-        assert "test split" in run("evaluate", "r")
-        Path("r").rename("moved")
-        assert "test split" in run("evaluate", "moved")
 
-    def test_without_its_copy_a_run_says_so(self, run):
-        self.write(Path("names.txt").read_bytes())
-        run("train", "--data", "pipe", "--model", "bigram", "--out", "r")
-        Path("r", source.OWN_COPY).unlink()
-        assert "r has no names.txt, the copy of its names; give a file" in run("evaluate", "r", code=1)
-        os.mkfifo(Path("r", source.OWN_COPY))  # nobody will ever write
-        assert "r has no names.txt" in run("evaluate", "r", code=1)
+@pytest.fixture
+def call(capsys, tmp_path, monkeypatch):
+    """Run the command in a folder with a file of functions; its exit code, output and errors."""
+    (tmp_path / "mine.py").write_text(MODEL, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
 
-    @pytest.mark.skipif(not Path("/dev/stdin").exists(), reason="this system has no /dev/stdin")
-    @pytest.mark.parametrize("shell", ["cat names.txt | {} --data /dev/stdin", "{} --data <(cat names.txt)"])
-    def test_as_a_shell_gives_them(self, shell, run):
-        command = f"{sys.executable} -m tinygrad_lm train --model bigram --out r"
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-        script = ["bash", "-c", shell.format(command)]
-        done = subprocess.run(script, env=environment, capture_output=True, encoding="utf-8", check=False)
-        assert (done.returncode, done.stderr) == (0, "") and "12 names kept" in done.stdout
-        assert "test split" in run("evaluate", "r")
+    def run(*arguments):
+        code = cli.main(["source", *arguments])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return code, out, err
 
-    def test_a_redirected_file_is_read_again_where_it_is(self, run, monkeypatch):
-        if not Path("/dev/fd").exists():
-            pytest.skip("this system has no /dev/fd")
-        with Path("names.txt").open() as file:
-            run("train", "--data", f"/dev/fd/{file.fileno()}", "--model", "bigram", "--out", "r")
-        assert not Path("r", source.OWN_COPY).exists()
-        assert "test split" in run("evaluate", "r")
+    return run
 
-    def test_an_endless_pipe_is_bounded(self, run, monkeypatch):
-        monkeypatch.setattr(files, "MAX_SIZE", 1 << 16)
-        self.write(b"abid\n" * (1 << 16))
-        assert "is larger than 65,536 bytes" in run("train", "--data", "pipe", "--model", "bigram", code=1)
-        assert not Path("runs").exists()
 
-    def test_a_loop_of_links_is_a_sentence(self, run):
-        Path("a").symlink_to("b")
-        Path("b").symlink_to("a")
-        assert "cannot be read" in run("train", "--data", "a", code=1)
+def test_the_program_is_printed(call):
+    assert call("mine.py:loss", "--input", "3x4", "--input", "4") == (0, LOSS, "")
+
+
+def test_the_program_is_written_into_a_new_file(call):
+    given = ("mine.py:loss", "--input", "3x4", "--input", "4", "--out", "by_hand.py")
+    assert call(*given) == (0, "Written to by_hand.py.\n", "")
+    assert Path("by_hand.py").read_text(encoding="utf-8") == LOSS
+    Path("by_hand.py").write_text("mine", encoding="utf-8")
+    assert call(*given) == (1, "", "tinygrad-lm: by_hand.py is there already; give another --out\n")
+    assert Path("by_hand.py").read_text(encoding="utf-8") == "mine"
+
+
+def test_the_program_runs_without_the_package(call):
+    call("mine.py:of_layer", "--input", "3x4", "--out", "by_hand.py")
+    code = "import sys; sys.path.insert(0, '.'); sys.modules['tinygrad_lm'] = None; import numpy as np, by_hand\n"
+    code += "loss, d = by_hand.gradients(np.ones((3, 4)), np.ones((2, 4), 'f4'), np.zeros(2, 'f4'))\n"
+    code += "print(loss, d['x'].sum(), d['weight'].tolist()[0], d['bias'].tolist())"
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "24.0 24.0 [3.0, 3.0, 3.0, 3.0] [3.0, 3.0]\n"
+
+
+def test_values_are_written_as_assignments_with_the_numbers_of_the_seed(call):
+    given = ("mine.py:product", "--input", "value:2:2", "--input", "value")
+    _, out, _ = call(*given)
+    assert "factors_1 = 2.0" in out and "d_factors_2 = d_out * factors_1" in out
+    assert call(*given)[1] == out == call(*given, "--seed", "0")[1] != call(*given, "--seed", "1")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["mine.py:loss"], 1, ["say what loss(x, w) is to be called with", "--input 3x4"]),
+        (["mine.py:loss", "--input", "3x4"], 1, ["give one --input for each argument"]),
+        (["mine.py:loss", "--input", "3x"], 1, ["'3x' does not describe an input"]),
+        (["mine.py:nothing", "--input", "3"], 1, ["has no 'nothing'"]),
+        (["other.py:loss", "--input", "3"], 1, ["there is no file"]),
+        (["mine.py:number", "--input", "3"], 1, ["number gives float", "one Tensor or Value"]),
+        (["mine.py:own", "--input", "3"], 1, ["'doubled' has no formulas that can be written down"]),
+        (["mine.py:leaf", "--input", "3"], 1, ["this tensor is a leaf"]),
+        (["mine.py:fails", "--input", "3"], 1, ["KeyError", "no such key", "mine.py, line 29"]),
+        ([], 2, ["FILE:FUNCTION"]),
+        (["mine.py:loss", "--seed", "x"], 2, ["--seed"]),
+    ],
+)
+def test_refusals(call, arguments, code, words):
+    found, out, err = call(*arguments)
+    assert (found, out) == (code, "")
+    for word in words:
+        assert word in err

@@ -141,6 +141,7 @@ def test_as_a_module_and_as_the_script_of_an_installation():
         ("mix", ["safetensors.numpy", "threadpoolctl", "numpy.random", "importlib.readers"]),
         ("train", ["safetensors.numpy", "threadpoolctl", "tqdm", "numpy.random", "importlib.readers"]),
         ("gradcheck", ["tinygrad_lm.autograd.anomaly", "tinygrad_lm.autograd.symbols"]),
+        ("source", ["tinygrad_lm.autograd.anomaly", "tinygrad_lm.autograd.symbols"]),
     ],
 )
 def test_the_imports_of_a_command_are_not_cut_short(monkeypatch, capsys, command, names):
@@ -151,7 +152,7 @@ def test_the_imports_of_a_command_are_not_cut_short(monkeypatch, capsys, command
         imported.append(name)
 
     monkeypatch.setattr(f"tinygrad_lm.cli.{command}.import_module", interrupted)
-    given = {"train": (), "gradcheck": (), "mix": ("none", "neither")}.get(command, ("none",))
+    given = {"train": (), "gradcheck": (), "source": ("f.py:f",), "mix": ("none", "neither")}.get(command, ("none",))
     assert cli.main([command, *given]) == cli.INTERRUPTED
     assert imported == names and capsys.readouterr().err == "tinygrad-lm: interrupted\n"
 

@@ -31,6 +31,7 @@ PAGES = [
     "text.md",
     "training.md",
     "saving.md",
+    "source.md",
     "scale.md",
     "speed.md",
     "lectures.md",

@@ -69,9 +69,9 @@ def run(options: CompareOptions) -> int:
             import_module(name)  # in the course of it
 
         from tinygrad_lm import comparing, runs, sampling
-        from tinygrad_lm.cli import source
         from tinygrad_lm.cli.console import Console
         from tinygrad_lm.cli.folder import run_folder
+        from tinygrad_lm.cli.names import to_measure
     family.register_own(options.model)
     say = Console()
     folders = [run_folder(each) for each in options.run]
@@ -80,7 +80,7 @@ def run(options: CompareOptions) -> int:
     family.check_used(options.model, [each.model for each in found])
     settings, rows = sampling.Settings(options.temperature), list[Row]()
     for each in found:
-        validation, test, reason = source.to_measure(each)
+        validation, test, reason = to_measure(each)
         measured = comparing.measure(
             each.model,
             each.training_names,

@@ -36,9 +36,9 @@ def run(options: EvaluateOptions) -> int:
             import_module(name)
 
         from tinygrad_lm import runs
-        from tinygrad_lm.cli import source
         from tinygrad_lm.cli.console import Console
         from tinygrad_lm.cli.folder import run_folder
+        from tinygrad_lm.cli.names import read_again, some
         from tinygrad_lm.text import clean_names, read_names
     family.register_own(options.model)
     say = Console()
@@ -48,7 +48,7 @@ def run(options: EvaluateOptions) -> int:
     family.check_used(options.model, [found.model])
     if options.file is None:
         remedy = f"give a file of names: tinygrad-lm evaluate {runs.typed(found.folder)} FILE"
-        data, split = source.read_again(found.config, found.model, found.folder, remedy)
+        data, split = read_again(found.config, found.model, found.folder, remedy)
         names = split.test
         say(f"The test split of the run (seed {data.seed}; {data.origin}):")
         say(f"  {_told(names, found.training_names)}")
@@ -57,7 +57,7 @@ def run(options: EvaluateOptions) -> int:
         names = cleaned.kept
         say(f"{options.file}: {_told(names, found.training_names)}")
         for reason, dropped in cleaned.dropped.items():
-            say.wrapped(f"{len(dropped):,} more dropped, {reason}: {source.some(dropped)}", indent="  ")
+            say.wrapped(f"{len(dropped):,} more dropped, {reason}: {some(dropped)}", indent="  ")
     evaluation = found.model.evaluate(names)
     say(
         f"loss {evaluation.loss:.4f} nats a character, perplexity {evaluation.perplexity:.2f}, "

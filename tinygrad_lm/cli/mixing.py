@@ -8,7 +8,7 @@ from itertools import permutations
 from pathlib import Path
 
 from tinygrad_lm import runs
-from tinygrad_lm.cli import family, source, written
+from tinygrad_lm.cli import family, names, written
 from tinygrad_lm.cli.console import Console
 from tinygrad_lm.cli.parsing import UsageError
 from tinygrad_lm.cli.train import showing
@@ -44,7 +44,7 @@ def mix_runs(folders: Sequence[Path], out: str | None, own: Sequence[str], seed:
     first = parts[0]
     for other in parts[1:]:
         runs.check_same_split(first, other)
-    data, split = source.read_again(first.config, first.model, first.folder, "train anew the runs that are to be mixed")
+    data, split = names.read_again(first.config, first.model, first.folder, "train anew the runs that are to be mixed")
     mixture = Mixture([part.model for part in parts]).fit(split.validation)
     files.check_limits(mixture)
     _show(say, parts, mixture, split)
@@ -53,7 +53,7 @@ def mix_runs(folders: Sequence[Path], out: str | None, own: Sequence[str], seed:
         runs.check_free(folder)
         say.log_to(folder)
         runs.save_names(folder, split.train)
-        source.copy(folder, data, first.folder)
+        names.copy(folder, data, first.folder)
         config = runs.save_config(folder, mixture, first.config["data"], None, [_record(part) for part in parts])
         runs.save_weights(folder, mixture, config)
         showing.show_samples(say, mixture, frozenset(split.train), seed)
@@ -157,7 +157,7 @@ def mix_with_counts(run: OpenRun, own: Sequence[str]) -> None:
         say()
         showing.show_summary(say, counts)
         runs.save_names(folder, run.split.train)
-        source.copy(folder, run.data, run.folder)
+        names.copy(folder, run.data, run.folder)
         config = runs.save_config(folder, counts, run.config["data"], None)
         runs.save_weights(folder, counts, config)
         say(f"Saved in {folder}")

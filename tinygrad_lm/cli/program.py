@@ -23,6 +23,7 @@ COMMANDS = (
     "compare",
     "mix",
     "gradcheck",
+    "source",
     "doctor",
 )
 """The commands in the order of the help; each is a module of this package with a ``COMMAND``."""

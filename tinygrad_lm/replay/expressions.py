@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import ast
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lm.autograd.types import Array
+from tinygrad_lm.replay.constants import attribute, known, number, numpy, of_function
 from tinygrad_lm.replay.letters import Letter
 from tinygrad_lm.replay.memory import mentioned
 from tinygrad_lm.replay.traced import Compute, Traced
+from tinygrad_lm.replay.views import permutation, place_of, steps
 
 LITERAL = 16
-"""A constant of more elements that has no other form is given to the program."""
+"""A constant of more elements that has no other form is written before the functions."""
+
+LARGEST = 1_000
+"""One of more elements still has to be given to the program."""
 
 INFIX: Mapping[str, type[ast.operator]] = {
     "add": ast.Add,
@@ -52,34 +56,42 @@ class Writer:
     pending
         What is not written yet, by the identity of the array that is made: the array, the expression, what that depends
         on, and how many operations it is.
-    given
-        Constants that have no literal form, and have to be given to the program.
+    constants
+        Constants that have a name, since they are long.
+    shared
+        What uses each view, calls and views of it, by ``place_of``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name_view: Callable[[Traced, ast.expr], str]) -> None:
         self.names: dict[int, str] = {}
+        self.shared: dict[tuple[Any, ...], set[Any]] = {}
+        self._name_view = name_view
+        self._views: dict[tuple[Any, ...], str] = {}
         self.pending: dict[int, tuple[Traced, ast.expr, set[int], int]] = {}
         self.aliases: dict[int, Traced] = {}
-        self.given: list[Traced] = []
+        self.constants: list[Traced] = []
 
     def write(self, x: Any) -> ast.expr:
         """Anything that a call is given."""
         if isinstance(x, Traced):
             return self._array(x)
+        if isinstance(x, ast.expr):
+            return x
         if isinstance(x, Letter):
             return x.node
         if isinstance(x, (tuple, list)):
             parts = [self.write(part) for part in x]
             return ast.Tuple(parts, ast.Load()) if isinstance(x, tuple) else ast.List(parts, ast.Load())
         if isinstance(x, slice):
-            return ast.Slice(*(None if part is None else self.write(part) for part in (x.start, x.stop, x.step)))
+            bounds = x.start or None, x.stop, None if x.step == 1 else x.step
+            return ast.Slice(*(None if part is None else self.write(part) for part in bounds))
         if isinstance(x, np.dtype) or (isinstance(x, type) and issubclass(x, np.generic)):
-            return numpy(np.dtype(x).name if np.dtype(x) != bool else "bool_")
+            return ast.Name("bool", ast.Load()) if np.dtype(x) == np.bool else numpy(np.dtype(x).name)
         if isinstance(x, np.generic):
             return self.call(numpy(x.dtype.name), [x.item()], {})
         if isinstance(x, float):
-            return _number(x)
-        return ast.Constant(x)
+            return number(x)
+        return self.write(x.tolist()) if isinstance(x, np.ndarray) else ast.Constant(x)
 
     def size(self, x: Any) -> int:
         """How many calls the expressions come to that would be written within this one."""
@@ -90,7 +102,7 @@ class Writer:
         """The arrays that an expression reads, by their identity."""
         found: set[int] = set()
         for traced in mentioned(x):
-            key = id(self.aliases.get(id(traced.owner), traced.owner))
+            key = id(self.aliases.get(id(traced.owner), traced.owner).owner)
             found |= {key} | (self.pending[key][2] if key in self.pending else set())
         return found
 
@@ -98,7 +110,7 @@ class Writer:
         """A function's call."""
         return ast.Call(
             function,
-            [x if isinstance(x, ast.expr) else self.write(x) for x in args],
+            [x if isinstance(x, ast.expr) else self.write(_spelled(x)) for x in args],
             [ast.keyword(key, self.write(value)) for key, value in options.items()],
         )
 
@@ -109,69 +121,181 @@ class Writer:
         if key in self.aliases:
             return self._array(self.aliases[key])
         if key in self.pending:
-            return self.pending.pop(key)[1]
+            made, expression, *_ = self.pending.pop(key)
+            expression.called = made.name  # pyright: ignore[reportAttributeAccessIssue]
+            return expression
         if key not in self.names:
             return self._constant(traced)
         return ast.Name(self.names[key], ast.Load())
 
+    def use(self, traced: Traced, by: Any) -> None:
+        """Note that a view is looked at, and with it what it is a view of."""
+        while traced.base is not None:
+            place = place_of(traced)
+            self.shared.setdefault(place, set()).add(by)
+            by, traced = place, traced.base
+
+    def rename(self, traced: Traced, name: str) -> None:
+        """Call an array by a name, and its views no longer by theirs."""
+        self.names[id(traced)] = name
+        self._views = {place: name for place, name in self._views.items() if place[0] != id(traced)}
+
     def _view(self, view: Traced, base: Traced) -> ast.expr:
-        how, args, options = view.how
-        if how == "reshape" and view.shape == base.shape:
-            return self._array(base)
-        if how == "reshape" and base.base is not None and base.how[0] == "reshape":
-            return self._view_of(view, base.base)
-        return self._view_of(view, base)
+        place = place_of(view)
+        earlier = base
+        while earlier.base is not None and place_of(earlier) != place:
+            earlier = earlier.base
+        if place_of(earlier) == place:
+            return self._array(earlier)  # there and back
+        if place in self._views:
+            return ast.Name(self._views[place], ast.Load())
+        known = id(view.owner) in self.names
+        written = self._view_of(view, base)
+        if known and len(self.shared.get(place, ())) > 1 and steps(written) > 1:
+            self._views[place] = name = self._name_view(view, written)
+            return ast.Name(name, ast.Load())
+        return written
 
     def _view_of(self, view: Traced, base: Traced) -> ast.expr:
-        how, args, options = view.how
+        how, args, options = view.how or ("reshape", (), {})
+        axes = permutation(view)
+        while axes is not None and base.base is not None and (earlier := permutation(base)) is not None:
+            axes, base = tuple(earlier[axis] for axis in axes), base.base
+        if axes is not None and [axis for axis in axes if base.shape[axis] != 1] == sorted(
+            axis for axis in axes if base.shape[axis] != 1
+        ):
+            how, axes = "reshape", None  # of which only axes of length 1 change places
+        if axes is not None:
+            return self._permuted(base, axes)
+        if how == "reshape":
+            while base.base is not None and (base.how or ("reshape",))[0] == "reshape":
+                base = base.base
+            return self._reshaped(base, view.shape)
         if args is None:
             return attribute(self._array(base), how)
         if how == "__getitem__":
             return self.subscript(base, args[0])
-        if how in (np.transpose, "transpose") and view.ndim == base.ndim == 2:
-            return attribute(self._array(base), "T")
         if isinstance(how, str):
             return self.call(attribute(self._array(base), how), args, options)
         given = {key: value for key, value in options.items() if key != "part"}
+        if how is np.broadcast_to and args[0].size == 1 and args[0].base is not None and args[0].base.size == 1:
+            args = (args[0].base, *args[1:])
         called = self.call(of_function(how), args, given)
         return ast.Subscript(called, ast.Constant(options["part"]), ast.Load()) if "part" in options else called
 
+    def _permuted(self, base: Traced, axes: Sequence[int]) -> ast.expr:
+        array, last = self._array(base), len(axes) - 1
+        if len(axes) == 2:
+            return attribute(array, "T")
+        if [*axes] == [*range(last - 1), last, last - 1]:
+            return attribute(array, "mT")
+        return self.call(attribute(array, "transpose"), axes, {})
+
+    def _reshaped(self, base: Traced, shape: Sequence[int]) -> ast.expr:
+        array = self._array(base)
+        if tuple(shape) == base.shape:
+            return array
+        reduced = _reduction(array)
+        if reduced is not None:
+            axis, keeps = reduced
+            if (
+                keeps
+                and axis is not None
+                and [*shape] == [n for i, n in enumerate(base.shape) if i != axis % base.ndim]
+            ):
+                return _without_keepdims(array)
+            if not keeps and tuple(shape) == (*base.shape, 1) and axis in (-1, base.ndim):
+                return _with_keepdims(array)
+        return self.call(attribute(array, "reshape"), [-1] if len(shape) == 1 else shape or [()], {})
+
     def subscript(self, base: Any, index: Any) -> ast.expr:
         """base[index]."""
-        return ast.Subscript(self.write(base), self.write(index), ast.Load())
+        return ast.Subscript(self.write(base), self.write(_plain(index)), ast.Load())
 
     def _constant(self, traced: Traced) -> ast.expr:
         if traced.role == "work":
             raise LookupError(f"{traced.name or 'an array'} is used before it is written")
         array = traced.array
-        known = _known(array)
-        if known is not None:
-            return self.call(*known)
-        if array.dtype == np.bool and (opposite := _known(~array)) is not None:
+        if (short := known(array)) is not None:
+            return self.call(*short)
+        if array.dtype == np.bool and (opposite := known(~array)) is not None:
             return ast.UnaryOp(ast.Invert(), self.call(*opposite))
         if array.size <= LITERAL:
-            return self.call(numpy("array"), [array.tolist()], {"dtype": array.dtype})
-        self.given.append(traced)
-        self.names[id(traced)] = name = f"constant_{len(self.given)}"
+            return self.literal(array)
+        self.constants.append(traced)
+        self.names[id(traced)] = name = f"constant_{len(self.constants)}"
         return ast.Name(name, ast.Load())
+
+    def literal(self, array: Array) -> ast.expr:
+        """An array with all its elements."""
+        usual = array.dtype in (np.float64, np.int64, np.bool)
+        return self.call(numpy("array"), [array.tolist()], {} if usual and array.size else {"dtype": array.dtype})
 
     def made(self, compute: Compute) -> ast.expr:
         """What a call gives, as an expression."""
         function, method, args = compute.function, compute.method, compute.args
         options = {key: value for key, value in compute.options.items() if key != "order"}
+        if method == "call" and (isinstance(function, np.ufunc) or function in (np.where, np.clip)):
+            args = self._plain_numbers(function, args)
         if isinstance(function, np.ufunc):
+            if not options and method == "call" and function is not np.matmul:
+                args = self._narrower(args, compute.result)
             return self._of_ufunc(function, method, args, options)
         if method == "call" and function in _METHODS and isinstance(args[0], Traced):
-            named = {key: value for key, value in options.items() if value is not None and value is not False}
-            return self.call(attribute(self.write(args[0]), function.__name__), args[1:], named)
+            return self.call(attribute(self.write(args[0]), function.__name__), args[1:], _told(options))
         if method == "call" and function is not np.take:
             return self.call(of_function(function), args, options)
         source, *rest = args
+        if method == "reshape":
+            return self.call(attribute(self.write(source), "reshape"), compute.result.shape or [()], {})
         if method == "__getitem__":
             return self.subscript(source, rest[0])
         if method in ("take", "call") and rest and (options == {"axis": 0} or (not options and source.ndim == 1)):
             return self.subscript(source, rest[0])
-        return self.call(attribute(self.write(source), "take" if method == "call" else method), rest, options)
+        called = attribute(self.write(source), "take" if method == "call" else method)
+        return self.call(called, rest, _told(options))
+
+    def _plain_numbers(self, function: Any, args: Sequence[Any]) -> list[Any]:
+        """The arguments, with numbers of Python's for arrays of no axis where they come to the same dtype."""
+        known = [x for x in args if isinstance(x, (Traced, np.generic))]
+        if function is np.where:
+            known = [x for x in args[1:] if isinstance(x, (Traced, np.generic))]
+        dtype = np.result_type(*(x.dtype for x in known)) if known else None
+        found = [*args]
+        for i, x in enumerate(args):
+            others = [y.dtype for j, y in enumerate(found) if j != i and any(y is z for z in known)]
+            if function is np.where and self._is_filled(x) and dtype in others:
+                found[i] = self.pending.pop(id(x))[1].func.attr == "ones"  # pyright: ignore
+                found[i] = int(found[i])
+            elif (
+                any(x is z for z in known)
+                and dtype in others
+                and self._is_number(x)
+                and x.dtype.kind == dtype.kind == "f"
+            ):
+                found[i] = x.item() if isinstance(x, np.generic) else x.array.item()
+        return found
+
+    def _is_filled(self, x: Any) -> bool:
+        """Whether it is zeros or ones, to be written where it is used."""
+        _, written, *_ = self.pending.get(id(x), (None, None))
+        return isinstance(written, ast.Call) and ast.unparse(written.func) in ("np.zeros", "np.ones")
+
+    def _is_number(self, x: Any) -> bool:
+        if isinstance(x, np.generic):
+            return True
+        return x.ndim == 0 and x.base is None and x.role != "work" and id(x) not in self.names
+
+    def _narrower(self, args: Sequence[Any], result: Traced) -> list[Any]:
+        """The operands, without what broadcasts them where they come to the shape of the result anyway."""
+        found = [*args]
+        for i, x in enumerate(args):
+            while isinstance(x, Traced) and x.base is not None and x.how and x.how[0] in (np.broadcast_to, "reshape"):
+                shapes = [np.shape(getattr(y, "array", y)) for y in (*found[:i], x.base, *found[i + 1 :])]
+                if (x.how[0] == "reshape" and x.size > 1) or not _come_to(result.shape, shapes):
+                    break
+                found[i] = x = x.base
+        return found
 
     def _of_ufunc(self, ufunc: np.ufunc, method: str, args: Sequence[Any], options: dict[str, Any]) -> ast.expr:
         name = ufunc.__name__
@@ -179,8 +303,10 @@ class Writer:
             named = {**dict(zip(("axis",), args[1:], strict=False)), **options}
             if args[0].ndim > 1:
                 named.setdefault("axis", 0)
-            named = {key: value for key, value in named.items() if value is not None and value is not False}
-            return self.call(attribute(self.write(args[0]), _REDUCED[name]), (), named)
+            array = self.write(args[0])
+            if name in ("maximum", "minimum") and named.get("axis") == 0 and (rows := _columns_of(array)) is not None:
+                array, named["axis"] = rows, 1
+            return self.call(attribute(array, _REDUCED[name]), (), _told(named))
         if method != "call":
             return self.call(attribute(numpy(name), method), args, options)
         if not options and name in INFIX:
@@ -194,55 +320,61 @@ class Writer:
         return self.call(numpy("abs" if name == "absolute" else name), args, options)
 
 
-def numpy(name: str) -> ast.expr:
-    """np.name."""
-    return attribute(ast.Name("np", ast.Load()), name)
+def _come_to(wanted: tuple[int, ...], shapes: Sequence[tuple[int, ...]]) -> bool:
+    try:
+        return np.broadcast_shapes(*shapes) == wanted
+    except ValueError:
+        return False
 
 
-def attribute(of: ast.expr, name: str) -> ast.expr:
-    """of.name."""
-    return ast.Attribute(of, name, ast.Load())
+def _plain(index: Any) -> Any:
+    """An index with Python's own integers."""
+    if isinstance(index, tuple):
+        return tuple(map(_plain, index))
+    return int(index) if isinstance(index, np.integer) else index
 
 
-def of_function(function: Callable[..., Any]) -> ast.expr:
-    """A function of NumPy's."""
-    module = getattr(function, "__module__", "numpy") or "numpy"
-    found: ast.expr = ast.Name("np", ast.Load())
-    for part in (*module.split(".")[1:], function.__name__):
-        found = attribute(found, part)
-    return found if module.startswith("numpy.linalg") else numpy(function.__name__)
+def _spelled(x: Any) -> Any:
+    """An argument in which slices stand as calls."""
+    if isinstance(x, slice):
+        return ast.Call(ast.Name("slice", ast.Load()), [ast.Constant(part) for part in (x.start, x.stop, x.step)], [])
+    return tuple(map(_spelled, x)) if isinstance(x, tuple) else x
 
 
-def _number(x: float) -> ast.expr:
-    """A float: one part in n as such, which says more than its digits."""
-    if math.isinf(x) or math.isnan(x):
-        found = numpy("nan" if math.isnan(x) else "inf")
-        return ast.UnaryOp(ast.USub(), found) if x < 0 else found
-    n = round(1 / x) if 1e-9 < abs(x) < 0.5 else 0
-    if 2 < n < 1e9 and 1 / n == x and len(repr(x)) > 4 and "e" not in repr(x):
-        return ast.BinOp(ast.Constant(1), ast.Div(), ast.Constant(n))
-    return ast.Constant(x)
+def _told(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options without those that say what holds anyway; one axis as a number."""
+    found = {key: value for key, value in options.items() if value is not None and value is not False}
+    axis = found.get("axis")
+    if isinstance(axis, tuple) and len(axis) == 1:  # pyright: ignore[reportUnknownArgumentType]
+        found["axis"] = axis[0]
+    return found
 
 
-def _known(array: Array) -> tuple[ast.expr, Sequence[Any], Mapping[str, Any]] | None:
-    """A constant as a call that makes it: a number, a range, ones, an identity, a triangle."""
-    dtype = array.dtype
-    if array.ndim == 0:
-        return numpy(dtype.name if dtype != bool else "bool_"), [array.item()], {}
-    if not array.size:
-        return numpy("empty"), [array.shape], {"dtype": dtype}
-    first = array.flat[0]
-    if (array == first).all():
-        if first in (0, 1):
-            return numpy("ones" if first else "zeros"), [array.shape], {"dtype": dtype}
-        return numpy("full"), [array.shape, first.item()], {"dtype": dtype}
-    if array.ndim == 1 and dtype == np.intp and len(set(np.diff(array).tolist())) == 1:
-        start, step = int(array[0]), int(array[1] - array[0])
-        bounds = [start, start + step * len(array)] if start or step != 1 else [len(array)]
-        return numpy("arange"), [*bounds, *([step] if step != 1 else [])], {}
-    if array.ndim == 2 and array.shape[0] == array.shape[1]:
-        if np.array_equal(array, np.eye(len(array), dtype=dtype)):
-            return numpy("eye"), [len(array)], {"dtype": dtype}
-        if np.array_equal(array, np.tri(len(array), dtype=dtype)):
-            return numpy("tri"), [len(array)], {"dtype": dtype}
-    return None
+def _reduction(written: ast.expr) -> tuple[int | None, bool] | None:
+    """The axis of a sum or a maximum, and whether it keeps it."""
+    if not (isinstance(written, ast.Call) and isinstance(written.func, ast.Attribute)) or written.args:
+        return None
+    if written.func.attr not in {*_REDUCED.values(), "mean"}:
+        return None
+    said = {word.arg: ast.unparse(word.value) for word in written.keywords}
+    if not said.keys() <= {"axis", "keepdims"}:
+        return None
+    axis = said.get("axis", "")
+    return int(axis) if axis.lstrip("-").isdigit() else None, "keepdims" in said
+
+
+def _without_keepdims(written: Any) -> ast.expr:
+    return ast.Call(written.func, [], [word for word in written.keywords if word.arg != "keepdims"])
+
+
+def _with_keepdims(written: Any) -> ast.expr:
+    return ast.Call(written.func, [], [*written.keywords, ast.keyword("keepdims", ast.Constant(True))])
+
+
+def _columns_of(written: ast.expr) -> ast.expr | None:
+    """x of x.T.copy(): which of several numbers is the largest does not depend on how they lie."""
+    match written:
+        case ast.Call(ast.Attribute(ast.Attribute(rows, "T"), "copy"), []):
+            return rows
+        case _:
+            return None

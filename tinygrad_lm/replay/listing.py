@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import ast
 import textwrap
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lm.optim import Optimizer
+from tinygrad_lm.replay.expressions import LARGEST
 from tinygrad_lm.replay.letters import Letter
-from tinygrad_lm.replay.lowering import Clip, Given, Lowering, Store, StoreBuffer, Update
+from tinygrad_lm.replay.lowering import (
+    Clip,
+    Given,
+    Lowering,
+    Store,
+    StoreBuffer,
+    Unplannable,
+    Update,
+    WholeBackward,
+    WholeForward,
+)
 from tinygrad_lm.replay.memory import mentioned
 from tinygrad_lm.replay.source import Statements
 from tinygrad_lm.replay.traced import Section, Tape, Traced
@@ -32,26 +45,47 @@ class Listing:
         What parameters are called, by their identity, in the order in which they are to be given.
     title
         What the program says of itself first.
+    buffers
+        What buffers are called, by the identity of their module, and its name for them.
     """
 
-    def __init__(self, lowering: Lowering, result: Any, names: Mapping[int, str], title: str) -> None:
+    def __init__(
+        self,
+        lowering: Lowering,
+        result: Any,
+        names: Mapping[int, str],
+        title: str,
+        buffers: Mapping[tuple[int, str], str] = MappingProxyType({}),
+    ) -> None:
         self._lowering, self._result, self._title = lowering, result, title
+        for x in lowering.instructions:
+            if isinstance(x, (WholeForward, WholeBackward)):
+                whole = x if isinstance(x, WholeForward) else x.forward
+                raise Unplannable(f"{whole.operation.name!r} has no formulas that can be written down")
+        stored = {x.leaf: x.value for x in lowering.instructions if isinstance(x, Store)}
         instructions = lowering.instructions
-        self._stored = {x.leaf: x.value for x in instructions if isinstance(x, Store)}
+        self._stored = stored
         self._buffers = [x for x in instructions if isinstance(x, StoreBuffer)]
         keys = [key for key in names if key in lowering.leaves]
         keys += [key for key in lowering.leaves if key not in names]
-        leaves = [(key, lowering.nodes[key].data) for key in keys]
+        # A number that nobody has named, and that learns nothing, is written as it is.
+        leaves = [
+            (key, lowering.nodes[key].data)
+            for key in keys
+            if key in names or lowering.leaves[key].requires_grad or lowering.leaves[key].label
+        ]
         given = [(traced, traced.name or "x") for traced in lowering.inputs]
         given += [(traced, names.get(key) or lowering.leaves[key].label or "w") for key, traced in leaves]
-        given += [(traced, name) for _, name, traced in lowering.states]
+        given += [(traced, buffers.get((id(owner), name), name)) for owner, name, traced in lowering.states]
         outputs = [*mentioned(result), *self._stored.values(), *(x.value for x in self._buffers)]
-        self._body = Statements(instructions, outputs, given)
+        gradients = [(value, lowering.nodes[key].data) for key, value in stored.items()]
+        self._body = Statements(instructions, outputs, given, gradients)
         self.inputs = [self._name(traced) for traced in lowering.inputs]
         self.parameters = {key: self._name(traced) for key, traced in leaves}
         self.states = [self._name(traced) for _, _, traced in lowering.states]
-        self.constants = {self._name(traced): traced.array for traced in self._body.writer.given}
-        """Arrays that have to be given to the program, since they have no short form."""
+        long = [traced for traced in self._body.writer.constants if traced.size > LARGEST]
+        self.constants = {self._name(traced): traced.array for traced in long}
+        """Arrays that have to be given to the program, since they are too long to be written."""
 
     def _name(self, traced: Traced) -> str:
         return self._body.writer.names[id(traced)]
@@ -64,7 +98,22 @@ class Listing:
             functions.append(self._step(updates))
         imports = ["import math\n"] if any("math." in function for function in functions) else []
         head = f'"""{self._title}"""\n\n' + "".join([*imports, "\n" if imports else "", "import numpy as np\n"])
-        return "\n\n".join([head, *functions])
+        literals = [self._literal(traced) for traced in self._body.writer.constants if traced.size <= LARGEST]
+        return "\n\n".join(["\n".join([head, *literals]), *functions])
+
+    def _literal(self, traced: Traced) -> str:
+        """A long constant in full."""
+        written = ast.unparse(ast.fix_missing_locations(self._body.writer.literal(traced.array)))
+        return "\n".join(textwrap.wrap(f"{self._name(traced)} = {written}", WIDTH, subsequent_indent="    ")) + "\n"
+
+    def _shapes(self) -> str:
+        """What the function is given, a line each."""
+        lowering = self._lowering
+        held = [*lowering.inputs, *(lowering.nodes[key].data for key in self.parameters)]
+        held += [traced for _, _, traced in lowering.states]
+        rows = [(self._name(traced), traced.array) for traced in held] + [*self.constants.items()]
+        width = max((len(name) for name, _ in rows), default=0)
+        return "".join(f"\n{name:{width}}  {array.shape} {array.dtype}" for name, array in rows)
 
     def _gradients(self) -> str:
         generators = [*self._body.generators.values()]
@@ -72,16 +121,20 @@ class Listing:
         ends = [f"{self._written_buffer(x)}[...] = {self._body.name_of(x.value)}" for x in self._buffers]
         returned = self._returned(self._result)
         if not self._stored:
-            return _function(
-                "forward", given, "The result.", _commented(self._body.lines), [*ends, f"return {returned}"]
-            )
+            said = f"The result.\n{self._shapes()}\n"
+            return _function("forward", given, said, _commented(self._body.lines), [*ends, f"return {returned}"])
         pairs = [
             f'"{name}": {self._body.name_of(self._stored[key])}'
             for key, name in self.parameters.items()
             if key in self._stored
         ]
         ends.append(_broken("return " + returned + ", {", pairs, "}"))
-        said = "The loss, and its derivative with respect to each parameter: d_x is d loss / d x."
+        root = self._body.root
+        what = "The loss" if root == "loss" else root
+        said = f"{what}, and its derivative with respect to each parameter: d_x is d {root} / d x.\n"
+        if any("np.dot(" in line and "np.ones(" in line for _, line in self._body.lines):
+            said += "\nProducts with ones are sums: np.dot(x, ones) over the last axis, np.dot(ones, x) over rows.\n"
+        said += f"{self._shapes()}\n"
         return _function("gradients", given, said, _commented(self._body.lines), ends)
 
     def _written_buffer(self, stored: StoreBuffer) -> str:
@@ -117,8 +170,8 @@ class Listing:
     def _step(self, updates: Sequence[Clip | Update]) -> str:
         generators = [*self._body.generators.values()]
         more = [*self.states, *self.constants, *generators]
-        lines = [f"{'loss' if self._result is not None else '_'}, d = gradients("]
-        lines[0] += ", ".join([*self.inputs, "**parameters", *(f"{name}={name}" for name in more)]) + ")"
+        start = f"{'loss' if self._result is not None else '_'}, d = gradients("
+        lines = [_broken(start, [*self.inputs, "**parameters", *(f"{name}={name}" for name in more)], ")")]
         moments = False
         for update in updates:
             if isinstance(update, Clip):
@@ -129,7 +182,7 @@ class Listing:
         given = ["parameters", *(["moments", "t"] if moments else []), *self.inputs, *more]
         said = "One step: the parameters are changed in place."
         if moments:
-            said = "One step, the t-th from 1: the parameters and their moments, zeros at first, are changed in place."
+            said = "Step t, from 1: the parameters and their moments, zeros at first, are changed in place."
         return _function("step", given, said, lines, ["return loss"] if self._result is not None else [])
 
     def _loop(self, update: Update) -> list[str]:
@@ -172,6 +225,12 @@ def _update(optimizer: Optimizer) -> str:
     return _function(type(optimizer).__name__.lower(), names, said, [line for _, line in body.lines], [])
 
 
+PLAIN = frozenset(
+    {"add", "div", "getitem", "matmul", "mean", "mul", "neg", "pow", "reshape", "sub", "sum", "tanh", "transpose"}
+)
+"""Operations whose statements say by themselves what they are."""
+
+
 def _commented(lines: Sequence[tuple[Section, str]]) -> list[str]:
     """The statements, with a comment where another operation begins, and an empty line before each part."""
     found: list[str] = []
@@ -180,9 +239,11 @@ def _commented(lines: Sequence[tuple[Section, str]]) -> list[str]:
         if section.part != part:
             found += ["", f"# {section.part}"] if found else [f"# {section.part}"]
             part, title = section.part, ""
-        if section.title != title:
-            title = section.title
-            found.append(f"# {title}")
+        operation, _, place = section.title.removeprefix("back through ").partition(" of ")
+        shown = (section.title if operation not in PLAIN else place) if section.title else ""
+        if shown != title:
+            found += [f"# {shown}"] if shown else [""]
+            title = shown
         found.append(line)
     return found
 

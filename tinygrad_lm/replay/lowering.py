@@ -21,6 +21,7 @@ from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.nn.module import Module
 from tinygrad_lm.replay.memory import mentioned
 from tinygrad_lm.replay.nested import deep, within
+from tinygrad_lm.replay.readable import forward_of, vjp_of
 from tinygrad_lm.replay.recording import CLIP, SET_BUFFERS, STEP, Backward, Branch, Cleared, Event, Forward, Plain
 from tinygrad_lm.replay.traced import Check, Section, Tape, Traced, TracedGenerator, Untraceable, plain
 
@@ -127,7 +128,8 @@ class Mirror(Node):
         call = Call(self.data, self.inputs, needed, self.attributes, self.saved)
         self.lowering.tape.section = Section("backward", f"back through {operation.name}{self.place}")
         try:
-            contributions = operation.vjp(gradient, call)
+            vjp = vjp_of if self.lowering.tape.readable else type(operation).vjp
+            contributions = vjp(operation, gradient, call)
         except Untraceable:
             assert self.event is not None
             raise NeedsWhole(self.event) from None
@@ -275,7 +277,8 @@ class Lowering:
         try:
             if id(event) in self._whole_events or isinstance(operation, (CustomOperation, CustomElementwise)):
                 raise Untraceable("a user's own formula")
-            data = operation.forward(*inputs, **attributes)
+            forward = forward_of(operation, attributes) if self.tape.readable else operation.forward
+            data = forward(*inputs, **attributes)
             if operation.saves:
                 data, saved = data
             if not isinstance(data, Traced):
@@ -288,13 +291,20 @@ class Lowering:
         if data.shape != out.shape or data.dtype != out.dtype:
             raise Unplannable(f"{operation.name!r} gives another shape on traced arrays")
         mirror = self.nodes[id(out)] = Mirror(data, event.learns, self)
-        if data.role == "work":
-            data.name = out.label or NAMES.get(operation.name, operation.name)
+        if data.role in ("work", "view"):
+            self._call(data, out.label or NAMES.get(operation.name, operation.name))
         self._kept.append(out)
         if event.learns:
             mirror.operation, mirror.event, mirror.place = operation, event, _place(event)
             mirror.parents = tuple(self._parent(x, t, data) for x, t in zip(event.operands, inputs, strict=True))
             mirror.inputs, mirror.attributes, mirror.saved, mirror.whole = inputs, attributes, saved, whole
+
+    @staticmethod
+    def _call(data: Traced, name: str) -> None:
+        """Name what an operation gives, and the array that it is a view of unless that has a name."""
+        data.name = name
+        if data.owner.role == "work" and not data.owner.name:
+            data.owner.name = name
 
     def _parent(self, operand: Any, traced: Any, data: Traced) -> Mirror:
         if isinstance(operand, Tensor):
@@ -304,7 +314,8 @@ class Lowering:
         return Mirror(traced, False, self)
 
     def _whole(self, operation: Operation, inputs: tuple[Any, ...], attributes: Mapping[str, Any]) -> WholeForward:
-        if any(traced.dtype == np.bool for traced in mentioned(attributes.get("index"))):
+        masks = [traced.owner for traced in mentioned(attributes.get("index")) if traced.dtype == np.bool]
+        if any(mask.role in ("work", "input", "state") for mask in masks):
             raise Unplannable(f"{operation.name!r} by a Boolean mask gives as many elements as are chosen")
         given = operation.forward(*plain(inputs), **plain(dict(attributes)))
         cell = list(given) if operation.saves else [given, None]
@@ -363,8 +374,7 @@ class Lowering:
         order = graph.topological_order(root)
         leaves = {id(self.nodes[key]): key for key in self.leaves}
         for node, gradient, owned in graph.sweep(order, {root: seed}):
-            if gradient.role in ("work", "constant"):
-                gradient.about = node.data
+            _about(gradient, node.data)
             key = leaves.get(id(node))
             if key is None:
                 continue
@@ -412,6 +422,15 @@ class Lowering:
         self._store()
         given = [params] if isinstance(params, Node) else list(params)
         self.instructions.append(Clip(self._with_gradients(given), max_norm))
+
+
+def _about(gradient: Traced, data: Traced) -> None:
+    """Note of what an array is the gradient: of what the sweep meets first, where several have the same."""
+    owner = gradient.owner
+    if owner.role in ("work", "constant") and gradient.size == owner.size and owner.about is None:
+        owner.about = data
+    elif gradient.base is not None and gradient.size != owner.size:
+        gradient.about = data
 
 
 def call_backward(

@@ -155,7 +155,7 @@ class Tape:
             frame = frame.f_back
         if frame is not None and frame.f_code.co_filename.startswith(_FORMULAS):
             for name, value in frame.f_locals.items():
-                if isinstance(value, Traced) and value.role == "work" and name not in BLAND:
+                if isinstance(value, Traced) and value.role in ("work", "view") and name not in BLAND:
                     value.name = value.name or name
 
     def changed(
@@ -344,7 +344,8 @@ class Traced(NDArrayOperatorsMixin):
         self.tape.changed(np.ndarray.fill, "fill", (self, value), {}, self)
 
     def __getitem__(self, index: Any) -> Traced:
-        _refuse_masks(index)
+        if not self.tape.readable:
+            _refuse_masks(index)
         return self._result("__getitem__", self.array[plain(index)], (index,), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.autograd.graph import topological_order
+from tinygrad_lm.autograd import cells
+from tinygrad_lm.autograd.graph import Operation, topological_order
 from tinygrad_lm.autograd.tensor import Tensor, from_array
 from tinygrad_lm.autograd.types import Array, is_ndarray
 from tinygrad_lm.autograd.value import Value
 from tinygrad_lm.nn.module import Module, buffer_places
 from tinygrad_lm.replay.listing import Listing
-from tinygrad_lm.replay.lowering import Lowering, Unplannable
+from tinygrad_lm.replay.lowering import Lowering, NeedsWhole, Unplannable
 from tinygrad_lm.replay.reach import Reached
 from tinygrad_lm.replay.recording import STEP, Backward, Event, Forward, Plain, Recorder
 from tinygrad_lm.replay.scalar_source import scalar_source
+from tinygrad_lm.replay.traced import BLAND
 
 
 def source(what: Callable[..., Any] | Tensor | Value, *args: Any) -> str:
@@ -43,6 +46,8 @@ def source(what: Callable[..., Any] | Tensor | Value, *args: Any) -> str:
         return scalar_source(what)
     try:
         return (_of_root(what) if isinstance(what, Tensor) else _of_step(what, args)).text()
+    except NeedsWhole as error:
+        raise ValueError(f"this cannot be written as a program: {error} has no formulas that say all") from None
     except Unplannable as error:
         raise ValueError(f"this cannot be written as a program: {error}") from None
 
@@ -78,7 +83,7 @@ def _of_step(step: Callable[..., Any], args: tuple[Any, ...]) -> Listing:
         for owner, name in buffer_places(module)
         if is_ndarray(array := vars(owner)[name])
     }
-    with Undone(reached), Rehearsal(_ignore, _ignore) as recorder:
+    with Undone(reached), Rehearsal() as recorder:
         recorder.watch([*(tensor for tensor, _, _ in inputs), *reached.tensors])
         result = step(*given)
     if recorder.reasons:
@@ -87,18 +92,54 @@ def _of_step(step: Callable[..., Any], args: tuple[Any, ...]) -> Listing:
     lowering.run(recorder.events)
     what = getattr(step, "__name__", "A step")
     title = f"{what}, written out for the shapes that it was called with."
-    return Listing(lowering, lowering.returned(result), _named(reached), title)
+    outermost = _outermost(reached)
+    return Listing(lowering, lowering.returned(result), _named(outermost), title, _named_buffers(outermost))
 
 
-def _named(reached: Reached) -> Mapping[int, str]:
-    """The names of parameters by those modules that are in no other, in their order."""
+def _outermost(reached: Reached) -> list[Module]:
+    """The modules that are in no other."""
     within = {id(inner) for module in reached.modules for inner in module.modules() if inner is not module}
-    outermost: list[Module] = [module for module in reached.modules if id(module) not in within]
+    return [module for module in reached.modules if id(module) not in within]
+
+
+def _named_buffers(outermost: list[Module]) -> Mapping[tuple[int, str], str]:
+    """The names of buffers by those modules that are in no other, by their owner and its name for them."""
+    return {
+        (id(inner), name): f"{path}.{name}".lstrip(".")
+        for module in outermost
+        for path, inner in module.named_modules()
+        for _, name in buffer_places(inner)
+    }
+
+
+def _named(outermost: list[Module]) -> Mapping[int, str]:
+    """The names of parameters by those modules that are in no other, in their order."""
     return {id(parameter): name for module in outermost for name, parameter in module.named_parameters()}
 
 
 class Rehearsal(Recorder):
-    """Records a step whose optimizers step nothing."""
+    """Records a step whose optimizers step nothing, and what its results are called where they are made."""
+
+    def __init__(self) -> None:
+        super().__init__(_ignore, _ignore)
+        self._made: dict[int, Tensor] = {}
+
+    def forward(self, operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any], out: Node) -> None:
+        """Write an operation down, and look what is called by which name by now."""
+        super().forward(operation, operands, attributes, out)
+        self._name_locals()
+        if isinstance(out, Tensor) and not self.within:
+            self._made[id(out)] = out
+
+    def _name_locals(self) -> None:
+        frame = inspect.currentframe()
+        while frame is not None and frame.f_code is not _of_step.__code__:
+            if not frame.f_code.co_filename.startswith(_INNER) or frame.f_code.co_filename == cells.__file__:
+                for name, value in frame.f_locals.items():
+                    if id(value) in self._made and name not in {*BLAND, "self"} and not name.startswith(("_", ".")):
+                        tensor = self._made.pop(id(value))
+                        tensor.label = tensor.label or name
+            frame = frame.f_back
 
     def call(self, function: Callable[..., Any], args: Any, options: dict[str, Any]) -> Any:
         """Note a call, and make it unless it would step parameters."""
@@ -106,6 +147,10 @@ class Rehearsal(Recorder):
             return super().call(function, args, options)
         self.events.append(Plain(function, args, options, None))
         return None
+
+
+_INNER = (str(Path(__file__).parent), str(Path(cells.__file__).parent))
+"""Where local variables say nothing of a user's step: here, and in the engine, but for the cells in primitives."""
 
 
 def _ignore(args: Any) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_lm import progress, runs
-from tinygrad_lm.cli import family, mixing, ranks, source
+from tinygrad_lm.cli import family, mixing, names, ranks
 from tinygrad_lm.cli.console import Console
 from tinygrad_lm.cli.folder import run_folder
+from tinygrad_lm.cli.names import Source
 from tinygrad_lm.cli.parsing import INTERRUPTED, UsageError
-from tinygrad_lm.cli.source import Source
 from tinygrad_lm.cli.train import picture, showing
 from tinygrad_lm.cli.train.open_run import OpenRun
 from tinygrad_lm.cli.train.options import TrainOptions
@@ -29,13 +29,13 @@ SECONDS_BETWEEN_CHECKPOINTS = 2.0
 def train(options: TrainOptions) -> int:
     """Train a model, or count, in a new run."""
     say, team = Console(), ranks.communicator()
-    file, lines = ranks.read_once(team, lambda: source.read(options.data))
+    file, lines = ranks.read_once(team, lambda: names.read(options.data))
     data = Source(
         file, options.alphabet, options.boundary, options.min_length, options.max_length, options.seed_of_split
     )
     cleaned, split, vocabulary = data.split(lines)
     showing.show_data(say, data, cleaned, split, vocabulary)
-    lines = lines if file == source.OWN_COPY else []
+    lines = lines if file == names.OWN_COPY else []
     model = family.make(options.choice, options, vocabulary, options.seed)
     if isinstance(model, FittedModel):
         if ranks.helps(team):  # counting is not shared
@@ -116,7 +116,7 @@ def _new_run(
         runs.check_free(folder)  # until it was locked, another could have trained there
         say.log_to(folder)
         runs.save_names(folder, split.train)
-        source.keep(folder, data, lines)
+        names.keep(folder, data, lines)
         told = {**vars(data), "fingerprint": runs.fingerprint((*split.train, *split.validation))}
         name = options.choice.name
         preset = name if name in model.presets else None
@@ -178,7 +178,7 @@ def _reopened(
                 "mpiexec, or train anew"
             )
         team = None
-    data, split = source.read_again(config, model, folder, "train anew")
+    data, split = names.read_again(config, model, folder, "train anew")
     return config, data, split, _trainer(model, split, plan, team)
 
 

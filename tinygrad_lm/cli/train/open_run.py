@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tinygrad_lm.cli.source import Source
+from tinygrad_lm.cli.names import Source
 from tinygrad_lm.text import Split
 
 

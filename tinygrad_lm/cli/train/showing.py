@@ -9,9 +9,9 @@ import numpy as np
 
 from tinygrad_lm import runs, sampling
 from tinygrad_lm.checks import quoted
-from tinygrad_lm.cli import source, written
+from tinygrad_lm.cli import written
 from tinygrad_lm.cli.console import Console
-from tinygrad_lm.cli.source import Source
+from tinygrad_lm.cli.names import OWN_COPY, Source, some
 from tinygrad_lm.models import FittedModel, KneserNey, LanguageModel, NGram, TrainableModel, WindowModel
 from tinygrad_lm.models.counting import highest_order
 from tinygrad_lm.models.kneser_ney import KneserNeyConfig
@@ -37,7 +37,7 @@ FILES = {
     runs.METRICS: "the losses during the training",
     runs.LOG: "what was printed",
     runs.TRAINING_NAMES: "the names it learned from",
-    source.OWN_COPY: "all lines that came in",
+    OWN_COPY: "all lines that came in",
     runs.CHECKPOINT: "to go on: --resume RUN --steps N",
     "graph.svg": "the graph of one small batch",
     "graph.html": "its backward pass to step through",
@@ -53,7 +53,7 @@ def show_data(say: Console, data: Source, cleaned: CleanedNames, split: Split, v
     say(f"  {len(cleaned.kept) + dropped:,} lines, {len(cleaned.kept):,} names kept, {dropped:,} dropped")
     for reason, names in cleaned.dropped.items():
         named = f"{'name' if len(names) == 1 else 'names'} with {reason}" if reason == OUTSIDE else reason
-        say.wrapped(f"{len(names):,} {named}: {source.some(names)}", indent="    ")
+        say.wrapped(f"{len(names):,} {named}: {some(names)}", indent="    ")
         if reason == OUTSIDE and data.alphabet != "data":
             clash = any(vocabulary.boundary in name for name in names)
             say(f"      to keep them: --alphabet data{' --boundary .' if clash else ''}")

@@ -42,6 +42,20 @@ def check_file(
     ValueError
         For everything else: a file that cannot be run, a function that is not in it, inputs that do not fit.
     """
+    function, drawn = called(target, inputs, seed)
+    return str(check_gradients(function, *drawn, order=order, kinks=kinks, mode=mode, seed=seed))
+
+
+def called(target: str, inputs: Sequence[str], seed: int) -> tuple[Callable[..., object], list[Array | Value]]:
+    """A function in a user's file, and what is drawn for its arguments from a seed.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        Where the file cannot be run, has no such function, or the inputs do not fit.
+    """
     function = user_file.load(target, "function")
     if not inputs:
         name = target.rpartition(":")[2]
@@ -62,7 +76,7 @@ def check_file(
     except ValueError:
         # A function written in C may have no signature.
         pass
-    return str(check_gradients(function, *drawn, order=order, kinks=kinks, mode=mode, seed=seed))
+    return function, drawn
 
 
 def check_package(seed: int = 0) -> str:
