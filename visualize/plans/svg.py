@@ -93,7 +93,7 @@ class _Drawing:
             if high > text_width(name, SIZE + 1):
                 found.append(_turned(name, 9, y + high / 2, theme.ink, SIZE + 1))
             else:
-                found.append(line(name, 3, y + min(high / 2 + 3.5, high - 3), theme.ink, SIZE, "start"))
+                found.append(line(name, 3, y + max(high / 2 + 3.5, SIZE), theme.ink, SIZE, "start"))
         heads = (
             (PART + 4, "operation"),
             (PART + TITLE, "call"),
@@ -112,7 +112,8 @@ class _Drawing:
         last = -ROW
         for i, call in enumerate(calls):
             y = self._y(i)
-            base, parts = y + self._row / 2 + 3.5, list[str]()
+            low = i == len(calls) - 1  # below the line, where calls are closer than their texts are high
+            base, parts = y + max(self._row / 2 + 3.5, SIZE if low else 0), list[str]()
             if i in titles and call.title and y - last >= SIZE + 1:
                 last = y
                 parts.append(line(_fitting(call.title, TITLE - 6), PART + 4, base, theme.faint, SIZE, "start"))
