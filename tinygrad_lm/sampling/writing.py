@@ -13,6 +13,7 @@ from tinygrad_lm import defaults
 from tinygrad_lm.autograd import no_grad
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.checks import whole_number
+from tinygrad_lm.memory import keep_what_is_freed
 from tinygrad_lm.models.interface import LanguageModel
 from tinygrad_lm.models.ways import pair, selects, step_logits
 from tinygrad_lm.nn import evaluating
@@ -218,6 +219,7 @@ class _Batch:
 
     def write(self, seeds: Array) -> _Draws:
         """A text for each seed."""
+        keep_what_is_freed()
         with evaluating(self.model), no_grad(), on_one_thread(), np.errstate(over="ignore", invalid="ignore"):
             return self._write(seeds)
 
