@@ -45,7 +45,10 @@ assert not (set(sys.modules) - before) & {"importlib.metadata", "importlib.resou
     run(sys.executable, "-c", code)
 
 
-ROOMS = ("autograd", "cli", "comparing", "models", "nn", "optim", "runs", "sampling", "testing", "text", "training")
+ROOMS = (
+    *("autograd", "cli", "comparing", "models", "nn", "optim", "replay", "runs", "sampling", "testing", "text"),
+    "training",
+)
 
 
 def test_the_rooms_are_there_when_they_are_asked_for():

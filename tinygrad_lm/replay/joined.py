@@ -70,7 +70,7 @@ class Joined:
             del self.optimizer.kept_by[self._keys]
         counts = self.optimizer.counts
         count = counts.get(self._keys[0], 0)
-        return all([counts.get(key, 0) == count for key in self._keys])
+        return all(counts.get(key, 0) == count for key in self._keys)
 
     def fits(self) -> bool:
         """Whether the parameters have the dtypes and the layouts that they have here."""
@@ -95,7 +95,7 @@ class Joined:
         for i, key in enumerate(self._keys):
             held = state.get(key, {})
             for name, (_, places) in self._moments.items():
-                places[i][...] = held[name] if name in held else 0
+                places[i][...] = held.get(name, 0)
             state[key] = {name: places[i] for name, (_, places) in self._moments.items()}
         single = len(self.parameters) == 1
         self._flat = {name: places[0] if single else flat for name, (flat, places) in self._moments.items()}

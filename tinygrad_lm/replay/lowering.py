@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -120,8 +120,7 @@ class Mirror(Node):
         self.whole: WholeForward | None = None
 
     def _hand_on(self, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
-        operation = self.operation
-        assert operation is not None
+        operation: Any = self.operation
         needed = [parent.requires_grad for parent in self.parents]
         if self.whole is not None:
             return self.lowering.whole_backward(self.whole, gradient, needed)
@@ -131,8 +130,8 @@ class Mirror(Node):
             vjp = vjp_of if self.lowering.tape.readable else type(operation).vjp
             contributions = vjp(operation, gradient, call)
         except Untraceable:
-            assert self.event is not None
-            raise NeedsWhole(self.event) from None
+            event: Any = self.event
+            raise NeedsWhole(event) from None
         return [
             None if c is None else self.lowering.cast(c, parent.data.dtype)
             for c, parent in zip(contributions, self.parents, strict=True)
@@ -352,10 +351,10 @@ class Lowering:
                 if not isinstance(result, Traced):
                     result = self.tape.given(np.asarray(result), "constant")
                 self.nodes[id(event.result)] = Mirror(result, False, self)
-            elif isinstance(event.result, tuple):
-                self.plain |= dict(zip(map(id, within(event.result)), within(result), strict=True))
             else:
-                self.plain[id(event.result)] = result
+                for made, traced in zip(within(event.result), within(cast(Any, result)), strict=True):
+                    if isinstance(made, (np.ndarray, np.generic)):  # other objects may be many things
+                        self.plain[id(made)] = traced
 
     def _branch(self, event: Branch) -> None:
         condition = self.node(event.tensor).data

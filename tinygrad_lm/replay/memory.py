@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -140,7 +140,8 @@ def mentioned(x: Any) -> Iterator[Traced]:
         if isinstance(part, Traced):
             yield part
         elif isinstance(part, slice):
-            yield from mentioned((part.start, part.stop, part.step))
+            bounds = cast("slice[Any, Any, Any]", part)
+            yield from mentioned((bounds.start, bounds.stop, bounds.step))
         elif is_dataclass(part) and not isinstance(part, type):
             for field in fields(part):
                 yield from mentioned(getattr(part, field.name))

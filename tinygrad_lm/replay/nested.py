@@ -11,10 +11,9 @@ def deep(function: Callable[[Any], Any], x: Any) -> Any:
     if isinstance(x, dict):
         return {key: deep(function, value) for key, value in cast("dict[Any, Any]", x).items()}
     if isinstance(x, (tuple, list)):
-        parts = [deep(function, part) for part in cast("list[Any]", x)]
-        if isinstance(x, list):
-            return parts
-        kind: Any = cast("Any", type(x))
+        several = cast("list[Any]", x)
+        parts = [deep(function, part) for part in several]
+        kind: Any = type(several)
         return kind(*parts) if hasattr(kind, "_fields") else kind(parts)
     return function(x)
 

@@ -1,4 +1,4 @@
-"""What a plan need not compute: the same thing twice, copies of what nobody changes, constants, and what is not used."""
+"""What a plan need not compute: the same twice, copies of what nobody changes, constants, and what is not used."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Plan:
         return found
 
     def _places(self) -> dict[int, Array]:
-        """By the identity of the traced arrays, the memory of leaves and of gradients, side by side where an optimizer steps them."""
+        """The memory of leaves and gradients, side by side where an optimizer steps them, by the traced arrays' ids."""
         stored = {x.leaf: x.value for x in self.instructions if isinstance(x, Store)}
         placed = {id(self.traced[key]): leaf.data.view() for key, leaf in self.leaves.items()}
         self.gradients: dict[int, Array] = {}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm.autograd import cells
-from tinygrad_lm.autograd.graph import Operation, topological_order
+from tinygrad_lm.autograd.graph import Node, Operation, topological_order
 from tinygrad_lm.autograd.tensor import Tensor, from_array
 from tinygrad_lm.autograd.types import Array, is_ndarray
 from tinygrad_lm.autograd.value import Value
