@@ -30,9 +30,9 @@ ROOMS = {
     "comparing": "sampling models random defaults",
     "testing": "autograd user_file",
     "user_file": "",
-    "visualize": "autograd",
-    "cli": "checks runs comparing training sampling models text random defaults interrupts progress testing user_file "
-    "visualize",
+    "visualize": "autograd replay",
+    "cli": "autograd checks runs comparing training sampling models text random defaults interrupts progress replay testing "
+    "user_file visualize",
     "__main__": "cli interrupts",
 }
 """Which others a room may import from. A room that is new is given its arrows here."""

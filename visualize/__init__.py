@@ -14,6 +14,7 @@ object with the same ``svg()``, ``html()``, ``text()`` and ``save(path)`` that n
 
 from visualize.backward.frames import BackwardSteps, Contribution, Frame, backward_steps
 from visualize.backward.stepper import stepper
+from visualize.code import source
 from visualize.drawing import draw
 from visualize.formats.doctor import doctor
 from visualize.formats.engines import DrawingError
@@ -40,6 +41,7 @@ __all__ = [
     "doctor",
     "draw",
     "graph_of",
+    "source",
     "stepper",
     "tracing",
 ]
