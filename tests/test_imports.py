@@ -32,8 +32,8 @@ ROOMS = {
     "testing": "autograd user_file",
     "user_file": "",
     "visualize": "autograd replay",
-    "cli": "checks runs comparing training sampling models text random defaults interrupts progress testing user_file "
-    "visualize",
+    "cli": "autograd checks runs comparing training sampling models text random defaults interrupts progress replay "
+    "testing user_file visualize",
     "__main__": "cli interrupts",
 }
 """Which others a room may import from. A room that is new is given its arrows here."""

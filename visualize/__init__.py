@@ -15,6 +15,7 @@ of their own, ``pictures``, a module for each: a function of what is shown and o
 
 from visualize.backward.frames import BackwardSteps, Contribution, Frame, backward_steps
 from visualize.backward.stepper import stepper
+from visualize.code import source
 from visualize.drawing import draw
 from visualize.formats.doctor import doctor
 from visualize.formats.engines import DrawingError
@@ -45,6 +46,7 @@ __all__ = [
     "doctor",
     "draw",
     "graph_of",
+    "source",
     "stepper",
     "tracing",
 ]

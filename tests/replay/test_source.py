@@ -14,6 +14,8 @@ from tinygrad_lm.autograd import custom
 from tinygrad_lm.models import loading
 from tinygrad_lm.nn import functional as F
 from tinygrad_lm.replay import source
+from tinygrad_lm.replay.source import Statements
+from tinygrad_lm.replay.traced import Tape
 from tinygrad_lm.text import Vocabulary, bundled_names
 
 
@@ -371,3 +373,15 @@ def test_every_operation_of_the_registry():
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_every_operation_of_the_registry_often():
     check_registry(40)
+
+
+def test_what_is_changed_later_is_read_before():
+    tape = Tape(readable=True)
+    a = tape.given(np.ones(3), "argument")
+    doubled = a * 2
+    a[0] = 5.0
+    total = doubled + a
+    body = Statements(tape.instructions, [total], [(a, "a")])
+    names = {"np": np, "a": np.ones(3)}
+    exec("\n".join(line for _, line in body.lines), names)
+    assert eval(body.name_of(total), names).tolist() == total.array.tolist() == [7.0, 3.0, 3.0]

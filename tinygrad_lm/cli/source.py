@@ -44,7 +44,7 @@ def run(options: SourceOptions) -> int:
             import_module(f"tinygrad_lm.autograd.{name}")
 
         from tinygrad_lm import user_file
-        from tinygrad_lm.replay.of_file import source_of_file
+        from tinygrad_lm.cli.by_hand import source_of_file
         from tinygrad_lm.text import DataError
     if options.out is not None and Path(options.out).exists():
         raise DataError(f"{options.out} is there already; give another --out")

@@ -240,7 +240,8 @@ def _commented(lines: Sequence[tuple[Section, str]]) -> list[str]:
             found += ["", f"# {section.part}"] if found else [f"# {section.part}"]
             part, title = section.part, ""
         operation, _, place = section.title.removeprefix("back through ").partition(" of ")
-        shown = (section.title if operation not in PLAIN else place) if section.title else ""
+        plain = PLAIN if part == "forward" else PLAIN | {"exp", "log", "relu", "sigmoid", "sqrt", "where"}
+        shown = (section.title if operation not in plain else place) if section.title else ""
         if shown != title:
             found += [f"# {shown}"] if shown else [""]
             title = shown

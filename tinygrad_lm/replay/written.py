@@ -123,6 +123,7 @@ class Rehearsal(Recorder):
     def __init__(self) -> None:
         super().__init__(_ignore, _ignore)
         self._made: dict[int, Tensor] = {}
+        self._named: dict[str, Tensor] = {}
 
     def forward(self, operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any], out: Node) -> None:
         """Write an operation down, and look what is called by which name by now."""
@@ -134,12 +135,21 @@ class Rehearsal(Recorder):
     def _name_locals(self) -> None:
         frame = inspect.currentframe()
         while frame is not None and frame.f_code is not _of_step.__code__:
-            if not frame.f_code.co_filename.startswith(_INNER) or frame.f_code.co_filename == cells.__file__:
+            file = frame.f_code.co_filename
+            if not file.startswith(_INNER) or file == cells.__file__:
                 for name, value in frame.f_locals.items():
-                    if id(value) in self._made and name not in {*BLAND, "self"} and not name.startswith(("_", ".")):
-                        tensor = self._made.pop(id(value))
-                        tensor.label = tensor.label or name
+                    bland = name in _BLAND if file.startswith(_PACKAGE) else name == "self"
+                    if id(value) in self._made and not bland and not name.startswith(("_", ".")):
+                        self._name(self._made.pop(id(value)), name)
             frame = frame.f_back
+
+    def _name(self, tensor: Tensor, name: str) -> None:
+        """Call a tensor by a variable's name, and no longer what that held before, where it was made of that alone."""
+        earlier = self._named.get(name)
+        if earlier is not None and len(tensor.parents) == 1 and tensor.parents[0] is earlier:
+            earlier.label = ""
+        if not tensor.label:
+            tensor.label, self._named[name] = name, tensor
 
     def call(self, function: Callable[..., Any], args: Any, options: dict[str, Any]) -> Any:
         """Note a call, and make it unless it would step parameters."""
@@ -151,6 +161,11 @@ class Rehearsal(Recorder):
 
 _INNER = (str(Path(__file__).parent), str(Path(cells.__file__).parent))
 """Where local variables say nothing of a user's step: here, and in the engine, but for the cells in primitives."""
+
+
+_PACKAGE = str(Path(__file__).parents[1])
+_BLAND = frozenset({*BLAND, "self"}) - {"g"}
+"""Names of variables in the package that say nothing of a step."""
 
 
 def _ignore(args: Any) -> None:
