@@ -143,13 +143,14 @@ class Listing:
         return stored.name
 
     def _returned(self, result: Any) -> str:
+        held = result
         if isinstance(result, Traced):
             return self._body.name_of(result)
         if isinstance(result, (tuple, list)):
-            inside = ", ".join(map(self._returned, result))
-            return f"({inside}{',' if len(result) == 1 else ''})" if isinstance(result, tuple) else f"[{inside}]"
+            inside = ", ".join(map(self._returned, held))
+            return f"({inside}{',' if len(held) == 1 else ''})" if isinstance(result, tuple) else f"[{inside}]"
         if isinstance(result, dict):
-            return "{" + ", ".join(f"{key!r}: {self._returned(value)}" for key, value in result.items()) + "}"
+            return "{" + ", ".join(f"{key!r}: {self._returned(value)}" for key, value in held.items()) + "}"
         return repr(result)
 
     def _updating(self, instruction: Clip | Update) -> str:

@@ -118,7 +118,7 @@ def _named(outermost: list[Module]) -> Mapping[int, str]:
         id(parameter): name
         for module in outermost
         for name, parameter in module.named_parameters()
-        if isinstance(parameter, Node)
+        if isinstance(parameter, Tensor)
     }
 
 
