@@ -323,7 +323,7 @@ class Writer:
 
 
 def _shape(x: Any) -> tuple[int, ...]:
-    return x.shape if isinstance(x, (Traced, np.ndarray)) else ()
+    return getattr(x, "shape", ())
 
 
 def _come_to(wanted: tuple[int, ...], shapes: Sequence[tuple[int, ...]]) -> bool:
@@ -335,9 +335,9 @@ def _come_to(wanted: tuple[int, ...], shapes: Sequence[tuple[int, ...]]) -> bool
 
 def _plain(index: Any) -> Any:
     """An index with Python's own integers."""
+    held = index
     if isinstance(index, tuple):
-        parts: tuple[Any, ...] = index
-        return tuple(map(_plain, parts))
+        return tuple(map(_plain, held))
     return int(index) if isinstance(index, np.integer) else index
 
 

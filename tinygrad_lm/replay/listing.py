@@ -103,7 +103,8 @@ class Listing:
     def _literal(self, traced: Traced) -> str:
         """A long constant in full."""
         written = ast.unparse(ast.fix_missing_locations(self._body.writer.literal(traced.array)))
-        return "\n".join(textwrap.wrap(f"{self._name(traced)} = {written}", WIDTH, subsequent_indent="    ")) + "\n"
+        whole = f"{self._name(traced)} = {written}"
+        return "\n".join(textwrap.wrap(whole, WIDTH, subsequent_indent="    ", break_on_hyphens=False)) + "\n"
 
     def _shapes(self) -> str:
         """What the function is given, a line each."""
