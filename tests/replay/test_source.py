@@ -55,13 +55,19 @@ def by_mask():
     return (x[np.arange(3), [0, 0, 2]] * x[[0, 0, 1], 1]).sum() + x[1:, :2].exp().sum()
 
 
+def long_constant():
+    """Numbers that are written before the function, some with an exponent."""
+    x = tensor(3, label="x")
+    return (Tensor(np.geomspace(1e-9, 1, 60).reshape(20, 3)) @ x).sum()
+
+
 def labels():
     """Names that are no names, that Python has, and that come twice."""
     each = [tensor(2, label=label, seed=i) for i, label in enumerate(("W.1", "sum", "class", "W_1", "np", "2d"))]
     return functools.reduce(lambda x, y: x * y, each).sum()
 
 
-GRAPHS = {f.__name__: f for f in (diamond, neuron, softmax_cross_entropy, products, by_mask)}
+GRAPHS = {f.__name__: f for f in (diamond, neuron, softmax_cross_entropy, products, by_mask, long_constant)}
 
 rng = np.random.default_rng(0)
 IDS, WANTED = rng.integers(0, 9, (5, 3)), rng.integers(0, 9, 5)

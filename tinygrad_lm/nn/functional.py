@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 import numpy as np
 
@@ -181,8 +181,7 @@ def _masked(ids: Any, classes: int, ignore_index: int, reduction: str) -> Array:
     if array.dtype.kind not in "iu":
         return check_ids(array, classes, "targets")  # which says what they are
     ignored = np.equal(array, ignore_index)
-    classes_alone: Any = np.where(ignored, array.dtype.type(0), array)
-    checked = check_ids(classes_alone, classes, "targets")
+    checked = check_ids(cast(Any, np.where(ignored, array.dtype.type(0), array)), classes, "targets")
     if reduction == "mean" and np.logical_and.reduce(ignored, axis=None):
         raise ValueError(
             f"cross_entropy: all {array.size} targets are ignored (ignore_index={ignore_index}), so there is no mean; "

@@ -179,6 +179,6 @@ def _followed(x: Any, mean: Array, variance: Array, batches: Array | None, momen
     counted: tuple[Any, ...] = ()
     if share is None:
         more: Any = np.add(0 if batches is None else batches, 1)
-        counted, share = (more,), cast(Any, np.divide(1, more)).astype(mean.dtype)
+        counted, share = (more,), np.divide(1, more).astype(mean.dtype)
     unbiased = rows.var(axis=0) * (len(rows) / (len(rows) - 1))
     return mean + share * (rows.mean(axis=0) - mean), variance + share * (unbiased - variance), *counted

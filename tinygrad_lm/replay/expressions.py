@@ -73,6 +73,7 @@ class Writer:
 
     def write(self, x: Any) -> ast.expr:
         """Anything that a call is given."""
+        held = x  # of any type, also where that of x is known in part
         if isinstance(x, Traced):
             return self._array(x)
         if isinstance(x, ast.expr):
@@ -80,18 +81,19 @@ class Writer:
         if isinstance(x, Letter):
             return x.node
         if isinstance(x, (tuple, list)):
-            parts = [self.write(part) for part in x]
+            parts = [self.write(part) for part in held]
             return ast.Tuple(parts, ast.Load()) if isinstance(x, tuple) else ast.List(parts, ast.Load())
         if isinstance(x, slice):
-            bounds = x.start or None, x.stop, None if x.step == 1 else x.step
+            bounds = held.start or None, held.stop, None if held.step == 1 else held.step
             return ast.Slice(*(None if part is None else self.write(part) for part in bounds))
         if isinstance(x, np.dtype) or (isinstance(x, type) and issubclass(x, np.generic)):
-            return ast.Name("bool", ast.Load()) if np.dtype(x) == np.bool else numpy(np.dtype(x).name)
+            name = np.dtype(held).name
+            return ast.Name(name, ast.Load()) if name == "bool" else numpy(name)
         if isinstance(x, np.generic):
-            return self.call(numpy(x.dtype.name), [x.item()], {})
+            return self.call(numpy(held.dtype.name), [held.item()], {})
         if isinstance(x, float):
             return number(x)
-        return self.write(x.tolist()) if isinstance(x, np.ndarray) else ast.Constant(x)
+        return self.write(held.tolist()) if isinstance(x, np.ndarray) else ast.Constant(held)
 
     def size(self, x: Any) -> int:
         """How many calls the expressions come to that would be written within this one."""
@@ -228,7 +230,7 @@ class Writer:
 
     def literal(self, array: Array) -> ast.expr:
         """An array with all its elements."""
-        usual = array.dtype in (np.float64, np.int64, np.bool)
+        usual = array.dtype.name in ("float64", "int64", "bool")
         return self.call(numpy("array"), [array.tolist()], {} if usual and array.size else {"dtype": array.dtype})
 
     def made(self, compute: Compute) -> ast.expr:
@@ -257,16 +259,16 @@ class Writer:
 
     def _plain_numbers(self, function: Any, args: Sequence[Any]) -> list[Any]:
         """The arguments, with numbers of Python's for arrays of no axis where they come to the same dtype."""
-        known = [x for x in args if isinstance(x, (Traced, np.generic))]
-        if function is np.where:
-            known = [x for x in args[1:] if isinstance(x, (Traced, np.generic))]
-        dtype = np.result_type(*(x.dtype for x in known)) if known else None
+        known: list[Any] = [x for x in args[function is np.where :] if hasattr(x, "dtype")]
+        if not known:
+            return [*args]
+        dtype: Any = np.result_type(*(x.dtype for x in known))
         found = [*args]
         for i, x in enumerate(args):
             others = [y.dtype for j, y in enumerate(found) if j != i and any(y is z for z in known)]
-            if function is np.where and self._is_filled(x) and dtype in others:
-                found[i] = self.pending.pop(id(x))[1].func.attr == "ones"  # pyright: ignore
-                found[i] = int(found[i])
+            alike = i > 0 and any(_shape(y) == _shape(x) for y in args if y is not x)
+            if function is np.where and alike and self._is_filled(x) and dtype in others:
+                found[i] = int(ast.unparse(self.pending.pop(id(x))[1]).startswith("np.ones"))
             elif (
                 any(x is z for z in known)
                 and dtype in others
@@ -291,7 +293,7 @@ class Writer:
         found = [*args]
         for i, x in enumerate(args):
             while isinstance(x, Traced) and x.base is not None and x.how and x.how[0] in (np.broadcast_to, "reshape"):
-                shapes = [np.shape(getattr(y, "array", y)) for y in (*found[:i], x.base, *found[i + 1 :])]
+                shapes = [_shape(y) for y in (*found[:i], x.base, *found[i + 1 :])]
                 if (x.how[0] == "reshape" and x.size > 1) or not _come_to(result.shape, shapes):
                     break
                 found[i] = x = x.base
@@ -320,6 +322,10 @@ class Writer:
         return self.call(numpy("abs" if name == "absolute" else name), args, options)
 
 
+def _shape(x: Any) -> tuple[int, ...]:
+    return getattr(x, "shape", ())
+
+
 def _come_to(wanted: tuple[int, ...], shapes: Sequence[tuple[int, ...]]) -> bool:
     try:
         return np.broadcast_shapes(*shapes) == wanted
@@ -329,16 +335,19 @@ def _come_to(wanted: tuple[int, ...], shapes: Sequence[tuple[int, ...]]) -> bool
 
 def _plain(index: Any) -> Any:
     """An index with Python's own integers."""
+    held = index
     if isinstance(index, tuple):
-        return tuple(map(_plain, index))
+        return tuple(map(_plain, held))
     return int(index) if isinstance(index, np.integer) else index
 
 
 def _spelled(x: Any) -> Any:
     """An argument in which slices stand as calls."""
+    held = x
     if isinstance(x, slice):
-        return ast.Call(ast.Name("slice", ast.Load()), [ast.Constant(part) for part in (x.start, x.stop, x.step)], [])
-    return tuple(map(_spelled, x)) if isinstance(x, tuple) else x
+        bounds = held.start, held.stop, held.step
+        return ast.Call(ast.Name("slice", ast.Load()), [*map(ast.Constant, bounds)], [])
+    return tuple(map(_spelled, held)) if isinstance(x, tuple) else x
 
 
 def _told(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -104,7 +104,8 @@ class Listing:
     def _literal(self, traced: Traced) -> str:
         """A long constant in full."""
         written = ast.unparse(ast.fix_missing_locations(self._body.writer.literal(traced.array)))
-        return "\n".join(textwrap.wrap(f"{self._name(traced)} = {written}", WIDTH, subsequent_indent="    ")) + "\n"
+        whole = f"{self._name(traced)} = {written}"
+        return "\n".join(textwrap.wrap(whole, WIDTH, subsequent_indent="    ", break_on_hyphens=False)) + "\n"
 
     def _shapes(self) -> str:
         """What the function is given, a line each."""
@@ -146,13 +147,14 @@ class Listing:
     def _returned(self, result: Any) -> str:
         if isinstance(result, Given):
             return self._returned(result.value)
+        held = result
         if isinstance(result, Traced):
             return self._body.name_of(result)
         if isinstance(result, (tuple, list)):
-            inside = ", ".join(map(self._returned, result))
-            return f"({inside}{',' if len(result) == 1 else ''})" if isinstance(result, tuple) else f"[{inside}]"
+            inside = ", ".join(map(self._returned, held))
+            return f"({inside}{',' if len(held) == 1 else ''})" if isinstance(result, tuple) else f"[{inside}]"
         if isinstance(result, dict):
-            return "{" + ", ".join(f"{key!r}: {self._returned(value)}" for key, value in result.items()) + "}"
+            return "{" + ", ".join(f"{key!r}: {self._returned(value)}" for key, value in held.items()) + "}"
         return repr(result)
 
     def _updating(self, instruction: Clip | Update) -> str:

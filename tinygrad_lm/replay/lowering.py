@@ -120,7 +120,7 @@ class Mirror(Node):
         self.whole: WholeForward | None = None
 
     def _hand_on(self, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
-        operation: Any = self.operation
+        operation = cast(Operation, self.operation)
         needed = [parent.requires_grad for parent in self.parents]
         if self.whole is not None:
             return self.lowering.whole_backward(self.whole, gradient, needed)
@@ -343,7 +343,7 @@ class Lowering:
             args = self.value(tuple(event.args))
             options = {key: self.value(x) for key, x in event.options.items()}
             try:
-                result = function(*args, **options)
+                result: Any = function(*args, **options)
             except Untraceable as error:
                 raise Unplannable(f"{function.__name__} cannot be traced: {error}") from None
             self._kept.append(event.result)
@@ -352,7 +352,7 @@ class Lowering:
                     result = self.tape.given(np.asarray(result), "constant")
                 self.nodes[id(event.result)] = Mirror(result, False, self)
             else:
-                for made, traced in zip(within(event.result), within(cast(Any, result)), strict=True):
+                for made, traced in zip(within(event.result), within(result), strict=True):
                     if isinstance(made, (np.ndarray, np.generic)):  # other objects may be many things
                         self.plain[id(made)] = traced
 

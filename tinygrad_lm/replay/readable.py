@@ -19,9 +19,13 @@ def _added(x: Array, index: Any, shape: tuple[int, ...]) -> Array:
     return out
 
 
+def _parts(index: Any) -> tuple[Any, ...]:
+    return index if isinstance(index, tuple) else (index,)  # pyright: ignore[reportUnknownVariableType]
+
+
 def _padded(gradient: Any, index: Any, shape: Sequence[int]) -> Any:
     """A gradient with the zeros around it that a slice left out; None where the index is more than slices."""
-    parts = index if isinstance(index, tuple) else (index,)
+    parts = _parts(index)
     if not parts or not gradient.flags.c_contiguous or not all(isinstance(part, slice) for part in parts):
         return None
     bounds = [part.indices(size) for part, size in zip(parts, shape, strict=False)]
@@ -32,7 +36,7 @@ def _padded(gradient: Any, index: Any, shape: Sequence[int]) -> Any:
 
 
 def _is_array(index: Any) -> bool:
-    parts = index if isinstance(index, tuple) else (index,)
+    parts = _parts(index)
     return any(hasattr(part, "dtype") and not isinstance(part, np.generic) for part in parts)
 
 

@@ -271,7 +271,7 @@ def _is_again(compute: Compute) -> bool:
 def _stored(place: ast.expr) -> Any:
     if isinstance(place, ast.Subscript):
         return ast.Subscript(place.value, place.slice, ast.Store())
-    return ast.Name(place.id, ast.Store())  # pyright: ignore[reportAttributeAccessIssue]
+    return ast.Name(ast.unparse(place), ast.Store())
 
 
 def _like(x: Any) -> Any:

@@ -114,7 +114,12 @@ def _named_buffers(outermost: list[Module]) -> Mapping[tuple[int, str], str]:
 
 def _named(outermost: list[Module]) -> Mapping[int, str]:
     """The names of parameters by those modules that are in no other, in their order."""
-    return {id(parameter): name for module in outermost for name, parameter in module.named_parameters()}
+    return {
+        id(parameter): name
+        for module in outermost
+        for name, parameter in module.named_parameters()
+        if isinstance(parameter, Tensor)
+    }
 
 
 class Rehearsal(Recorder):
