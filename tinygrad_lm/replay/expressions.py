@@ -338,7 +338,7 @@ def _plain(index: Any) -> Any:
     held = index
     if isinstance(index, tuple):
         return tuple(map(_plain, held))
-    return int(index) if isinstance(index, np.integer) else index
+    return int(held) if isinstance(index, np.integer) else index
 
 
 def _spelled(x: Any) -> Any:

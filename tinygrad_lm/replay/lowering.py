@@ -353,7 +353,7 @@ class Lowering:
                 self.nodes[id(event.result)] = Mirror(result, False, self)
             else:
                 for made, traced in zip(within(event.result), within(result), strict=True):
-                    if isinstance(made, (np.ndarray, np.generic)):  # other objects may be many things
+                    if hasattr(made, "dtype"):  # other objects may be many things
                         self.plain[id(made)] = traced
 
     def _branch(self, event: Branch) -> None:
