@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 import visualize
-from tinygrad_lm import Tensor, Value, nn
+from tinygrad_lm import Tensor, Value, nn, optim
 from tinygrad_lm.autograd import custom
 from tinygrad_lm.models import MLP
+from tinygrad_lm.replay import replay
 from tinygrad_lm.text import Vocabulary
 from visualize.backward.modes import MODES
 from visualize.formats.engines import DrawingError, candidates
@@ -79,6 +80,24 @@ def tiny_language_model() -> tuple[MLP, Tensor]:
     loss = model.loss(np.array([[0]]), np.array([1]))
     loss.backward()
     return model, loss
+
+
+def replayed_step(theme: str = "light") -> visualize.PlanView:
+    """The plan of a training step of the lectures' MLP: context 3, embedding 10, hidden 200, batch 32."""
+    model = MLP(context=3, embedding=10, hidden=[200], rng=0)
+    optimizer = optim.AdamW(model.parameters(), lr=0.001)
+
+    def step(inputs: np.ndarray, targets: np.ndarray) -> Tensor:
+        optimizer.zero_grad()
+        loss = model.loss(inputs, targets)
+        loss.backward(retain_graph=False)
+        optimizer.step()
+        return loss
+
+    replayed, rng = replay(step), np.random.default_rng(0)
+    for _ in range(3):
+        replayed(rng.integers(0, 27, (32, 3)), rng.integers(0, 27, 32))
+    return visualize.draw(replayed.plan, names=model, theme=theme)
 
 
 def recurrence(steps: int) -> Value:
@@ -209,6 +228,12 @@ def sections() -> list[Section]:
             add(f"Engine: {engine}", str(error), "")
             continue
         draw(f"Engine: {engine}", "", lambda engine=engine: visualize.draw(batch_loss, names=model, engine=engine))
+    for theme in ("light", "dark"):
+        add(
+            f"The plan of a training step, {theme}",
+            "Calls from top to bottom, memory from left to right: arrays that are needed at different times share it.",
+            f"<figure>{replayed_step(theme).svg()}</figure>",
+        )
     large = recurrence(20_000)
     draw("A graph of 100,003 nodes", "Drawn in the time that is written below it.", lambda: visualize.draw(large))
     draw("One place in it", "Two edges around one node.", lambda: visualize.draw(large, focus="x10000"))
@@ -238,10 +263,11 @@ def readme_pictures(folder: Path) -> list[Path]:
     o = neuron()
     o.backward()
     model, loss = language_model()
-    views = {
+    views: dict[str, visualize.GraphView | visualize.PlanView] = {
         "neuron": visualize.draw(o, show=("label", "data", "grad", "local"), engine="builtin"),
         "recurrence": visualize.draw(recurrence(50), engine="builtin"),
         "model": visualize.draw(loss, names=model, depth=2, show=("label", "shape"), engine="builtin"),
+        "plan": replayed_step(),
     }
     return [view.save(folder / f"{name}.svg") for name, view in views.items()]
 

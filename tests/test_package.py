@@ -33,19 +33,22 @@ import sys, numpy
 before = set(sys.modules)
 import tinygrad_lm.nn
 later = {"tinygrad_lm.autograd." + name for name in ("anomaly", "arrays", "custom", "grad_functions")}
-assert not (set(sys.modules) - before) & {*later, "numpy.typing"}
+assert not (set(sys.modules) - before) & {*later, "numpy.typing", "string", "threading"}
 from tinygrad_lm import autograd
 assert set(autograd.__all__) <= set(dir(autograd))
 for name in autograd.__all__:
     assert getattr(autograd, name) is getattr(autograd, name)
 assert later <= set(sys.modules) and autograd.detect_anomaly is autograd.anomaly.detect_anomaly
-import visualize
+import visualize, tinygrad_lm.training
 assert not (set(sys.modules) - before) & {"importlib.metadata", "importlib.resources"}
 """
     run(sys.executable, "-c", code)
 
 
-ROOMS = ("autograd", "cli", "comparing", "models", "nn", "optim", "runs", "sampling", "testing", "text", "training")
+ROOMS = (
+    *("autograd", "cli", "comparing", "models", "nn", "optim", "replay", "runs", "sampling", "testing", "text"),
+    "training",
+)
 
 
 def test_the_rooms_are_there_when_they_are_asked_for():

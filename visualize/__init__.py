@@ -5,11 +5,12 @@ The way from an engine's nodes to a file leads through these rooms, each of whic
 - ``graph``: the graph as plain data, extracted from the nodes, described, and made small enough to read;
 - ``layout``: where the parts of a graph go, in the layout that is built in;
 - ``formats``: what a picture is written as, the themes, and the engines that lay it out;
-- ``backward``: the backward pass as data, and to step through.
+- ``backward``: the backward pass as data, and to step through;
+- ``plans``: the plan of a replayed step, its calls and its memory.
 
-``drawing`` is ``draw``, which puts them together. Pictures of anything but a computation graph go into a fifth room,
-``pictures``, a module for each: a function of what is shown and of a ``theme`` that returns a ``GraphView``, or an
-object with the same ``svg()``, ``html()``, ``text()`` and ``save(path)`` that needs no engine.
+``drawing`` is ``draw``, which puts them together. Pictures of anything but a computation graph or a plan go into a room
+of their own, ``pictures``, a module for each: a function of what is shown and of a ``theme`` that returns a
+``GraphView``, or an object with the same ``svg()``, ``html()``, ``text()`` and ``save(path)`` that needs no engine.
 """
 
 from visualize.backward.frames import BackwardSteps, Contribution, Frame, backward_steps
@@ -23,6 +24,8 @@ from visualize.formats.view import GraphView
 from visualize.graph.data import Cluster, Graph, GraphEdge, GraphNode
 from visualize.graph.describe import graph_of
 from visualize.graph.source_lines import tracing
+from visualize.plans.data import PlanData
+from visualize.plans.view import PlanView
 
 __all__ = [
     "BackwardSteps",
@@ -35,6 +38,8 @@ __all__ = [
     "GraphNode",
     "GraphView",
     "Paint",
+    "PlanData",
+    "PlanView",
     "THEMES",
     "Theme",
     "backward_steps",

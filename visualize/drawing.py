@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
-from typing import cast
+from typing import TYPE_CHECKING, TypeGuard, cast, overload
 
 import numpy as np
 
@@ -24,11 +25,18 @@ from visualize.graph.quantities import check_format
 from visualize.graph.roots import roots_of
 from visualize.graph.scalars import to_scalars
 from visualize.graph.simplify import Collapse, simplify
+from visualize.plans.view import PlanView
+
+if TYPE_CHECKING:
+    from tinygrad_lm.replay.plan import Plan
 
 Place = Node | str | Callable[[GraphNode], bool]
 """A node, what it is called, or a function that is true of it."""
 
 
+@overload
+def draw(root: Plan, *, names: Names = None, theme: str | Theme = "light", legend: bool = True) -> PlanView: ...  # pyright: ignore[reportOverlappingOverload]
+@overload
 def draw(
     root: object,
     *inputs: object,
@@ -46,13 +54,32 @@ def draw(
     fmt: str = ".4g",
     legend: bool = True,
     engine: str = "auto",
-) -> GraphView:
-    """Draw the computation graph of a result.
+) -> GraphView: ...
+def draw(
+    root: object,
+    *inputs: object,
+    names: Names = None,
+    show: Collection[str] = ("label", "shape", "data", "grad"),
+    level: str = "tensor",
+    direction: str = "LR",
+    depth: int | None = None,
+    collapse: Collapse = "auto",
+    fold_repeats: bool = True,
+    max_nodes: int = 150,
+    focus: Place | Collection[Place] | None = None,
+    radius: int = 2,
+    theme: str | Theme = "light",
+    fmt: str = ".4g",
+    legend: bool = True,
+    engine: str = "auto",
+) -> GraphView | PlanView:
+    """Draw the computation graph of a result, or the plan of a step that is replayed.
 
     Parameters
     ----------
-    root : Value, Tensor, list of them, or callable
-        What is drawn. A model, or any function, is called with ``inputs``, while lines of code are recorded.
+    root : Value, Tensor, list of them, callable, or Plan
+        What is drawn. A model, or any function, is called with ``inputs``, while lines of code are recorded. Of a plan,
+        ``replay(step).plan``, the calls and the memory are drawn; then only ``names``, ``theme`` and ``legend`` count.
     *inputs
         The inputs of a model or a function.
     names : mapping or model, optional
@@ -90,7 +117,7 @@ def draw(
 
     Returns
     -------
-    GraphView
+    GraphView or PlanView
         The picture, to be shown in a notebook or saved in any format.
 
     Raises
@@ -100,6 +127,10 @@ def draw(
     ValueError
         For an option that does not exist.
     """
+    if _is_plan(root):
+        from visualize.plans.extract import plan_data
+
+        return PlanView(plan_data(root, naming_of(names)), theme_of(theme), legend)
     style = Style(theme_of(theme), check_show(show), check_direction(direction), legend)
     check_format(fmt)
     if level not in ("tensor", "scalar"):
@@ -123,6 +154,12 @@ def draw(
     graph = described(reduced.graph, extracted, fmt, reduced.members, lines, local)
     steps = _stepper(extracted, reduced.graph, style, fmt, engine)
     return GraphView(graph, style.theme, style.show, direction, legend, engine, steps)
+
+
+def _is_plan(root: object) -> TypeGuard[Plan]:
+    """Whether it is the plan of a replayed step; nothing is imported to say so."""
+    replaying = sys.modules.get("tinygrad_lm.replay.plan")
+    return replaying is not None and isinstance(root, replaying.Plan)
 
 
 @contextmanager

@@ -1,4 +1,8 @@
-"""What importing takes beyond NumPy's own import, each in a new process, in turns."""
+"""What importing takes beyond NumPy's own import, each in a new process, in turns.
+
+Of files that are compiled, as pip leaves them: in a checkout the first import compiles them, which takes several times
+as long as the import and is not timed.
+"""
 
 from collections.abc import Iterator
 
@@ -27,6 +31,8 @@ def rows(effort: Effort) -> Iterator[Entry]:
 def row(key: str, title: str, statements: dict[str, str], effort: Effort) -> Entry:
     """The time of each statement."""
     times: Times = {name: [] for name in statements}
+    for statement in statements.values():
+        children.seconds_of(statement)
     for _ in range(effort.of(9, 1)):
         for name, statement in statements.items():
             times[name].append(children.seconds_of(statement))

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from benchmarks import goals, steps, table, timing
+from benchmarks import children, goals, steps, table, timing
 from benchmarks.__main__ import chosen
 from benchmarks.contestants import peers
 from benchmarks.entries import EAGER, REPLAYED, Entry, exponent
@@ -70,6 +70,14 @@ class TestTimes:
     )
     def test_are_shown_with_their_unit(self, value, unit, text):
         assert table.shown(value, unit) == text
+
+
+def test_imports_are_timed_of_files_that_are_compiled(monkeypatch, tmp_path):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "compiled_once.py").write_text("")
+    assert children.seconds_of("import compiled_once") > 0
+    assert [file.name.partition(".")[0] for file in tmp_path.glob("__pycache__/*.pyc")] == ["compiled_once"]
 
 
 class TestGoals:

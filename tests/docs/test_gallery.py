@@ -34,6 +34,7 @@ def test_the_gallery_is_one_page_that_needs_nothing_else(tmp_path):
         "Theme: dark",
         "Engine: builtin",
         "Hostile labels",
+        "The plan of a training step, dark",
         "A graph of 100,003 nodes",
         "The backward stepper: wrong order",
         "The same in a terminal",

@@ -33,6 +33,7 @@ PAGES = [
     "saving.md",
     "source.md",
     "scale.md",
+    "speed.md",
     "lectures.md",
     "lectures/level2.md",
     "lectures/level3.md",

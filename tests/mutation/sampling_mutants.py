@@ -56,12 +56,12 @@ SAMPLING_MUTANTS = (
     ),
     Mutant(
         "rows share the last row's end",
-        edited(logits, "choose", "ends[..., -1:]", "ends[..., -1:] / ends[..., -1:]"),
+        edited(logits, "choose", "ends[-1]", "ends[-1] / ends[-1]"),
         (ROWS,),
     ),
     Mutant(
         "a step past the last chance",
-        edited(logits, "choose", "np.minimum(reached.sum(axis=-1), last)", "reached.sum(axis=-1)"),
+        edited(logits, "choose", "np.minimum(index, last)", "index"),
         ("test TestChoose.test_at_the_edges",),
     ),
     Mutant(
@@ -106,7 +106,7 @@ SAMPLING_MUTANTS = (
     ),
     Mutant(
         "a text counts each time it is drawn",
-        edited(writing, "_as_wanted", "if draw.tokens not in seen:", "if True:"),
+        edited(writing, "_as_wanted", "if tokens not in seen:", "if True:"),
         (EXHAUSTED,),
     ),
     Mutant(

@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 import sys
-from importlib import metadata
+from importlib import metadata, resources
 
 import pytest
 
@@ -77,7 +77,7 @@ class TestNames:
     def test_they_are_found_in_a_wheel_and_in_a_checkout(self, tmp_path, monkeypatch):
         (tmp_path / "data").mkdir()
         (tmp_path / "data" / "names.txt").write_text("abid\nzara\n")
-        monkeypatch.setattr(files.resources, "files", lambda package: tmp_path)
+        monkeypatch.setattr(resources, "files", lambda package: tmp_path)
         assert bundled_names() == ["abid", "zara"]
         (tmp_path / "data" / "names.txt").unlink()
         assert bundled_names() == NAMES.decode().splitlines()

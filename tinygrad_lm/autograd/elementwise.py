@@ -70,7 +70,9 @@ class Elementwise(Operation):
         self.others = others
 
     def evaluate(self, operands: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
-        """On an array of objects (of ``Value``s, say) the operation is called on each element."""
+        """On an array of objects (of ``Value``s, say) the operation is called on each element; floats give a float."""
+        if all(type(operand) is float for operand in operands):
+            return self.on_floats(operands)
         if has_objects(operands):
             return self.on_elements(operands)
         return self.forward(*operands, **attributes)

@@ -88,22 +88,18 @@ def sigmoid_of_float(x: float) -> float:
 
 def gelu_tanh_slope(x: Array, out: Array) -> Array:
     """The derivative of GPT-2's form of the GELU."""
-    square, inner = _gelu_parts(x)
+    # Of larger squares tanh is 1 to the last bit, and a cube would overflow in narrow dtypes.
+    square = np.minimum(x * x, 1000)
+    inner = np.tanh(GELU * x * (1 + 0.044715 * square))
     return 0.5 * (1 + inner) + 0.5 * x * (1 - inner * inner) * (GELU * (1 + 0.134145 * square))
 
 
 def gelu_tanh(x: Array) -> Array:
     """GPT-2's form of the GELU; what it shares with its slope is computed by the same expressions."""
-    return 0.5 * x * (1 + _gelu_parts(x)[1])
+    return 0.5 * x * (1 + np.tanh(GELU * x * (1 + 0.044715 * np.minimum(x * x, 1000))))
 
 
-def _gelu_parts(x: Array) -> tuple[Array, Array]:
-    """The square of x, and the tanh in GPT-2's form of the GELU."""
-    # Of larger squares tanh is 1 to the last bit, and a cube would overflow in narrow dtypes.
-    square = np.minimum(x * x, 1000)
-    return square, np.tanh(GELU * x * (1 + 0.044715 * square))
-
-
-def above_inf(x: Array, like: Any) -> Array:
+def above_inf(x: Any, like: Any) -> Any:
     """``x`` with -inf replaced by a finite number, so that a difference of two of them is never nan."""
-    return np.maximum(x, float(np.finfo(np.result_type(detach(like))).min) / 2)
+    lowest = float(np.finfo(np.result_type(detach(like))).min) / 2
+    return larger(x, lowest) if type(x) is float else np.maximum(x, lowest)

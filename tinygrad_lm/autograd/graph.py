@@ -7,8 +7,8 @@ hand its gradient on to its parents.
 
 from __future__ import annotations
 
+from _thread import allocate_lock  # what threading.Lock is, without the rest of threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from threading import Lock
 from typing import Any, NoReturn
 
 import numpy as np
@@ -284,7 +284,7 @@ def backward(root: Node, gradient: Any, *, retain_graph: bool) -> None:
         node._store(total, owned)
 
 
-_slots = Lock()  # held by the pass that the slots serve; another one meanwhile, or within it, keeps to tables
+_slots = allocate_lock()  # held by the pass that the slots serve; another one meanwhile, or within it, keeps to tables
 
 
 def backward_of_numbers(root: Any, gradient: float, retain_graph: bool) -> None:

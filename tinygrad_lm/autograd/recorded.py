@@ -31,12 +31,12 @@ def as_is(x: Any) -> Any:
 
 def rows_at(table: Array, ids: Any) -> Array:
     """The rows of a table at ids: an array, or what stands for one."""
-    return table.take(ids, axis=0) if isinstance(ids, np.ndarray) else ids.rows_of(table)
+    return table.take(cast("Array", ids), axis=0) if isinstance(ids, np.ndarray) else ids.rows_of(table)
 
 
 def _copied(x: object) -> Array:
     plain = as_is(x)
-    return np.array(plain) if isinstance(plain, np.ndarray) else plain.copy()
+    return np.array(cast("Array", plain)) if isinstance(plain, np.ndarray) else plain.copy()
 
 
 def plain_index(index: object) -> Any:

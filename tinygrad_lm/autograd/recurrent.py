@@ -67,10 +67,9 @@ def _of_map(
     for i, rows in ((3, flat), (4, flat_state)):
         if i < len(needed) and needed[i]:
             other = found[3] if by_state is by_input else None  # where both biases have the same gradient
-            if other is None:
-                # One row of ones for every gate's block.
-                total = np.matmul(np.ones_like(rows, shape=(1, rows.shape[1])), rows)
-            total = total[places].reshape(gates * hidden) if other is None else other.copy()
+            # One row of ones for every gate's block.
+            sums = np.matmul(np.ones_like(rows, shape=(1, rows.shape[1])), rows) if other is None else other
+            total = sums[places].reshape(gates * hidden) if other is None else other.copy()
             found[i] = total
     return found[: len(needed)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import Any
 
 import numpy as np
@@ -49,3 +50,14 @@ def row_maxima(rows: Array) -> Array:
     if rows.shape[1] > NARROW:
         return np.maximum.reduce(rows, axis=-1, keepdims=True)
     return np.maximum.reduce(rows.T.copy(), axis=0).reshape(-1, 1)
+
+
+def running_sums(rows: Array) -> Array:
+    """The sum of each row (n, width) up to each of its numbers, in the transpose: (width, n), as ``np.cumsum`` adds."""
+    n, width = rows.shape
+    if n < 8 * width:
+        return np.cumsum(rows, axis=-1).T
+    sums = rows.T.copy()
+    for before, now in itertools.pairwise(sums):
+        now += before
+    return sums

@@ -140,7 +140,9 @@ def cross_entropy(
     if type(ignore_index) is not int or reduction != "mean" or label_smoothing != 0.0:
         check_cross_entropy(ignore_index, reduction, label_smoothing)
     rows = logits if isinstance(logits, Tensor) else _array(logits, "cross_entropy")
-    ids: Any = targets if isinstance(targets, (np.ndarray, Tensor)) else np.asarray(detach(targets))
+    ids: Any = targets
+    if not isinstance(targets, (np.ndarray, Tensor)):
+        ids = np.asarray(detach(targets))
     shape = rows.shape
     if not shape or shape[:-1] != ids.shape or (reduction == "mean" and not ids.size):
         raise _unfit(shape, ids.shape)
@@ -175,11 +177,12 @@ def check_cross_entropy(ignore_index: object, reduction: object, label_smoothing
 @as_one
 def _masked(ids: Any, classes: int, ignore_index: int, reduction: str) -> Array:
     """A copy of the targets, each a class or ignored."""
-    array = as_is(ids)
+    array: Any = as_is(ids)
     if array.dtype.kind not in "iu":
         return check_ids(array, classes, "targets")  # which says what they are
     ignored = np.equal(array, ignore_index)
-    checked = check_ids(np.where(ignored, array.dtype.type(0), array), classes, "targets")
+    classes_alone: Any = np.where(ignored, array.dtype.type(0), array)
+    checked = check_ids(classes_alone, classes, "targets")
     if reduction == "mean" and np.logical_and.reduce(ignored, axis=None):
         raise ValueError(
             f"cross_entropy: all {array.size} targets are ignored (ignore_index={ignore_index}), so there is no mean; "

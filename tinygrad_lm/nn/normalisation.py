@@ -175,10 +175,10 @@ class BatchNorm1d(Module):
 @as_one
 def _followed(x: Any, mean: Array, variance: Array, batches: Array | None, momentum: float | None) -> tuple[Array, ...]:
     """The running statistics with a batch taken in, and how many batches they are of where that is counted."""
-    rows, share = as_is(x), momentum
-    counted: tuple[Array, ...] = ()
+    rows, share = as_is(x), cast(Any, momentum)
+    counted: tuple[Any, ...] = ()
     if share is None:
-        batches = np.add(0 if batches is None else batches, 1)
-        counted, share = (batches,), np.divide(1, batches).astype(mean.dtype)
+        more: Any = np.add(0 if batches is None else batches, 1)
+        counted, share = (more,), cast(Any, np.divide(1, more)).astype(mean.dtype)
     unbiased = rows.var(axis=0) * (len(rows) / (len(rows) - 1))
     return mean + share * (rows.mean(axis=0) - mean), variance + share * (unbiased - variance), *counted

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm.autograd.types import Array
-from tinygrad_lm.replay.optimising import COMPARE, Comparison
 from tinygrad_lm.replay.lowering import WholeBackward, WholeForward, call_backward
+from tinygrad_lm.replay.optimising import COMPARE, Comparison
 from tinygrad_lm.replay.traced import Check, Compute, Draw, Traced
 
 Calls = list[tuple[Callable[..., Any], tuple[Any, ...]]]
@@ -84,7 +84,7 @@ def _settle(out: Array, found: Any) -> None:
 
 def _backward(whole: WholeBackward, at: At, gradient: Array, results: list[Array | None]) -> None:
     for out, found in zip(results, call_backward(whole.forward, gradient, whole.needed, at), strict=True):
-        if out is not None:
+        if out is not None and found is not None:
             np.copyto(out, found)
 
 
@@ -104,7 +104,7 @@ def _changing(instruction: Compute, at: At) -> Calls:
     if function is np.copyto:
         return [(partial(np.copyto, **options) if options else np.copyto, args)]
     run = function if instruction.method == "call" else getattr(function, instruction.method)
-    if isinstance(run, np.ufunc) and not options and run not in (np.maximum, np.minimum):
+    if isinstance(run, np.ufunc) and run not in BY_NAME and not options:
         return [(run, (*args, out))]
     return [(partial(run, out=out, **options), args)]
 
@@ -127,7 +127,7 @@ def _making(instruction: Compute, at: At) -> Calls:
         return [(partial(getattr(args[0], method), out=out, **options), args[1:])]
     if method == "__getitem__":
         source, index = args
-        if isinstance(index, np.ndarray) and index.dtype == np.intp:
+        if getattr(index, "dtype", None) == np.intp:
             return [(source.take, (index, 0, out))]
         return [(_into, (out, operator.getitem, args, options))]
     if function is np.where:
@@ -137,6 +137,9 @@ def _making(instruction: Compute, at: At) -> Calls:
         return [(partial(function, out=out, **options), args)]
     return [(_into, (out, function, args, options))]
 
+
+BY_NAME = frozenset({np.maximum, np.minimum})
+"""Functions that are to be given the array for the result by its name: NumPy warns otherwise."""
 
 METHODS = ("mean", "max", "min", "any", "all", "var")
 """Methods of arrays that write into an array that they are given."""
@@ -152,12 +155,12 @@ WITH_OUT = frozenset(
 
 def _of_ufunc(function: np.ufunc, method: str, out: Array, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     options.pop("order", None)  # the array that it was first made in has that order
+    if method == "call" and function in BY_NAME:
+        return [(partial(function, out=out, **options), args)]
     if method == "call":
         if not options and out.dtype.char in "fd" and len(args) == 2:
             args = tuple(_as_array(x, out.dtype) for x in args)
-        if options or function in (np.maximum, np.minimum):  # whose third argument is not to be the output
-            return [(partial(function, out=out, **options), args)]
-        return [(function, (*args, out))]
+        return [(partial(function, out=out, **options), args) if options else (function, (*args, out))]
     if method == "reduce":
         return [_reduced(function.reduce, out, *args, **{"axis": 0, **options} if len(args) == 1 else options)]
     return [(partial(getattr(function, method), out=out, **options), args)]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.nn.module import Module
-from tinygrad_lm.replay.recording import Backward, Branch, Event, Forward, Plain, Unread
+from tinygrad_lm.replay.recording import Backward, Branch, Cleared, Event, Forward, Plain, Unread
 
 
 class Summary:
@@ -48,22 +48,26 @@ class Summary:
             return given
         if isinstance(event, Branch):
             return self._of((event.tensor, event.outcome))
+        if isinstance(event, Cleared):
+            return self._of((event.leaf,))
         return self._of((event.root, event.gradient, tuple(event.kept.values())))
 
     def _number(self, made: Any) -> None:
-        for part in made if isinstance(made, tuple) else (made,):
-            if isinstance(part, (Tensor, np.ndarray, Unread)):
+        parts = cast("Sequence[object]", made if isinstance(made, tuple) else (made,))
+        for part in parts:
+            if issubclass(type(part), (Tensor, np.ndarray, Unread)):
                 self._numbers[id(part)] = self._next
                 self._next += 1
 
     def _of(self, x: Any) -> Any:
+        kind = cast("Any", type(x))
         if id(x) in self._numbers:
             return _Made(self._numbers[id(x)])
-        if isinstance(x, tuple):
+        if issubclass(kind, tuple):
             return tuple(map(self._of, x))
-        if isinstance(x, list):
+        if issubclass(kind, list):
             return [*map(self._of, x)]
-        if isinstance(x, Mapping):
+        if issubclass(kind, Mapping):
             return {key: self._of(value) for key, value in x.items()}
         return x
 
@@ -78,18 +82,22 @@ class _Made:
 def _same(one: Any, other: Any) -> bool:
     if one is other:
         return True
-    if type(one) is not type(other) or isinstance(one, Tensor):
+    kind = cast("Any", type(one))
+    if kind is not type(other) or issubclass(kind, Tensor):
         return False
-    if isinstance(one, _Made):
+    if issubclass(kind, _Made):
         return one.number == other.number
-    if isinstance(one, (tuple, list)):
+    if issubclass(kind, (tuple, list)):
         return len(one) == len(other) and all(map(_same, one, other))
-    if isinstance(one, dict):
+    if issubclass(kind, dict):
         return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    if isinstance(one, np.ndarray):
+    if issubclass(kind, np.ndarray):
         return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+    if issubclass(kind, (float, complex, np.generic)):
+        # Bit for bit: 0.0 is not -0.0 here, and nan is itself.
+        return np.asarray(one).tobytes() == np.asarray(other).tobytes()
     try:
-        return bool(one == other) or (one != one and other != other)
+        return bool(one == other)
     except (TypeError, ValueError):
         return False
 
@@ -101,4 +109,6 @@ def _named(event: Event) -> str:
         return repr(getattr(event.function, "__name__", "a function"))
     if isinstance(event, Backward):
         return "backward()"
+    if isinstance(event, Cleared):
+        return "zero_grad()"
     return "a branch one way" if event.outcome else "a branch the other way"

@@ -70,7 +70,12 @@ class Joined:
             del self.optimizer.kept_by[self._keys]
         counts = self.optimizer.counts
         count = counts.get(self._keys[0], 0)
-        return all([counts.get(key, 0) == count for key in self._keys])
+        return all(counts.get(key, 0) == count for key in self._keys)
+
+    def fits(self) -> bool:
+        """Whether the parameters have the dtypes and the layouts that they have here."""
+        pairs = zip(self.parameters, self.places, strict=True)
+        return all(p.data.dtype == place.dtype and p.data.strides == place.strides for p, place in pairs)
 
     def _has_moments(self) -> bool:
         """Whether the optimizer's moments are those here, and no other arrays."""
@@ -90,7 +95,7 @@ class Joined:
         for i, key in enumerate(self._keys):
             held = state.get(key, {})
             for name, (_, places) in self._moments.items():
-                places[i][...] = held[name] if name in held else 0
+                places[i][...] = held.get(name, 0)
             state[key] = {name: places[i] for name, (_, places) in self._moments.items()}
         single = len(self.parameters) == 1
         self._flat = {name: places[0] if single else flat for name, (flat, places) in self._moments.items()}
@@ -110,7 +115,7 @@ class Joined:
 def joined(optimizer: Optimizer, options: dict[str, float], parameters: Sequence[Tensor], alone: bool) -> Joined:
     """Parameters side by side: as they are already, where another plan has put them so."""
     found = optimizer.kept_by.get(tuple(map(id, parameters)))
-    if isinstance(found, Joined) and found.options is options and found.alone == alone:
+    if isinstance(found, Joined) and found.options is options and found.alone == alone and found.fits():
         return found
     return Joined(optimizer, options, parameters, alone)
 

@@ -15,6 +15,7 @@ from tinygrad_lm.replay.expressions import LARGEST
 from tinygrad_lm.replay.letters import Letter
 from tinygrad_lm.replay.lowering import (
     Clip,
+    Given,
     Lowering,
     Store,
     StoreBuffer,
@@ -144,6 +145,8 @@ class Listing:
         return stored.name
 
     def _returned(self, result: Any) -> str:
+        if isinstance(result, Given):
+            return self._returned(result.value)
         held = result
         if isinstance(result, Traced):
             return self._body.name_of(result)

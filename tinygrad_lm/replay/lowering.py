@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,10 +18,11 @@ from tinygrad_lm.autograd.custom import CustomElementwise, CustomOperation
 from tinygrad_lm.autograd.graph import Call, Node, Operation
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
-from tinygrad_lm.nn.module import Module, set_buffers
+from tinygrad_lm.nn.module import Module
 from tinygrad_lm.replay.memory import mentioned
+from tinygrad_lm.replay.nested import deep, within
 from tinygrad_lm.replay.readable import forward_of, vjp_of
-from tinygrad_lm.replay.recording import Backward, Branch, Event, Forward, Plain
+from tinygrad_lm.replay.recording import CLIP, SET_BUFFERS, STEP, Backward, Branch, Cleared, Event, Forward, Plain
 from tinygrad_lm.replay.traced import Check, Section, Tape, Traced, TracedGenerator, Untraceable, plain
 
 
@@ -85,6 +86,14 @@ class StoreBuffer:
     value: Traced
 
 
+@dataclass(frozen=True, eq=False)
+class Given:
+    """A tensor that the step returns, and whether it had a graph, which is used up."""
+
+    value: Traced
+    learned: bool
+
+
 class NeedsWhole(Exception):
     """The derivative of an operation cannot be traced: the operation of this event has to stay whole."""
 
@@ -111,8 +120,7 @@ class Mirror(Node):
         self.whole: WholeForward | None = None
 
     def _hand_on(self, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
-        operation = self.operation
-        assert operation is not None
+        operation: Any = self.operation
         needed = [parent.requires_grad for parent in self.parents]
         if self.whole is not None:
             return self.lowering.whole_backward(self.whole, gradient, needed)
@@ -122,8 +130,8 @@ class Mirror(Node):
             vjp = vjp_of if self.lowering.tape.readable else type(operation).vjp
             contributions = vjp(operation, gradient, call)
         except Untraceable:
-            assert self.event is not None
-            raise NeedsWhole(self.event) from None
+            event: Any = self.event
+            raise NeedsWhole(event) from None
         return [
             None if c is None else self.lowering.cast(c, parent.data.dtype)
             for c, parent in zip(contributions, self.parents, strict=True)
@@ -151,6 +159,12 @@ class Lowering:
         self.leaves: dict[int, Tensor] = {}
         self.gradients: dict[int, Traced] = {}
         """Of each leaf, by its identity, what its gradient is at this point."""
+        self.cleared: dict[int, Tensor] = {}
+        """The leaves whose gradient was forgotten, and not computed since."""
+        self.without: dict[int, Any] = {}
+        """The leaves that have to come without a gradient: the step adds to it, or steps those that have one."""
+        self._known: set[int] = set()
+        """The leaves of which the step itself says whether they have a gradient."""
         self.plain: dict[int, Any] = {}
         """What a function without a gradient gave, by the identity of the plain result."""
         self.generators: dict[int, TracedGenerator] = {}
@@ -170,13 +184,15 @@ class Lowering:
                 self._plain(event)
             elif isinstance(event, Branch):
                 self._branch(event)
+            elif isinstance(event, Cleared):
+                self._clear(event.leaf)
             else:
                 self._backward(event)
         self._store()
         # Last, when no condition can fail any more.
         self.instructions.extend(self._stores)
         changed = [i for i, x in enumerate(self.instructions) if isinstance(x, Update)]
-        if changed and any(isinstance(x, Check) for x in self.instructions[changed[0] :]):
+        if changed and any(isinstance(x, (Check, WholeForward)) for x in self.instructions[changed[0] :]):
             raise Unplannable("a condition is looked at after the optimizer's step, when it cannot be undone")
 
     @property
@@ -200,6 +216,9 @@ class Lowering:
 
     def value(self, x: Any) -> Any:
         """An argument on the tape: tensors and what was made of arrays become traced, also in tuples and lists."""
+        return deep(self._value, x)
+
+    def _value(self, x: Any) -> Any:
         if isinstance(x, Tensor):
             return self.node(x).data
         if id(x) in self.plain:
@@ -213,8 +232,6 @@ class Lowering:
             if id(x) not in self.generators:
                 self.generators[id(x)] = TracedGenerator(self.tape, x)
             return self.generators[id(x)]
-        if isinstance(x, (tuple, list)):
-            return type(x)(map(self.value, x))
         return x
 
     def _state(self, x: Array) -> Traced:
@@ -235,11 +252,11 @@ class Lowering:
             For what a plan cannot make anew at each call.
         """
         if isinstance(result, Tensor):
-            return self.node(result).data
-        if type(result) in (tuple, list):
-            return type(result)(map(self.returned, result))
-        if type(result) is dict:
-            return {key: self.returned(value) for key, value in result.items()}
+            if id(result) in self.leaves:
+                return result
+            return Given(self.node(result).data, result.requires_grad)
+        if type(result) in (tuple, list, dict):
+            return deep(self.returned, result)
         if result is None or isinstance(result, (bool, int, float, str)):
             return result
         raise Unplannable(f"the step returns {type(result).__name__}: return tensors, or nothing")
@@ -296,7 +313,8 @@ class Lowering:
         return Mirror(traced, False, self)
 
     def _whole(self, operation: Operation, inputs: tuple[Any, ...], attributes: Mapping[str, Any]) -> WholeForward:
-        if any(traced.dtype == np.bool for traced in mentioned(attributes.get("index"))):
+        masks = [traced.owner for traced in mentioned(attributes.get("index")) if traced.dtype == np.bool]
+        if any(mask.role in ("work", "input", "state") for mask in masks):
             raise Unplannable(f"{operation.name!r} by a Boolean mask gives as many elements as are chosen")
         given = operation.forward(*plain(inputs), **plain(dict(attributes)))
         cell = list(given) if operation.saves else [given, None]
@@ -316,9 +334,9 @@ class Lowering:
         function: Callable[..., Any] = event.function
         if function is STEP:
             self._update(*event.args)
-        elif function is _CLIP:
+        elif function is CLIP:
             self._clip(*event.args, **event.options)
-        elif function is _SET_BUFFERS:
+        elif function is SET_BUFFERS:
             module, arrays = event.args
             self._stores += [StoreBuffer(module, name, self.value(array)) for name, array in arrays.items()]
         else:
@@ -333,11 +351,10 @@ class Lowering:
                 if not isinstance(result, Traced):
                     result = self.tape.given(np.asarray(result), "constant")
                 self.nodes[id(event.result)] = Mirror(result, False, self)
-            elif isinstance(event.result, tuple):
-                for part, traced in zip(event.result, result, strict=True):
-                    self.plain[id(part)] = traced
             else:
-                self.plain[id(event.result)] = result
+                for made, traced in zip(within(event.result), within(cast(Any, result)), strict=True):
+                    if isinstance(made, (np.ndarray, np.generic)):  # other objects may be many things
+                        self.plain[id(made)] = traced
 
     def _branch(self, event: Branch) -> None:
         condition = self.node(event.tensor).data
@@ -361,6 +378,10 @@ class Lowering:
             if key is None:
                 continue
             earlier = self.gradients.get(key)
+            if key not in self._known and not event.kept.get(key, False):
+                self.without[key] = self.leaves[key]
+            self._known.add(key)
+            self.cleared.pop(key, None)
             if event.kept.get(key, False) and earlier is None:
                 raise Unplannable("gradients are added to those of an earlier call: call zero_grad() within the step")
             if earlier is not None and event.kept.get(key, False):
@@ -374,18 +395,32 @@ class Lowering:
             self.instructions.append(Store(key, gradient))
         self._unstored = {}
 
+    def _clear(self, leaf: Tensor) -> None:
+        self.gradients.pop(id(leaf), None)
+        self._unstored.pop(id(leaf), None)
+        self._known.add(id(leaf))
+        self.cleared[id(leaf)] = leaf
+
     def _update(self, optimizer: optim.Optimizer) -> None:
         if type(optimizer).step is not optim.Optimizer.step or "step" in vars(optimizer):
             raise Unplannable(f"{type(optimizer).__name__} has a step of its own: write its rule as update(...)")
         self._store()
-        held = [id(p) for p in optimizer.parameters if id(p) in self.gradients]
-        self.instructions.append(Update(optimizer, tuple(held)))
+        self.instructions.append(Update(optimizer, self._with_gradients(optimizer.parameters)))
+
+    def _with_gradients(self, given: Sequence[Any]) -> tuple[int, ...]:
+        """Those that have a gradient which this step has computed; others must have none."""
+        for p in given:
+            if id(p) not in self._known:
+                if p.grad is not None:
+                    raise Unplannable("a gradient of an earlier call is used: call zero_grad() within the step")
+                self._known.add(id(p))
+                self.without[id(p)] = p
+        return tuple(dict.fromkeys(id(p) for p in given if id(p) in self.gradients))
 
     def _clip(self, params: Any, max_norm: float) -> None:
         self._store()
         given = [params] if isinstance(params, Node) else list(params)
-        held = dict.fromkeys(id(p) for p in given if id(p) in self.gradients)
-        self.instructions.append(Clip(tuple(held), max_norm))
+        self.instructions.append(Clip(self._with_gradients(given), max_norm))
 
 
 def _about(gradient: Traced, data: Traced) -> None:
@@ -433,8 +468,3 @@ def _place(event: Forward) -> str:
 
 def _titled(event: Forward) -> str:
     return f"{event.operation.name}{_place(event)}"
-
-
-STEP: Any = optim.Optimizer.step.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]
-_CLIP: Any = optim.clip_grad_norm_.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]
-_SET_BUFFERS: Any = set_buffers.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
-from typing import Any
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, cast
 
 import numpy as np
 
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.replay.joined import ALIGNED
+from tinygrad_lm.replay.nested import deep, within
 from tinygrad_lm.replay.traced import Traced
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where an array lies in the memory that is shared, and when it is needed there."""
+
+    array: Traced
+    start: int
+    """The first byte of it."""
+    size: int
+    """How many bytes it takes."""
+    first: int
+    """The instruction that mentions it first."""
+    last: int
+    """The instruction that mentions it last."""
 
 
 class Layout:
@@ -18,6 +34,8 @@ class Layout:
 
     Attributes
     ----------
+    places
+        Of the arrays that share memory, where each lies and when.
     bytes
         How much the arrays that share it need.
     unshared
@@ -50,6 +68,9 @@ class Layout:
                     room.free(starts[id(done)], _extent(done.array))
             starts[id(owner)] = room.take(_extent(owner.array))
             ending.setdefault(last[id(owner)], []).append(owner)
+        self.places = [
+            Place(owner, starts[id(owner)], _extent(owner.array), first[id(owner)], last[id(owner)]) for owner in work
+        ]
         self.bytes, self.unshared = room.size, sum(_extent(owner.array) for owner in work)
         memory = np.zeros(room.size + ALIGNED, np.uint8)
         begin = -memory.ctypes.data % ALIGNED
@@ -60,19 +81,15 @@ class Layout:
 
     def array(self, x: Any) -> Any:
         """The array in the plan's memory for a traced one, also within tuples, lists and dictionaries."""
-        if isinstance(x, Traced):
-            return self._of(x)
-        if isinstance(x, (tuple, list)):
-            return type(x)(map(self.array, x))
-        if isinstance(x, dict):
-            return {key: self.array(value) for key, value in x.items()}
-        return x
+        return deep(lambda part: self._of(part) if isinstance(part, Traced) else part, x)
 
     def _of(self, traced: Traced) -> Array:
         owner = traced.owner
         root = self._placed.get(id(owner), owner.array)
         if traced is owner:
             return root
+        if not traced.array.size:  # it lies nowhere, and may still be told to run backwards
+            return traced.array
         found = self._views.get(id(traced))
         if found is None:
             found = np.ndarray(traced.shape, traced.dtype, _bytes(root), traced.offset, traced.array.strides)
@@ -119,17 +136,15 @@ class _Room:
 
 def mentioned(x: Any) -> Iterator[Traced]:
     """Every traced array in an instruction."""
-    if isinstance(x, Traced):
-        yield x
-    elif isinstance(x, (tuple, list)):
-        for part in x:
-            yield from mentioned(part)
-    elif isinstance(x, Mapping):
-        for part in x.values():
-            yield from mentioned(part)
-    elif is_dataclass(x) and not isinstance(x, type):
-        for field in fields(x):
-            yield from mentioned(getattr(x, field.name))
+    for part in within(x):
+        if isinstance(part, Traced):
+            yield part
+        elif isinstance(part, slice):
+            bounds = cast("slice[Any, Any, Any]", part)
+            yield from mentioned((bounds.start, bounds.stop, bounds.step))
+        elif is_dataclass(part) and not isinstance(part, type):
+            for field in fields(part):
+                yield from mentioned(getattr(part, field.name))
 
 
 def _rounded(n: int) -> int:

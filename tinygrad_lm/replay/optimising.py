@@ -1,11 +1,11 @@
-"""What a plan need not compute: the same thing twice, copies of what nobody changes, constants, and what is not used."""
+"""What a plan need not compute: the same twice, copies of what nobody changes, constants, and what is not used."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -107,11 +107,13 @@ def _key(x: Any, updates: int) -> Any:
             return owner.array.tobytes(), owner.dtype, *place
         return id(owner), updates if owner.role == "leaf" else 0, *place
     if isinstance(x, (tuple, list)):
-        return type(x), tuple(_key(part, updates) for part in x)
+        return type(cast("Any", x)), tuple([_key(part, updates) for part in cast("list[Any]", x)])
     if isinstance(x, dict):
-        return tuple((name, _key(value, updates)) for name, value in sorted(x.items()))
+        named = cast("dict[str, Any]", x)
+        return tuple([(name, _key(value, updates)) for name, value in sorted(named.items())])
     if isinstance(x, slice):
-        return slice, _key((x.start, x.stop, x.step), updates)
+        bounds = cast("slice[Any, Any, Any]", x)
+        return slice, _key((bounds.start, bounds.stop, bounds.step), updates)
     try:
         hash(x)
     except TypeError:

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm import optim
+from tinygrad_lm.autograd.graph import RELEASED
 from tinygrad_lm.autograd.tensor import Tensor, changes, from_array, were_stepped
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.nn.module import Module
-from tinygrad_lm.replay.calls import calls_of
+from tinygrad_lm.replay.calls import Broken, calls_of
 from tinygrad_lm.replay.joined import OURS, Joined, is_alone, is_elementwise, joined, side_by_side
-from tinygrad_lm.replay.lowering import Clip, Lowering, Store, StoreBuffer, Update
+from tinygrad_lm.replay.lowering import Clip, Given, Lowering, Store, StoreBuffer, Update
 from tinygrad_lm.replay.memory import Layout
+from tinygrad_lm.replay.nested import deep, within
 from tinygrad_lm.replay.optimising import optimised
 from tinygrad_lm.replay.traced import Draw, Traced
 
@@ -38,6 +40,9 @@ class Plan:
         self.leaves = lowering.leaves
         self.traced = {key: lowering.nodes[key].data for key in lowering.leaves}
         self.result = result
+        self._without = list(lowering.without.values())
+        self._cleared = list(lowering.cleared.values())
+        self._left = set(lowering.gradients)
         self._runs = 0
         self._look_again = 1
         self.link()
@@ -51,6 +56,11 @@ class Plan:
         pinned = [*outputs, *(x.value for x in self.instructions if isinstance(x, StoreBuffer))]
         self.layout = Layout(self.instructions, placed, pinned)
         self._make_calls()
+
+    @property
+    def stepped(self) -> list[Joined]:
+        """The parameters that optimizers step, with their gradients: each list of them is stepped as one vector."""
+        return list(self._joined)
 
     def _join(self, update: Update) -> list[Joined]:
         """The parameters that are stepped together: of a group, of one dtype, that have been stepped as often."""
@@ -71,7 +81,7 @@ class Plan:
         return found
 
     def _places(self) -> dict[int, Array]:
-        """By the identity of the traced arrays, the memory of leaves and of gradients, side by side where an optimizer steps them."""
+        """The memory of leaves and gradients, side by side where an optimizer steps them, by the traced arrays' ids."""
         stored = {x.leaf: x.value for x in self.instructions if isinstance(x, Store)}
         placed = {id(self.traced[key]): leaf.data.view() for key, leaf in self.leaves.items()}
         self.gradients: dict[int, Array] = {}
@@ -95,7 +105,10 @@ class Plan:
         self.buffers: list[Array] = [at(traced) for traced in self.inputs]
         self._loads = [(vars(module), name, at(traced)) for module, name, traced in self.states]
         self.calls: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
+        updates = None
         for instruction in self.instructions:
+            if updates is None and isinstance(instruction, (Update, StoreBuffer)):
+                updates = len(self.calls)
             if isinstance(instruction, Store):
                 place, value = self.gradients[instruction.leaf], at(instruction.value)
                 if place is not value:
@@ -110,9 +123,10 @@ class Plan:
                 self.calls.append((_store_buffer, (instruction.module, instruction.name, at(instruction.value))))
             else:
                 self.calls += calls_of(instruction, at)
+        self._computing, self._changing = self.calls[:updates], self.calls[len(self.calls[:updates]) :]
         drawn = {id(x.generator): x.generator for x in self.instructions if isinstance(x, Draw)}
         self._generators = list(drawn.values())
-        self._after = [(self.leaves[key], gradient) for key, gradient in self.gradients.items()]
+        self._after = [(self.leaves[key], gradient) for key, gradient in self.gradients.items() if key in self._left]
         self._stepped = [parameter for one in self._joined for parameter in one.parameters]
         moved = {id(parameter) for parameter in self._stepped}
         self._fixed = [(leaf, leaf.data) for key, leaf in self.leaves.items() if key not in moved]
@@ -122,6 +136,8 @@ class Plan:
 
     def ready(self) -> bool:
         """Bring in what an earlier call replaced; false where something is not as the plan needs it."""
+        if any(leaf.grad is not None for leaf in self._without):
+            return False
         stamp = changes(self._leaves)
         if stamp == self._stamp:
             return True
@@ -137,7 +153,8 @@ class Plan:
         Raises
         ------
         Broken
-            Where a condition does not hold; then nothing has changed.
+            Where a condition does not hold, or NumPy raised an error, before anything was changed: the step itself
+            comes to the same error, if it is one.
         """
         for buffer, array in zip(self.buffers, arrays, strict=True):
             np.copyto(buffer, array)
@@ -145,15 +162,21 @@ class Plan:
             np.copyto(array, held[name])
         states = [generator.bit_generator.state for generator in self._generators]
         try:
-            for function, args in self.calls:
+            for function, args in self._computing:
                 function(*args)
-        except BaseException:
+        except BaseException as error:
             for generator, state in zip(self._generators, states, strict=True):
                 generator.bit_generator.state = state
+            if isinstance(error, Exception):
+                raise Broken from error
             raise
+        for function, args in self._changing:
+            function(*args)
         for leaf, gradient in self._after:
             if leaf.grad is not gradient:
                 leaf.grad = gradient
+        for leaf in self._cleared:
+            leaf.grad = None
         were_stepped(self._stepped)
         self._stamp += len(self._stepped)
         result = self._give()
@@ -181,25 +204,24 @@ def _store_buffer(module: Module, name: str, array: Array) -> None:
     setattr(module, name, array.copy())
 
 
+def _used_up(tensor: Tensor) -> Tensor:
+    """A tensor as ``backward(retain_graph=False)`` leaves it: who goes on computing with it is told by the next one."""
+    tensor.requires_grad, tensor.operation = True, RELEASED
+    return tensor
+
+
 def _outputs(result: Any) -> Iterator[Traced]:
-    if isinstance(result, Traced):
-        yield result
-    elif isinstance(result, (tuple, list)):
-        for part in result:
-            yield from _outputs(part)
-    elif isinstance(result, dict):
-        yield from _outputs(list(result.values()))
+    return (part.value for part in within(result) if isinstance(part, Given))
 
 
 def _giver(result: Any, at: Callable[[Any], Any]) -> Callable[[], Any]:
     """What makes the result of a call: tensors of their own."""
-    if isinstance(result, Traced):
-        array = at(result)
-        return lambda: from_array(array.copy())
-    if isinstance(result, (tuple, list)):
-        parts = [_giver(part, at) for part in result]
-        return lambda: type(result)(part() for part in parts)
-    if isinstance(result, dict):
-        named = {key: _giver(part, at) for key, part in result.items()}
-        return lambda: {key: part() for key, part in named.items()}
-    return lambda: result
+    makers = deep(lambda x: _maker(x, at), result)
+    return makers if callable(makers) else lambda: deep(lambda make: make(), makers)
+
+
+def _maker(x: Any, at: Callable[[Any], Any]) -> Callable[[], Any]:
+    if not isinstance(x, Given):
+        return lambda: x
+    array = at(x.value)
+    return (lambda: _used_up(from_array(array.copy()))) if x.learned else lambda: from_array(array.copy())

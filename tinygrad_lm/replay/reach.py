@@ -1,31 +1,49 @@
-"""What a step can see: the tensors, modules, optimizers and plain values that its function names, and whether they changed.
+"""What a step can see, the tensors, modules, optimizers and plain values that it names, and whether they changed.
 
 A plan has baked in all of them that is no input: a module that is in training mode, a number that is a global, a list
-of layers. ``Reached`` knows their places, and says in about a microsecond whether each still holds the same object.
+of layers. ``Reached`` knows their places, and says in some microseconds whether each still holds the same object.
 """
 
 from __future__ import annotations
 
+import array
+import functools
+import random
+import sys
 import types
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from tinygrad_lm.autograd.graph import Node
 from tinygrad_lm.autograd.tensor import Tensor
-from tinygrad_lm.nn.module import Module, buffer_places
+from tinygrad_lm.autograd.types import Array
+from tinygrad_lm.nn.module import Module
 from tinygrad_lm.optim import Optimizer
 
 LIMIT = 100_000
 """How many objects are looked at, at most."""
 
-_OPAQUE = (type, types.ModuleType, types.BuiltinFunctionType, np.ndarray, np.generic, np.dtype, np.random.Generator)
-"""What is looked at from outside alone: by its identity."""
+MOST_BYTES = 1 << 20
+"""How large all arrays together are, at most, whose numbers are compared at each call."""
 
-_LIBRARIES = ("numpy", "tinygrad_lm")
-"""Packages whose functions are what they are; of their objects the attributes count."""
+_OPAQUE = (types.BuiltinFunctionType, np.generic, np.dtype, Node, str, bytes, int, float, complex, type(None))
+"""What never changes, or is looked at elsewhere."""
+
+_CHANGING = (list, set, deque, bytearray, array.array)
+"""What holds others in a row, and can hold others later."""
+
+_OWN = ("scale", "groups", "state", "counts", "kept_by")
+"""The attributes of an optimizer that a plan knows: what steps with them looks at them at each call."""
+
+_IN_FUNCTIONS = ("__code__", "__defaults__", "__kwdefaults__")
+
+_MISSING = object()
+
+_NOWHERE: tuple[Mapping[str, Any], str] = ({}, "")
 
 
 class Reached:
@@ -33,8 +51,10 @@ class Reached:
 
     Attributes
     ----------
-    tensors, modules, optimizers, generators
+    tensors, modules, optimizers, generators, old_generators
         What was found in them, each once.
+    reason
+        Why nothing can be planned that sees all this; empty where it can.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -42,109 +62,226 @@ class Reached:
         self.modules: list[Module] = []
         self.optimizers: list[Optimizer] = []
         self.generators: list[np.random.Generator] = []
-        self._dicts: list[dict[str, Any]] = []
-        self._attributes: list[tuple[dict[str, Any], list[str]]] = []
+        self.old_generators: list[random.Random | np.random.RandomState] = []
+        self.reason = ""
+        self._dicts: list[Mapping[Any, Any]] = []
+        self._entries: list[tuple[Mapping[str, Any], str]] = []
+        """Single places of dictionaries."""
+        self._attributes: list[tuple[object, str]] = []
+        """Places that are no dictionary's: slots, what a function consists of."""
         self._sequences: list[Any] = []
         self._cells: list[types.CellType] = []
-        self._globals: list[tuple[dict[str, Any], str]] = []
-        self._seen: set[int] = set()
-        self._held: list[Any] = []
-        stack: list[Any] = [function]
-        while stack and len(self._held) < LIMIT:
-            found = stack.pop()
-            if id(found) not in self._seen:
-                self._seen.add(id(found))
-                self._held.append(found)
-                stack.extend(self._visit(found))
+        self._arrays: list[Array] = []
+        self._files: list[types.ModuleType] = []
+        self._names: set[str] = set()
+        """The names that the functions read, attributes included: what of a user's files may matter."""
+        self._held: dict[int, Any] = {}
+        """Everything that was found, by its identity, which is nobody else's as long as it is held."""
+        self._look_at([function])
         self.remember()
 
     def remember(self) -> None:
         """Take what the places hold now for what they are to hold."""
         self._values = list(self._contents())
         self._identities = list(map(id, self._values))
+        self._lengths = self._counted()
+        self._numbers = [one.tobytes() for one in self._arrays]
 
     def unchanged(self) -> bool:
         """Whether every place holds the very object that it held."""
-        return list(map(id, self._contents())) == self._identities
+        return list(map(id, self._contents())) == self._identities and self._as_long_and_equal()
 
     def same(self) -> bool:
         """Whether every place holds what it held, numbers and text by their values; then remembered as it is now."""
         now = list(self._contents())
-        if len(now) != len(self._values) or not all(map(_alike, now, self._values)):
+        if len(now) != len(self._values) or not all(map(_alike, now, self._values)) or not self._as_long_and_equal():
             return False
         self.remember()
         return True
 
+    def let_go(self, module: Module, names: Iterable[str]) -> None:
+        """Buffers may be others from now on: the plans bring them in, and give them new arrays, themselves."""
+        held = vars(module)
+        for i, (place, name) in enumerate(self._entries):
+            if place is held and name in names:
+                then = self._values[i]
+                self._arrays = [one for one in self._arrays if one is not then]
+                self._entries[i], self._values[i], self._identities[i] = _NOWHERE, None, id(None)
+        self._numbers = [one.tobytes() for one in self._arrays]
+
+    def _as_long_and_equal(self) -> bool:
+        if self._counted() != self._lengths:
+            return False
+        return [one.tobytes() for one in self._arrays] == self._numbers
+
+    def _counted(self) -> list[int]:
+        return [*map(len, self._sequences), *map(len, self._dicts)]
+
     def _contents(self) -> Iterator[Any]:
+        # The single places come first, so that ``let_go`` finds theirs.
         return chain(
+            [held.get(name) for held, name in self._entries],
             chain.from_iterable([held.values() for held in self._dicts]),
+            chain.from_iterable(self._dicts),
             chain.from_iterable(self._sequences),
-            [held.get(name) for held, names in self._attributes for name in names],
-            [cell.cell_contents for cell in self._cells],
-            [space.get(name) for space, name in self._globals],
+            [getattr(found, name, _MISSING) for found, name in self._attributes],
+            [_content(cell) for cell in self._cells],
+            [tensor.requires_grad for tensor in self.tensors],
         )
 
-    def _visit(self, found: Any) -> list[Any]:
+    def _look_at(self, found: list[Any]) -> None:
+        """Find everything that some objects lead to."""
+        while found:
+            if len(self._held) > LIMIT:
+                self.reason = f"the step can see more than {LIMIT:,} objects: hand it what it needs as arguments"
+                return
+            one = found.pop()
+            if id(one) not in self._held:
+                self._held[id(one)] = one
+                found.extend(self._visit(one))
+            if not found:
+                found.extend(self._in_files())
+        total = sum(one.nbytes for one in self._arrays)
+        if total > MOST_BYTES:
+            largest = max(self._arrays, key=lambda one: one.nbytes)
+            self.reason = (
+                f"the step can see arrays of {total:,} bytes, the largest of shape {largest.shape}, and whether they "
+                "change would take long to tell: hand them to it as arguments, or make them Tensors"
+            )
+
+    def _visit(self, found: Any) -> Iterable[Any]:
         """Note an object, and give what it refers to."""
         if isinstance(found, Tensor):
             self.tensors.append(found)
             return []
+        if isinstance(found, _OPAQUE):
+            return []
         if isinstance(found, np.random.Generator):
             self.generators.append(found)
             return []
+        if isinstance(found, (random.Random, np.random.RandomState)):
+            self.old_generators.append(found)
+            return []
+        if isinstance(found, np.ndarray):
+            array = cast("Array", found)
+            self._arrays.append(array)
+            return array.flat if array.dtype.hasobject else []
+        return self._of_code(found) if isinstance(found, _CODE) else self._of_holder(found)
+
+    def _of_holder(self, found: Any) -> Iterable[Any]:
+        kind = cast("Any", type(found))
+        if issubclass(kind, dict):
+            self._dicts.append(found)
+            return [*found, *found.values()]
+        if issubclass(kind, (tuple, frozenset)):
+            return found
+        if issubclass(kind, _CHANGING):
+            self._sequences.append(found)
+            return list(found)
         if isinstance(found, Optimizer):
             self.optimizers.append(found)
-            return [*found.parameters, *(members for members, _ in found.groups)]
+            self._sequences.append(found.groups)
+            inner = [members for members, _ in found.groups]
+            return [*inner, *self._of_places(vars(found), [name for name in vars(found) if not _is_own(name)])]
+        if isinstance(found, Module):
+            self.modules.append(found)
+        return [*self._of_object(found), kind]
+
+    def _of_code(self, found: Any) -> list[Any]:
         if isinstance(found, types.FunctionType):
             return self._of_function(found)
         if isinstance(found, types.MethodType):
             return [found.__self__, found.__func__]
-        if isinstance(found, (list, tuple, set, frozenset)):
-            if not isinstance(found, (tuple, frozenset)):
-                self._sequences.append(found)
-            return list(found)
-        if isinstance(found, dict):
-            self._dicts.append(found)
-            return list(found.values())
-        if isinstance(found, (*_OPAQUE, Node, str, bytes, int, float, type(None))):
+        if isinstance(found, (staticmethod, classmethod)):
+            return [vars(found).get("__wrapped__")]
+        if isinstance(found, property):
+            return [found.fget, found.fset]
+        if isinstance(found, functools.partial):
+            return [found.func, found.args, found.keywords]
+        if isinstance(found, types.ModuleType):
+            if not _of_library(found.__name__):
+                self._files.append(found)
             return []
-        if isinstance(found, Module):
-            return self._of_module(found)
-        return self._of_object(found)
+        return self._of_class(found)
 
-    def _of_module(self, module: Module) -> list[Any]:
-        self.modules.append(module)
-        buffers = {name for owner, name in buffer_places(module) if owner is module}
-        if not buffers:
-            return self._of_object(module)
-        # A buffer may be another array after each step: it is brought in where a plan starts.
-        others = [name for name in vars(module) if name not in buffers]
-        self._attributes.append((vars(module), others))
-        return [vars(module)[name] for name in others]
+    def _of_places(self, held: Mapping[str, Any], names: Iterable[str]) -> list[Any]:
+        """Watch some places of a dictionary."""
+        places = [(held, name) for name in names]
+        self._entries += places
+        return [held.get(name) for _, name in places]
 
     def _of_object(self, found: Any) -> list[Any]:
-        inner = getattr(found, "__dict__", None)
-        if not isinstance(inner, dict) or _is_fixed(found):
+        if _is_fixed(found):
             return []
-        self._dicts.append(inner)
-        self._seen.add(id(inner))
-        self._held.append(inner)
-        return list(inner.values())
+        held: list[Any] = []
+        inner = cast("dict[str, Any]", getattr(found, "__dict__", {}))
+        if type(inner) is dict:
+            if isinstance(found, Module) and inner.get("_buffers"):
+                held += self._of_places(inner, list(inner))
+            else:
+                self._dicts.append(inner)
+                held += inner.values()
+            self._held[id(inner)] = inner
+        for base in type(found).__mro__:
+            names = vars(base).get("__slots__", ())
+            for name in (names,) if isinstance(names, str) else names:
+                private = name.startswith("__") and not name.endswith("__")
+                place = f"_{base.__name__.lstrip('_')}{name}" if private else name
+                if place not in ("__dict__", "__weakref__"):
+                    self._attributes.append((found, place))
+                    held.append(getattr(found, place, None))
+        return held
+
+    def _of_class(self, found: type) -> list[Any]:
+        """What a user's class, and those that it is made of, hold for all of their objects."""
+        held: list[Any] = []
+        for base in found.__mro__:
+            if _of_library(base.__module__) or (id(base) in self._held and base is not found):
+                continue
+            self._held[id(base)] = base
+            held += self._of_places(vars(base), [name for name in vars(base) if not _is_told_by_python(name)])
+        return held
 
     def _of_function(self, function: types.FunctionType) -> list[Any]:
-        if (function.__module__ or "").partition(".")[0] in _LIBRARIES:
-            return [cell.cell_contents for cell in function.__closure__ or () if _filled(cell)]
-        found: list[Any] = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
-        for cell in function.__closure__ or ():
-            if _filled(cell):
-                self._cells.append(cell)
-                found.append(cell.cell_contents)
+        if _of_library(function.__module__):
+            return [_content(cell) for cell in function.__closure__ or ()]
+        cells = list(function.__closure__ or ())
+        self._cells += cells
+        self._dicts.append(vars(function))
+        self._attributes += [(function, name) for name in _IN_FUNCTIONS]
+        names = _names(function.__code__)
+        self._names |= names
         space = function.__globals__
-        for name in sorted(_names(function.__code__)):
-            if name in space:
-                self._globals.append((space, name))
-                found.append(space[name])
-        return found
+        return [
+            *map(_content, cells),
+            *vars(function).values(),
+            *(function.__defaults__ or ()),
+            *([function.__kwdefaults__] if function.__kwdefaults__ else ()),
+            *self._of_places(space, sorted(name for name in names if name in space)),
+        ]
+
+    def _in_files(self) -> list[Any]:
+        """The places of the user's other files that some function may read, and that are not watched yet."""
+        known = {(id(held), name) for held, name in self._entries}
+        held: list[Any] = []
+        for file in self._files:
+            space = vars(file)
+            names = [name for name in self._names if name in space and (id(space), name) not in known]
+            held += self._of_places(space, sorted(names))
+        return held
+
+
+_CODE = (
+    *(types.FunctionType, types.MethodType, types.ModuleType, type),
+    *(staticmethod, classmethod, property, functools.partial),
+)
+
+
+def _content(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return _MISSING
 
 
 def _names(code: types.CodeType) -> set[str]:
@@ -156,22 +293,40 @@ def _names(code: types.CodeType) -> set[str]:
     return found
 
 
+@functools.cache
+def _of_library(module: str | None) -> bool:
+    """Whether it is Python's, this package's, or installed: such code is what it is, and its objects what they hold."""
+    package = (module or "").partition(".")[0]
+    if package in ("numpy", "tinygrad_lm", *sys.stdlib_module_names):
+        return package != "__main__"
+    file = getattr(sys.modules.get(package), "__file__", None) or ""
+    return "site-packages" in file or "dist-packages" in file
+
+
 def _is_fixed(found: object) -> bool:
-    """Whether an object never changes: a frozen dataclass, a vocabulary, a data set."""
-    dataclass = getattr(type(found), "__dataclass_params__", None)
-    return getattr(dataclass, "frozen", False) or type(found).__module__.startswith("tinygrad_lm.text")
+    """Whether an object never changes: a frozen dataclass of the package's, a vocabulary, a data set."""
+    kind = type(found)
+    frozen = getattr(getattr(kind, "__dataclass_params__", None), "frozen", False)
+    return kind.__module__.startswith("tinygrad_lm.text") or (frozen and _of_library(kind.__module__))
 
 
-def _filled(cell: types.CellType) -> bool:
-    try:
-        return cell.cell_contents is not cell
-    except ValueError:
-        return False
+def _is_own(name: str) -> bool:
+    return name in _OWN or name.startswith("_")
+
+
+def _is_told_by_python(name: str) -> bool:
+    """Whether it is one of the entries of a class that Python makes, some of them later."""
+    return name.startswith("__") and name.endswith("__") and name not in ("__call__", "__getattr__", "__getattribute__")
 
 
 def _alike(now: Any, then: Any) -> bool:
     """Whether two contents of a place mean the same to a step."""
     if now is then:
         return True
-    plain = (int, float, str, bytes, bool, type(None), np.generic)
-    return type(now) is type(then) and isinstance(now, plain) and bool(now == then)
+    if type(now) is not type(then):
+        return False
+    if isinstance(now, float):
+        return now.hex() == then.hex()
+    if isinstance(now, np.generic):
+        return now.tobytes() == then.tobytes()
+    return isinstance(now, (int, str, bytes)) and bool(now == then)

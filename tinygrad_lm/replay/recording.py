@@ -3,22 +3,27 @@
 A ``Recorder`` observes the engine. What the tensors of the step hold may be read into Python meanwhile, by ``item``,
 ``float`` or ``data``: then what follows may depend on the numbers, and the recorder notes it as a reason against a
 plan. A comparison that decides a branch is no such reason, but a ``Branch``, which each replay takes again.
+
+The step's arguments that are arrays are tensors meanwhile, so that what is computed of them alone is seen, too. Where
+an array would do something else than a tensor does, the recording is ``Abandoned``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
 from tinygrad_lm.autograd import observers
 from tinygrad_lm.autograd.anomaly import users_line
-from tinygrad_lm.autograd.graph import Node, Operation
+from tinygrad_lm.autograd.graph import RELEASED, Node, Operation
 from tinygrad_lm.autograd.tensor import Tensor
+from tinygrad_lm.nn.module import set_buffers
+from tinygrad_lm.optim import Optimizer, clip_grad_norm_
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -64,7 +69,23 @@ class Branch:
     outcome: bool
 
 
-Event = Forward | Plain | Backward | Branch
+@dataclass(frozen=True, eq=False)
+class Cleared:
+    """The gradient of a leaf was forgotten."""
+
+    leaf: Tensor
+
+
+Event = Forward | Plain | Backward | Branch | Cleared
+
+STEP: Any = Optimizer.step.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]
+CLIP: Any = clip_grad_norm_.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]
+SET_BUFFERS: Any = set_buffers.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]
+"""The functions that are seen as one call and change what was there before."""
+
+
+class Abandoned(BaseException):
+    """The step asks an argument for what an array and a tensor answer differently: it has to run as it is."""
 
 
 class Recorder(observers.Observer):
@@ -77,8 +98,14 @@ class Recorder(observers.Observer):
         """Why there can be no plan; empty where there can."""
         self.within = False
         """Whether what happens now is a part of an event that is noted as a whole."""
+        self.changed = False
+        """Whether parameters, their gradients or buffers were changed, so that the step cannot run once more."""
+        self.arrays: set[int] = set()
+        """The identities of the tensors that are arrays at other times: arguments and what is made of them alone."""
+        self.clearing = False
+        """Whether an optimizer forgets gradients right now."""
         self._swept = False
-        self._own: list[tuple[Tensor, type[Tensor]]] = []
+        self._own: list[tuple[Any, type[Any]]] = []
 
     def forward(self, operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any], out: Node) -> None:
         """Write an operation down, and watch its operands and its result from now on."""
@@ -89,6 +116,7 @@ class Recorder(observers.Observer):
             return
         self.watch(operand for operand in operands if isinstance(operand, Tensor))
         self.watch((out,))
+        self.mark(operands, out)
         self.events.append(Forward(operation, operands, attributes, out, out.requires_grad))
 
     def backward(self, node: Node, gradient: Any, contributions: Sequence[Any]) -> None:
@@ -101,6 +129,9 @@ class Recorder(observers.Observer):
         if self.within:
             return function(*args, **options)
         self._before(args)
+        self.changed |= function in (STEP, CLIP, SET_BUFFERS)
+        # Read out, it would be empty when it is looked at.
+        args = [list(cast("Iterator[Any]", x)) if isinstance(x, Iterator) else x for x in args]
         with self.whole():
             result = function(*args, **options)
         self._after(args)
@@ -111,7 +142,7 @@ class Recorder(observers.Observer):
         """Note a backward pass, and make it."""
         leaves = [leaf for leaf in self._leaves() if leaf.requires_grad]
         kept = {id(leaf): _GRAD.__get__(leaf) is not None for leaf in leaves}
-        self._swept = True
+        self._swept = self.changed = True
         try:
             with self.whole():
                 Tensor.backward(root, gradient, retain_graph)
@@ -120,7 +151,7 @@ class Recorder(observers.Observer):
         self.events.append(Backward(root, gradient, kept))
 
     def _leaves(self) -> list[Tensor]:
-        return [tensor for tensor, _ in self._own if tensor.is_leaf]
+        return [tensor for tensor, _ in self._own if isinstance(tensor, Tensor) and tensor.is_leaf]
 
     def note(self, what: str) -> None:
         """Note a reason against a plan, with the line of the user's code."""
@@ -135,6 +166,29 @@ class Recorder(observers.Observer):
             if not issubclass(cls, Watched):
                 self._own.append((tensor, cls))
                 tensor.__class__ = _watched(cls)
+
+    def watch_optimizers(self, optimizers: Iterable[Optimizer]) -> None:
+        """From now on notice what is read of optimizers, or changed: what they step with is no part of a plan."""
+        for optimizer in optimizers:
+            self._own.append((optimizer, type(optimizer)))
+            optimizer.__class__ = _watched_optimizer(type(optimizer))
+
+    def mark(self, operands: Iterable[Any], out: Tensor) -> None:
+        """Note what would be an array, too, since it is made of arrays alone."""
+        tensors = [operand for operand in operands if isinstance(operand, Tensor)]
+        if tensors and all(id(tensor) in self.arrays for tensor in tensors):
+            self.arrays.add(id(out))
+
+    def otherwise(self, tensor: Tensor, what: str) -> None:
+        """Give up where a tensor is an array at other times, which would do something else now."""
+        if id(tensor) in self.arrays:
+            self.note(f"an array that is an argument of the step, or is made of one, {what}")
+            raise Abandoned
+
+    def has_graph(self, tensor: Tensor) -> bool:
+        """Whether somebody may still want to call backward on what the step returned."""
+        swept = any(isinstance(event, Backward) for event in self.events)
+        return not tensor.is_leaf and tensor.operation is not RELEASED and not swept
 
     @contextmanager
     def whole(self) -> Generator[None]:
@@ -151,8 +205,8 @@ class Recorder(observers.Observer):
 
     def __exit__(self, *_: object) -> None:
         observers.remove(self)
-        for tensor, cls in self._own:
-            tensor.__class__ = cls
+        for found, cls in self._own:
+            found.__class__ = cls
 
 
 def _here() -> Recorder | None:
@@ -202,7 +256,6 @@ class Watched(Tensor):
     __array__, __float__, __int__ = _read("__array__"), _read("__float__"), _read("__int__")
     __index__, __format__, __repr__ = _read("__index__"), _read("__format__"), _read("__repr__")
     __deepcopy__ = _read("__deepcopy__")
-    __setitem__ = _changed("__setitem__", "x[i] = ...")
     requires_grad_ = _changed("requires_grad_", "requires_grad_()")
 
     @property
@@ -217,11 +270,12 @@ class Watched(Tensor):
     def data(self, new: Any) -> None:
         recorder = _here()
         if recorder is not None:
+            recorder.changed = True
             recorder.note("a tensor's data was set: only an optimizer's step is recorded")
         _DATA.__set__(self, new)
 
     @property
-    def grad(self) -> Any:
+    def grad(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The gradient, which is noticed."""
         recorder = _here()
         if recorder is not None:
@@ -229,11 +283,44 @@ class Watched(Tensor):
         return _GRAD.__get__(self)
 
     @grad.setter
-    def grad(self, new: Any) -> None:
+    def grad(self, new: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         recorder = _here()
-        if recorder is not None and new is not None:
-            recorder.note("a gradient was set within the step")
+        if recorder is not None:
+            if new is not None:
+                recorder.note("a gradient was set within the step")
+            elif self.is_leaf:
+                recorder.events.append(Cleared(self))
         _GRAD.__set__(self, new)
+
+    def __hash__(self) -> int:
+        recorder = _here()
+        if recorder is not None and id(self) in recorder.arrays:
+            recorder.otherwise(self, "was looked up in a set or a dictionary")
+        return object.__hash__(self)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        recorder = _here()
+        if recorder is None:
+            Tensor.__setitem__(self, index, value)
+            return
+        recorder.otherwise(self, "was changed in place")
+        recorder.changed = True
+        recorder.note("a tensor was changed by x[i] = ...: only an optimizer's step is recorded")
+        with recorder.whole():
+            Tensor.__setitem__(self, index, value)
+
+    def _in_place(self, operation: Operation, other: Any) -> Any:
+        recorder = _here()
+        if recorder is not None:
+            recorder.otherwise(self, "was changed in place")
+        return super()._in_place(operation, other)
+
+    def sort(self, *args: Any, **options: Any) -> Any:
+        """PyTorch's pair, which NumPy's word does not give."""
+        recorder = _here()
+        if recorder is not None:
+            recorder.otherwise(self, "was sorted in place")
+        return super().sort(*args, **options)
 
     def __bool__(self) -> bool:
         recorder = _here()
@@ -263,6 +350,7 @@ class Watched(Tensor):
             out = Tensor._without_graph(function, inputs, **options)
         recorder.events.append(Plain(function, inputs, options, out))
         recorder.watch((out,))
+        recorder.mark(inputs, out)
         return out
 
 
@@ -275,6 +363,77 @@ def _watched(cls: type[Tensor]) -> type[Tensor]:
     return type(cls.__name__, (Watched,) if cls is Tensor else (Watched, cls), {"__slots__": ()})
 
 
+class WatchedOptimizer(Optimizer):
+    """An optimizer while a step is recorded: what it steps with is noticed when it is read or changed."""
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        recorder = _here()
+        if recorder is None:
+            super().zero_grad()
+            return
+        recorder.clearing = True
+        try:
+            super().zero_grad()
+        finally:
+            recorder.clearing = False
+
+    @property
+    def parameters(self) -> list[Any]:
+        """All parameters in their order, which the step can see anyway."""
+        groups = cast("list[tuple[list[Any], Any]]", vars(self)["groups"])
+        return [parameter for members, _ in groups for parameter in members]
+
+
+def _noticed_place(name: str) -> property:
+    def tell(did: str) -> None:
+        recorder = _here()
+        if recorder is not None and not recorder.clearing:
+            recorder.note(f"an optimizer's {name} was {did} within the step: do so between two calls")
+
+    def read(self: Any) -> Any:
+        tell("read")
+        return cast("dict[str, object]", vars(self))[name]
+
+    def change(self: Any, new: Any) -> None:
+        tell("set")
+        vars(self)[name] = new
+
+    return property(read, change)
+
+
+@cache
+def _watched_optimizer(cls: type[Optimizer]) -> type[Optimizer]:
+    """The class of an optimizer of ``cls`` while it is watched."""
+    places = {name: _noticed_place(name) for name in ("scale", "groups", "state", "counts")}
+    return type(cls.__name__, (WatchedOptimizer, cls), places)
+
+
+def result_of(x: Any, recorder: Recorder) -> Any:
+    """What a recorded step returned as it is at other times: plain numbers, and arrays of what is made of arrays alone.
+
+    A reason against a plan is noted for each.
+    """
+    if isinstance(x, Unread):
+        recorder.reasons.append("the step returns a number that was computed from arrays")
+        return x.plain()
+    if isinstance(x, Tensor):
+        if recorder.has_graph(x):
+            recorder.reasons.append(
+                "the step returns a tensor with its graph: call backward within the step, or return x.detach()"
+            )
+        if id(x) in recorder.arrays:
+            recorder.reasons.append("the step returns an argument, or an array that is made of arguments alone")
+            return x.data[()]
+        return x
+    kind = cast("Any", type(x))
+    if kind is tuple or kind is list:
+        return cast("Any", kind)([result_of(part, recorder) for part in cast("Iterable[Any]", x)])
+    if kind is dict:
+        return {key: result_of(part, recorder) for key, part in x.items()}
+    return x
+
+
 class Unread:
     """A number that a function made of arrays, such as the norm that ``clip_grad_norm_`` returns: noticed when used."""
 
@@ -285,8 +444,12 @@ class Unread:
 
     def _read(self) -> float:
         recorder = _here()
-        if recorder is self._recorder:
+        if recorder is not None and recorder is self._recorder:
             recorder.note("a number that was computed from arrays was read within the step")
+        return self._number
+
+    def plain(self) -> float:
+        """The number, which is not noticed."""
         return self._number
 
     def __getattr__(self, name: str) -> Any:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-import inspect
-import random
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 import numpy as np
 
@@ -17,18 +16,29 @@ from tinygrad_lm.autograd.tensor import Tensor, from_array
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.nn.module import Module, buffer_places
 from tinygrad_lm.random import existing_default_generator
+from tinygrad_lm.replay.arguments import Arguments, Unfit, arrays_of, key_of
 from tinygrad_lm.replay.calls import Broken
 from tinygrad_lm.replay.comparing import Summary
+from tinygrad_lm.replay.draws import Draws
 from tinygrad_lm.replay.lowering import Lowering, NeedsWhole, Unplannable
 from tinygrad_lm.replay.plan import Plan
 from tinygrad_lm.replay.reach import Reached
-from tinygrad_lm.replay.recording import Forward, Recorder
+from tinygrad_lm.replay.recording import SET_BUFFERS, Abandoned, Forward, Plain, Recorder, result_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 WAYS = 4
 """How many ways through a step, by the branches that it takes, are planned for inputs of one shape."""
+
+MOST_PLANS = 16
+"""How many plans are kept for inputs of one shape: the last ones."""
+
+MOST_SHAPES = 256
+"""For how many shapes of inputs, and numbers beside them, there are plans at most."""
+
+PATIENCE = 50
+"""How often everything is forgotten, since the step sees something else, before it is no longer recorded at all."""
 
 
 @dataclass
@@ -42,16 +52,34 @@ class Recording:
 
 
 @dataclass
+class Planned:
+    """A plan, and the default generator that it draws from, if it does."""
+
+    plan: Plan
+    default: np.random.Generator | None
+
+    def ready(self) -> bool:
+        """Whether it can be run as things are."""
+        return (self.default is None or self.default is existing_default_generator()) and self.plan.ready()
+
+
+@dataclass
 class Shape:
     """What is known of the calls with inputs of one shape."""
 
-    plans: list[Plan] = field(default_factory=list[Plan])
+    title: str
+    plans: list[Planned] = field(default_factory=list[Planned])
     summaries: list[Summary] = field(default_factory=list[Summary])
     """What the recorded calls did that have no plan yet."""
     reason: str = ""
     """Why these calls are never replayed; empty where they are, or may be."""
     calls: int = 0
     replayed: int = 0
+
+    def __str__(self) -> str:
+        plans = f"{len(self.plans)} plan{'s' * (len(self.plans) != 1)}"
+        text = f"{self.title}: {self.calls} calls, {self.replayed} replayed, {plans}"
+        return f"{text}\n  not replayed: {self.reason}" if self.reason else text
 
 
 class Replayed(Generic[P, R]):
@@ -60,78 +88,142 @@ class Replayed(Generic[P, R]):
     def __init__(self, step: Callable[P, R]) -> None:
         functools.update_wrapper(self, step)
         self.step = step
-        self._names = list(inspect.signature(step).parameters)
-        self._reached = Reached(step)
+        self._arguments = Arguments(step)
+        self._reached: Reached | None = None
         self._shapes: dict[Any, Shape] = {}
+        self._others: dict[str, Shape] = {}
+        """Calls that are none of a plan's, by the reason."""
+        self._forgotten = 0
+        self._busy = threading.Lock()
 
     @property
     def plan(self) -> Plan | None:
         """The plan that was made last, if there is one."""
-        plans = [plan for shape in self._shapes.values() for plan in shape.plans]
+        plans = [planned.plan for shape in self._shapes.values() for planned in shape.plans]
         return plans[-1] if plans else None
+
+    @property
+    def shapes(self) -> list[Shape]:
+        """What is known of the calls, by the shapes of their inputs."""
+        return [*self._shapes.values(), *self._others.values()]
+
+    def report(self) -> str:
+        """For each shape of inputs how many calls there were, how many were replayed, and why others were not.
+
+        A reason comes with the line of your code, and with what to write instead, where there is such a thing.
+        """
+        lines = [str(shape) for shape in self.shapes]
+        if self._forgotten:
+            lines.append(f"What the step can see (globals, attributes, lists) changed {self._forgotten} times.")
+        return "\n".join(lines) or "not called yet"
 
     def __call__(self, *args: P.args, **options: P.kwargs) -> R:
         """The step: replayed where there is a plan for it, else as it is."""
-        if options or observing() or not recording():
+        # While another thread is at it, and in a step that calls itself, too.
+        if observing() or not recording() or not self._busy.acquire(blocking=False):
             return self.step(*args, **options)
-        key = tuple([(x.shape, x.dtype) if type(x) is np.ndarray else _key(x) for x in args])
+        try:
+            return self._run(args, options)
+        finally:
+            self._busy.release()
+
+    def _run(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        try:
+            given = self._arguments.in_a_row(args, options) if options else args
+            key = key_of(given)
+        except Unfit as error:
+            return self._as_it_is(str(error), args, options)
         shape = self._shapes.get(key)
         if shape is None:
-            shape = self._shapes[key] = Shape()
+            if len(self._shapes) >= MOST_SHAPES:
+                reason = f"there are {MOST_SHAPES} other shapes of inputs, or numbers as arguments, already"
+                return self._as_it_is(reason, args, options)
+            shape = self._shapes[key] = Shape(self._title(given))
         shape.calls += 1
         if shape.reason:
-            return self.step(*args)
-        arrays = [x if type(x) is np.ndarray else x.data for x in args if isinstance(x, (np.ndarray, Tensor))]
-        if not (self._reached.unchanged() or self._reached.same()):
-            self._start_again()
-        for plan in shape.plans:
-            if plan.ready():
+            return self.step(*args, **options)
+        reached = self._reached
+        if reached is None or not (reached.unchanged() or reached.same()):
+            reached = self._start_again()
+        for planned in shape.plans:
+            if planned.ready():
                 try:
-                    result = plan.run(arrays)
+                    result = planned.plan.run(arrays_of(given))
                 except Broken:
                     continue
                 shape.replayed += 1
                 return result
-        return self._record(shape, args)
+        return self._record(shape, reached, given)
 
-    def _start_again(self) -> None:
+    def _as_it_is(self, reason: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        shape = self._others.setdefault(reason, Shape("other arguments", reason=reason))
+        shape.calls += 1
+        return self.step(*args, **options)
+
+    def _title(self, args: tuple[Any, ...]) -> str:
+        return ", ".join(f"{self._arguments.name(i)} {_titled(x)}" for i, x in enumerate(args)) or "no arguments"
+
+    def _start_again(self) -> Reached:
         """Forget the plans: something that they rest on is another now."""
+        self._forgotten += self._reached is not None
         self._reached = Reached(self.step)
         for shape in self._shapes.values():
             shape.plans.clear()
             shape.summaries.clear()
+        return self._reached
 
-    def _record(self, shape: Shape, args: Any) -> Any:
+    def _record(self, shape: Shape, reached: Reached, args: tuple[Any, ...]) -> Any:
+        shape.reason = reached.reason
+        if self._forgotten > PATIENCE:
+            shape.reason = "what the step can see (a global, an attribute, a list) is another at each call"
+        if shape.reason:
+            return self.step(*args)  # pyright: ignore[reportCallIssue]
         inputs: list[tuple[Tensor, Array, str]] = []
         given: list[Any] = []
-        for name, x in zip(self._names, args, strict=False):
+        for i, x in enumerate(args):
             if isinstance(x, (np.ndarray, Tensor)):
-                array = np.array(x.data if isinstance(x, Tensor) else x)
-                tensor = from_array(array)
-                inputs.append((tensor, array, name))
-                given.append(tensor)
+                array = np.array(cast("Array", x.data if isinstance(x, Tensor) else x))
+                inputs.append((from_array(array), array, self._arguments.name(i)))
+                given.append(inputs[-1][0])
             else:
                 given.append(x)
         buffers = {
             id(array): (array, owner, name)
-            for module in self._reached.modules
+            for module in reached.modules
             for owner, name in buffer_places(module)
             if (array := vars(owner)[name]) is not None
         }
-        draws = Draws(self._reached.generators)
-        with Recorder(draws.before, draws.after) as recorder:
-            recorder.watch([*(tensor for tensor, _, _ in inputs), *self._reached.tensors])
-            result: Any = self.step(*given)
+        draws = Draws(reached.generators, reached.old_generators)
+        gradients = [(tensor, tensor.grad) for tensor in reached.tensors]
+        recorder = Recorder(draws.before, draws.after)
+        recorder.arrays = {id(t) for t, x in zip(given, args, strict=True) if type(x) is np.ndarray}
+        try:
+            with recorder:
+                recorder.watch([*(tensor for tensor, _, _ in inputs), *reached.tensors])
+                recorder.watch_optimizers(reached.optimizers)
+                result: Any = self.step(*given)  # pyright: ignore[reportCallIssue]
+        except (Abandoned, AttributeError, TypeError, ValueError) as error:
+            # An array may have what a tensor has not: once more, unless there is something that cannot be put back.
+            if recorder.changed or not recorder.arrays or not reached.same() or not draws.put_back():
+                raise
+            for tensor, gradient in gradients:
+                tensor.grad = gradient
+            result = self.step(*args)  # pyright: ignore[reportCallIssue]
+            shape.reason = recorder.reasons[-1] if isinstance(error, Abandoned) else f"where it is recorded: {error}"
+            return result
+        result = result_of(result, recorder)
         if draws.unexplained():
             recorder.reasons.append("random numbers were drawn that no layer of the package draws")
-        recording = Recording(recorder, inputs, buffers, result)
-        if not self._reached.same():
+        for event in recorder.events:
+            if isinstance(event, Plain) and event.function is SET_BUFFERS:
+                reached.let_go(*event.args)
+        if not reached.same():
             recorder.reasons.append("the step changes what it can see: a global, an attribute, a list")
         if recorder.reasons:
             shape.reason = recorder.reasons[0]
-            return _unwatched(result)
-        self._plan(shape, recording)
-        return _unwatched(result)
+        else:
+            self._plan(shape, Recording(recorder, inputs, buffers, result))
+        return result
 
     def _plan(self, shape: Shape, recording: Recording) -> None:
         reasons: list[str] = []
@@ -141,8 +233,11 @@ class Replayed(Generic[P, R]):
             if not found:
                 try:
                     shape.plans.append(_planned(recording))
+                    del shape.plans[:-MOST_PLANS]
                 except Unplannable as error:
                     shape.reason = str(error)
+                except Exception as error:  # the step itself has run: its caller has what it asked for
+                    shape.reason = f"no plan could be made, which is a defect of tinygrad_lm: {error!r}"
                 return
             reasons.append(found)
         shape.summaries.append(summary)
@@ -151,7 +246,7 @@ class Replayed(Generic[P, R]):
             shape.summaries.clear()
 
 
-def _planned(recording: Recording) -> Plan:
+def _planned(recording: Recording) -> Planned:
     whole: list[Forward] = []
     while True:
         lowering = Lowering(recording.inputs, recording.buffers, whole)
@@ -160,63 +255,14 @@ def _planned(recording: Recording) -> Plan:
         except NeedsWhole as needed:
             whole.append(needed.event)
             continue
-        return Plan(lowering, lowering.returned(recording.result))
+        default = existing_default_generator()
+        plan = Plan(lowering, lowering.returned(recording.result))
+        return Planned(plan, default if id(default) in lowering.generators else None)
 
 
-def _unwatched(result: Any) -> Any:
-    return result
-
-
-def _key(x: Any) -> Any:
-    if isinstance(x, Tensor):
-        return x.shape, x.dtype, "tensor"
-    try:
-        hash(x)
-    except TypeError:
-        return id(x)
-    return type(x), x
-
-
-class Draws:
-    """What random generators there are, and whether each draw was one that is recorded."""
-
-    def __init__(self, generators: Sequence[np.random.Generator]) -> None:
-        self._generators = {id(generator): generator for generator in generators}
-        if (default := existing_default_generator()) is not None:
-            self._generators[id(default)] = default
-        self._states = {key: generator.bit_generator.state for key, generator in self._generators.items()}
-        self._globals = self._global_states()
-        self._odd = False
-
-    def before(self, args: Sequence[Any]) -> None:
-        """Look, before a recorded draw, whether there was another."""
-        for x in args:
-            if isinstance(x, np.random.Generator):
-                state = self._states.setdefault(id(x), x.bit_generator.state)
-                self._generators[id(x)] = x
-                self._odd |= not _equal(state, x.bit_generator.state)
-
-    def after(self, args: Sequence[Any]) -> None:
-        """Take in a recorded draw."""
-        for x in args:
-            if isinstance(x, np.random.Generator):
-                self._states[id(x)] = x.bit_generator.state
-
-    def unexplained(self) -> bool:
-        """Whether one of them is elsewhere than the recorded draws have brought it."""
-        now = {key: generator.bit_generator.state for key, generator in self._generators.items()}
-        moved = any(not _equal(state, now[key]) for key, state in self._states.items())
-        return self._odd or moved or self._globals != self._global_states()
-
-    def _global_states(self) -> Any:
-        legacy: Any = np.random.get_state(legacy=False)  # noqa: NPY002 (to see that it does not move)
-        return random.getstate(), legacy["state"]["pos"], legacy["state"]["key"].tobytes()
-
-
-def _equal(one: Any, other: Any) -> bool:
-    if isinstance(one, Mapping):
-        return one.keys() == other.keys() and all(_equal(value, other[key]) for key, value in one.items())
-    return bool(np.array_equal(one, other))
+def _titled(x: Any) -> str:
+    array: Any = x
+    return f"{array.dtype}{list(array.shape)}" if isinstance(x, (np.ndarray, Tensor)) else f"= {x!r:.40}"
 
 
 def replay(step: Callable[P, R]) -> Replayed[P, R]:

@@ -234,7 +234,7 @@ class Printer:
         if x in _ANSWERS:
             return _ANSWERS[x]
         if isinstance(x, Elementwise):
-            return self._on_text(x, self._printing(x.forward))
+            return self._on_text(x, self._printing(x.scalar))
         if isinstance(x, FunctionType):
             return self._on_text(x, self._function(x))
         if isinstance(x, BuiltinFunctionType) and x.__module__ == "math":
@@ -309,10 +309,6 @@ def _is_instance(x: Any, kinds: Any) -> bool:
     return isinstance(0.0 if isinstance(x, Text) else x, tuple(float if k is _as_float else k for k in several))
 
 
-def _max(*operands: Any) -> Any:
-    return _call("max", operands) if _has_text(operands) else max(operands)
-
-
 def _power(x: Any, y: Any) -> Any:
     return x**y if _has_text((x, y)) else math.pow(x, y)
 
@@ -321,7 +317,7 @@ _ANSWERS: dict[object, Callable[..., Any]] = {
     float: _as_float,
     np.float64: _as_float,
     isinstance: _is_instance,
-    max: _max,
+    max: lambda *xs: _call("max", xs) if _has_text(xs) else max(xs),
     math.pow: _power,
     math.fabs: abs,
 }

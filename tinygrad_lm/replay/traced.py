@@ -11,7 +11,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -19,6 +19,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from tinygrad_lm.autograd import graph
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.replay.letters import Letter
+from tinygrad_lm.replay.nested import deep, within
 
 
 class Untraceable(Exception):
@@ -130,11 +131,7 @@ class Tape:
 
     def operand(self, x: Any) -> Any:
         """An argument of a call as it is written down: plain arrays are constants."""
-        if type(x) is np.ndarray:
-            return self.given(x, "constant")
-        if isinstance(x, (tuple, list)):
-            return type(x)(map(self.operand, x))
-        return x
+        return deep(lambda part: self.given(part, "constant") if type(part) is np.ndarray else part, x)
 
     def computed(
         self, function: Callable[..., Any], method: str, args: Sequence[Any], options: Mapping[str, Any], result: Any
@@ -180,12 +177,12 @@ _FORMULAS = os.path.dirname(graph.__file__)  # noqa: PTH120 (compared with a fra
 
 def plain(x: Any) -> Any:
     """What a call is really made with."""
+    return deep(_plain, x)
+
+
+def _plain(x: Any) -> Any:
     if isinstance(x, Traced):
         return x.array
-    if isinstance(x, (tuple, list)):
-        return type(x)(map(plain, x))
-    if isinstance(x, dict):
-        return {key: plain(value) for key, value in x.items()}
     return float(x) if isinstance(x, Letter) else x
 
 
@@ -221,7 +218,7 @@ class Traced(NDArrayOperatorsMixin):
         self.how: tuple[Any, ...] = ()
         """How the view came about: a method or a function, and its arguments."""
 
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType]
 
     @property
     def owner(self) -> Traced:
@@ -409,7 +406,8 @@ class Traced(NDArrayOperatorsMixin):
             return target
         result = function(*plain(args), **plain(options))
         if isinstance(result, (tuple, list)):
-            parts = [self._seen_by(function, part, args, {**options, "part": i}) for i, part in enumerate(result)]
+            several = cast("list[Any]", result)
+            parts = [self._seen_by(function, part, args, {**options, "part": i}) for i, part in enumerate(several)]
             return [_untraceable(f"np.{function.__name__}") if part is None else part for part in parts]
         view = self._seen_by(function, result, args, options)
         return self.tape.computed(function, "call", args, options, result) if view is None else view
@@ -451,8 +449,8 @@ class TracedGenerator:
 
 def _refuse_masks(index: Any) -> None:
     """A Boolean mask selects as many elements as it likes."""
-    for part in index if isinstance(index, tuple) else (index,):
-        if getattr(part, "dtype", None) == bool:
+    for part in within(index):
+        if getattr(part, "dtype", None) == np.bool:
             _untraceable("a Boolean index")
 
 

@@ -16,9 +16,9 @@ from tinygrad_lm.autograd.types import Array, is_ndarray
 from tinygrad_lm.autograd.value import Value
 from tinygrad_lm.nn.module import Module, buffer_places
 from tinygrad_lm.replay.listing import Listing
-from tinygrad_lm.replay.lowering import STEP, Lowering, NeedsWhole, Unplannable
+from tinygrad_lm.replay.lowering import Lowering, NeedsWhole, Unplannable
 from tinygrad_lm.replay.reach import Reached
-from tinygrad_lm.replay.recording import Backward, Event, Forward, Plain, Recorder
+from tinygrad_lm.replay.recording import STEP, Backward, Event, Forward, Plain, Recorder
 from tinygrad_lm.replay.scalar_source import scalar_source
 from tinygrad_lm.replay.traced import BLAND
 
@@ -114,12 +114,7 @@ def _named_buffers(outermost: list[Module]) -> Mapping[tuple[int, str], str]:
 
 def _named(outermost: list[Module]) -> Mapping[int, str]:
     """The names of parameters by those modules that are in no other, in their order."""
-    return {
-        id(parameter): name
-        for module in outermost
-        for name, parameter in module.named_parameters()
-        if isinstance(parameter, Tensor)
-    }
+    return {id(parameter): name for module in outermost for name, parameter in module.named_parameters()}
 
 
 class Rehearsal(Recorder):

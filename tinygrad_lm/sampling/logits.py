@@ -7,6 +7,7 @@ from typing import overload
 
 import numpy as np
 
+from tinygrad_lm.autograd.sums import row_maxima, running_sums
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.checks import whole_number
 from tinygrad_lm.text import DataError
@@ -23,8 +24,10 @@ def with_temperature(logits: Array, temperature: float) -> Array:
         return _keep(scores, kept)
     # Shifted first, so that a tiny temperature overflows only to -inf.
     shifted = scores - largest
+    if temperature == 1:
+        return shifted
     with np.errstate(over="ignore"):
-        return shifted / temperature
+        return np.divide(shifted, temperature, out=shifted)
 
 
 def top_k(logits: Array, k: int) -> Array:
@@ -68,7 +71,7 @@ def min_p(logits: Array, p: float) -> Array:
 def _scores(logits: Array) -> tuple[Array, Array]:
     """The logits in float64, and the largest of each row; raises ``DataError`` where that is not a number."""
     scores = np.asarray(logits, np.float64)
-    largest = scores.max(axis=-1, keepdims=True)
+    largest = row_maxima(scores) if scores.ndim == 2 else scores.max(axis=-1, keepdims=True)
     if not np.isfinite(largest).all():
         raise DataError("the logits are nan, +inf, or all -inf: the numbers of the model that gave them overflow")
     return scores, largest
@@ -81,8 +84,14 @@ def _keep(logits: Array, kept: Array) -> Array:
 def probabilities(logits: Array) -> Array:
     """The softmax of the last axis, in float64: rows sum to 1, and -inf has probability 0."""
     scores, largest = _scores(logits)
-    weights = np.exp(scores - largest)
-    return weights / weights.sum(axis=-1, keepdims=True)
+    return softmax_in_place(scores - largest)
+
+
+def softmax_in_place(shifted: Array) -> Array:
+    """The softmax of the last axis, written over the logits, of which the largest is 0 in each row."""
+    weights = np.exp(shifted, out=shifted)
+    weights /= weights.sum(axis=-1, keepdims=True)
+    return weights
 
 
 @overload
@@ -94,8 +103,12 @@ def choose(chances: Array, roll: float | Array) -> int | Array:
 
     Chances (n, options), or of one distribution (options,), and rolls (n,) give n indices.
     """
-    ends = np.cumsum(chances, axis=-1)
-    reached = ends <= np.asarray(roll)[..., None] * ends[..., -1:]
-    last = chances.shape[-1] - 1 - np.argmax(chances[..., ::-1] > 0, axis=-1)
-    index = np.minimum(reached.sum(axis=-1), last)
+    rolls = np.asarray(roll)
+    # The options come first: then each is compared for all rows in one go.
+    ends = running_sums(chances) if chances.ndim == 2 else np.cumsum(chances).reshape(-1, *[1] * rolls.ndim)
+    reached = ends <= rolls * ends[-1]
+    index = reached.sum(axis=0)
+    if reached[-1].any():
+        last = chances.shape[-1] - 1 - np.argmax(chances[..., ::-1] > 0, axis=-1)
+        index = np.minimum(index, last)
     return index if index.ndim else int(index)

@@ -10,7 +10,7 @@ from tinygrad_lm import defaults
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.checks import whole_number
 from tinygrad_lm.models.interface import LanguageModel
-from tinygrad_lm.sampling.logits import min_p, probabilities, top_k, top_p, with_temperature
+from tinygrad_lm.sampling.logits import min_p, probabilities, softmax_in_place, top_k, top_p, with_temperature
 from tinygrad_lm.text import DataError
 
 MAX_LENGTH = defaults.MAX_LENGTH
@@ -63,7 +63,8 @@ class Settings:
             scores = top_p(scores, self.top_p)
         if self.min_p is not None:
             scores = min_p(scores, self.min_p)
-        return probabilities(scores)
+        # A temperature has left 0 as the largest of each row, which is never taken away.
+        return softmax_in_place(scores) if self.temperature else probabilities(scores)
 
 
 AS_LEARNED = Settings()

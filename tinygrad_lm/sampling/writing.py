@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from tinygrad_lm import defaults
 from tinygrad_lm.autograd import no_grad
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.checks import whole_number
+from tinygrad_lm.memory import keep_what_is_freed
 from tinygrad_lm.models.interface import LanguageModel
 from tinygrad_lm.models.ways import pair, selects, step_logits
 from tinygrad_lm.nn import evaluating
@@ -136,8 +138,7 @@ def samples(
 
 def _as_drawn(batch: _Batch, rng: np.random.Generator, total: int, size: int) -> Iterator[Sample]:
     for first in range(0, total, size):
-        for draw in batch.write(_seeds(rng, min(size, total - first))):
-            yield draw.sample
+        yield from batch.write(_seeds(rng, min(size, total - first))).samples
 
 
 def _as_wanted(batch: _Batch, rng: np.random.Generator, total: int, size: int) -> Iterator[Sample]:
@@ -146,17 +147,17 @@ def _as_wanted(batch: _Batch, rng: np.random.Generator, total: int, size: int) -
     mass, idle, n = 0.0, 0, min(size, 2 * total)
     while len(found) < total:
         draws, n = batch.write(_seeds(rng, n)), min(size, 2 * n)
-        for draw in draws:
+        for sample, ids, chance, may_be in zip(*draws, strict=True):
             idle += 1
-            if draw.tokens not in seen:
-                seen.add(draw.tokens)
-                mass += draw.chance
-            text = draw.sample.text
-            if draw.may_be and not (wanted.unique and text in texts) and wanted.accepts(text):
+            tokens, text = ids.tobytes(), sample.text
+            if tokens not in seen:
+                seen.add(tokens)
+                mass += chance
+            if may_be and not (wanted.unique and text in texts) and wanted.accepts(text):
                 idle = 0
-                found.append(draw.sample)
+                found.append(sample)
                 texts.add(text)
-                yield draw.sample
+                yield sample
                 if len(found) == total:
                     return
             if mass >= ENOUGH and (wanted.unique or not found):
@@ -172,15 +173,15 @@ def _as_wanted(batch: _Batch, rng: np.random.Generator, total: int, size: int) -
             )
 
 
-class _Draw(NamedTuple):
-    """A text that was drawn."""
+class _Draws(NamedTuple):
+    """Texts that were drawn."""
 
-    sample: Sample
-    tokens: bytes
-    """The ids that were drawn."""
-    chance: float
+    samples: list[Sample]
+    drawn: Array
+    """The ids that were drawn, a row for each text: (n, room), the end from where it ends on."""
+    chances: list[float]
     """The probability of drawing these."""
-    may_be: bool
+    may_be: list[bool]
     """Whether it was written to its end: else it came to a letter that must not occur, or could only end too early."""
 
 
@@ -196,6 +197,14 @@ def _rolls(seeds: Array, place: int) -> Array:
     return ((mixed ^ (mixed >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
 
 
+def _code_points(tokens: Sequence[str], end: int) -> Array | None:
+    """The code point of each token, 0 for the end; nothing where another token has several, or this one."""
+    letters = [token for i, token in enumerate(tokens) if i != end]
+    if any(len(letter) != 1 or letter == "\0" for letter in letters):
+        return None
+    return np.array([0 if i == end else ord(token) for i, token in enumerate(tokens)], np.uint32)
+
+
 class _Batch:
     """Writes texts side by side, all of one prefix."""
 
@@ -206,13 +215,15 @@ class _Batch:
         self.end, self.tokens = model.vocabulary.boundary_id, model.vocabulary.tokens
         self.begins = model.vocabulary.decode(ids)
         self.forbidden = wanted.forbidden(model.vocabulary)
+        self.code_points = _code_points(self.tokens, self.end)
 
-    def write(self, seeds: Array) -> list[_Draw]:
+    def write(self, seeds: Array) -> _Draws:
         """A text for each seed."""
+        keep_what_is_freed()
         with evaluating(self.model), no_grad(), on_one_thread(), np.errstate(over="ignore", invalid="ignore"):
             return self._write(seeds)
 
-    def _write(self, seeds: Array) -> list[_Draw]:
+    def _write(self, seeds: Array) -> _Draws:
         model, n, room = self.model, len(seeds), self.settings.max_length - len(self.ids)
         selecting = selects(model)
         drawn = np.full((n, room), self.end)
@@ -242,7 +253,9 @@ class _Batch:
             if not len(rows):
                 break
             tokens = drawn[rows if selecting else slice(None), place]
-        return self._draws(drawn, chances, complete, may_be, steps)
+        traces = map(tuple, steps) if self.trace else repeat(())
+        found = list(map(Sample, self._texts(drawn), complete.tolist(), traces))
+        return _Draws(found, drawn, chances.tolist(), may_be.tolist())
 
     def _begin(self, n: int) -> tuple[object, Array]:
         """The state of that many texts after all of the prefix but its last token, and that token of each."""
@@ -251,15 +264,15 @@ class _Batch:
             _, state = pair(self.model, self.model.step(np.full(n, token), state))
         return state, np.full(n, before[-1])
 
-    def _draws(
-        self, drawn: Array, chances: Array, complete: Array, may_be: Array, steps: list[list[Step]]
-    ) -> list[_Draw]:
+    def _texts(self, drawn: Array) -> list[str]:
+        """The texts of the ids that were drawn, each up to its end."""
         ends = (drawn != self.end).sum(axis=1)
-        columns = (drawn, ends.tolist(), chances.tolist(), complete.tolist(), may_be.tolist())
-        return [
-            _Draw(Sample(self._text(row[:end]), whole, tuple(steps[i]) if steps else ()), row.tobytes(), chance, may)
-            for i, (row, end, chance, whole, may) in enumerate(zip(*columns, strict=True))
-        ]
+        if self.code_points is None:
+            return [self._text(row[:end]) for row, end in zip(drawn, ends.tolist(), strict=True)]
+        longest = max(1, ends.max())
+        # What begins at a 0 is no part of a string in NumPy: so is the end.
+        written: list[str] = self.code_points.take(drawn[:, :longest]).view(f"U{longest}")[:, 0].tolist()
+        return [self.begins + text for text in written] if self.begins else written
 
     def _text(self, ids: Array) -> str:
         listed: list[int] = ids.tolist()

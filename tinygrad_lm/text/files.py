@@ -2,7 +2,6 @@
 
 import codecs
 import os
-from importlib import resources
 from pathlib import Path
 
 from tinygrad_lm.checks import quoted
@@ -48,6 +47,8 @@ def bundled_names() -> list[str]:
     DataError
         Where the list is missing from the installation.
     """
+    from importlib import resources  # which imports much, and most programs read other names
+
     installed = resources.files("tinygrad_lm") / "data" / "names.txt"
     if installed.is_file():
         return _lines(installed.read_bytes(), "the bundled list")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import string
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -47,7 +46,7 @@ class Vocabulary:
     kind: ClassVar[str] = "characters"
     """What ``TOKENIZERS`` calls the class; files do not say it."""
 
-    def __init__(self, tokens: Iterable[str] = string.ascii_lowercase, boundary: str = "-") -> None:
+    def __init__(self, tokens: Iterable[str] = "abcdefghijklmnopqrstuvwxyz", boundary: str = "-") -> None:
         alphabet = [_one_grapheme(token, "a token") for token in _listed(tokens)]
         marker = _one_grapheme(boundary, "the boundary")
         if not alphabet:

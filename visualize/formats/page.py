@@ -38,6 +38,6 @@ def as_figure(svg: str) -> str:
     return f"<figure>{svg}</figure>"
 
 
-def as_table(text: str) -> str:
+def as_table(text: str, what: str = "the graph") -> str:
     """The same content as text, to be unfolded."""
-    return f"<details><summary>the graph as a table</summary><pre>{escape(text, quote=False)}</pre></details>"
+    return f"<details><summary>{what} as a table</summary><pre>{escape(text, quote=False)}</pre></details>"

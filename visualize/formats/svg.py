@@ -37,7 +37,7 @@ def to_svg(graph: Graph, style: Style) -> str:
         box = layout.clusters[cluster.id]
         frame = _rect(box, theme.frame, theme.faint, 'rx="8"')
         left, top = box.x - box.width / 2, box.y - box.height / 2
-        title = _line(cluster.title, left + 9, top + 15, theme.ink, SIZE, "start")
+        title = line(cluster.title, left + 9, top + 15, theme.ink, SIZE, "start")
         body.append(
             f'<g id="{cluster.id}" class="cluster module"><title>{tooltip(cluster.title)}</title>{frame}{title}</g>'
         )
@@ -48,7 +48,7 @@ def to_svg(graph: Graph, style: Style) -> str:
         if text:
             x, y = layout.texts[i]
             halo = f'paint-order="stroke" stroke="{theme.background}" stroke-width="3" stroke-linejoin="round" '
-            label = _line(text, x, y - 3, theme.faint, SMALL).replace("<text ", f"<text {halo}", 1)
+            label = line(text, x, y - 3, theme.faint, SMALL).replace("<text ", f"<text {halo}", 1)
         body.append(
             f'<g id="e{i}" class="edge"><title>{tooltip(tip)}</title>'
             f'<path d="{_curve(path, direction)}" fill="none" stroke="{theme.edge}" stroke-width="1.2"/>'
@@ -75,7 +75,8 @@ def tooltip(text: str) -> str:
     return escape("\n".join(map(clean, text.split("\n"))), quote=False)
 
 
-def _line(text: str, x: float, y: float, colour: str, size: float, anchor: str = "middle") -> str:
+def line(text: str, x: float, y: float, colour: str, size: float, anchor: str = "middle") -> str:
+    """One line of text."""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size:g}" fill="{colour}" '
         f'xml:space="preserve">{escape(clean(text), quote=False)}</text>'
@@ -116,7 +117,7 @@ def _node(node: GraphNode, box: Box, lines: list[str], theme: Theme) -> str:
     if node.alert:
         paint, thick = Paint(paint.fill, theme.alert, theme.alert), 'stroke-width="2.5"'
     top = box.y - LEADING * (len(lines) - 1) / 2 + SIZE * 0.35
-    texts = "".join(_line(line, box.x, top + LEADING * i, paint.text, SIZE) for i, line in enumerate(lines))
+    texts = "".join(line(text, box.x, top + LEADING * i, paint.text, SIZE) for i, text in enumerate(lines))
     return (
         f'<g id="{node.id}" class="node {node.kind}"><title>{tooltip(node_tooltip(node))}</title>'
         f"{_outline(OUTLINES[node.kind], box, paint, thick)}{texts}</g>"
@@ -153,11 +154,11 @@ def _footer(graph: Graph, theme: Theme, legend: bool, top: float) -> tuple[list[
             box = Box(x + width / 2, top + 12, width, 20)
             paint = theme.paints[kind]
             parts.append(_outline(OUTLINES[kind], box, paint, 'stroke-width="1"'))
-            parts.append(_line(KINDS[kind], box.x, box.y + 3.5, paint.text, SMALL))
+            parts.append(line(KINDS[kind], box.x, box.y + 3.5, paint.text, SMALL))
             x += width + 12
         tall, wide = 40.0, x - 12
     if graph.caption:
-        parts.append(_line(graph.caption, 0, top + tall + 8, theme.faint, SMALL + 1, "start"))
+        parts.append(line(graph.caption, 0, top + tall + 8, theme.faint, SMALL + 1, "start"))
         wide = max(wide, text_width(graph.caption, SMALL + 1))
         tall += 24.0
     return [f'<g class="legend">{"".join(parts)}</g>'] if parts else [], wide, tall
