@@ -55,6 +55,12 @@ def by_mask():
     return (x[np.arange(3), [0, 0, 2]] * x[[0, 0, 1], 1]).sum() + x[1:, :2].exp().sum()
 
 
+def powers():
+    """Exponents that are numbers, among them 0, and one that learns."""
+    x, y = Tensor([[-2.0], [3.0]], requires_grad=True, label="x"), tensor(label="y")
+    return (x**0.0).sum() + (x**3 * (x * x) ** y).sum()
+
+
 def long_constant():
     """Numbers that are written before the function, some with an exponent."""
     x = tensor(3, label="x")
@@ -67,7 +73,7 @@ def labels():
     return functools.reduce(lambda x, y: x * y, each).sum()
 
 
-GRAPHS = {f.__name__: f for f in (diamond, neuron, softmax_cross_entropy, products, by_mask, long_constant)}
+GRAPHS = {f.__name__: f for f in (diamond, neuron, softmax_cross_entropy, products, by_mask, powers, long_constant)}
 
 rng = np.random.default_rng(0)
 IDS, WANTED = rng.integers(0, 9, (5, 3)), rng.integers(0, 9, 5)

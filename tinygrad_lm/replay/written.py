@@ -114,12 +114,7 @@ def _named_buffers(outermost: list[Module]) -> Mapping[tuple[int, str], str]:
 
 def _named(outermost: list[Module]) -> Mapping[int, str]:
     """The names of parameters by those modules that are in no other, in their order."""
-    return {
-        id(parameter): name
-        for module in outermost
-        for name, parameter in module.named_parameters()
-        if isinstance(parameter, Tensor)
-    }
+    return {id(parameter): name for module in outermost for name, parameter in module.named_parameters()}
 
 
 class Rehearsal(Recorder):
