@@ -88,12 +88,14 @@ MODULE_MUTANTS = (
     ),
     Mutant(
         "ignored targets count in the mean",
-        edited(kernels, "_cross_entropy_forward", "(1 / len(ids))", "(1 / targets.size)"),
+        edited(kernels, "_cross_entropy_forward", "(1 / len(ids) if share is None else share)", "(1 / len(ids))"),
         (CROSS_ENTROPY,),
     ),
     Mutant(
         "ignored targets count in the gradient",
-        edited(kernels, "_cross_entropy_backward", "(1 / len(places))", "(1 / targets.size)"),
+        edited(
+            kernels, "_cross_entropy_backward", "(1 / len(places) if share is None else share)", "(1 / len(places))"
+        ),
         (CROSS_ENTROPY,),
     ),
     Mutant(

@@ -98,7 +98,7 @@ KERNELS = (
     ),
     Mutant(
         "the root of a mean square without its row's part",
-        edited(normalisation, "_rms_norm_backward", "np.mean(h * normal, axis=-1, keepdims=True)", "0"),
+        edited(normalisation, "_rms_norm_backward", "row_means(h * normal)", "0"),
         ("row rms_norm",),
     ),
     Mutant(
@@ -131,12 +131,12 @@ MODULES = (
     ),
     Mutant(
         "without a momentum the last batch counts alone",
-        edited(norms, "_followed", "np.divide(1, batches)", "np.divide(1, np.ones(()))"),
+        edited(norms, "_followed", "np.divide(1, more)", "np.divide(1, np.ones(()))"),
         ("test TestBatchNorm.test_without_a_momentum_it_keeps_the_means_over_all_batches", PYTORCH),
     ),
     Mutant(
         "batches are not counted",
-        edited(norms, "_followed", "counted, share = (batches,)", "counted, share = (batches - 1,)"),
+        edited(norms, "_followed", "counted, share = (more,)", "counted, share = (more - 1,)"),
         ("test TestBatchNorm.test_without_a_momentum_it_keeps_the_means_over_all_batches", PYTORCH),
     ),
     Mutant(

@@ -10,7 +10,7 @@ from tinygrad_lm import optim, sampling
 from tinygrad_lm.models import interface
 from tinygrad_lm.nn import modes
 from tinygrad_lm.sampling import Settings, writing
-from tinygrad_lm.training import Plan, Trainer, average, generators, optimizing, signals, state
+from tinygrad_lm.training import Plan, Trainer, average, generators, optimizing, signals, state, whole_step
 from tinygrad_lm.training import trainer as loop
 from tinygrad_lm.training.average import WeightAverage
 from tinygrad_lm.training.report import MeanLoss
@@ -124,6 +124,10 @@ def step_edited(*pieces):
     return edited(Trainer, "_train_step", *pieces)
 
 
+def update_edited(*pieces):
+    return edited(Trainer, "_update", *pieces)
+
+
 LATE_HOOK = (
     "self.before_step(self)",
     "pass",
@@ -194,9 +198,13 @@ TRAINING_MUTANTS = (
         edited(state, "read_progress", "if batches and", "if False and"),
         (EARLIER,),
     ),
-    Mutant("nothing is clipped", step_edited("if self.plan.clip_grad_norm is not None", "if False"), (CLIPPED,)),
-    Mutant("the hook comes after the clipping", step_edited(*LATE_HOOK), (CLIPPED_LAST,)),
-    Mutant("the hook is not called", step_edited("if self.before_step is not None", "if False"), (HOOK,)),
+    Mutant(
+        "nothing is clipped",
+        edited(whole_step, "whole_step", "if clip_grad_norm is not None", "if False"),
+        (CLIPPED,),
+    ),
+    Mutant("the hook comes after the clipping", update_edited(*LATE_HOOK), (CLIPPED_LAST,)),
+    Mutant("the hook is not called", update_edited("if self.before_step is not None", "if False"), (HOOK,)),
     Mutant(
         "the schedule runs over all steps",
         edited(optimizing, "schedule_of", "plan.steps - plan.warmup_steps", "plan.steps"),

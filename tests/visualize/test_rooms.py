@@ -17,8 +17,8 @@ BELOW = {
     "drawing": {"graph", "formats", "backward", "plans"},
 }
 """What each room may import, beside its own files and the autograd engine."""
-OF_PLANS = {"plans", "drawing"}
-"""The rooms that know the plans of replayed steps, too."""
+OF_PLANS = {"plans", "drawing", "code"}
+"""The rooms that know the plans of replayed steps, and their programs, too."""
 
 
 def imports_of(path):
