@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import array
 import functools
+import operator
 import random
 import sys
 import types
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, groupby
 from typing import Any, cast
 
 import numpy as np
@@ -41,9 +42,10 @@ _OWN = ("scale", "groups", "state", "counts", "kept_by")
 
 _IN_FUNCTIONS = ("__code__", "__defaults__", "__kwdefaults__")
 
-_MISSING = object()
+_REQUIRES_GRAD = operator.attrgetter("requires_grad")
 
-_NOWHERE: tuple[Mapping[str, Any], str] = ({}, "")
+Reader = tuple[Callable[[Any], tuple[Any, ...]], Any]
+"""What reads places of an object, and the object."""
 
 
 class Reached:
@@ -68,9 +70,8 @@ class Reached:
         self._entries: list[tuple[Mapping[str, Any], str]] = []
         """Single places of dictionaries."""
         self._attributes: list[tuple[object, str]] = []
-        """Places that are no dictionary's: slots, what a function consists of."""
+        """Places that are no dictionary's: slots, what a function consists of, and its variables."""
         self._sequences: list[Any] = []
-        self._cells: list[types.CellType] = []
         self._arrays: list[Array] = []
         self._files: list[types.ModuleType] = []
         self._names: set[str] = set()
@@ -82,52 +83,57 @@ class Reached:
 
     def remember(self) -> None:
         """Take what the places hold now for what they are to hold."""
+        self._read_at_once()
         self._values = list(self._contents())
-        self._identities = list(map(id, self._values))
-        self._lengths = self._counted()
+        self._keys = list(map(list, self._dicts))
+        self._lengths = list(map(len, self._sequences))
         self._numbers = [one.tobytes() for one in self._arrays]
 
     def unchanged(self) -> bool:
         """Whether every place holds the very object that it held."""
-        return list(map(id, self._contents())) == self._identities and self._as_long_and_equal()
+        return self._compares(operator.is_)
 
     def same(self) -> bool:
         """Whether every place holds what it held, numbers and text by their values; then remembered as it is now."""
-        now = list(self._contents())
-        if len(now) != len(self._values) or not all(map(_alike, now, self._values)) or not self._as_long_and_equal():
-            return False
-        self.remember()
-        return True
+        alike = self._compares(_alike)
+        if alike:
+            self.remember()
+        return alike
 
     def let_go(self, module: Module, names: Iterable[str]) -> None:
         """Buffers may be others from now on: the plans bring them in, and give them new arrays, themselves."""
         held = vars(module)
-        for i, (place, name) in enumerate(self._entries):
-            if place is held and name in names:
-                then = self._values[i]
-                self._arrays = [one for one in self._arrays if one is not then]
-                self._entries[i], self._values[i], self._identities[i] = _NOWHERE, None, id(None)
+        gone = {i for i, (place, name) in enumerate(self._entries) if place is held and name in names}
+        arrays = {id(self._values[i]) for i in gone}
+        self._arrays = [one for one in self._arrays if id(one) not in arrays]
         self._numbers = [one.tobytes() for one in self._arrays]
+        # What single places of dictionaries hold comes first.
+        self._values = [value for i, value in enumerate(self._values) if i not in gone]
+        self._entries = [entry for i, entry in enumerate(self._entries) if i not in gone]
+        self._read_at_once()
 
-    def _as_long_and_equal(self) -> bool:
-        if self._counted() != self._lengths:
+    def _compares(self, like: Callable[[Any, Any], bool]) -> bool:
+        if list(map(list, self._dicts)) != self._keys or list(map(len, self._sequences)) != self._lengths:
             return False
-        return [one.tobytes() for one in self._arrays] == self._numbers
+        try:
+            if not all(map(like, self._contents(), self._values)):
+                return False
+        except (KeyError, AttributeError, ValueError):
+            return False  # a place is gone, or a function's variable has no value any more
+        if self._absent and any(_has(*place) for place in self._absent):
+            return False
+        return not self._arrays or [one.tobytes() for one in self._arrays] == self._numbers
 
-    def _counted(self) -> list[int]:
-        return [*map(len, self._sequences), *map(len, self._dicts)]
+    def _read_at_once(self) -> None:
+        """Make what reads the places: those of one object together, since all are read at every call."""
+        present = [place for place in self._attributes if _has(*place)]
+        self._absent = [place for place in self._attributes if not _has(*place)]
+        self._readers = [*_readers(operator.itemgetter, self._entries), *_readers(operator.attrgetter, present)]
+        self._views = [*(held.values() for held in self._dicts), *self._sequences]
 
     def _contents(self) -> Iterator[Any]:
-        # The single places come first, so that ``let_go`` finds theirs.
-        return chain(
-            [held.get(name) for held, name in self._entries],
-            chain.from_iterable([held.values() for held in self._dicts]),
-            chain.from_iterable(self._dicts),
-            chain.from_iterable(self._sequences),
-            [getattr(found, name, _MISSING) for found, name in self._attributes],
-            [_content(cell) for cell in self._cells],
-            [tensor.requires_grad for tensor in self.tensors],
-        )
+        single = [read(held) for read, held in self._readers]
+        return chain(*single, *self._views, map(_REQUIRES_GRAD, self.tensors))
 
     def _look_at(self, found: list[Any]) -> None:
         """Find everything that some objects lead to."""
@@ -244,16 +250,16 @@ class Reached:
 
     def _of_function(self, function: types.FunctionType) -> list[Any]:
         if _of_library(function.__module__):
-            return [_content(cell) for cell in function.__closure__ or ()]
+            return [cell.cell_contents for cell in function.__closure__ or () if _has(cell, "cell_contents")]
         cells = list(function.__closure__ or ())
-        self._cells += cells
+        self._attributes += [(cell, "cell_contents") for cell in cells]
         self._dicts.append(vars(function))
         self._attributes += [(function, name) for name in _IN_FUNCTIONS]
         names = _names(function.__code__)
         self._names |= names
         space = function.__globals__
         return [
-            *map(_content, cells),
+            *(cell.cell_contents for cell in cells if _has(cell, "cell_contents")),
             *vars(function).values(),
             *(function.__defaults__ or ()),
             *([function.__kwdefaults__] if function.__kwdefaults__ else ()),
@@ -277,11 +283,25 @@ _CODE = (
 )
 
 
-def _content(cell: types.CellType) -> Any:
+def _readers(getter: Callable[..., Any], places: list[tuple[Any, str]]) -> Iterator[Reader]:
+    """What reads the places of each object at once; those of one object stand in a row."""
+    for _, group in groupby(places, lambda place: id(place[0])):
+        row = list(group)
+        # Of a single name a getter gives what is there, and of several a tuple.
+        yield (getter(*(name for _, name in row)) if len(row) > 1 else _in_a_tuple(getter(row[0][1]))), row[0][0]
+
+
+def _in_a_tuple(read: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:
+    return lambda held: (read(held),)
+
+
+def _has(found: object, name: str) -> bool:
+    """Whether a place holds something: a slot may be empty, and so may a function's variable."""
     try:
-        return cell.cell_contents
-    except ValueError:
-        return _MISSING
+        getattr(found, name)
+    except (AttributeError, ValueError):
+        return False
+    return True
 
 
 def _names(code: types.CodeType) -> set[str]:
