@@ -23,7 +23,8 @@ from tinygrad_lm.autograd.tensor import Tensor, from_array
 from tinygrad_lm.models import MLP
 from tinygrad_lm.replay import Replayed, replay
 from tinygrad_lm.replay.calls import calls_of
-from tinygrad_lm.replay.lowering import Clip, Lowering, Store, Update
+from tinygrad_lm.replay.instructions import Clip, Store, Update
+from tinygrad_lm.replay.lowering import Lowering
 from tinygrad_lm.replay.recording import Recorder
 from tinygrad_lm.replay.traced import Compute, Tape
 from visualize.plans.extract import plan_data

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lm.autograd.types import Array
-from tinygrad_lm.replay.lowering import WholeBackward, WholeForward, call_backward
+from tinygrad_lm.replay.generators import Draw
+from tinygrad_lm.replay.instructions import WholeBackward, WholeForward
+from tinygrad_lm.replay.mirrors import call_backward
 from tinygrad_lm.replay.optimising import COMPARE, Comparison
-from tinygrad_lm.replay.traced import Check, Compute, Draw, Traced
+from tinygrad_lm.replay.traced import Check, Compute, Traced
 
 Calls = list[tuple[Callable[..., Any], tuple[Any, ...]]]
 At = Callable[[Any], Any]

@@ -10,7 +10,8 @@ import numpy as np
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.nn.module import Module
-from tinygrad_lm.replay.recording import Backward, Branch, Cleared, Event, Forward, Plain, Unread
+from tinygrad_lm.replay.events import Backward, Branch, Cleared, Event, Forward, Plain
+from tinygrad_lm.replay.watched import Unread
 
 
 class Summary:

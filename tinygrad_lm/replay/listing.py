@@ -12,21 +12,13 @@ import numpy as np
 
 from tinygrad_lm.optim import Optimizer
 from tinygrad_lm.replay.expressions import LARGEST
+from tinygrad_lm.replay.instructions import Clip, Given, Store, StoreBuffer, Update, WholeBackward, WholeForward
 from tinygrad_lm.replay.letters import Letter
-from tinygrad_lm.replay.lowering import (
-    Clip,
-    Given,
-    Lowering,
-    Store,
-    StoreBuffer,
-    Unplannable,
-    Update,
-    WholeBackward,
-    WholeForward,
-)
+from tinygrad_lm.replay.lowering import Lowering, Unplannable
 from tinygrad_lm.replay.memory import mentioned
+from tinygrad_lm.replay.naming import Section
 from tinygrad_lm.replay.source import Statements
-from tinygrad_lm.replay.traced import Section, Tape, Traced
+from tinygrad_lm.replay.traced import Tape, Traced
 
 WIDTH = 100
 """Signatures and dictionaries are broken into lines of at most so many characters."""

@@ -7,135 +7,30 @@ stays whole: its forward and its derivative are called as they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from tinygrad_lm import optim
 from tinygrad_lm.autograd import graph
 from tinygrad_lm.autograd.custom import CustomElementwise, CustomOperation
-from tinygrad_lm.autograd.graph import Call, Node, Operation
+from tinygrad_lm.autograd.graph import Node, Operation
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.nn.module import Module
+from tinygrad_lm.replay.events import CLIP, SET_BUFFERS, STEP, Backward, Branch, Cleared, Event, Forward, Plain
+from tinygrad_lm.replay.generators import TracedGenerator
+from tinygrad_lm.replay.instructions import Clip, Given, Store, StoreBuffer, Update, WholeForward
 from tinygrad_lm.replay.memory import mentioned
+from tinygrad_lm.replay.mirrors import Mirror, handed_on
+from tinygrad_lm.replay.naming import Section
 from tinygrad_lm.replay.nested import deep, within
-from tinygrad_lm.replay.readable import forward_of, vjp_of
-from tinygrad_lm.replay.recording import CLIP, SET_BUFFERS, STEP, Backward, Branch, Cleared, Event, Forward, Plain
-from tinygrad_lm.replay.traced import Check, Section, Tape, Traced, TracedGenerator, Untraceable, plain
+from tinygrad_lm.replay.readable import forward_of
+from tinygrad_lm.replay.traced import Check, Tape, Traced, Untraceable, plain
 
 
 class Unplannable(Exception):
     """A recording that cannot become a plan; the message says why."""
-
-
-@dataclass(frozen=True, eq=False)
-class WholeForward:
-    """An operation that is called as it is."""
-
-    operation: Operation
-    inputs: tuple[Any, ...]
-    attributes: Mapping[str, Any]
-    result: Traced
-    cell: list[Any]
-    """Where its result and what it saved are kept for the backward pass."""
-
-
-@dataclass(frozen=True, eq=False)
-class WholeBackward:
-    """The derivative of such an operation."""
-
-    forward: WholeForward
-    gradient: Traced
-    needed: tuple[bool, ...]
-    results: tuple[Traced | None, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Update:
-    """An optimizer's step."""
-
-    optimizer: optim.Optimizer
-    leaves: tuple[int, ...]
-    """The parameters that have a gradient, by their identity."""
-
-
-@dataclass(frozen=True, eq=False)
-class Clip:
-    """Gradients scaled to a norm."""
-
-    leaves: tuple[int, ...]
-    max_norm: float
-
-
-@dataclass(frozen=True, eq=False)
-class Store:
-    """The gradient of a leaf is complete, for the time being."""
-
-    leaf: int
-    value: Traced
-
-
-@dataclass(frozen=True, eq=False)
-class StoreBuffer:
-    """A buffer of a module is given another array."""
-
-    module: Module
-    name: str
-    value: Traced
-
-
-@dataclass(frozen=True, eq=False)
-class Given:
-    """A tensor that the step returns, and whether it had a graph, which is used up."""
-
-    value: Traced
-    learned: bool
-
-
-class NeedsWhole(Exception):
-    """The derivative of an operation cannot be traced: the operation of this event has to stay whole."""
-
-    def __init__(self, event: Forward) -> None:
-        super().__init__(event.operation.name)
-        self.event = event
-
-
-class Mirror(Node):
-    """A node of the recorded graph, with traced arrays for its numbers."""
-
-    __slots__ = ("attributes", "data", "event", "inputs", "lowering", "parents", "place", "saved", "whole")
-
-    def __init__(self, data: Traced, learns: bool, lowering: Lowering) -> None:
-        self.data, self.requires_grad, self.lowering = data, learns, lowering
-        self.event: Forward | None = None
-        self.place = ""
-        """Which module's call made it, for whoever reads it."""
-        self.operation, self.parents = None, ()
-        self.grad, self.label, self.scope = None, "", None
-        self.inputs: tuple[Any, ...] = ()
-        self.attributes: Mapping[str, Any] = {}
-        self.saved: Any = None
-        self.whole: WholeForward | None = None
-
-    def _hand_on(self, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
-        operation = cast(Operation, self.operation)
-        needed = [parent.requires_grad for parent in self.parents]
-        if self.whole is not None:
-            return self.lowering.whole_backward(self.whole, gradient, needed)
-        call = Call(self.data, self.inputs, needed, self.attributes, self.saved)
-        self.lowering.tape.section = Section("backward", f"back through {operation.name}{self.place}")
-        try:
-            vjp = vjp_of if self.lowering.tape.readable else type(operation).vjp
-            contributions = vjp(operation, gradient, call)
-        except Untraceable:
-            event: Any = self.event
-            raise NeedsWhole(event) from None
-        return [
-            None if c is None else self.lowering.cast(c, parent.data.dtype)
-            for c, parent in zip(contributions, self.parents, strict=True)
-        ]
 
 
 class Lowering:
@@ -173,7 +68,7 @@ class Lowering:
         self._stores: list[StoreBuffer] = []
         for tensor, array, name in inputs:
             self.inputs.append(self.tape.given(array, "input", name))
-            self.nodes[id(tensor)] = Mirror(self.inputs[-1], False, self)
+            self.nodes[id(tensor)] = Mirror(self.inputs[-1], False, self.tape)
 
     def run(self, events: Sequence[Event]) -> None:
         """Lower all events."""
@@ -210,7 +105,7 @@ class Lowering:
             data = self.tape.given(tensor.data.copy(order="K"), "leaf", tensor.label)
             if data.array.strides != tensor.data.strides:
                 raise Unplannable("a tensor's array has gaps")
-            found = self.nodes[id(tensor)] = Mirror(data, tensor.requires_grad, self)
+            found = self.nodes[id(tensor)] = Mirror(data, tensor.requires_grad, self.tape)
             self.leaves[id(tensor)] = tensor
         return found
 
@@ -261,12 +156,6 @@ class Lowering:
             return result
         raise Unplannable(f"the step returns {type(result).__name__}: return tensors, or nothing")
 
-    def cast(self, contribution: Any, dtype: Any) -> Any:
-        """A contribution in the dtype of the operand, as the engine hands it on."""
-        if not isinstance(contribution, Traced):
-            return self.tape.given(np.asarray(contribution, dtype), "constant")
-        return contribution if contribution.dtype == dtype else contribution.astype(dtype)
-
     def _forward(self, event: Forward) -> None:
         operation = event.operation
         inputs = tuple(map(self.value, event.operands))
@@ -289,7 +178,7 @@ class Lowering:
         out = event.out
         if data.shape != out.shape or data.dtype != out.dtype:
             raise Unplannable(f"{operation.name!r} gives another shape on traced arrays")
-        mirror = self.nodes[id(out)] = Mirror(data, event.learns, self)
+        mirror = self.nodes[id(out)] = Mirror(data, event.learns, self.tape)
         if data.role in ("work", "view"):
             self._call(data, out.label or NAMES.get(operation.name, operation.name))
         self._kept.append(out)
@@ -310,7 +199,7 @@ class Lowering:
             return self.node(operand)
         if not isinstance(traced, Traced):
             traced = self.tape.given(np.asarray(traced, None if hasattr(traced, "dtype") else data.dtype), "constant")
-        return Mirror(traced, False, self)
+        return Mirror(traced, False, self.tape)
 
     def _whole(self, operation: Operation, inputs: tuple[Any, ...], attributes: Mapping[str, Any]) -> WholeForward:
         masks = [traced.owner for traced in mentioned(attributes.get("index")) if traced.dtype == np.bool]
@@ -322,13 +211,6 @@ class Lowering:
         whole = WholeForward(operation, inputs, attributes, self.tape.made(array), cell)
         self.instructions.append(whole)
         return whole
-
-    def whole_backward(self, forward: WholeForward, gradient: Traced, needed: Sequence[bool]) -> list[Traced | None]:
-        """The derivative of an operation that stayed whole."""
-        contributions = call_backward(forward, gradient.array, needed)
-        results = tuple(None if c is None else self.tape.made(c) for c in contributions)
-        self.instructions.append(WholeBackward(forward, gradient, tuple(needed), results))
-        return list(results)
 
     def _plain(self, event: Plain) -> None:
         function: Callable[..., Any] = event.function
@@ -350,7 +232,7 @@ class Lowering:
             if isinstance(event.result, Tensor):
                 if not isinstance(result, Traced):
                     result = self.tape.given(np.asarray(result), "constant")
-                self.nodes[id(event.result)] = Mirror(result, False, self)
+                self.nodes[id(event.result)] = Mirror(result, False, self.tape)
             else:
                 for made, traced in zip(within(event.result), within(result), strict=True):
                     if hasattr(made, "dtype"):  # other objects may be many things
@@ -367,7 +249,7 @@ class Lowering:
         if event.gradient is None:
             seed = self.tape.given(np.ones(root.data.shape, root.data.dtype), "constant")
         else:
-            seed = self.cast(self.value(event.gradient), root.data.dtype)
+            seed = handed_on(self.tape, self.value(event.gradient), root.data.dtype)
         if root.data.role == "work" and not event.root.label:
             root.data.name = "loss"
         order = graph.topological_order(root)
@@ -430,17 +312,6 @@ def _about(gradient: Traced, data: Traced) -> None:
         owner.about = data
     elif gradient.base is not None and gradient.size != owner.size:
         gradient.about = data
-
-
-def call_backward(
-    forward: WholeForward, gradient: Array, needed: Sequence[bool], at: Callable[[Any], Any] = plain
-) -> list[Array | None]:
-    """The contributions of an operation that stayed whole, each an array of its own."""
-    inputs = [np.asarray(at(x)) for x in forward.inputs]
-    out, saved = forward.cell
-    call = Call(np.asarray(out), inputs, needed, at(dict(forward.attributes)), saved)
-    contributions = forward.operation.vjp(gradient, call)
-    return [None if c is None else np.array(c, dtype=x.dtype) for c, x in zip(contributions, inputs, strict=True)]
 
 
 NAMES = {

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from tinygrad_lm.replay.lowering import Store, StoreBuffer, Update, WholeBackward, WholeForward
+from tinygrad_lm.replay.instructions import Store, StoreBuffer, Update, WholeBackward, WholeForward
 from tinygrad_lm.replay.memory import mentioned
 from tinygrad_lm.replay.traced import Check, Compute, Traced
 

@@ -13,12 +13,14 @@ from tinygrad_lm.autograd.tensor import Tensor, changes, from_array, were_steppe
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.nn.module import Module
 from tinygrad_lm.replay.calls import Broken, calls_of
+from tinygrad_lm.replay.generators import Draw
+from tinygrad_lm.replay.instructions import Clip, Given, Store, StoreBuffer, Update
 from tinygrad_lm.replay.joined import OURS, Joined, is_alone, is_elementwise, joined, side_by_side
-from tinygrad_lm.replay.lowering import Clip, Given, Lowering, Store, StoreBuffer, Update
+from tinygrad_lm.replay.lowering import Lowering
 from tinygrad_lm.replay.memory import Layout
 from tinygrad_lm.replay.nested import deep, within
 from tinygrad_lm.replay.optimising import optimised
-from tinygrad_lm.replay.traced import Draw, Traced
+from tinygrad_lm.replay.traced import Traced
 
 
 class Plan:

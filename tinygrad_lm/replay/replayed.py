@@ -20,10 +20,13 @@ from tinygrad_lm.replay.arguments import Arguments, Unfit, arrays_of, key_of
 from tinygrad_lm.replay.calls import Broken
 from tinygrad_lm.replay.comparing import Summary
 from tinygrad_lm.replay.draws import Draws
-from tinygrad_lm.replay.lowering import Lowering, NeedsWhole, Unplannable
+from tinygrad_lm.replay.events import SET_BUFFERS, Forward, Plain
+from tinygrad_lm.replay.lowering import Lowering, Unplannable
+from tinygrad_lm.replay.mirrors import NeedsWhole
+from tinygrad_lm.replay.notes import Abandoned
 from tinygrad_lm.replay.plan import Plan
 from tinygrad_lm.replay.reach import Reached
-from tinygrad_lm.replay.recording import SET_BUFFERS, Abandoned, Forward, Plain, Recorder, result_of
+from tinygrad_lm.replay.recording import Recorder, result_of
 
 P = ParamSpec("P")
 R = TypeVar("R")

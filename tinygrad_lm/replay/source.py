@@ -13,10 +13,12 @@ import numpy as np
 
 from tinygrad_lm.replay.constants import attribute, filled, numpy, of_function
 from tinygrad_lm.replay.expressions import INFIX, Writer
+from tinygrad_lm.replay.generators import Draw
+from tinygrad_lm.replay.instructions import WholeBackward, WholeForward
 from tinygrad_lm.replay.lines import ROOM, split, word
-from tinygrad_lm.replay.lowering import WholeBackward, WholeForward
 from tinygrad_lm.replay.memory import mentioned
-from tinygrad_lm.replay.traced import Compute, Draw, Section, Traced
+from tinygrad_lm.replay.naming import Section
+from tinygrad_lm.replay.traced import Compute, Traced
 from tinygrad_lm.replay.views import permutation
 
 OPERATIONS = 6

@@ -7,8 +7,6 @@ no ``ndarray``: to ask it for a number is an error, ``Untraceable``, and a condi
 
 from __future__ import annotations
 
-import inspect
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, cast
@@ -16,23 +14,15 @@ from typing import Any, NoReturn, cast
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from tinygrad_lm.autograd import graph
 from tinygrad_lm.autograd.types import Array
+from tinygrad_lm.replay.functions import DATA_SHAPED, IN_PLACE, LIKE, METADATA
 from tinygrad_lm.replay.letters import Letter
+from tinygrad_lm.replay.naming import Section, locals_of_formula
 from tinygrad_lm.replay.nested import deep, within
 
 
 class Untraceable(Exception):
     """A formula asks for what a traced array cannot tell: a number, or a shape that depends on the numbers."""
-
-
-@dataclass(frozen=True, eq=False)
-class Section:
-    """What a run of calls is about, for whoever reads them."""
-
-    part: str
-    """``forward``, ``backward`` or ``update``."""
-    title: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,40 +48,6 @@ class Check:
     outcome: bool
 
 
-@dataclass(frozen=True, eq=False)
-class Draw:
-    """Random numbers from a generator."""
-
-    generator: np.random.Generator
-    method: str
-    options: Mapping[str, Any]
-    result: Traced
-    section: Section
-
-
-Instruction = Compute | Check | Draw
-
-METADATA = frozenset({np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj, np.isrealobj})
-"""Functions whose answer is the same for all arrays of a shape and a dtype."""
-
-LIKE = {np.zeros_like: 0, np.ones_like: 1, np.empty_like: None}
-"""What makes a new array, and the number that fills it."""
-
-DATA_SHAPED = frozenset({np.nonzero, np.flatnonzero, np.argwhere, np.unique, np.compress, np.extract, np.trim_zeros})
-"""Functions whose result has a shape that depends on the numbers."""
-
-IN_PLACE = frozenset({np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis})
-
-DRAWS = ("random", "standard_normal", "standard_exponential")
-"""The methods of a generator that fill an array that they are given."""
-
-
-BLAND = frozenset(
-    {"a", "array", "b", "contribution", "found", "g", "gradient", "out", "part", "plain", "product", "result", "x", "y"}
-)
-"""Names of local variables that say nothing."""
-
-
 class Tape:
     """The calls in their order, and the arrays that they are about.
 
@@ -107,7 +63,7 @@ class Tape:
     def __init__(self, readable: bool = False) -> None:
         self.readable = readable
         self.section = Section("forward", "")
-        self.instructions: list[Instruction] = []
+        self.instructions: list[Any] = []
         self.arrays: dict[int, Traced] = {}
         """The traced array of each plain one that a formula was given, by its identity."""
 
@@ -150,13 +106,9 @@ class Tape:
 
     def _name_locals(self) -> None:
         """Call arrays as the local variables of the formulas that hold them."""
-        frame = inspect.currentframe() if self.readable else None
-        while frame is not None and (frame.f_code.co_filename.startswith(_HERE) or "<" in frame.f_code.co_name):
-            frame = frame.f_back
-        if frame is not None and frame.f_code.co_filename.startswith(_FORMULAS):
-            for name, value in frame.f_locals.items():
-                if isinstance(value, Traced) and value.role in ("work", "view") and name not in BLAND:
-                    value.name = value.name or name
+        for name, value in locals_of_formula(__file__).items() if self.readable else ():
+            if isinstance(value, Traced) and value.role in ("work", "view"):
+                value.name = value.name or name
 
     def changed(
         self, function: Callable[..., Any], method: str, args: Sequence[Any], options: Mapping[str, Any], target: Any
@@ -169,10 +121,6 @@ class Tape:
         written = tuple(map(self.operand, args)), {key: self.operand(x) for key, x in options.items()}
         self.instructions.append(Compute(function, method, *written, target, True, self.section))
         self._name_locals()
-
-
-_HERE = __file__
-_FORMULAS = os.path.dirname(graph.__file__)  # noqa: PTH120 (compared with a frame's text)
 
 
 def plain(x: Any) -> Any:
@@ -424,27 +372,6 @@ class Traced(NDArrayOperatorsMixin):
         if (number := LIKE[function]) is not None:
             self.tape.changed(np.ndarray.fill, "fill", (new, number), {}, new)
         return new
-
-
-class TracedGenerator:
-    """A random generator whose draws are written down; it draws from a copy, so that the real one stays where it is."""
-
-    def __init__(self, tape: Tape, generator: np.random.Generator) -> None:
-        self._tape, self._generator = tape, generator
-        self._twin = np.random.Generator(type(generator.bit_generator)())
-        self._twin.bit_generator.state = generator.bit_generator.state
-
-    def __getattr__(self, name: str) -> Callable[..., Traced]:
-        if name not in DRAWS:
-            _untraceable(f"Generator.{name}")
-
-        def draw(size: Any = None, dtype: Any = np.float64) -> Traced:
-            result = self._tape.made(np.asarray(getattr(self._twin, name)(size, dtype)))
-            options = {"size": size, "dtype": dtype}
-            self._tape.instructions.append(Draw(self._generator, name, options, result, self._tape.section))
-            return result
-
-        return draw
 
 
 def _refuse_masks(index: Any) -> None:

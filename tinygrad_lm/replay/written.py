@@ -15,12 +15,14 @@ from tinygrad_lm.autograd.tensor import Tensor, from_array
 from tinygrad_lm.autograd.types import Array, is_ndarray
 from tinygrad_lm.autograd.value import Value
 from tinygrad_lm.nn.module import Module, buffer_places
+from tinygrad_lm.replay.events import STEP, Backward, Event, Forward, Plain
 from tinygrad_lm.replay.listing import Listing
-from tinygrad_lm.replay.lowering import Lowering, NeedsWhole, Unplannable
+from tinygrad_lm.replay.lowering import Lowering, Unplannable
+from tinygrad_lm.replay.mirrors import NeedsWhole
+from tinygrad_lm.replay.naming import BLAND
 from tinygrad_lm.replay.reach import Reached
-from tinygrad_lm.replay.recording import STEP, Backward, Event, Forward, Plain, Recorder
+from tinygrad_lm.replay.recording import Recorder
 from tinygrad_lm.replay.scalar_source import scalar_source
-from tinygrad_lm.replay.traced import BLAND
 
 
 def source(what: Callable[..., Any] | Tensor | Value, *args: Any) -> str:

@@ -7,11 +7,12 @@ from typing import Any, cast
 
 import numpy as np
 
-from tinygrad_lm.replay.lowering import Clip, Store, Update, WholeBackward
+from tinygrad_lm.replay.instructions import Clip, Store, Update, WholeBackward
 from tinygrad_lm.replay.memory import mentioned
+from tinygrad_lm.replay.naming import Section
 from tinygrad_lm.replay.optimising import Comparison
 from tinygrad_lm.replay.plan import Plan
-from tinygrad_lm.replay.traced import Section, Traced
+from tinygrad_lm.replay.traced import Traced
 from visualize.graph.naming import Naming
 from visualize.plans.data import ArrayKind, Buffer, PlanArray, PlanCall, PlanData, Row
 from visualize.plans.wording import Wording

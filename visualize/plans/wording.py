@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lm.replay.lowering import Clip, Store, StoreBuffer, Update, WholeBackward, WholeForward
+from tinygrad_lm.replay.generators import Draw
+from tinygrad_lm.replay.instructions import Clip, Store, StoreBuffer, Update, WholeBackward, WholeForward
 from tinygrad_lm.replay.memory import mentioned
 from tinygrad_lm.replay.optimising import Comparison
-from tinygrad_lm.replay.traced import Check, Compute, Draw, Traced
+from tinygrad_lm.replay.traced import Check, Compute, Traced
 
 SIGNS = {
     "add": "+",
