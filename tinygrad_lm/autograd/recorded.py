@@ -54,11 +54,11 @@ def _plain_part(part: object) -> object:
         return slice(*(_bound(x) for x in (bounds.start, bounds.stop, bounds.step)))
     if isinstance(part, SupportsIndex) and not isinstance(part, Node) and not hasattr(part, "__array__"):
         return operator.index(part)
-    return _selection(part)
+    return selection(part)
 
 
 @as_one
-def _selection(part: object) -> Array:
+def selection(part: object) -> Array:
     """An array-like as what NumPy indexes by: positions, or a mask."""
     ids = _copied(part)
     # An empty list is float64, and to NumPy no positions at all; an empty array of floats is an error.

@@ -36,6 +36,8 @@ class Joined:
     ----------
     places, gradients
         Where each parameter's numbers, and its gradient, are.
+    gradient
+        All gradients, in one array.
     alone
         Whether it is one parameter only because something else holds its array, which has to stay where it is.
     """
@@ -50,9 +52,9 @@ class Joined:
             self.places = arrays
         else:
             self._data, self.places = side_by_side(arrays)
-        self._gradient, self.gradients = side_by_side(arrays)
+        self.gradient, self.gradients = side_by_side(arrays)
         if len(parameters) == 1:
-            self._gradient = self.gradients[0]
+            self.gradient = self.gradients[0]
         self._scratch = np.empty_like(self._data)
         self._moments = {name: side_by_side(arrays) for name in optimizer.moments}
         self._keys = tuple(id(parameter) for parameter in parameters)
@@ -109,7 +111,7 @@ class Joined:
         count = counts.get(self._keys[0], 0) + 1
         for key in self._keys:
             counts[key] = count
-        optimizer.update(self._data, self._gradient, self._flat, self._scratch, count, self.options)
+        optimizer.update(self._data, self.gradient, self._flat, self._scratch, count, self.options)
 
 
 def joined(optimizer: Optimizer, options: dict[str, float], parameters: Sequence[Tensor], alone: bool) -> Joined:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,13 @@ from tinygrad_lm.autograd.tensor import Tensor, changes, from_array, were_steppe
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.nn.module import Module
 from tinygrad_lm.replay.calls import Broken, calls_of
+from tinygrad_lm.replay.events import Event, Forward
 from tinygrad_lm.replay.generators import Draw
 from tinygrad_lm.replay.instructions import Clip, Given, Store, StoreBuffer, Update
 from tinygrad_lm.replay.joined import OURS, Joined, is_alone, is_elementwise, joined, side_by_side
 from tinygrad_lm.replay.lowering import Lowering
 from tinygrad_lm.replay.memory import Layout
+from tinygrad_lm.replay.mirrors import NeedsWhole
 from tinygrad_lm.replay.nested import deep, within
 from tinygrad_lm.replay.optimising import optimised
 from tinygrad_lm.replay.traced import Traced
@@ -36,6 +38,9 @@ class Plan:
         Of each leaf, by its identity, where its gradient is written.
     """
 
+    changing: tuple[type[Any], ...] = (Update, StoreBuffer)
+    """The instructions of which the first is where the step begins to change what was there before."""
+
     def __init__(self, lowering: Lowering, result: Any) -> None:
         self.instructions = optimised(lowering.instructions, [*_outputs(result)])
         self.inputs, self.states = lowering.inputs, lowering.states
@@ -48,6 +53,10 @@ class Plan:
         self._runs = 0
         self._look_again = 1
         self.link()
+
+    def __str__(self) -> str:
+        """How it goes about the step, where it is otherwise than the step itself."""
+        return ""
 
     def link(self) -> None:
         """Give every array its memory, and make the calls."""
@@ -109,7 +118,7 @@ class Plan:
         self.calls: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
         updates = None
         for instruction in self.instructions:
-            if updates is None and isinstance(instruction, (Update, StoreBuffer)):
+            if updates is None and isinstance(instruction, self.changing):
                 updates = len(self.calls)
             if isinstance(instruction, Store):
                 place, value = self.gradients[instruction.leaf], at(instruction.value)
@@ -158,14 +167,9 @@ class Plan:
             Where a condition does not hold, or NumPy raised an error, before anything was changed: the step itself
             comes to the same error, if it is one.
         """
-        for buffer, array in zip(self.buffers, arrays, strict=True):
-            np.copyto(buffer, array)
-        for held, name, array in self._loads:
-            np.copyto(array, held[name])
         states = [generator.bit_generator.state for generator in self._generators]
         try:
-            for function, args in self._computing:
-                function(*args)
+            self._compute(arrays)
         except BaseException as error:
             for generator, state in zip(self._generators, states, strict=True):
                 generator.bit_generator.state = state
@@ -186,6 +190,15 @@ class Plan:
             self._join_later()
         return result
 
+    def _compute(self, arrays: Sequence[Array]) -> None:
+        """Bring in the inputs, and run the calls that change nothing outside."""
+        for buffer, array in zip(self.buffers, arrays, strict=True):
+            np.copyto(buffer, array)
+        for held, name, array in self._loads:
+            np.copyto(array, held[name])
+        for function, args in self._computing:
+            function(*args)
+
     def _join_later(self) -> None:
         """Put parameters side by side that could not be moved, since something else held their arrays."""
         self._runs += 1
@@ -193,6 +206,23 @@ class Plan:
             self._look_again *= 2
             if all(is_alone(p, OURS) for one in self._joined if one.alone for p in one.parameters):
                 self.link()
+
+
+def lowered(
+    events: Sequence[Event],
+    inputs: Sequence[tuple[Tensor, Array, str]],
+    buffers: Mapping[int, tuple[Array, Module, str]],
+) -> Lowering:
+    """The tape of a recording; an operation whose formulas ask for numbers stays whole on it."""
+    whole: list[Forward] = []
+    while True:
+        lowering = Lowering(inputs, buffers, whole)
+        try:
+            lowering.run(events)
+        except NeedsWhole as needed:
+            whole.append(needed.event)
+        else:
+            return lowering
 
 
 def _clip(gradients: Sequence[Array], max_norm: float) -> None:

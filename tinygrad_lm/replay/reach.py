@@ -21,8 +21,8 @@ import numpy as np
 
 from tinygrad_lm.autograd.graph import Node
 from tinygrad_lm.autograd.tensor import Tensor
-from tinygrad_lm.autograd.types import Array
-from tinygrad_lm.nn.module import Module
+from tinygrad_lm.autograd.types import Array, is_ndarray
+from tinygrad_lm.nn.module import Module, buffer_places
 from tinygrad_lm.optim import Optimizer
 
 LIMIT = 100_000
@@ -80,6 +80,15 @@ class Reached:
         """Everything that was found, by its identity, which is nobody else's as long as it is held."""
         self._look_at([function])
         self.remember()
+
+    def buffers(self) -> dict[int, tuple[Array, Module, str]]:
+        """The buffers of the modules, by the identities of their arrays, with who has them and their names."""
+        return {
+            id(array): (array, owner, name)
+            for module in self.modules
+            for owner, name in buffer_places(module)
+            if is_ndarray(array := vars(owner)[name])
+        }
 
     def remember(self) -> None:
         """Take what the places hold now for what they are to hold."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
@@ -14,19 +14,22 @@ from tinygrad_lm.autograd.context import recording
 from tinygrad_lm.autograd.observers import observing
 from tinygrad_lm.autograd.tensor import Tensor, from_array
 from tinygrad_lm.autograd.types import Array
-from tinygrad_lm.nn.module import Module, buffer_places
+from tinygrad_lm.checks import whole_number
+from tinygrad_lm.nn.module import Module
 from tinygrad_lm.random import existing_default_generator
 from tinygrad_lm.replay.arguments import Arguments, Unfit, arrays_of, key_of
+from tinygrad_lm.replay.blocks import in_blocks
 from tinygrad_lm.replay.calls import Broken
 from tinygrad_lm.replay.comparing import Summary
 from tinygrad_lm.replay.draws import Draws
-from tinygrad_lm.replay.events import SET_BUFFERS, Forward, Plain
-from tinygrad_lm.replay.lowering import Lowering, Unplannable
-from tinygrad_lm.replay.mirrors import NeedsWhole
+from tinygrad_lm.replay.events import SET_BUFFERS, Plain
+from tinygrad_lm.replay.lowering import Unplannable
 from tinygrad_lm.replay.notes import Abandoned
-from tinygrad_lm.replay.plan import Plan
+from tinygrad_lm.replay.plan import Plan, lowered
 from tinygrad_lm.replay.reach import Reached
 from tinygrad_lm.replay.recording import Recorder, result_of
+from tinygrad_lm.replay.rehearsal import Undone
+from tinygrad_lm.replay.rows import Mixed
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,8 +52,12 @@ class Recording:
     """What one recorded call did."""
 
     recorder: Recorder
+    args: Sequence[Any]
+    """What the step was called with: a tensor in place of each array."""
     inputs: list[tuple[Tensor, Array, str]]
     buffers: dict[int, tuple[Array, Module, str]]
+    gradients: list[tuple[Tensor, Any]]
+    """The gradients as they were before."""
     result: Any
 
 
@@ -76,21 +83,26 @@ class Shape:
     """What the recorded calls did that have no plan yet."""
     reason: str = ""
     """Why these calls are never replayed; empty where they are, or may be."""
+    aside: str = ""
+    """Why the rows are not taken in blocks, where they were to be."""
     calls: int = 0
     replayed: int = 0
 
     def __str__(self) -> str:
         plans = f"{len(self.plans)} plan{'s' * (len(self.plans) != 1)}"
         text = f"{self.title}: {self.calls} calls, {self.replayed} replayed, {plans}"
-        return f"{text}\n  not replayed: {self.reason}" if self.reason else text
+        further = [*dict.fromkeys(filter(None, (str(planned.plan) for planned in self.plans))), self.aside]
+        further.append(f"not replayed: {self.reason}" if self.reason else "")
+        return "\n  ".join([text, *filter(None, further)])
 
 
 class Replayed(Generic[P, R]):
     """A step that is recorded, planned and replayed; made by ``replay``."""
 
-    def __init__(self, step: Callable[P, R]) -> None:
+    def __init__(self, step: Callable[P, R], block: int | None = None) -> None:
         functools.update_wrapper(self, step)
         self.step = step
+        self.block = None if block is None else whole_number(block, 1, "block is a whole number of rows from 1, not")
         self._arguments = Arguments(step)
         self._reached: Reached | None = None
         self._shapes: dict[Any, Shape] = {}
@@ -190,12 +202,7 @@ class Replayed(Generic[P, R]):
                 given.append(inputs[-1][0])
             else:
                 given.append(x)
-        buffers = {
-            id(array): (array, owner, name)
-            for module in reached.modules
-            for owner, name in buffer_places(module)
-            if (array := vars(owner)[name]) is not None
-        }
+        buffers = reached.buffers()
         draws = Draws(reached.generators, reached.old_generators)
         gradients = [(tensor, tensor.grad) for tensor in reached.tensors]
         recorder = Recorder(draws.before, draws.after)
@@ -225,17 +232,17 @@ class Replayed(Generic[P, R]):
         if recorder.reasons:
             shape.reason = recorder.reasons[0]
         else:
-            self._plan(shape, Recording(recorder, inputs, buffers, result))
+            self._plan(shape, Recording(recorder, given, inputs, buffers, gradients, result), reached)
         return result
 
-    def _plan(self, shape: Shape, recording: Recording) -> None:
+    def _plan(self, shape: Shape, recording: Recording, reached: Reached) -> None:
         reasons: list[str] = []
         summary = Summary(recording.recorder.events, [tensor for tensor, _, _ in recording.inputs], recording.buffers)
         for earlier in shape.summaries:
             found = earlier.difference(summary)
             if not found:
                 try:
-                    shape.plans.append(_planned(recording))
+                    shape.plans.append(self._planned(shape, recording, reached))
                     del shape.plans[:-MOST_PLANS]
                 except Unplannable as error:
                     shape.reason = str(error)
@@ -248,19 +255,19 @@ class Replayed(Generic[P, R]):
             shape.reason = f"no two calls do the same: {reasons[-1]}"
             shape.summaries.clear()
 
-
-def _planned(recording: Recording) -> Planned:
-    whole: list[Forward] = []
-    while True:
-        lowering = Lowering(recording.inputs, recording.buffers, whole)
-        try:
-            lowering.run(recording.recorder.events)
-        except NeedsWhole as needed:
-            whole.append(needed.event)
-            continue
+    def _planned(self, shape: Shape, recording: Recording, reached: Reached) -> Planned:
+        events, inputs = recording.recorder.events, recording.inputs
+        lowering = lowered(events, inputs, recording.buffers)
         default = existing_default_generator()
-        plan = Plan(lowering, lowering.returned(recording.result))
-        return Planned(plan, default if id(default) in lowering.generators else None)
+        needs = default if id(default) in lowering.generators else None
+        shape.aside = ""
+        if self.block is not None:
+            try:
+                undone = Undone(reached, recording.gradients)
+                return Planned(in_blocks(self.step, recording.args, (events, inputs), undone, self.block), needs)
+            except (Mixed, Unplannable) as error:
+                shape.aside = f"not in blocks of rows: {error}"
+        return Planned(Plan(lowering, lowering.returned(recording.result)), needs)
 
 
 def _titled(x: Any) -> str:
@@ -268,12 +275,23 @@ def _titled(x: Any) -> str:
     return f"{array.dtype}{list(array.shape)}" if isinstance(x, (np.ndarray, Tensor)) else f"= {x!r:.40}"
 
 
-def replay(step: Callable[P, R]) -> Replayed[P, R]:
+def replay(step: Callable[P, R], block: int | None = None) -> Replayed[P, R]:
     """A function that does what ``step`` does, several times as fast from its third call on.
 
     ``step`` takes arrays and computes, with parameters that it can see, what it gives: a loss, say; it may call
     ``backward`` and an optimizer's ``step``. Two calls are run and recorded, and where both did the same, what they did
     becomes a plan: a flat list of NumPy's calls into memory that is there, with the same bits. Later calls with arrays
     of the same shapes run the plan.
+
+    Parameters
+    ----------
+    step
+        What is recorded.
+    block
+        Take large batches in blocks of at most so many rows, each forward and back while all of it is in the cache:
+        with 128, a step of an MLP on 4,096 examples takes a fifth less time. Sums over the rows are taken in another
+        order then: the results agree with the step's own to rounding, and are the same from run to run. For a loss that
+        is a mean, or a sum, over rows that have nothing to do with one another (no batch norm, no dropout, no padding);
+        elsewhere the rows stay together, and ``report()`` says why.
     """
-    return Replayed(step)
+    return Replayed(step, block)

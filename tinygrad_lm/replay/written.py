@@ -15,13 +15,13 @@ from tinygrad_lm.autograd.tensor import Tensor, from_array
 from tinygrad_lm.autograd.types import Array, is_ndarray
 from tinygrad_lm.autograd.value import Value
 from tinygrad_lm.nn.module import Module, buffer_places
-from tinygrad_lm.replay.events import STEP, Backward, Event, Forward, Plain
+from tinygrad_lm.replay.events import Backward, Event, Forward
 from tinygrad_lm.replay.listing import Listing
 from tinygrad_lm.replay.lowering import Lowering, Unplannable
 from tinygrad_lm.replay.mirrors import NeedsWhole
 from tinygrad_lm.replay.naming import BLAND
 from tinygrad_lm.replay.reach import Reached
-from tinygrad_lm.replay.recording import Recorder
+from tinygrad_lm.replay.rehearsal import Rehearsal, Undone
 from tinygrad_lm.replay.scalar_source import scalar_source
 
 
@@ -79,13 +79,8 @@ def _of_step(step: Callable[..., Any], args: tuple[Any, ...]) -> Listing:
             array = np.array(x.data if isinstance(x, Tensor) else x)
             inputs.append((from_array(array), array, name))
         given.append(inputs[-1][0] if isinstance(x, Tensor) or is_ndarray(x) else x)
-    buffers = {
-        id(array): (array, owner, name)
-        for module in reached.modules
-        for owner, name in buffer_places(module)
-        if is_ndarray(array := vars(owner)[name])
-    }
-    with Undone(reached), Rehearsal() as recorder:
+    buffers = reached.buffers()
+    with Undone(reached), Naming() as recorder:
         recorder.watch([*(tensor for tensor, _, _ in inputs), *reached.tensors])
         result = step(*given)
     if recorder.reasons:
@@ -119,11 +114,11 @@ def _named(outermost: list[Module]) -> Mapping[int, str]:
     return {id(parameter): name for module in outermost for name, parameter in module.named_parameters()}
 
 
-class Rehearsal(Recorder):
-    """Records a step whose optimizers step nothing, and what its results are called where they are made."""
+class Naming(Rehearsal):
+    """Notes also what the results of a step are called where they are made."""
 
     def __init__(self) -> None:
-        super().__init__(_ignore, _ignore)
+        super().__init__()
         self._made: dict[int, Tensor] = {}
         self._named: dict[str, Tensor] = {}
 
@@ -153,13 +148,6 @@ class Rehearsal(Recorder):
         if not tensor.label:
             tensor.label, self._named[name] = name, tensor
 
-    def call(self, function: Callable[..., Any], args: Any, options: dict[str, Any]) -> Any:
-        """Note a call, and make it unless it would step parameters."""
-        if function is not STEP:
-            return super().call(function, args, options)
-        self.events.append(Plain(function, args, options, None))
-        return None
-
 
 _INNER = (str(Path(__file__).parent), str(Path(cells.__file__).parent))
 """Where local variables say nothing of a user's step: here, and in the engine, but for the cells in primitives."""
@@ -168,28 +156,3 @@ _INNER = (str(Path(__file__).parent), str(Path(cells.__file__).parent))
 _PACKAGE = str(Path(__file__).parents[1])
 _BLAND = frozenset({*BLAND, "self"}) - {"g"}
 """Names of variables in the package that say nothing of a step."""
-
-
-def _ignore(args: Any) -> None:
-    """Nothing is to be told of draws that are undone."""
-
-
-class Undone:
-    """Within, a step may draw, change buffers and set gradients; afterwards all of it is as it was."""
-
-    def __init__(self, reached: Reached) -> None:
-        self._reached = reached
-
-    def __enter__(self) -> None:
-        self._gradients = [(tensor, tensor.grad) for tensor in self._reached.tensors]
-        self._states = [(found, found.bit_generator.state) for found in self._reached.generators]
-        places = [place for module in self._reached.modules for place in buffer_places(module)]
-        self._buffers = [(vars(owner), name, vars(owner)[name]) for owner, name in places]
-
-    def __exit__(self, *_: object) -> None:
-        for tensor, gradient in self._gradients:
-            tensor.grad = gradient
-        for generator, state in self._states:
-            generator.bit_generator.state = state
-        for held, name, array in self._buffers:
-            held[name] = array
