@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 
 from tests.helpers.sources import modules, parsed
-from tinygrad_lm import cli, models, nn, text
+from tinygrad_lm import cli, models, nn, replay, text
 from tinygrad_lm.models.registry import FAMILIES
 
 ROOMS = {
@@ -23,7 +23,7 @@ ROOMS = {
     "optim": "autograd checks",
     "threads": "",
     "memory": "",
-    "replay": "autograd nn optim random",
+    "replay": "autograd nn optim random lazy",
     "sampling": "models nn text autograd random defaults checks threads memory",
     "training": "models optim replay nn text autograd random checks defaults interrupts progress threads",
     "locking": "models",
@@ -79,7 +79,7 @@ def graph():
     # The commands and the families are imported by their names, each of which stands in one table.
     found["tinygrad_lm.cli.program"] |= {f"tinygrad_lm.cli.{command}" for command in cli.COMMANDS}
     found["tinygrad_lm.models.loading"] |= {family.where.partition(":")[0] for family in FAMILIES.values()}
-    for room in (models, nn, text):  # which import what is asked of them
+    for room in (models, nn, replay, text):  # which import what is asked of them
         found[room.__name__] |= {f"{room.__name__}.{file}" for file in room._HOMES.values()}
     return found
 

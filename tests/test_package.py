@@ -45,6 +45,21 @@ assert not (set(sys.modules) - before) & {"importlib.metadata", "importlib.resou
     run(sys.executable, "-c", code)
 
 
+def test_whoever_trains_does_not_load_what_writes_programs():
+    code = """
+import sys
+from tinygrad_lm.training import Trainer
+replay = sys.modules["tinygrad_lm.replay"]
+names = "expressions", "listing", "scalar_source", "statements", "written"
+writing = {"tinygrad_lm.replay." + name for name in names}
+assert "tinygrad_lm.replay.plan" in sys.modules and not writing & set(sys.modules)
+assert set(replay.__all__) <= set(dir(replay))
+from tinygrad_lm.replay import Replayed, source
+assert writing <= set(sys.modules) and replay.source is source is sys.modules["tinygrad_lm.replay.written"].source
+"""
+    run(sys.executable, "-c", code)
+
+
 ROOMS = (
     *("autograd", "cli", "comparing", "models", "nn", "optim", "replay", "runs", "sampling", "testing", "text"),
     "training",

@@ -79,6 +79,30 @@ def train(w, x, y):
     return loss
 
 
+def learn(w, loss):
+    """The rest of a step whose loss is computed."""
+    w.optimizer.zero_grad()
+    loss.backward()
+    w.optimizer.step()
+    return loss
+
+
+def only_gradients(w, x, y):
+    """A step that leaves the parameters as they are."""
+    w.optimizer.zero_grad()
+    loss = w.model.loss(x, y)
+    loss.backward()
+    return loss
+
+
+OPTIMIZERS = {
+    "sgd": lambda p: optim.SGD(p, lr=0.1),
+    "momentum": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.1, nesterov=True),
+    "adamw": lambda p: optim.AdamW([{"params": p[::2]}, {"params": p[1::2], "weight_decay": 0.0}], lr=0.01),
+}
+"""Of each kind one, as ``World`` takes it."""
+
+
 def batch(i, rows=8):
     """Inputs and targets, others for each i."""
     rng = np.random.default_rng(i)

@@ -12,7 +12,7 @@ from tests.helpers.oracles import leaves, probe
 from tests.helpers.registry import BY_NAME, ROWS, examples
 from tests.helpers.registry.row import SEEDS
 from tests.helpers.replaying import frozen
-from tinygrad_lm import optim
+from tinygrad_lm import Tensor, optim
 from tinygrad_lm.models import loading
 from tinygrad_lm.replay.replayed import replay
 from tinygrad_lm.testing.selfcheck.samples import TABLE
@@ -230,3 +230,18 @@ def test_families_through_a_thousand_steps(case, optimizer):
 @given(st.sampled_from(["mlp", "gru", "transformer"]), st.integers(1, 9), st.sampled_from([0.0, 0.1]), SEEDS)
 def test_label_smoothing_and_small_batches(case, size, smoothing, seed):
     trained(case, 6, batch_size=size, label_smoothing=smoothing, seed=seed % 100)
+
+
+@pytest.mark.parametrize("kind", [float, np.float16, np.float32, np.float64, lambda x: np.array(x, np.float32)])
+def test_the_two_zeros_are_not_one(kind):
+    """What is computed once only has the same numbers to the bit, and the two are equal."""
+    weight = Tensor(np.ones(3, np.float32), requires_grad=True)
+
+    def step(x):
+        x = x * weight
+        return (x * kind(0.0)).detach(), (x * kind(-0.0)).detach()
+
+    replayed, x = replay(step), np.arange(3, dtype=np.float32)
+    for _ in range(4):
+        assert frozen(replayed(x)) == frozen(step(Tensor(x)))
+    assert replayed.shapes[0].replayed == 2

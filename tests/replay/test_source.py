@@ -14,7 +14,7 @@ from tinygrad_lm.autograd import custom
 from tinygrad_lm.models import loading
 from tinygrad_lm.nn import functional as F
 from tinygrad_lm.replay import source
-from tinygrad_lm.replay.source import Statements
+from tinygrad_lm.replay.statements import Statements
 from tinygrad_lm.replay.traced import Tape
 from tinygrad_lm.text import Vocabulary, bundled_names
 

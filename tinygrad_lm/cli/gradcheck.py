@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import import_module
 from typing import Literal, get_args
 
-from tinygrad_lm.cli.parsing import SEED, Command, Options, Parser, UsageError, option
+from tinygrad_lm.cli.inputs import InputOptions, add_inputs
+from tinygrad_lm.cli.parsing import SEED, Command, Parser, UsageError, option
 from tinygrad_lm.interrupts import Later
 
 Kinks = Literal["raise", "skip", "subgradient"]
 Mode = Literal["auto", "full", "sample"]
 
 
-class GradcheckOptions(Options):
+class GradcheckOptions(InputOptions):
     """What ``gradcheck`` is told."""
 
     target: str | None = None
-    input: Sequence[str] = ()
     order: int = 1
     kinks: Kinks = "raise"
     mode: Mode = "auto"
@@ -39,12 +38,7 @@ def add_options(parser: Parser) -> None:
     parser.add_argument(
         "target", nargs="?", metavar="FILE:FUNCTION", help="such as model.py:loss (default: the package)"
     )
-    parser.add_argument(
-        "--input",
-        action="append",
-        metavar="SHAPE",
-        help="once for each argument: a shape (3x4), scalar or value; 5:0:1 has a range, from 0 to 1",
-    )
+    add_inputs(parser)
     parser.add_argument(
         "--order",
         type=int,

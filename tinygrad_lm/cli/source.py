@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from tinygrad_lm.cli.parsing import SEED, Command, Options, Parser
+from tinygrad_lm.cli.inputs import InputOptions, add_inputs
+from tinygrad_lm.cli.parsing import SEED, Command, Parser
 from tinygrad_lm.interrupts import Later
 
 
-class SourceOptions(Options):
+class SourceOptions(InputOptions):
     """What ``source`` is told."""
 
     target: str
-    input: Sequence[str] = ()
     seed: int = 0
     out: str | None = None
 
@@ -22,12 +21,7 @@ class SourceOptions(Options):
 def add_options(parser: Parser) -> None:
     """Declare them."""
     parser.add_argument("target", metavar="FILE:FUNCTION", help="such as model.py:loss")
-    parser.add_argument(
-        "--input",
-        action="append",
-        metavar="SHAPE",
-        help="once for each argument: a shape (3x4), scalar or value; 5:0:1 has a range, from 0 to 1",
-    )
+    add_inputs(parser)
     parser.add_argument(
         "--seed",
         type=SEED,

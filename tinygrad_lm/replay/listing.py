@@ -17,7 +17,7 @@ from tinygrad_lm.replay.letters import Letter
 from tinygrad_lm.replay.lowering import Lowering, Unplannable
 from tinygrad_lm.replay.memory import mentioned
 from tinygrad_lm.replay.naming import Section
-from tinygrad_lm.replay.source import Statements
+from tinygrad_lm.replay.statements import Statements
 from tinygrad_lm.replay.traced import Tape, Traced
 
 WIDTH = 100

@@ -114,6 +114,8 @@ def _key(x: Any, updates: int) -> Any:
     if isinstance(x, slice):
         bounds = cast("slice[Any, Any, Any]", x)
         return slice, _key((bounds.start, bounds.stop, bounds.step), updates)
+    if isinstance(x, np.generic):
+        return x.dtype, x.tobytes()  # the two zeros are equal, and no NaN is
     try:
         hash(x)
     except TypeError:

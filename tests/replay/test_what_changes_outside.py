@@ -1,0 +1,107 @@
+"""What is changed between two calls counts: the model, the optimizer, other steps in between."""
+
+import numpy as np
+import pytest
+
+from tests.helpers.replaying import OPTIMIZERS, Net, Twins, World, batch, batches, learn, train
+from tinygrad_lm import nn, no_grad
+from tinygrad_lm.replay.replayed import replay
+
+CHANGES = {
+    "nothing": lambda w: None,
+    "data set": lambda w: setattr(w.model.first.weight, "data", np.full((4, 3), 0.25, np.float32)),
+    "data set, columns first": lambda w: setattr(w.model.first.weight, "data", np.full((3, 4), 0.25, np.float32).T),
+    "data changed": lambda w: w.model.first.weight.data.__setitem__(0, 0.5),
+    "assigned": lambda w: _assign(w),
+    "parameter replaced": lambda w: setattr(w.model.first, "weight", nn.Parameter(np.full((4, 3), 0.1, np.float32))),
+    "state loaded": lambda w: w.model.load_state_dict(w.at_first),
+    "frozen": lambda w: w.model.first.weight.requires_grad_(False),
+    "all frozen but one": lambda w: (w.model.requires_grad_(False), w.model.last.bias.requires_grad_()),
+    "float64": lambda w: w.model.to(np.float64),
+    "lr": lambda w: w.optimizer.groups[0][1].update(lr=0.3),
+    "options replaced": lambda w: w.optimizer.groups.__setitem__(
+        0, (w.optimizer.groups[0][0], {**w.optimizer.groups[0][1], "lr": 0.3})
+    ),
+    "member removed": lambda w: w.optimizer.groups[0][0].pop(),
+    "scale": lambda w: setattr(w.optimizer, "scale", 0.5),
+    "moments": lambda w: w.optimizer.load_state_arrays({k: v + 1 for k, v in w.optimizer.state_arrays().items()}),
+    "eval": lambda w: w.model.eval(),
+    "layer replaced": lambda w: setattr(w.model, "last", nn.Linear(4, 5, rng=9)),
+    "hidden": lambda w: setattr(w.model, "hidden", nn.Dropout(0.2, rng=3)),
+    "gradients left": lambda w: [setattr(p, "grad", np.ones_like(p.data)) for p in w.model.parameters()],
+    "no gradients": lambda w: w.optimizer.zero_grad(),
+    "an eager step": lambda w: train(w, *batch(99)),
+    "steps of one alone": lambda w: w.optimizer.counts.__setitem__(id(w.model.first.weight), 50),
+    "tied": lambda w: setattr(w.model.first, "bias", nn.Parameter(w.model.first.bias.data)),
+}
+
+
+def _assign(w):
+    with no_grad():
+        w.model.first.weight[1] = 0.75
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adamw"])
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_changes_between_two_calls_counts(name, optimizer):
+    def make():
+        net = Net(nn.BatchNorm1d(4))
+        return World(net, OPTIMIZERS[optimizer], at_first=net.state_dict())
+
+    twins = Twins(make)
+    for args in batches(3):
+        twins.call(*args)
+    twins.was_replayed()
+    for _ in range(2):
+        twins.change(CHANGES[name])
+        for args in batches(3):
+            twins.call(*args)
+
+
+def test_evaluation_and_back():
+    def make():
+        return World(Net(nn.Sequential(nn.BatchNorm1d(4), nn.Dropout(0.3, rng=1))))
+
+    twins = Twins(make)
+    for i, args in enumerate(batches(16)):
+        if i in (4, 12):
+            twins.change(lambda w: w.model.eval())
+        if i == 8:
+            twins.change(lambda w: w.model.train())
+        twins.call(*args)
+    twins.was_replayed(6)
+
+
+def test_evaluation_between_two_calls_makes_no_plan_anew():
+    twins = Twins()
+    twins.change(lambda w: w.model.train())
+    for i, args in enumerate(batches(8)):
+        twins.call(*args)
+        if i > 2:
+            twins.change(lambda w: (w.model.eval(), w.model(batch(0)[0]), w.model.train()))
+    twins.was_replayed(5)
+
+
+def test_two_replayed_steps_taking_turns():
+    def other(w, x, y):
+        return learn(w, 0.5 * w.model.loss(x * 2, y) + (w.model.first.weight**2).sum())
+
+    twins = Twins(lambda: World(optimizer=OPTIMIZERS["adamw"]))
+    eager, replayed = twins.worlds
+    second = replay(lambda x, y: other(replayed, x, y))
+    for i, args in enumerate(batches(12)):
+        twins.call(*args)
+        if i % 3:
+            assert other(eager, *args).item() == second(*args).item()
+            assert eager.holds() == replayed.holds()
+    twins.was_replayed(10)
+    assert second.shapes[0].replayed > 4
+
+
+def test_eager_steps_in_between():
+    twins = Twins(lambda: World(optimizer=OPTIMIZERS["adamw"]))
+    for i, args in enumerate(batches(12)):
+        twins.call(*args)
+        if i % 3 == 2:
+            twins.change(lambda w, i=i: train(w, *batch(100 + i)))
+    twins.was_replayed(8)
