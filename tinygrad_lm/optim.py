@@ -15,6 +15,7 @@ from tinygrad_lm.autograd.observers import as_one
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.value import Value
 from tinygrad_lm.checks import whole_number
+from tinygrad_lm.memory import is_view
 
 Array = np.ndarray[Any, Any]
 Schedule = Callable[[int], float]
@@ -123,7 +124,7 @@ class Optimizer:
                 single = isinstance(parameter, Value)
                 if single:
                     gradient, data = np.asarray(gradient), np.asarray(data)
-                if not data.flags.writeable or data.base is not None:
+                if not data.flags.writeable or is_view(data):
                     data = data.copy()
                 key = id(parameter)
                 scratch = self._scratch.get(key)

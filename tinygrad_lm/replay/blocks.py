@@ -56,7 +56,7 @@ class InBlocks(Plan):
         super()._make_calls()
         together = {id(p) for one in self._joined for p in one.parameters}
         alone = [gradient for key, gradient in self.gradients.items() if key not in together]
-        self._sums = [(np.empty_like(x), x) for x in [*(one.gradient for one in self._joined), *alone]]
+        self._sums = [(np.empty_like(x), x) for x in [*(one.gradients.flat for one in self._joined), *alone]]
         self._losses = [self.layout.array(traced) for traced in self._needed()]
 
     def _needed(self) -> list[Traced]:

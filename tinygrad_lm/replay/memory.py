@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from tinygrad_lm.autograd.types import Array
-from tinygrad_lm.replay.joined import ALIGNED
+from tinygrad_lm.replay.lending import ALIGNED
 from tinygrad_lm.replay.nested import deep, within
 from tinygrad_lm.replay.traced import Traced
 

@@ -16,7 +16,8 @@ from tinygrad_lm.replay.calls import Broken, calls_of
 from tinygrad_lm.replay.events import Event, Forward
 from tinygrad_lm.replay.generators import Draw
 from tinygrad_lm.replay.instructions import Clip, Given, Store, StoreBuffer, Update
-from tinygrad_lm.replay.joined import OURS, Joined, is_alone, is_elementwise, joined, side_by_side
+from tinygrad_lm.replay.joined import Joined, is_alone, is_elementwise, joined
+from tinygrad_lm.replay.lending import Gradients
 from tinygrad_lm.replay.lowering import Lowering
 from tinygrad_lm.replay.memory import Layout
 from tinygrad_lm.replay.mirrors import NeedsWhole
@@ -50,6 +51,7 @@ class Plan:
         self._without = list(lowering.without.values())
         self._cleared = list(lowering.cleared.values())
         self._left = set(lowering.gradients)
+        self._joined: list[Joined] = []
         self._runs = 0
         self._look_again = 1
         self.link()
@@ -62,6 +64,17 @@ class Plan:
         """Give every array its memory, and make the calls."""
         self._joined = [one for x in self.instructions if isinstance(x, Update) for one in self._join(x)]
         self._waiting = any(one.alone for one in self._joined)
+        stored = {x.leaf: x.value.array for x in self.instructions if isinstance(x, Store)}
+        stepped = {id(parameter) for one in self._joined for parameter in one.parameters}
+        others: dict[Any, list[int]] = {}
+        for key, array in stored.items():
+            if key not in stepped:
+                others.setdefault(array.dtype, []).append(key)
+        alone = [Gradients([self.leaves[k] for k in keys], [stored[k] for k in keys]) for keys in others.values()]
+        self._lending = [*(one.gradients for one in self._joined), *alone]
+        self._lay_out()
+
+    def _lay_out(self) -> None:
         placed = self._places()
         outputs = list(_outputs(self.result))
         pinned = [*outputs, *(x.value for x in self.instructions if isinstance(x, StoreBuffer))]
@@ -77,13 +90,15 @@ class Plan:
         """The parameters that are stepped together: of a group, of one dtype, that have been stepped as often."""
         found: list[Joined] = []
         optimizer = update.optimizer
+        known = {id(one): one for one in [*self._joined, *optimizer.kept_by.values()] if isinstance(one, Joined)}
         for members, options in optimizer.groups:
             together: dict[Any, list[Tensor]] = {}
             for parameter in members:
                 key = id(parameter)
                 if key not in update.leaves or not isinstance(parameter, Tensor):
                     continue
-                alone = not is_elementwise(optimizer) or not is_alone(parameter)
+                references = sum(one.references(parameter) for one in known.values())
+                alone = not is_elementwise(optimizer) or not is_alone(parameter, references)
                 kind = key if alone else (parameter.dtype, optimizer.counts.get(key, 0))
                 together.setdefault(kind, []).append(parameter)
             for kind, parameters in together.items():
@@ -95,14 +110,13 @@ class Plan:
         """The memory of leaves and gradients, side by side where an optimizer steps them, by the traced arrays' ids."""
         stored = {x.leaf: x.value for x in self.instructions if isinstance(x, Store)}
         placed = {id(self.traced[key]): leaf.data.view() for key, leaf in self.leaves.items()}
-        self.gradients: dict[int, Array] = {}
         for one in self._joined:
-            for parameter, place, gradient in zip(one.parameters, one.places, one.gradients, strict=True):
-                self.gradients[id(parameter)] = gradient
-                placed[id(self.traced[id(parameter)])] = place.view()
-        for key in stored:
-            if key not in self.gradients:
-                (self.gradients[key],) = side_by_side([stored[key].array])[1]
+            for parameter, place in zip(one.parameters, one.places, strict=True):
+                placed[id(self.traced[id(parameter)])] = place
+        self._times = [one.times for one in self._lending]
+        self.gradients = {
+            id(leaf): place for one in self._lending for leaf, place in zip(one.leaves, one.places, strict=True)
+        }
         stores = [id(x.value.owner) for x in self.instructions if isinstance(x, Store)]
         for key, value in stored.items():
             place = self.gradients[key]
@@ -137,7 +151,9 @@ class Plan:
         self._computing, self._changing = self.calls[:updates], self.calls[len(self.calls[:updates]) :]
         drawn = {id(x.generator): x.generator for x in self.instructions if isinstance(x, Draw)}
         self._generators = list(drawn.values())
-        self._after = [(self.leaves[key], gradient) for key, gradient in self.gradients.items() if key in self._left]
+        self._after = [
+            (one.show, i) for one in self._lending for i, leaf in enumerate(one.leaves) if id(leaf) in self._left
+        ]
         self._stepped = [parameter for one in self._joined for parameter in one.parameters]
         moved = {id(parameter) for parameter in self._stepped}
         self._fixed = [(leaf, leaf.data) for key, leaf in self.leaves.items() if key not in moved]
@@ -149,11 +165,17 @@ class Plan:
         """Bring in what an earlier call replaced; false where something is not as the plan needs it."""
         if any(leaf.grad is not None for leaf in self._without):
             return False
+        for one in self._lending:
+            one.leave()
+        if [one.times for one in self._lending] != self._times:
+            self._lay_out()
         stamp = changes(self._leaves)
         if stamp == self._stamp:
             return True
         if any(leaf.data is not array for leaf, array in self._fixed):
             return False
+        if all(one.is_alike() for one in self._joined) and any(one.is_left() for one in self._joined):
+            self.link()
         fitting = [one.take() for one in self._joined]  # all of them, whatever the first says
         self._stamp = changes(self._leaves)
         return all(fitting)
@@ -178,9 +200,8 @@ class Plan:
             raise
         for function, args in self._changing:
             function(*args)
-        for leaf, gradient in self._after:
-            if leaf.grad is not gradient:
-                leaf.grad = gradient
+        for show, i in self._after:
+            show(i)
         for leaf in self._cleared:
             leaf.grad = None
         were_stepped(self._stepped)
@@ -204,7 +225,7 @@ class Plan:
         self._runs += 1
         if self._runs == self._look_again:
             self._look_again *= 2
-            if all(is_alone(p, OURS) for one in self._joined if one.alone for p in one.parameters):
+            if all(is_alone(p, one.references(p)) for one in self._joined if one.alone for p in one.parameters):
                 self.link()
 
 
