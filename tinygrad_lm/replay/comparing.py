@@ -20,7 +20,7 @@ class Summary:
     def __init__(
         self, events: Sequence[Event], inputs: Sequence[Tensor], buffers: Mapping[int, tuple[Array, Module, str]]
     ) -> None:
-        self._numbers: dict[int, Any] = {key: (id(owner), name) for key, (_, owner, name) in buffers.items()}
+        self._numbers: dict[int, object] = {key: (id(owner), name) for key, (_, owner, name) in buffers.items()}
         self._next = 0
         for tensor in inputs:
             self._number(tensor)
@@ -38,7 +38,7 @@ class Summary:
                 return f"what {name} is given is another from call to call"
         return ""
 
-    def _line(self, event: Event) -> Any:
+    def _line(self, event: Event) -> object:
         if isinstance(event, Forward):
             given = self._of((event.operation, event.operands, event.attributes, event.learns))
             self._number(event.out)
@@ -53,7 +53,7 @@ class Summary:
             return self._of((event.leaf,))
         return self._of((event.root, event.gradient, tuple(event.kept.values())))
 
-    def _number(self, made: Any) -> None:
+    def _number(self, made: object) -> None:
         parts = cast("Sequence[object]", made if isinstance(made, tuple) else (made,))
         for part in parts:
             if issubclass(type(part), (Tensor, np.ndarray, Unread)):
@@ -76,7 +76,7 @@ class Summary:
 class _Made:
     """A result by its number."""
 
-    def __init__(self, number: Any) -> None:
+    def __init__(self, number: object) -> None:
         self.number = number
 
 

@@ -17,8 +17,8 @@ class Forward:
     """An operation was computed."""
 
     operation: Operation
-    operands: tuple[Any, ...]
-    attributes: Mapping[str, Any]
+    operands: tuple[object, ...]
+    attributes: Mapping[str, object]
     out: Tensor
     learns: bool
     """Whether the result has a gradient."""
@@ -30,8 +30,8 @@ class Plain:
 
     function: Callable[..., Any]
     args: Sequence[Any]
-    options: Mapping[str, Any]
-    result: Any
+    options: Mapping[str, object]
+    result: object
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Backward:
     """A backward pass was made."""
 
     root: Tensor
-    gradient: Any
+    gradient: object
     kept: Mapping[int, bool]
     """Of each leaf, by its identity, whether it had a gradient before."""
 

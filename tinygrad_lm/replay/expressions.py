@@ -252,7 +252,8 @@ class Writer:
             return self.call(attribute(self.write(source), "reshape"), compute.result.shape or [()], {})
         if method == "__getitem__":
             return self.subscript(source, rest[0])
-        if method in ("take", "call") and rest and (options == {"axis": 0} or (not options and source.ndim == 1)):
+        flat = not options and isinstance(source, Traced) and source.ndim == 1
+        if method in ("take", "call") and rest and (flat or options == {"axis": 0}):
             return self.subscript(source, rest[0])
         called = attribute(self.write(source), "take" if method == "call" else method)
         return self.call(called, rest, _told(options))

@@ -21,7 +21,7 @@ class Draw:
 
     generator: np.random.Generator
     method: str
-    options: Mapping[str, Any]
+    options: Mapping[str, object]
     result: Traced
     section: Section
 

@@ -17,8 +17,8 @@ class WholeForward:
     """An operation that is called as it is."""
 
     operation: Operation
-    inputs: tuple[Any, ...]
-    attributes: Mapping[str, Any]
+    inputs: tuple[object, ...]
+    attributes: Mapping[str, object]
     result: Traced
     cell: list[Any]
     """Where its result and what it saved are kept for the backward pass."""

@@ -63,7 +63,7 @@ class Lowering:
         self.plain: dict[int, Any] = {}
         """What a function without a gradient gave, by the identity of the plain result."""
         self.generators: dict[int, TracedGenerator] = {}
-        self._kept: list[Any] = []
+        self._kept: list[object] = []
         self._unstored: dict[int, Traced] = {}
         self._stores: list[StoreBuffer] = []
         for tensor, array, name in inputs:
@@ -91,7 +91,7 @@ class Lowering:
             raise Unplannable("a condition is looked at after the optimizer's step, when it cannot be undone")
 
     @property
-    def instructions(self) -> list[Any]:
+    def instructions(self) -> list[object]:
         """What was written down so far."""
         return self.tape.instructions
 
@@ -109,7 +109,7 @@ class Lowering:
             self.leaves[id(tensor)] = tensor
         return found
 
-    def value(self, x: Any) -> Any:
+    def value(self, x: object) -> Any:
         """An argument on the tape: tensors and what was made of arrays become traced, also in tuples and lists."""
         return deep(self._value, x)
 
@@ -138,7 +138,7 @@ class Lowering:
         self.states.append((module, name, traced))
         return traced
 
-    def returned(self, result: Any) -> Any:
+    def returned(self, result: object) -> Any:
         """What the step returned, with traced arrays for its tensors.
 
         Raises
@@ -194,14 +194,16 @@ class Lowering:
         if data.owner.role == "work" and not data.owner.name:
             data.owner.name = name
 
-    def _parent(self, operand: Any, traced: Any, data: Traced) -> Mirror:
+    def _parent(self, operand: object, traced: object, data: Traced) -> Mirror:
         if isinstance(operand, Tensor):
             return self.node(operand)
         if not isinstance(traced, Traced):
             traced = self.tape.given(np.asarray(traced, None if hasattr(traced, "dtype") else data.dtype), "constant")
         return Mirror(traced, False, self.tape)
 
-    def _whole(self, operation: Operation, inputs: tuple[Any, ...], attributes: Mapping[str, Any]) -> WholeForward:
+    def _whole(
+        self, operation: Operation, inputs: tuple[object, ...], attributes: Mapping[str, object]
+    ) -> WholeForward:
         masks = [traced.owner for traced in mentioned(attributes.get("index")) if traced.dtype == np.bool]
         if any(mask.role in ("work", "input", "state") for mask in masks):
             raise Unplannable(f"{operation.name!r} by a Boolean mask gives as many elements as are chosen")
@@ -225,7 +227,7 @@ class Lowering:
             args = self.value(tuple(event.args))
             options = {key: self.value(x) for key, x in event.options.items()}
             try:
-                result: Any = function(*args, **options)
+                result: object = function(*args, **options)
             except Untraceable as error:
                 raise Unplannable(f"{function.__name__} cannot be traced: {error}") from None
             self._kept.append(event.result)

@@ -42,7 +42,7 @@ class Layout:
         How much they would need with memory of their own.
     """
 
-    def __init__(self, instructions: Sequence[Any], placed: Mapping[int, Array], pinned: Iterable[Traced]) -> None:
+    def __init__(self, instructions: Sequence[object], placed: Mapping[int, Array], pinned: Iterable[Traced]) -> None:
         self._placed = dict(placed)
         self._views: dict[int, Array] = {}
         # Traced arrays are known by their identity: == would compute.
@@ -134,7 +134,7 @@ class _Room:
         self._free = joined
 
 
-def mentioned(x: Any) -> Iterator[Traced]:
+def mentioned(x: object) -> Iterator[Traced]:
     """Every traced array in an instruction."""
     for part in within(x):
         if isinstance(part, Traced):

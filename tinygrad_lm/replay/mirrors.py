@@ -37,11 +37,11 @@ class Mirror(Node):
         self.operation, self.parents = None, ()
         self.grad, self.label, self.scope = None, "", None
         self.inputs: tuple[Any, ...] = ()
-        self.attributes: Mapping[str, Any] = {}
-        self.saved: Any = None
+        self.attributes: Mapping[str, object] = {}
+        self.saved: object = None
         self.whole: WholeForward | None = None
 
-    def _hand_on(self, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
+    def _hand_on(self, gradient: Traced, create_graph: bool, wanted: set[Node] | None) -> Sequence[Traced | None]:
         operation = cast(Operation, self.operation)
         needed = [parent.requires_grad for parent in self.parents]
         if self.whole is not None:
@@ -60,7 +60,7 @@ class Mirror(Node):
         ]
 
 
-def handed_on(tape: Tape, contribution: Any, dtype: Any) -> Any:
+def handed_on(tape: Tape, contribution: object, dtype: np.dtype[Any]) -> Traced:
     """A contribution in the dtype of the operand, as the engine hands it on."""
     if not isinstance(contribution, Traced):
         return tape.given(np.asarray(contribution, dtype), "constant")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 
-def deep(function: Callable[[Any], Any], x: Any) -> Any:
+def deep(function: Callable[[Any], Any], x: object) -> Any:
     """What a function makes of what tuples, lists and dictionaries hold, in the same tuples, lists and dictionaries."""
     if isinstance(x, dict):
         return {key: deep(function, value) for key, value in cast("dict[Any, Any]", x).items()}
@@ -18,7 +18,7 @@ def deep(function: Callable[[Any], Any], x: Any) -> Any:
     return function(x)
 
 
-def within(x: Any) -> Iterator[Any]:
+def within(x: object) -> Iterator[Any]:
     """What tuples, lists and dictionaries hold, also those in them; anything else itself."""
     if isinstance(x, dict):
         for value in cast("dict[Any, Any]", x).values():

@@ -42,7 +42,7 @@ class Notes(observers.Observer):
         if reason not in self.reasons:
             self.reasons.append(reason)
 
-    def mark(self, operands: Iterable[Any], out: Tensor) -> None:
+    def mark(self, operands: Iterable[object], out: Tensor) -> None:
         """Note what would be an array, too, since it is made of arrays alone."""
         tensors = [operand for operand in operands if isinstance(operand, Tensor)]
         if tensors and all(id(tensor) in self.arrays for tensor in tensors):

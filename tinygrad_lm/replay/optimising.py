@@ -17,7 +17,7 @@ SMALL = 1 << 12
 """Constants of up to so many bytes are compared by what they hold."""
 
 
-def optimised(instructions: Sequence[Any], outputs: Sequence[Traced]) -> list[Any]:
+def optimised(instructions: Sequence[object], outputs: Sequence[Traced]) -> list[Any]:
     """The instructions that are left, which give the same bits."""
     return _compared(_used(_once(instructions), outputs))
 
@@ -30,7 +30,7 @@ class Comparison:
     outcome: bool
 
 
-COMPARE: dict[Any, Callable[..., bool]] = {
+COMPARE: dict[object, Callable[..., bool]] = {
     np.less: operator.lt,
     np.less_equal: operator.le,
     np.greater: operator.gt,
@@ -41,13 +41,13 @@ COMPARE: dict[Any, Callable[..., bool]] = {
 """Comparisons as Python makes them of numbers, several times as fast as NumPy of arrays of one element."""
 
 
-def _compared(instructions: Sequence[Any]) -> list[Any]:
+def _compared(instructions: Sequence[object]) -> list[object]:
     """A comparison of numbers that only a condition looks at, as one with it."""
     uses: dict[int, int] = {}
     for instruction in instructions:
         for traced in mentioned(instruction):
             uses[id(traced.owner)] = uses.get(id(traced.owner), 0) + 1
-    left: list[Any] = []
+    left: list[object] = []
     for instruction in instructions:
         earlier = left[-1] if left else None
         if (
@@ -65,12 +65,12 @@ def _compared(instructions: Sequence[Any]) -> list[Any]:
     return left
 
 
-def _once(instructions: Sequence[Any]) -> list[Any]:
+def _once(instructions: Sequence[object]) -> list[object]:
     """Without what was computed before, copies that nobody needs, and what can be computed beforehand."""
     changed = {id(x.result.owner) for x in instructions if isinstance(x, Compute) and x.in_place}
-    known: dict[Any, Traced] = {}
+    known: dict[object, Traced] = {}
     updates = 0
-    left: list[Any] = []
+    left: list[object] = []
     for instruction in instructions:
         if isinstance(instruction, Update):
             updates += 1
@@ -84,7 +84,7 @@ def _once(instructions: Sequence[Any]) -> list[Any]:
                 continue
             source = instruction.args[0] if instruction.method == "copy" else None
             key = _key((instruction.function, instruction.method, instruction.args, instruction.options), updates)
-            same = source if source is not None and source.owner.role in ("input", "work") else known.get(key)
+            same = source if isinstance(source, Traced) and source.owner.role in ("input", "work") else known.get(key)
             if same is not None and same.array.strides == result.array.strides:
                 result.become(same)
                 continue
@@ -98,7 +98,7 @@ def _is_constant(compute: Compute) -> bool:
     return bool(given) and all(traced.owner.role == "constant" for traced in given)
 
 
-def _key(x: Any, updates: int) -> Any:
+def _key(x: object, updates: int) -> object:
     """What two arguments have in common that have the same numbers at a time."""
     if isinstance(x, Traced):
         owner = x.owner
@@ -107,7 +107,7 @@ def _key(x: Any, updates: int) -> Any:
             return owner.array.tobytes(), owner.dtype, *place
         return id(owner), updates if owner.role == "leaf" else 0, *place
     if isinstance(x, (tuple, list)):
-        return type(cast("Any", x)), tuple([_key(part, updates) for part in cast("list[Any]", x)])
+        return type(cast("object", x)), tuple([_key(part, updates) for part in cast("list[Any]", x)])
     if isinstance(x, dict):
         named = cast("dict[str, Any]", x)
         return tuple([(name, _key(value, updates)) for name, value in sorted(named.items())])
@@ -115,7 +115,8 @@ def _key(x: Any, updates: int) -> Any:
         bounds = cast("slice[Any, Any, Any]", x)
         return slice, _key((bounds.start, bounds.stop, bounds.step), updates)
     if isinstance(x, np.generic):
-        return x.dtype, x.tobytes()  # the two zeros are equal, and no NaN is
+        number = cast("Any", x)
+        return number.dtype, number.tobytes()  # the two zeros are equal, and no NaN is
     try:
         hash(x)
     except TypeError:
@@ -123,10 +124,10 @@ def _key(x: Any, updates: int) -> Any:
     return type(x), repr(x) if isinstance(x, float) else x
 
 
-def _used(instructions: Sequence[Any], outputs: Sequence[Traced]) -> list[Any]:
+def _used(instructions: Sequence[object], outputs: Sequence[Traced]) -> list[object]:
     """Without what nothing depends on that the step leaves behind."""
     live = {id(traced.owner) for traced in outputs}
-    left: list[Any] = []
+    left: list[object] = []
     for instruction in reversed(instructions):
         if isinstance(instruction, Compute) and id(instruction.result.owner) not in live:
             continue

@@ -29,7 +29,9 @@ class Recorder(Notes):
         super().__init__()
         self._before, self._after = before, after
 
-    def forward(self, operation: Operation, operands: tuple[Any, ...], attributes: dict[str, Any], out: Node) -> None:
+    def forward(
+        self, operation: Operation, operands: tuple[object, ...], attributes: dict[str, Any], out: Node
+    ) -> None:
         """Write an operation down, and watch its operands and its result from now on."""
         if self.within:
             return
@@ -41,7 +43,7 @@ class Recorder(Notes):
         self.mark(operands, out)
         self.events.append(Forward(operation, operands, attributes, out, out.requires_grad))
 
-    def backward(self, node: Node, gradient: Any, contributions: Sequence[Any]) -> None:
+    def backward(self, node: Node, gradient: object, contributions: Sequence[object]) -> None:
         """A gradient that no ``backward()`` of the step asked for is none that a plan would compute."""
         if not self.swept:
             self.note("grad() and what is built on it are not recorded, only backward()")

@@ -123,7 +123,7 @@ class Statements:
             self._change(compute)
             return
         source = compute.args[0] if self._is_same(compute) else None
-        if source is not None and id(source.owner) not in writer.pending:
+        if isinstance(source, Traced) and id(source.owner) not in writer.pending:
             leaf = self._gradients.get(id(result))
             if leaf is None or self.name_of(source) == f"d_{leaf}":
                 writer.aliases[id(result)] = source

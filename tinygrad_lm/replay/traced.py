@@ -20,6 +20,11 @@ from tinygrad_lm.replay.letters import Letter
 from tinygrad_lm.replay.naming import Section, locals_of_formula
 from tinygrad_lm.replay.nested import deep, within
 
+Function = Callable[..., Any]
+Args = Sequence[object]
+Options = Mapping[str, object]
+"""What a call is made of."""
+
 
 class Untraceable(Exception):
     """A formula asks for what a traced array cannot tell: a number, or a shape that depends on the numbers."""
@@ -29,11 +34,11 @@ class Untraceable(Exception):
 class Compute:
     """One call of NumPy's."""
 
-    function: Callable[..., Any]
+    function: Function
     method: str
     """``call``, or of a ufunc ``reduce``, ``accumulate``, ``at``; of an array the name of a method."""
-    args: tuple[Any, ...]
-    options: Mapping[str, Any]
+    args: tuple[object, ...]
+    options: Options
     result: Traced
     """What it gives, or what it changes."""
     in_place: bool
@@ -63,7 +68,7 @@ class Tape:
     def __init__(self, readable: bool = False) -> None:
         self.readable = readable
         self.section = Section("forward", "")
-        self.instructions: list[Any] = []
+        self.instructions: list[object] = []
         self.arrays: dict[int, Traced] = {}
         """The traced array of each plain one that a formula was given, by its identity."""
 
@@ -85,13 +90,11 @@ class Tape:
         view.shift = address(array) - address(base.array)
         return view
 
-    def operand(self, x: Any) -> Any:
+    def operand(self, x: object) -> Any:
         """An argument of a call as it is written down: plain arrays are constants."""
         return deep(lambda part: self.given(part, "constant") if type(part) is np.ndarray else part, x)
 
-    def computed(
-        self, function: Callable[..., Any], method: str, args: Sequence[Any], options: Mapping[str, Any], result: Any
-    ) -> Traced:
+    def computed(self, function: Function, method: str, args: Args, options: Options, result: object) -> Traced:
         """Write down a call that made a new array, or a single number."""
         array = np.asarray(result)
         if array.dtype == object:
@@ -110,9 +113,7 @@ class Tape:
             if isinstance(value, Traced) and value.role in ("work", "view"):
                 value.name = value.name or name
 
-    def changed(
-        self, function: Callable[..., Any], method: str, args: Sequence[Any], options: Mapping[str, Any], target: Any
-    ) -> None:
+    def changed(self, function: Function, method: str, args: Args, options: Options, target: object) -> None:
         """Write down a call that changed an array."""
         if not isinstance(target, Traced):
             raise Untraceable(f"{getattr(function, '__name__', function)} writes into an array from outside")
@@ -123,12 +124,12 @@ class Tape:
         self._name_locals()
 
 
-def plain(x: Any) -> Any:
+def plain(x: object) -> Any:
     """What a call is really made with."""
     return deep(_plain, x)
 
 
-def _plain(x: Any) -> Any:
+def _plain(x: object) -> Any:
     if isinstance(x, Traced):
         return x.array
     return float(x) if isinstance(x, Letter) else x
@@ -196,7 +197,7 @@ class Traced(NDArrayOperatorsMixin):
     T = property(lambda self: self._seen("T"))
     flat = property(lambda self: _untraceable("flat"))
 
-    def _result(self, name: str, result: Any, args: Sequence[Any], options: Mapping[str, Any]) -> Traced:
+    def _result(self, name: str, result: object, args: Args, options: Options) -> Traced:
         """What a method gave: a view, or a new array."""
         if type(result) is np.ndarray and self._is_view(result):
             return self.tape.viewed(result, self, (name, args, options))
@@ -208,15 +209,15 @@ class Traced(NDArrayOperatorsMixin):
     def _seen(self, name: str) -> Traced:
         return self.tape.viewed(getattr(self.array, name), self, (name, None, None))
 
-    def _method(self, name: str, *args: Any, **options: Any) -> Traced:
+    def _method(self, name: str, *args: object, **options: object) -> Traced:
         result = getattr(self.array, name)(*plain(args), **plain(options))
         return self._result(name, result, args, options)
 
-    def reshape(self, *shape: Any, **options: Any) -> Traced:
+    def reshape(self, *shape: object, **options: object) -> Traced:
         """Another shape."""
         return self._method("reshape", *shape, **options)
 
-    def transpose(self, *axes: Any) -> Traced:
+    def transpose(self, *axes: object) -> Traced:
         """The axes in another order."""
         return self._method("transpose", *axes)
 
@@ -224,7 +225,7 @@ class Traced(NDArrayOperatorsMixin):
         """Two axes exchanged."""
         return self._method("swapaxes", first, second)
 
-    def view(self, *dtype: Any) -> Traced:
+    def view(self, *dtype: object) -> Traced:
         """The same memory, as another dtype where one is given."""
         return self._method("view", *dtype)
 
@@ -232,21 +233,21 @@ class Traced(NDArrayOperatorsMixin):
         """All elements in a row."""
         return self._method("ravel")
 
-    def squeeze(self, *axis: Any, **options: Any) -> Traced:
+    def squeeze(self, *axis: object, **options: object) -> Traced:
         """Without axes of size 1."""
         return self._method("squeeze", *axis, **options)
 
-    def copy(self, *order: Any, **options: Any) -> Traced:
+    def copy(self, *order: object, **options: object) -> Traced:
         """A copy."""
         return self._method("copy", *order, **options)
 
-    def astype(self, dtype: Any, copy: bool = True) -> Traced:
+    def astype(self, dtype: object, copy: bool = True) -> Traced:
         """Another dtype."""
         if not copy and self.dtype == dtype:
             return self
         return self._method("astype", dtype)
 
-    def take(self, *args: Any, **options: Any) -> Traced:
+    def take(self, *args: object, **options: object) -> Traced:
         """Elements at positions."""
         return self._method("take", *args, **options)
 
@@ -254,49 +255,49 @@ class Traced(NDArrayOperatorsMixin):
         """The rows of a table at these ids."""
         return self.tape.given(table, "constant").take(self, axis=0)
 
-    def dot(self, other: Any) -> Traced:
+    def dot(self, other: object) -> Traced:
         """The product with a vector or a matrix."""
         return self._method("dot", other)
 
-    def sum(self, *args: Any, **options: Any) -> Traced:
+    def sum(self, *args: object, **options: object) -> Traced:
         """The sum over axes."""
         return self._method("sum", *args, **options)
 
-    def mean(self, *args: Any, **options: Any) -> Traced:
+    def mean(self, *args: object, **options: object) -> Traced:
         """The mean over axes."""
         return self._method("mean", *args, **options)
 
-    def max(self, *args: Any, **options: Any) -> Traced:
+    def max(self, *args: object, **options: object) -> Traced:
         """The largest over axes."""
         return self._method("max", *args, **options)
 
-    def min(self, *args: Any, **options: Any) -> Traced:
+    def min(self, *args: object, **options: object) -> Traced:
         """The smallest over axes."""
         return self._method("min", *args, **options)
 
-    def any(self, *args: Any, **options: Any) -> Traced:
+    def any(self, *args: object, **options: object) -> Traced:
         """Whether one is true."""
         return self._method("any", *args, **options)
 
-    def all(self, *args: Any, **options: Any) -> Traced:
+    def all(self, *args: object, **options: object) -> Traced:
         """Whether all are true."""
         return self._method("all", *args, **options)
 
-    def var(self, *args: Any, **options: Any) -> Traced:
+    def var(self, *args: object, **options: object) -> Traced:
         """The variance over axes."""
         return self._method("var", *args, **options)
 
-    def fill(self, value: Any) -> None:
+    def fill(self, value: object) -> None:
         """Set every element."""
         self.array.fill(plain(value))
         self.tape.changed(np.ndarray.fill, "fill", (self, value), {}, self)
 
-    def __getitem__(self, index: Any) -> Traced:
+    def __getitem__(self, index: object) -> Traced:
         if not self.tape.readable:
             _refuse_masks(index)
         return self._result("__getitem__", self.array[plain(index)], (index,), {})
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def __setitem__(self, index: object, value: object) -> None:
         _refuse_masks(index)
         self.array[plain(index)] = plain(value)
         self.tape.changed(np.ndarray.__setitem__, "__setitem__", (self, index, value), {}, self)
@@ -312,7 +313,7 @@ class Traced(NDArrayOperatorsMixin):
         self.tape.instructions.append(Check(self, outcome))
         return outcome
 
-    def _number(self, *_: Any, **__: Any) -> NoReturn:
+    def _number(self, *_: object, **__: object) -> NoReturn:
         _untraceable("a number")
 
     __float__ = __int__ = __index__ = __complex__ = item = tolist = __array__ = _number
@@ -336,7 +337,7 @@ class Traced(NDArrayOperatorsMixin):
             _untraceable(f"several results, of np.{ufunc.__name__}")
         return self.tape.computed(ufunc, name, inputs, options, result)
 
-    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+    def __array_function__(self, function: Function, types: object, args: Args, options: Options) -> Any:
         if function in METADATA:
             return function(*plain(args), **plain(options))
         if function in IN_PLACE or (function in DATA_SHAPED and not self.tape.readable):
@@ -360,21 +361,21 @@ class Traced(NDArrayOperatorsMixin):
         view = self._seen_by(function, result, args, options)
         return self.tape.computed(function, "call", args, options, result) if view is None else view
 
-    def _seen_by(self, function: Any, result: Any, args: Any, options: Any) -> Traced | None:
+    def _seen_by(self, function: Function, result: object, args: Args, options: Options) -> Traced | None:
         """A view that a function gave of one of its arguments."""
         for operand in args:
             if isinstance(operand, Traced) and type(result) is np.ndarray and operand._is_view(result):
                 return self.tape.viewed(result, operand, (function, args, options))
         return None
 
-    def _like(self, function: Any, args: Any, options: Any) -> Traced:
+    def _like(self, function: Function, args: Args, options: Options) -> Traced:
         new = self.tape.made(function(*plain(args), **plain(options)))
         if (number := LIKE[function]) is not None:
             self.tape.changed(np.ndarray.fill, "fill", (new, number), {}, new)
         return new
 
 
-def _refuse_masks(index: Any) -> None:
+def _refuse_masks(index: object) -> None:
     """A Boolean mask selects as many elements as it likes."""
     for part in within(index):
         if getattr(part, "dtype", None) == np.bool:

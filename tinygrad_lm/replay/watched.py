@@ -18,8 +18,8 @@ _GRAD: Any = vars(Node)["grad"]
 """Where a node keeps its gradient."""
 
 
-def _noticed(name: str, what: str, own: Any) -> Any:
-    def method(self: Any, *args: Any, **options: Any) -> Any:
+def _noticed(name: str, what: str, own: Callable[..., object]) -> Any:
+    def method(self: Tensor, *args: object, **options: object) -> object:
         notes = here()
         if notes is None:
             return own(self, *args, **options)
@@ -64,7 +64,7 @@ class Watched(Tensor):
         return _DATA.__get__(self)
 
     @data.setter
-    def data(self, new: Any) -> None:
+    def data(self, new: object) -> None:
         notes = here()
         if notes is not None:
             notes.changed = True
@@ -80,7 +80,7 @@ class Watched(Tensor):
         return _GRAD.__get__(self)
 
     @grad.setter
-    def grad(self, new: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def grad(self, new: object) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         notes = here()
         if notes is not None:
             if new is not None:
@@ -95,7 +95,7 @@ class Watched(Tensor):
             notes.otherwise(self, "was looked up in a set or a dictionary")
         return object.__hash__(self)
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def __setitem__(self, index: object, value: object) -> None:
         notes = here()
         if notes is None:
             Tensor.__setitem__(self, index, value)
@@ -106,7 +106,7 @@ class Watched(Tensor):
         with notes.whole():
             Tensor.__setitem__(self, index, value)
 
-    def _in_place(self, operation: Operation, other: Any) -> Any:
+    def _in_place(self, operation: Operation, other: object) -> Any:
         notes = here()
         if notes is not None:
             notes.otherwise(self, "was changed in place")
@@ -130,7 +130,7 @@ class Watched(Tensor):
         """A copy without a graph."""
         return self._without_graph(np.copy, (self,))
 
-    def backward(self, gradient: Any = None, retain_graph: bool = True) -> None:
+    def backward(self, gradient: object = None, retain_graph: bool = True) -> None:
         """The backward pass, noted as one event."""
         notes = here()
         if notes is None:
@@ -139,7 +139,7 @@ class Watched(Tensor):
             _sweep(notes, self, gradient, retain_graph)
 
     @classmethod
-    def _without_graph(cls, function: Callable[..., Any], inputs: tuple[Any, ...], **options: Any) -> Tensor:
+    def _without_graph(cls, function: Callable[..., Any], inputs: tuple[object, ...], **options: object) -> Tensor:
         notes = here()
         if notes is None:
             return super()._without_graph(function, inputs, **options)
@@ -160,7 +160,7 @@ def _watched(cls: type[Tensor]) -> type[Tensor]:
     return type(cls.__name__, (Watched,) if cls is Tensor else (Watched, cls), {"__slots__": ()})
 
 
-def _sweep(notes: Notes, root: Tensor, gradient: Any, retain_graph: bool) -> None:
+def _sweep(notes: Notes, root: Tensor, gradient: object, retain_graph: bool) -> None:
     """Note a backward pass, and make it."""
     tensors = [found for found, _ in notes.classes if isinstance(found, Tensor)]
     kept = {id(leaf): _GRAD.__get__(leaf) is not None for leaf in tensors if leaf.is_leaf and leaf.requires_grad}
@@ -201,11 +201,11 @@ def _noticed_place(name: str) -> property:
         if notes is not None and not notes.clearing:
             notes.note(f"an optimizer's {name} was {did} within the step: do so between two calls")
 
-    def read(self: Any) -> Any:
+    def read(self: Optimizer) -> object:
         tell("read")
         return cast("dict[str, object]", vars(self))[name]
 
-    def change(self: Any, new: Any) -> None:
+    def change(self: Optimizer, new: object) -> None:
         tell("set")
         vars(self)[name] = new
 
@@ -253,12 +253,12 @@ class Unread:
         """The number, which is not noticed."""
         return self._number
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._read(), name)
 
 
-def _forwarded(name: str) -> Any:
-    def method(self: Unread, *args: Any) -> Any:
+def _forwarded(name: str) -> Callable[..., object]:
+    def method(self: Unread, *args: object) -> object:
         return getattr(self._read(), name)(*args)
 
     return method
