@@ -15,7 +15,7 @@ from tinygrad_lm.autograd.observers import as_one
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.value import Value
 from tinygrad_lm.checks import whole_number
-from tinygrad_lm.memory import is_view
+from tinygrad_lm.loans import is_view
 
 Array = np.ndarray[Any, Any]
 Schedule = Callable[[int], float]

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_lm.autograd.tensor import Tensor, share_data
 from tinygrad_lm.autograd.types import Array
-from tinygrad_lm.memory import is_view, lent
+from tinygrad_lm.loans import is_view, lent
 from tinygrad_lm.optim import Optimizer
 from tinygrad_lm.replay.lending import LISTED, Gradients, references_to, side_by_side
 
@@ -61,6 +61,10 @@ class Joined:
         counts = self.optimizer.counts
         count = counts.get(self._keys[0], 0)
         return all(counts.get(key, 0) == count for key in self._keys)
+
+    def serves(self, options: dict[str, float], alone: bool) -> bool:
+        """Whether another plan can use it as it is, with the options of its own."""
+        return self.options is options and self.alone == alone and self.is_alike() and not self.is_left()
 
     def is_alike(self) -> bool:
         """Whether the parameters have the dtypes and the layouts that they have here."""
@@ -119,8 +123,7 @@ class Joined:
 def joined(optimizer: Optimizer, options: dict[str, float], parameters: Sequence[Tensor], alone: bool) -> Joined:
     """Parameters side by side: as they are already, where another plan has put them so."""
     found = optimizer.kept_by.get(tuple(map(id, parameters)))
-    same = isinstance(found, Joined) and found.options is options and found.alone == alone
-    if same and found.is_alike() and not found.is_left():
+    if isinstance(found, Joined) and found.serves(options, alone):
         return found
     return Joined(optimizer, options, parameters, alone)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
-from tinygrad_lm.memory import lent
+from tinygrad_lm.loans import lent
 
 ALIGNED = 64
 """Each array begins at a multiple of so many bytes, as BLAS and the vector units like it."""
