@@ -21,6 +21,7 @@ from tinygrad_lm.random import as_generator
 from tinygrad_lm.sampling.logits import choose
 from tinygrad_lm.sampling.settings import AS_LEARNED, Settings, check_prefix, next_chances
 from tinygrad_lm.sampling.wanted import ANYTHING, IncompleteError, Wanted
+from tinygrad_lm.sampling.windows import Windows, width_of
 from tinygrad_lm.threads import on_one_thread
 
 BATCH_SIZE = 1024
@@ -221,7 +222,8 @@ class _Batch:
         """A text for each seed."""
         keep_what_is_freed()
         with evaluating(self.model), no_grad(), on_one_thread(), np.errstate(over="ignore", invalid="ignore"):
-            return self._write(seeds)
+            width = None if self.trace else width_of(self.model)
+            return self._write(seeds) if width is None else self._write_by_windows(seeds, width)
 
     def _write(self, seeds: Array) -> _Draws:
         model, n, room = self.model, len(seeds), self.settings.max_length - len(self.ids)
@@ -256,6 +258,30 @@ class _Batch:
         traces = map(tuple, steps) if self.trace else repeat(())
         found = list(map(Sample, self._texts(drawn), complete.tolist(), traces))
         return _Draws(found, drawn, chances.tolist(), may_be.tolist())
+
+    def _write_by_windows(self, seeds: Array, width: int) -> _Draws:
+        """The same for a model that sees no more than the last tokens: each window is read once."""
+        windows = Windows(self.model, width, self.settings, self.end)
+        n, room = len(seeds), self.settings.max_length - len(self.ids)
+        drawn = np.full((n, room), self.end)
+        chances, complete, may_be = np.ones(n), np.zeros(n, bool), np.ones(n, bool)
+        rows, codes = np.arange(n), windows.start(n)
+        for token in self.ids:
+            codes = windows.moved(codes, np.full(n, token))
+        for place in range(room):
+            found = windows.rows(codes, len(self.ids) + place)
+            chosen = windows.choose(found, _rolls(seeds, place))
+            stuck = windows.stuck[found]
+            chances[rows] *= np.where(stuck, 1, windows.options[found, chosen])
+            drawn[rows, place] = chosen
+            ended, lost = chosen == self.end, stuck | self.forbidden[chosen]
+            complete[rows], may_be[rows] = ended, ~lost
+            going = ~(ended | lost)
+            rows, seeds, codes = rows[going], seeds[going], windows.moved(codes[going], chosen[going])
+            if not len(rows):
+                break
+        samples = list(map(Sample, self._texts(drawn), complete.tolist()))
+        return _Draws(samples, drawn, chances.tolist(), may_be.tolist())
 
     def _begin(self, n: int) -> tuple[object, Array]:
         """The state of that many texts after all of the prefix but its last token, and that token of each."""
