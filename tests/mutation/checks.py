@@ -53,7 +53,15 @@ from tests.nn import (
     test_training_mode,
 )
 from tests.runs import test_run_record
-from tests.sampling import test_batches, test_logits, test_memorisation, test_search, test_wanted, test_writing
+from tests.sampling import (
+    test_batches,
+    test_logits,
+    test_memorisation,
+    test_search,
+    test_wanted,
+    test_windows,
+    test_writing,
+)
 from tests.testing.checker import test_mistakes, test_numbers, test_scalars
 from tests.testing.properties import test_arrays
 from tests.testing.properties import test_programs as test_random_programs
@@ -111,6 +119,7 @@ FILES = (
     test_logits,
     test_search,
     test_wanted,
+    test_windows,
     test_writing,
     test_memorisation,
     test_selecting,
