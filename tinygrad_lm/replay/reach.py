@@ -48,6 +48,12 @@ Reader = tuple[Callable[[Any], tuple[Any, ...]], Any]
 """What reads places of an object, and the object."""
 
 
+class Wrapper:
+    """What wraps a step: all of it that another step may depend on, or this one by its own name, is ``step``."""
+
+    step: Callable[..., Any]
+
+
 class Reached:
     """The places that a function can read, with what they hold now.
 
@@ -193,6 +199,8 @@ class Reached:
         if issubclass(kind, _CHANGING):
             self._sequences.append(found)
             return list(found)
+        if isinstance(found, Wrapper):
+            return self._of_places(vars(found), ["step"])
         if isinstance(found, Optimizer):
             self.optimizers.append(found)
             self._sequences.append(found.groups)
@@ -326,8 +334,10 @@ def _names(code: types.CodeType) -> set[str]:
 def _of_library(module: str | None) -> bool:
     """Whether it is Python's, this package's, or installed: such code is what it is, and its objects what they hold."""
     package = (module or "").partition(".")[0]
+    if package == "__main__":  # a user's, also where an installed program was started that runs it
+        return False
     if package in ("numpy", "tinygrad_lm", *sys.stdlib_module_names):
-        return package != "__main__"
+        return True
     file = getattr(sys.modules.get(package), "__file__", None) or ""
     return "site-packages" in file or "dist-packages" in file
 

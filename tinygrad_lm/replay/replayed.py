@@ -26,7 +26,7 @@ from tinygrad_lm.replay.events import SET_BUFFERS, Plain
 from tinygrad_lm.replay.lowering import Unplannable
 from tinygrad_lm.replay.notes import Abandoned
 from tinygrad_lm.replay.plan import Plan, lowered
-from tinygrad_lm.replay.reach import Reached
+from tinygrad_lm.replay.reach import Reached, Wrapper
 from tinygrad_lm.replay.recording import Recorder, result_of
 from tinygrad_lm.replay.rehearsal import Undone
 from tinygrad_lm.replay.rows import Mixed
@@ -96,7 +96,7 @@ class Shape:
         return "\n  ".join([text, *filter(None, further)])
 
 
-class Replayed(Generic[P, R]):
+class Replayed(Wrapper, Generic[P, R]):
     """A step that is recorded, planned and replayed; made by ``replay``."""
 
     def __init__(self, step: Callable[P, R], block: int | None = None) -> None:
