@@ -100,8 +100,7 @@ class Reached:
         """Take what the places hold now for what they are to hold."""
         self._read_at_once()
         self._values = list(self._contents())
-        self._keys = list(map(list, self._dicts))
-        self._lengths = list(map(len, self._sequences))
+        self._lengths = list(map(len, self._sized))
         self._numbers = [one.tobytes() for one in self._arrays]
 
     def unchanged(self) -> bool:
@@ -122,16 +121,14 @@ class Reached:
         arrays = {id(self._values[i]) for i in gone}
         self._arrays = [one for one in self._arrays if id(one) not in arrays]
         self._numbers = [one.tobytes() for one in self._arrays]
-        # What single places of dictionaries hold comes first.
         self._values = [value for i, value in enumerate(self._values) if i not in gone]
         self._entries = [entry for i, entry in enumerate(self._entries) if i not in gone]
         self._read_at_once()
 
     def _compares(self, like: Callable[[Any, Any], bool]) -> bool:
-        if list(map(list, self._dicts)) != self._keys or list(map(len, self._sequences)) != self._lengths:
-            return False
+        # Asked at every call: as few calls of Python's as can be.
         try:
-            if not all(map(like, self._contents(), self._values)):
+            if list(map(len, self._sized)) != self._lengths or not all(map(like, self._contents(), self._values)):
                 return False
         except (KeyError, AttributeError, ValueError):
             return False  # a place is gone, or a function's variable has no value any more
@@ -140,14 +137,17 @@ class Reached:
         return not self._arrays or [one.tobytes() for one in self._arrays] == self._numbers
 
     def _read_at_once(self) -> None:
-        """Make what reads the places: those of one object together, since all are read at every call."""
+        """Make what reads the places: those of one object together."""
         present = [place for place in self._attributes if _has(*place)]
         self._absent = [place for place in self._attributes if not _has(*place)]
-        self._readers = [*_readers(operator.itemgetter, self._entries), *_readers(operator.attrgetter, present)]
-        self._views = [*(held.values() for held in self._dicts), *self._sequences]
+        readers = [*_readers(operator.itemgetter, self._entries), *_readers(operator.attrgetter, present)]
+        self._reads, self._read = [read for read, _ in readers], [held for _, held in readers]
+        self._sized = [*self._dicts, *self._sequences]
+        self._views = [*(held.values() for held in self._dicts), *self._sized]
 
     def _contents(self) -> Iterator[Any]:
-        single = [read(held) for read, held in self._readers]
+        # What single places of dictionaries hold comes first, as ``let_go`` takes it to.
+        single = map(operator.call, self._reads, self._read)
         return chain(*single, *self._views, map(_REQUIRES_GRAD, self.tensors))
 
     def _look_at(self, found: list[Any]) -> None:
