@@ -42,6 +42,7 @@ _OWN = ("scale", "groups", "state", "counts", "kept_by")
 
 _IN_FUNCTIONS = ("__code__", "__defaults__", "__kwdefaults__")
 
+_CALL = cast("Callable[[Callable[[Any], tuple[Any, ...]], Any], tuple[Any, ...]]", operator.call)
 _REQUIRES_GRAD = operator.attrgetter("requires_grad")
 
 Reader = tuple[Callable[[Any], tuple[Any, ...]], Any]
@@ -147,7 +148,7 @@ class Reached:
 
     def _contents(self) -> Iterator[Any]:
         # What single places of dictionaries hold comes first, as ``let_go`` takes it to.
-        single = map(operator.call, self._reads, self._read)
+        single = map(_CALL, self._reads, self._read)
         return chain(*single, *self._views, map(_REQUIRES_GRAD, self.tensors))
 
     def _look_at(self, found: list[Any]) -> None:

@@ -80,9 +80,9 @@ class Shape:
     def __str__(self) -> str:
         plans = f"{len(self.plans)} plan{'s' * (len(self.plans) != 1)}"
         text = f"{self.title}: {self.calls} calls, {self.replayed} replayed, {plans}"
-        further = [*dict.fromkeys(filter(None, map(str, self.plans))), self.aside]
-        further.append(f"not replayed: {self.reason}" if self.reason else "")
-        return "\n  ".join([text, *filter(None, further)])
+        told = [*dict.fromkeys(str(plan) for plan in self.plans), self.aside]
+        told.append(f"not replayed: {self.reason}" if self.reason else "")
+        return "\n  ".join([text, *(line for line in told if line)])
 
 
 class Replayed(Wrapper, Generic[P, R]):
