@@ -42,6 +42,7 @@ GOALS = (
     Goal("names-mlp", "PyTorch", 0.30),
     Goal("names-transformer", "PyTorch", 0.30),
     Goal("import-engines", None, 0.030),
+    Goal("threads", "one thread", 1.3),
 )
 
 

@@ -18,6 +18,7 @@ ROWS = {
     "import": "imports:rows",
     "memory": "memory:rows",
     "growth": "growth:rows",
+    "threads": "threads:rows",
 }
 """Where each stands."""
 
