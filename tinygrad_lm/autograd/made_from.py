@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_lm.autograd.elementwise import annihilate
 from tinygrad_lm.autograd.graph import RELEASED, Node, Operation, refuse_released
 from tinygrad_lm.autograd.nary import Sums
 from tinygrad_lm.autograd.number import as_operand, is_array
@@ -59,28 +56,6 @@ class MadeFrom(Sums):
                     f"grad: {parent!r} was {used!r} when {operation.name!r} used it; run the forward computation again"
                 )
         return operation.local_derivatives(self, parents, needed)
-
-    def _shares(self, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
-        """The gradient times each local derivative, for any number of operands."""
-        derivatives = self.local_derivatives(create_graph, wanted)
-        if not create_graph:
-            try:
-                products = [gradient * derivative for derivative in derivatives]
-            except TypeError:  # a derivative that is not needed
-                products = [math.nan]
-            total = sum(products)
-            if total == total:  # not nan, and so none of them is
-                return products
-        shares: list[Any] = []
-        for derivative in derivatives:
-            if derivative is None:
-                shares.append(None)
-            elif isinstance(derivative, int):  # exactly 0, 1 or -1
-                shares.append(gradient if derivative == 1 else gradient * derivative)
-            else:
-                product = gradient * derivative
-                shares.append(product if product == product else annihilate(product, gradient))
-        return shares
 
     def _release(self) -> None:
         self.operation, self._left, self._right, self._x = RELEASED, (), None, ()
