@@ -130,10 +130,6 @@ class Node:
     """The operation that made this node; ``None`` for a leaf."""
     parents: tuple[Any, ...]
     """The operands in their order; the same node twice for ``x * x``; empty for a leaf."""
-    _left: Any
-    _right: Any
-    _total: float
-    """Of ``Value``s alone: operands (see ``made_from.py``), and what has come to the node in the running pass."""
 
     @property
     def op(self) -> str:

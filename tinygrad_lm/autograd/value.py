@@ -38,7 +38,7 @@ class Value(MadeFrom):
     ``total += x``, like all operators in place, goes on with a new node; within ``no_grad`` it steps a leaf.
     """
 
-    __slots__ = ("_total",)
+    __slots__ = ()
 
     grad: float | None
 
@@ -60,21 +60,28 @@ class Value(MadeFrom):
         pair: Any = operands if len(operands) == 2 else (operands, None)
         left, right = pair
         observed = observing()
-        if type(left) is type(right) is Value and type(operation) is Elementwise and not observed:
-            # The most common case without a call; where Python raises, ``on_floats`` has NumPy's answer.
+        ordinary = type(operation) is Elementwise and not observed
+        # Values by two or alone, of which a graph is full, without a call; where Python raises, ``on_floats`` answers.
+        if ordinary and type(left) is type(right) is Value:
             x, y = left.data, right.data
             needed = left.requires_grad or right.requires_grad
-            scalar: Any = operation.scalar
             try:
-                result: Any = scalar(x, y)
+                result: Any = operation.scalar(x, y)  # pyright: ignore[reportOptionalCall]
             except (ArithmeticError, ValueError):
                 result = operation.on_floats((x, y))
+        elif ordinary and right is None and len(left) == 1 and type(left[0]) is Value:
+            x, y = (left[0].data,), 0.0
+            needed, result = left[0].requires_grad, operation.on_floats(x)
+        elif ordinary and type(right) is float:
+            return Value._record(operation, (left, Value(right, "", False)))
+        elif ordinary and type(left) is float:
+            return Value._record(operation, (Value(left, "", False), right))
         else:
             parents = as_values(operands, operation, Value)
             if parents is None:
                 return operation.on_elements(operands)
             inputs = tuple([parent.data for parent in parents])
-            needed = any(parent.requires_grad for parent in parents)
+            needed = True in [parent.requires_grad for parent in parents]
             (left, right), (x, y) = (parents, inputs) if len(parents) == 2 else ((parents, None), (inputs, 0.0))
             result = observers.watched(operation.on_floats, inputs) if observed else operation.on_floats(inputs)
         if needed and recording():
@@ -85,11 +92,9 @@ class Value(MadeFrom):
             out.scope = current_scope()
             out.requires_grad = True
             out.operation = operation
-            out._left = left
-            out._right = right
+            out._left, out._right = left, right
             # The backward pass uses the numbers of the forward pass, also if data is changed later.
-            out._x = x
-            out._y = y
+            out._x, out._y = x, y
             out._total = 0.0
         else:
             out = Value(result, requires_grad=False)

@@ -8,11 +8,28 @@ without a call.
 from __future__ import annotations
 
 from _thread import allocate_lock  # what threading.Lock is, without the rest of threading
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from tinygrad_lm.autograd import graph
 from tinygrad_lm.autograd.elementwise import Elementwise
 from tinygrad_lm.autograd.observers import observing
+from tinygrad_lm.autograd.value_products import Product
+
+
+class Number(Protocol):
+    """What the pass takes of a node: what ``made_from.py`` says of its operands, and a slot for what comes to it."""
+
+    _left: Any
+    _right: Any
+    _x: Any
+    _y: float
+    _total: float
+
+    def _hand_on(self, gradient: float, create_graph: bool, wanted: None) -> Sequence[Any]: ...
+
+    def _release(self) -> None: ...
+
 
 ONE = 1
 """A derivative by which nothing is multiplied: in Python a small integer is one object everywhere."""
@@ -34,7 +51,8 @@ def backward(root: Any, gradient: float, retain_graph: bool) -> None:
             total = node._total
             if total is not unreached:
                 if node.operation is None:
-                    node._store(total, True)
+                    earlier = node.grad
+                    node.grad = earlier + total if earlier is not None else total
                 elif retain_graph:
                     node.grad = total
     finally:
@@ -48,7 +66,8 @@ def _order(root: Any, unreached: float) -> list[Any]:
     waiting: list[Any] = []
     node = root
     while True:
-        left, right = node._left, node._right
+        left: Any = node._left
+        right: Any = node._right
         if node._total is not entered:
             first = None
             if right is not None:
@@ -67,7 +86,11 @@ def _order(root: Any, unreached: float) -> list[Any]:
                     node = first
                     continue
             elif left:
-                missing = [parent for parent in left if parent._total is not unreached and parent.requires_grad]
+                missing: list[Any] = []
+                if type(left) is not Product:
+                    missing = [parent for parent in left if parent._total is not unreached and parent.requires_grad]
+                elif left._total is not unreached:
+                    missing = _inner(left.missing(unreached), unreached, order)
                 if missing:
                     missing.append(node)
                     missing.reverse()
@@ -75,6 +98,9 @@ def _order(root: Any, unreached: float) -> list[Any]:
                     node._total = entered
                     node = waiting.pop()
                     continue
+        if type(left) is Product and left._total is not unreached:
+            left._total = unreached
+            order.append(left)
         node._total = unreached
         order.append(node)
         while waiting:
@@ -85,6 +111,18 @@ def _order(root: Any, unreached: float) -> list[Any]:
             return order
 
 
+def _inner(nodes: list[Any], unreached: float, order: list[Any]) -> list[Any]:
+    """Those of the nodes that are no leaves; the leaves, which wait for nothing, are put into the order."""
+    inner: list[Any] = []
+    for node in nodes:
+        if node.operation is not None:
+            inner.append(node)
+        elif node._total is not unreached:
+            node._total = unreached
+            order.append(node)
+    return inner
+
+
 def _sweep(order: list[Any], unreached: float, retain_graph: bool) -> None:
     """Walk the order backwards; each node's gradient adds up in its slot and is handed on, part by part."""
     for node in reversed(order):
@@ -92,8 +130,22 @@ def _sweep(order: list[Any], unreached: float, retain_graph: bool) -> None:
         if total is unreached or operation is None:
             continue
         left, right = node._left, node._right
-        if right is None:
-            for parent, part in zip(left, node._hand_on(total, False, None), strict=False):
+        if type(left) is Product:
+            left.collect(node._x, total)
+        elif left is None:  # a product: all has come to its numbers
+            node.hand_on(unreached)
+            continue
+        elif right is None:
+            parts: Any = None
+            if len(left) == 1 and type(operation) is Elementwise and left[0].requires_grad:
+                slope: Any = operation.derivatives[0]
+                try:
+                    part = total * (slope if type(slope) is int else slope(node._x[0], node.data))
+                    if part == part and type(part) is float:
+                        parts = (part,)
+                except (ArithmeticError, ValueError, TypeError):
+                    pass
+            for parent, part in zip(left, node._hand_on(total, False, None) if parts is None else parts, strict=False):
                 if part is not None:
                     earlier = parent._total
                     parent._total = part if earlier is unreached else earlier + part
