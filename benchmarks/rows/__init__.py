@@ -12,6 +12,7 @@ ROWS = {
     "lstm": "recurrent:lstm",
     "transformer": "transformer:rows",
     "scalar": "scalar:rows",
+    "microgpt": "microgpt:rows",
     "course": "course:rows",
     "names": "names:rows",
     "gradcheck": "gradcheck:rows",

@@ -5,8 +5,9 @@ import contextlib
 import numpy as np
 
 from tests.mutation.checks import Mutant
+from tests.mutation.source import edited
 from tinygrad_lm import Tensor, Value
-from tinygrad_lm.autograd import context, elementwise, gradients, graph, shaping, tensor, value
+from tinygrad_lm.autograd import context, elementwise, gradients, graph, shaping, tensor, value, value_pass
 from tinygrad_lm.autograd.elementwise import Elementwise
 
 
@@ -83,7 +84,7 @@ def breadth_first(patch):
         return found
 
     patch.setattr(graph, "topological_order", order)
-    patch.setattr(graph, "_order_of_numbers", order_of_numbers)
+    patch.setattr(value_pass, "_order", order_of_numbers)
 
 
 def once_per_path(patch):
@@ -106,10 +107,8 @@ def once_per_path(patch):
 
 
 def accumulate_inner_nodes(patch):
-    def store(self, gradient, owned):
-        self.grad = gradient if self.grad is None else self.grad + gradient
-
-    patch.setattr(Value, "_store", store)
+    inner = "node.grad = total"
+    edited(value_pass, "backward", inner, f"{inner} if node.grad is None else node.grad + total")(patch)
 
 
 def overwrite_leaves(patch):
@@ -223,7 +222,7 @@ def share_the_slots(patch):
         def release(self):
             pass
 
-    patch.setattr(graph, "_slots", Free())
+    patch.setattr(value_pass, "_slots", Free())
 
 
 def first_of_several_outputs(patch):

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from tinygrad_lm.autograd import value_arrays as value_arrays
 from tinygrad_lm.autograd.context import enable_grad, is_grad_enabled, no_grad
 from tinygrad_lm.autograd.graph import topological_order
 from tinygrad_lm.autograd.tensor import Tensor
