@@ -1,9 +1,10 @@
 """The fused recurrent kernels: a whole sequence through an RNN, an LSTM or a GRU, and back, in one operation.
 
-Each is the cell of ``cells`` repeated, which is its reference. Gates are kept apart, (gates, length, n, hidden), so
-that every step works on contiguous blocks; what does not depend on the state before (the map of the inputs, the
-gradients of the weights) is one product for the whole sequence. A sigmoid is computed as (1 + tanh(x / 2)) / 2, one
-tanh for all gates.
+Each is the cell of ``cells`` repeated, which is its reference. Here a sequence is a column, and a number of it a row.
+What a step reads is [h; 1; x], the state before it, a one for the biases and the input, so that one product with all
+weights side by side, (gates * hidden, hidden + 1 + in), is both of the cell's maps, and one after the last step gives
+the gradients of all weights. The gates of a step lie one after the other, whole, and what is computed of several of
+them is one call. A sigmoid is computed as (1 + tanh(x / 2)) / 2, one tanh for all gates.
 """
 
 from __future__ import annotations
@@ -16,62 +17,91 @@ from tinygrad_lm.autograd import cells
 from tinygrad_lm.autograd.kernels import Gradients, Kernel
 from tinygrad_lm.autograd.types import Array
 
-_INNER = [0, 1, 3, 2]
-"""The LSTM's gates as they are computed, i, f, o, g: the three by sigmoid side by side. Its own inverse."""
+Blocks = tuple[tuple[int | None, int | None], ...]
+"""For each block of rows of a product its gate in the map of the state, and in that of the input."""
+
+RNN: Blocks = ((0, 0),)
+LSTM: Blocks = ((2, 2), (0, 0), (1, 1), (3, 3))
+"""g, i, f, o: the gates by sigmoid side by side, and those that make the cell."""
+GRU: Blocks = ((2, None), (0, 0), (1, 1), (None, 2))
+"""r, z, and the new content in two: first what it has of the state, which r multiplies, and last what of the input."""
 
 
-def _mapped(x: Array, blocks: Array, biases: Sequence[Array]) -> Array:
-    """Inputs (length, n, in) by blocks (gates, hidden, in) of a weight, plus biases: (gates, length, n, hidden)."""
-    length, n, width = x.shape
-    found = np.matmul(x.reshape(length * n, width), blocks.swapaxes(1, 2))
-    for bias in biases:
-        found += bias[:, None]
-    return found.reshape(len(blocks), length, n, blocks.shape[1])
+def _side_by_side(blocks: Blocks, x: Array, h0: Array, w_ih: Array, w_hh: Array, *biases: Array) -> Array:
+    """All weights in the order of what they are multiplied by: (blocks, hidden, hidden + 1 + in)."""
+    hidden, dtype = w_hh.shape[1], np.result_type(x, h0, w_ih, w_hh, *biases)
+    from_input, from_state, *both = (part.reshape(-1, hidden, *part.shape[1:]) for part in (w_ih, w_hh, *biases))
+    weights = np.empty_like(w_hh, dtype, shape=(len(blocks), hidden, hidden + 1 + x.shape[-1]))
+    for block, (state, own) in zip(weights, blocks, strict=True):
+        block[:, hidden] = 0
+        if state is not None:
+            block[:, :hidden] = from_state[state]
+        if own is not None:
+            block[:, hidden + 1 :] = from_input[own]
+        for gate, bias in zip((own, state), both, strict=False):
+            if gate is not None:
+                block[:, hidden] += bias[gate]
+    return weights
 
 
-def _by_gate(array: Array, gates: int, order: Sequence[int] | None = None) -> Array:
-    """The rows of a weight or a bias as (gates, hidden, ...), the gates in another order."""
-    blocks = array.reshape(gates, array.shape[0] // gates, *array.shape[1:])
-    return blocks if order is None else blocks[order]
+def _halved(weights: Array, by_sigmoid: slice) -> Array:
+    """The weights with which a tanh gives what a sigmoid is made of."""
+    found = weights.copy()
+    found[by_sigmoid] *= 0.5
+    return found
 
 
-def _before(first: Array, states: Array) -> Array:
-    """The state before each step, (length * n, hidden)."""
-    before = np.empty_like(states)
-    before[0] = first
-    before[1:] = states[:-1]
-    return before.reshape(-1, states.shape[-1])
+def _to_read(x: Array, h0: Array, weights: Array) -> Array:
+    """What the steps read, side by side: (hidden + 1 + in, length * n). As yet only the first has its state."""
+    (n, hidden), width = h0.shape, x.shape[-1]
+    read = np.empty_like(weights, shape=(weights.shape[-1], x.shape[0] * n))
+    read[:hidden, :n] = h0.T
+    read[hidden] = 1
+    read[hidden + 1 :] = x.reshape(-1, width).T
+    return read
 
 
-def _of_map(
-    by_input: Array,
-    by_state: Array,
-    needed: Sequence[bool],
-    x: Array,
-    before: Array,
-    w_ih: Array,
-    order: Sequence[int] | None,
-) -> Gradients:
-    """The gradients of x, of both weights and both biases, from those of the gates (gates, length, n, hidden)."""
-    gates, length, n, hidden = by_input.shape
-    flat, flat_state = (a.reshape(gates, length * n, hidden) for a in (by_input, by_state))
-    places = slice(None) if order is None else order
-    found: Gradients = [None] * 5
-    if needed[0]:
-        found[0] = np.add.reduce(np.matmul(flat, w_ih), axis=0).reshape(x.shape)
-    if needed[1]:
-        product = np.matmul(flat.swapaxes(1, 2), x.reshape(length * n, x.shape[-1]))
-        found[1] = product[places].reshape(gates * hidden, x.shape[-1])
-    if needed[2]:
-        found[2] = np.matmul(flat_state.swapaxes(1, 2), before)[places].reshape(gates * hidden, hidden)
-    for i, rows in ((3, flat), (4, flat_state)):
-        if i < len(needed) and needed[i]:
-            other = found[3] if by_state is by_input else None  # where both biases have the same gradient
-            # One row of ones for every gate's block.
-            sums = np.matmul(np.ones_like(rows, shape=(1, rows.shape[1])), rows) if other is None else other
-            total = sums[places].reshape(gates * hidden) if other is None else other.copy()
-            found[i] = total
-    return found[: len(needed)]
+def _rows(blocks: Array) -> Array:
+    """Blocks as one matrix, whose rows are those of all."""
+    return blocks.reshape(-1, blocks.shape[-1])
+
+
+def _hand_on(h: Array, t: int, read: Array, result: Array) -> None:
+    """Write a state (hidden, n) into the result, and to where the next step reads it."""
+    hidden, n = h.shape
+    result[t] = h.T
+    if (t + 1) * n < read.shape[1]:
+        read[:hidden, (t + 1) * n : (t + 2) * n] = h
+
+
+def _handed_back(grads: Array, weights: Array, t: int, d_x: Array | None) -> Array:
+    """The gradient of the state before a step from those of its maps; that of its input is written into ``d_x``."""
+    hidden, whole = weights.shape[1], _rows(weights)
+    if d_x is None:
+        return np.matmul(whole[:, :hidden].T, grads)
+    found = np.matmul(whole.T, grads)
+    d_x[t] = found[hidden + 1 :].T
+    return found[:hidden]
+
+
+def _of_weights(blocks: Blocks, of_state: Array, of_input: Array, needed: Sequence[bool]) -> Gradients:
+    """The gradients of the weights from those of the maps of [h; 1] and of [1; x], each in the blocks' order."""
+    states, inputs = [s for s, _ in blocks if s is not None], [i for _, i in blocks if i is not None]
+    parts = (
+        (inputs, of_input[:, :, 1:]),
+        (states, of_state[:, :, :-1]),
+        (inputs, of_input[:, :, 0]),
+        (states, of_state[:, :, -1]),
+    )
+    return [_by_gate(*part) if need else None for need, part in zip(needed, parts, strict=False)]
+
+
+def _by_gate(gates: Sequence[int], blocks: Array) -> Array:
+    """Blocks as the rows of one array, in the order of the gates that they are of."""
+    found = np.empty_like(blocks, order="C")
+    for gate, block in zip(gates, blocks, strict=True):
+        found[gate] = block
+    return found.reshape(-1, *blocks.shape[2:])
 
 
 def _rnn_reference(x: Array, h0: Array, *weights: Array, nonlinearity: str = "tanh") -> Array:
@@ -87,17 +117,20 @@ def _rnn_forward(
     x: Array, h0: Array, w_ih: Array, w_hh: Array, *biases: Array, nonlinearity: str = "tanh"
 ) -> tuple[Array, object]:
     cells.check_sequence("rnn", cells.RNN, x, (h0,), (w_ih, w_hh, *biases))
-    states = _mapped(x, w_ih[None], [bias[None] for bias in biases])[0]
-    onward, h = w_hh.T.copy(), h0
-    for row in states:
-        row += np.matmul(h, onward)
-        h = np.tanh(row, out=row) if nonlinearity == "tanh" else np.maximum(row, 0, out=row)
-    return states, states
+    weights = _side_by_side(RNN, x, h0, w_ih, w_hh, *biases)
+    read, (n, hidden) = _to_read(x, h0, weights), h0.shape
+    states = np.empty_like(weights, shape=(len(x), hidden, n))
+    result = np.empty_like(weights, shape=(len(x), n, hidden))
+    for t, h in enumerate(states):
+        np.matmul(weights[0], read[:, t * n : (t + 1) * n], out=h)
+        h = np.tanh(h, out=h) if nonlinearity == "tanh" else np.maximum(h, 0, out=h)
+        _hand_on(h, t, read, result)
+    return result, (weights, read, states)
 
 
 def _rnn_backward(
     g: Array,
-    states: Array,
+    saved: tuple[Array, Array, Array],
     needed: Sequence[bool],
     x: Array,
     h0: Array,
@@ -106,14 +139,18 @@ def _rnn_backward(
     *biases: Array,
     nonlinearity: str = "tanh",
 ) -> Gradients:
-    slopes = 1 - states * states if nonlinearity == "tanh" else (states > 0).astype(states.dtype)
-    onto = np.zeros_like(h0, g.dtype)
-    for row, slope in zip(g[::-1], slopes[::-1], strict=True):
-        onto += row
-        slope *= onto
-        onto = np.matmul(slope, w_hh)
-    found = _of_map(slopes[None], slopes[None], (needed[0], *needed[2:]), x, _before(h0, states), w_ih[None], None)
-    return [found[0], onto if needed[1] else None, *found[1:]]
+    weights, read, states = saved
+    (n, hidden), onto = h0.shape, np.zeros_like(states[0])
+    grads = np.empty_like(read, shape=(hidden, read.shape[1]))
+    d_x = np.empty_like(weights, shape=x.shape) if needed[0] else None
+    for t in range(len(x) - 1, -1, -1):
+        onto += g[t].T
+        onto *= 1 - states[t] * states[t] if nonlinearity == "tanh" else np.greater(states[t], 0)
+        grads[:, t * n : (t + 1) * n] = onto
+        onto = _handed_back(onto, weights, t, d_x)
+    product = np.matmul(grads, read.T)[None]
+    found = _of_weights(RNN, product[:, :, : hidden + 1], product[:, :, hidden:], needed[2:])
+    return [d_x, onto.T if needed[1] else None, *found]
 
 
 rnn = Kernel("rnn", _rnn_reference, _rnn_forward, _rnn_backward)
@@ -121,41 +158,42 @@ rnn = Kernel("rnn", _rnn_reference, _rnn_forward, _rnn_backward)
 
 
 def _lstm_reference(x: Array, h0: Array, c0: Array, *weights: Array) -> Array:
-    states, kept, h, c = list[Array](), list[Array](), h0, c0
+    found, h, c = list[Array](), h0, c0
     cells.check_sequence("lstm", cells.LSTM, x, (h0, c0), weights)
     for row in x:
         h, c = cells.lstm_cell(row, h, c, *weights)
-        states.append(h)
-        kept.append(c)
-    return np.stack([np.stack(states), np.stack(kept)])
+        found.append(h)
+    return np.stack([*found, c])
 
 
 def _lstm_forward(x: Array, h0: Array, c0: Array, w_ih: Array, w_hh: Array, *biases: Array) -> tuple[Array, object]:
     cells.check_sequence("lstm", cells.LSTM, x, (h0, c0), (w_ih, w_hh, *biases))
-    halves = np.array([0.5, 0.5, 0.5, 1.0], w_ih.dtype)[:, None, None]
-    own, onward = (_by_gate(w, cells.LSTM, _INNER) * halves for w in (w_ih, w_hh))
-    gates = _mapped(x, own, [_by_gate(bias, cells.LSTM, _INNER) * halves[:, 0] for bias in biases])
-    onward = onward.swapaxes(1, 2).copy()
-    result = np.empty_like(gates, shape=(2, *gates.shape[1:]))
-    shown, by_state = np.empty_like(result[0]), np.empty_like(gates, shape=(cells.LSTM, *h0.shape))
-    h, c = h0.astype(gates.dtype, copy=False), c0
-    for t in range(len(x)):
-        now = gates[:, t]
-        now += np.matmul(h, onward, out=by_state)
+    weights = _side_by_side(LSTM, x, h0, w_ih, w_hh, *biases)
+    halved, read = _rows(_halved(weights, slice(1, 4))), _to_read(x, h0, weights)
+    length, (n, hidden) = len(x), h0.shape
+    gates, terms, shown = (np.empty_like(read, shape=(length, k, hidden, n)) for k in (4, 3, 1))
+    result = np.empty_like(read, shape=(length + 1, n, hidden))
+    cell = c0.T.astype(read.dtype)
+    for t in range(length):
+        now, (written, kept, h) = gates[t], terms[t]
+        np.matmul(halved, read[:, t * n : (t + 1) * n], out=_rows(now))
         np.tanh(now, out=now)
-        switches = now[:3]
+        switches = now[1:]
         switches *= 0.5
         switches += 0.5
-        i, f, o, content = now
-        cell = np.multiply(f, c, out=result[1, t])
-        cell += i * content
-        h, c = np.multiply(o, np.tanh(cell, out=shown[t]), out=result[0, t]), cell
-    return result, (gates, shown, result)
+        content, i, f, o = now
+        np.multiply(i, content, out=written)
+        np.multiply(f, cell, out=kept)
+        np.add(kept, written, out=cell)
+        np.multiply(o, np.tanh(cell, out=shown[t, 0]), out=h)
+        _hand_on(h, t, read, result)
+    result[length] = cell.T
+    return result, (weights, read, gates, terms, shown)
 
 
 def _lstm_backward(
     g: Array,
-    saved: tuple[Array, Array, Array],
+    saved: tuple[Array, Array, Array, Array, Array],
     needed: Sequence[bool],
     x: Array,
     h0: Array,
@@ -164,34 +202,38 @@ def _lstm_backward(
     w_hh: Array,
     *biases: Array,
 ) -> Gradients:
-    gates, shown, (states, kept) = saved
-    grads = np.empty_like(gates)
-    back, buffers = _by_gate(w_hh, cells.LSTM, _INNER), np.empty_like(gates, shape=(2, cells.LSTM, *h0.shape))
-    onto, onto_cell = np.zeros_like(h0, g.dtype), np.zeros_like(c0, g.dtype)
-    for t in range(len(x) - 1, -1, -1):
-        # A step at a time, so that what is computed of the gates is still in the cache when it is used.
-        i, f, o, content = found = gates[:, t]
-        slopes = np.multiply(found, found, out=buffers[0])
-        np.subtract(found[:3], slopes[:3], out=slopes[:3])
-        np.subtract(1, slopes[3], out=slopes[3])
-        onto += g[0, t]
-        onto_cell += g[1, t]
-        onto_cell += onto * (o * (1 - shown[t] * shown[t]))
-        now = grads[:, t]
-        np.multiply(onto_cell, content, out=now[0])
-        np.multiply(onto_cell, kept[t - 1] if t else c0, out=now[1])
-        np.multiply(onto, shown[t], out=now[2])
-        np.multiply(onto_cell, i, out=now[3])
-        now *= slopes
-        onto_cell = onto_cell * f
-        onto = np.add.reduce(np.matmul(now, back, out=buffers[1]), axis=0)
-    own = _by_gate(w_ih, cells.LSTM, _INNER)
-    found = _of_map(grads, grads, (needed[0], *needed[3:]), x, _before(h0, states), own, _INNER)
-    return [found[0], onto if needed[1] else None, onto_cell if needed[2] else None, *found[1:]]
+    weights, read, gates, terms, shown = saved
+    (n, hidden), length = h0.shape, len(x)
+    grads = np.empty_like(read, shape=(4 * hidden, read.shape[1]))
+    d_x = np.empty_like(weights, shape=x.shape) if needed[0] else None
+    onto, onto_cell = np.zeros_like(shown[0, 0]), np.empty_like(shown[0, 0])
+    onto_cell[...] = g[length].T
+    for t in range(length - 1, -1, -1):
+        (content, i, f, o), (written, _, h) = gates[t], terms[t]
+        onto += g[t].T
+        # h = o s with s = tanh(cell): o (1 - s^2) is o - h s.
+        slope = np.multiply(h, shown[t, 0])
+        np.subtract(o, slope, out=slope)
+        slope *= onto
+        onto_cell += slope
+        # A term, i g say, times 1 - i is the slope of i times what i is multiplied by; and i (1 - g^2) is i - (i g) g.
+        now = np.empty_like(gates[t])
+        np.subtract(1, gates[t, 1:], out=now[1:])
+        now[1:] *= terms[t]
+        np.multiply(written, content, out=now[0])
+        np.subtract(i, now[0], out=now[0])
+        now[:3] *= onto_cell
+        now[3] *= onto
+        onto_cell *= f
+        grads[:, t * n : (t + 1) * n] = _rows(now)
+        onto = _handed_back(_rows(now), weights, t, d_x)
+    product = np.matmul(grads, read.T).reshape(4, hidden, -1)
+    found = _of_weights(LSTM, product[:, :, : hidden + 1], product[:, :, hidden:], needed[3:])
+    return [d_x, onto.T if needed[1] else None, onto_cell.T if needed[2] else None, *found]
 
 
 lstm = Kernel("lstm", _lstm_reference, _lstm_forward, _lstm_backward)
-"""The states and the cells (2, length, n, hidden) of an LSTM over x (length, n, in): ``cells.lstm_cell`` repeated."""
+"""The states of an LSTM over x (length, n, in), and its last cell: (length + 1, n, hidden), ``cells.lstm_cell``s."""
 
 
 def _gru_reference(x: Array, h0: Array, *weights: Array) -> Array:
@@ -205,37 +247,33 @@ def _gru_reference(x: Array, h0: Array, *weights: Array) -> Array:
 
 def _gru_forward(x: Array, h0: Array, w_ih: Array, w_hh: Array, *biases: Array) -> tuple[Array, object]:
     cells.check_sequence("gru", cells.GRU, x, (h0,), (w_ih, w_hh, *biases))
-    halves = np.array([0.5, 0.5, 1.0], w_ih.dtype)[:, None, None]
-    own, onward = (_by_gate(w, cells.GRU) * halves for w in (w_ih, w_hh))
-    by_input, by_state = [_by_gate(bias, cells.GRU) * halves[:, 0] for bias in biases] or [None, None]
-    gates = _mapped(x, own, [] if by_input is None else [by_input])
-    onward = onward.swapaxes(1, 2).copy()
-    result = np.empty_like(gates, shape=gates.shape[1:])
-    remembered = np.empty_like(result)
-    h = h0
-    for t in range(len(x)):
-        now, product = gates[:, t], np.matmul(h, onward)
-        if by_state is not None:
-            product += by_state[:, None]
-        remembered[t] = product[2]
-        switches = now[:2]
-        switches += product[:2]
+    weights = _side_by_side(GRU, x, h0, w_ih, w_hh, *biases)
+    halved, read = _halved(weights, slice(1, 3)), _to_read(x, h0, weights)
+    length, (n, hidden) = len(x), h0.shape
+    gates, terms = (np.empty_like(read, shape=(length, k, hidden, n)) for k in (4, 2))
+    result = np.empty_like(read, shape=(length, n, hidden))
+    h = h0.T
+    for t in range(length):
+        (remembered, reset, update, new), switches, (part, kept) = gates[t], gates[t, 1:3], terms[t]
+        column = read[:, t * n : (t + 1) * n]
+        np.matmul(halved[0, :, : hidden + 1], column[: hidden + 1], out=remembered)
+        np.matmul(_rows(halved[1:3]), column, out=_rows(switches))
+        np.matmul(halved[3, :, hidden:], column[hidden:], out=new)
         np.tanh(switches, out=switches)
         switches *= 0.5
         switches += 0.5
-        reset, update, new = now
-        new += reset * remembered[t]
+        new += np.multiply(reset, remembered, out=part)
         np.tanh(new, out=new)
-        state = np.subtract(h, new, out=result[t])
-        state *= update
-        state += new
-        h = state
-    return result, (gates, remembered, result)
+        np.subtract(h, new, out=kept)
+        kept *= update
+        h = new + kept
+        _hand_on(h, t, read, result)
+    return result, (weights, read, gates, terms)
 
 
 def _gru_backward(
     g: Array,
-    saved: tuple[Array, Array, Array],
+    saved: tuple[Array, Array, Array, Array],
     needed: Sequence[bool],
     x: Array,
     h0: Array,
@@ -243,31 +281,36 @@ def _gru_backward(
     w_hh: Array,
     *biases: Array,
 ) -> Gradients:
-    gates, remembered, states = saved
-    by_input, by_state = np.empty_like(gates), np.empty_like(gates)
-    slopes = gates * gates
-    np.subtract(gates[:2], slopes[:2], out=slopes[:2])
-    np.subtract(1, slopes[2], out=slopes[2])
-    back = _by_gate(w_hh, cells.GRU)
-    onto = np.zeros_like(h0, g.dtype)
+    weights, read, gates, terms = saved
+    (n, hidden), onto = h0.shape, np.zeros_like(gates[0, 0])
+    grads = np.empty_like(read, shape=(4 * hidden, read.shape[1]))
+    back = _rows(weights[:3])[:, :hidden].T
     for t in range(len(x) - 1, -1, -1):
-        onto += g[t]
-        reset, update, new = gates[:, t]
-        now = by_input[:, t]
-        np.multiply(onto, 1 - update, out=now[2])
-        now[2] *= slopes[2, t]
-        np.multiply(now[2], remembered[t], out=now[0])
-        np.subtract(states[t - 1] if t else h0, new, out=now[1])
-        now[1] *= onto
-        now[:2] *= slopes[:2, t]
-        side = by_state[:, t]
-        side[:2] = now[:2]
-        np.multiply(now[2], reset, out=side[2])
-        onto = onto * update
-        onto += np.add.reduce(np.matmul(side, back), axis=0)
-    own = _by_gate(w_ih, cells.GRU)
-    found = _of_map(by_input, by_state, (needed[0], *needed[2:]), x, _before(h0, states), own, None)
-    return [found[0], onto if needed[1] else None, *found[1:]]
+        onto += g[t].T
+        _, reset, update, new = gates[t]
+        now = np.empty_like(gates[t])
+        # A term times 1 - z is the slope of z times what z is multiplied by.
+        np.subtract(1, gates[t, 1:3], out=now[1:3])
+        np.multiply(new, new, out=now[3])
+        np.subtract(1, now[3], out=now[3])
+        now[3] *= now[2]
+        now[3] *= onto
+        now[1:3] *= terms[t]
+        now[1] *= now[3]
+        now[2] *= onto
+        np.multiply(now[3], reset, out=now[0])
+        grads[:, t * n : (t + 1) * n] = _rows(now)
+        onto *= update
+        onto += np.matmul(back, _rows(now[:3]))
+    by_state, by_input = grads[: 3 * hidden], grads[hidden:]
+    found = _of_weights(
+        GRU,
+        np.matmul(by_state, read[: hidden + 1].T).reshape(3, hidden, -1),
+        np.matmul(by_input, read[hidden:].T).reshape(3, hidden, -1),
+        needed[2:],
+    )
+    d_x = np.matmul(by_input.T, _rows(weights[1:])[:, hidden + 1 :]).reshape(x.shape) if needed[0] else None
+    return [d_x, onto.T if needed[1] else None, *found]
 
 
 gru = Kernel("gru", _gru_reference, _gru_forward, _gru_backward)

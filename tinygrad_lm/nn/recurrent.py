@@ -349,8 +349,8 @@ class LSTM(_Layers):
         return output, (last, kept)
 
     def _layer(self, x: Any, states: Sequence[Any], weights: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
-        both = recurrent.lstm(x, *states, *weights)
-        return both[0], [both[0, -1], both[1, -1]]
+        found = recurrent.lstm(x, *states, *weights)
+        return found[:-1], [found[-2], found[-1]]
 
     def gates(self, x: State, hx: Pair | None = None) -> list[LSTMGates]:
         """For each layer the arrays ``input``, ``forget``, ``cell`` and ``output`` of all steps, as the output is.
