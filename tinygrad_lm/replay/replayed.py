@@ -264,7 +264,8 @@ class Replayed(Generic[P, R]):
         if self.block is not None:
             try:
                 undone = Undone(reached, recording.gradients)
-                return Planned(in_blocks(self.step, recording.args, (events, inputs), undone, self.block), needs)
+                recorded = events, inputs, recording.result
+                return Planned(in_blocks(self.step, recording.args, recorded, undone, self.block), needs)
             except (Mixed, Unplannable) as error:
                 shape.aside = f"not in blocks of rows: {error}"
         return Planned(Plan(lowering, lowering.returned(recording.result)), needs)
