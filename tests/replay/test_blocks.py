@@ -24,7 +24,7 @@ X, Y = RNG.standard_normal((ROWS, 4)).astype("f"), RNG.integers(CLASSES, size=RO
 class Learner:
     """A linear layer, an optimizer, and a step whose loss is given: the same whenever it is made."""
 
-    def __init__(self, loss: Callable[["Learner", Any, Any], Any], **options: Any) -> None:
+    def __init__(self, loss: Any, **options: Any) -> None:
         self.weight = Tensor(np.linspace(-1, 1, 20, dtype="f").reshape(4, CLASSES), requires_grad=True)
         self.bias = Tensor(np.linspace(0, 0.5, CLASSES, dtype="f"), requires_grad=True)
         self.each = Tensor(np.linspace(1, 2, ROWS, dtype="f").reshape(ROWS, 1), requires_grad=True)
@@ -163,6 +163,14 @@ TOGETHER: dict[str, tuple[Any, str]] = {
         lambda m, x, y: F.cross_entropy(m.logits(x), y) + m.each[np.arange(len(x))].mean(),
         "how many rows",
     ),
+    "which of two by how many": (
+        lambda m, x, y: F.cross_entropy([m.logits(x), m.logits(x) * 2][len(x) > 50], y),
+        "how many rows",
+    ),
+    "a weight by how many": (
+        lambda m, x, y: F.cross_entropy(x @ [m.weight * 1, m.weight * 2][len(x) > 50], y),
+        "how many rows",
+    ),
     "columns as rows": (lambda m, x, y: (m.weight.T @ x.T).mean(), "rows"),
     "rows in columns": (lambda m, x, y: (m.logits(x).reshape(CLASSES, -1) ** 2).mean(axis=0).sum(), "'reshape'"),
 }
@@ -249,6 +257,90 @@ def test_what_a_block_cannot_do_is_done_by_the_step() -> None:
     with pytest.raises(IndexError):
         step(X, wrong)
     np.testing.assert_array_equal(learner.weight.data, before)
+
+
+def test_positions_that_are_given_are_not_those_of_all_calls() -> None:
+    """In the recorded calls each row picks its own number, later another."""
+
+    def loss(learner: Learner, x: Any, y: Any, positions: Any) -> Any:
+        return -F.log_softmax(learner.logits(x), axis=1)[positions, y].mean()
+
+    plain, blocked = Learner(loss), Learner(loss)
+
+    def step_of(learner: Learner) -> Step:
+        def step(x: Any, y: Any, positions: Any) -> Any:
+            learner.optimizer.zero_grad()
+            found = loss(learner, x, y, positions)
+            found.backward()
+            learner.optimizer.step()
+            return found
+
+        return step
+
+    step, replayed = step_of(plain), replay(step_of(blocked), block=32)
+    for i in range(5):
+        positions = np.arange(ROWS) if i < 3 else np.arange(ROWS) // 3
+        assert step(X, Y, positions).item() == replayed(X, Y, positions).item()
+    assert replayed.shapes[0].replayed == 3
+    assert "'getitem'" in replayed.report()
+
+
+def told(learner: Learner, x: Any, y: Any, what: Callable[[Any], Any]) -> Any:
+    """A step that returns more than its loss."""
+    learner.optimizer.zero_grad()
+    logits = learner.logits(x)
+    loss = F.cross_entropy(logits, y)
+    more = what(logits)
+    loss.backward()
+    learner.optimizer.step()
+    return loss.detach(), more
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        (lambda z: z.mean().detach(), "in 3 blocks"),
+        (lambda z: (z**2).sum().detach(), "in 3 blocks"),
+        (len, "what it returns depends on how many rows there are"),
+        (lambda z: [z.mean().detach(), z.sum().detach()][len(z) > 50], "depends on how many rows there are"),
+        (lambda z: z.mean().detach() * np.ones(3, "f"), "needs more of the rows than such a number"),
+    ],
+)
+def test_what_is_returned_is_of_all_rows(what: Callable[[Any], Any], why: str) -> None:
+    plain, blocked = Learner(None), Learner(None)
+    replayed = replay(lambda x, y: told(blocked, x, y, what), block=32)
+    for _ in range(4):
+        (loss, more), (loss_too, more_too) = told(plain, X, Y, what), replayed(X, Y)
+        for a, b in ((loss, loss_too), (more, more_too)):
+            assert type(a) is type(b)
+            np.testing.assert_allclose(np.array(getattr(b, "data", b)), np.array(getattr(a, "data", a)), rtol=1e-5)
+    assert replayed.shapes[0].replayed == 2
+    assert why in replayed.report()
+
+
+def test_a_block_that_fails_leaves_the_gradients_that_are_shown() -> None:
+    """The third block has no finite loss: the step returns before it comes to the gradients."""
+    learner = Learner(None)
+
+    def step(x: Any, y: Any) -> Any:
+        loss = F.cross_entropy(learner.logits(x), y)
+        if np.isfinite(loss):
+            learner.optimizer.zero_grad()
+            loss.backward()
+            learner.optimizer.step()
+        return loss.detach()
+
+    replayed = replay(step, block=32)
+    for _ in range(4):
+        replayed(X, Y)
+    assert replayed.shapes[0].replayed == 2
+    before = [(p.grad.copy(), p.data.copy()) for p in parts(learner)]
+    x = X.copy()
+    x[70] = np.nan
+    assert np.isnan(replayed(x, Y).item())
+    for p, (gradient, data) in zip(parts(learner), before, strict=True):
+        np.testing.assert_array_equal(p.grad, gradient)
+        np.testing.assert_array_equal(p.data, data)
 
 
 def test_gradients_that_are_cleared_outside() -> None:

@@ -251,7 +251,8 @@ class Replayed(Wrapper, Generic[P, R]):
         if self.block is not None:
             try:
                 undone = Undone(reached, recording.gradients)
-                return in_blocks(self.step, recording.args, (events, inputs), undone, self.block)
+                recorded = events, inputs, recording.result
+                return in_blocks(self.step, recording.args, recorded, undone, self.block)
             except (Mixed, Unplannable) as error:
                 shape.aside = f"not in blocks of rows: {error}"
         return Plan(lowering, lowering.returned(recording.result))

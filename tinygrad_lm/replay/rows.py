@@ -11,7 +11,7 @@ from tinygrad_lm.autograd.elementwise import Elementwise
 from tinygrad_lm.autograd.kernels import check_ids
 from tinygrad_lm.autograd.recorded import positions, selection, snapshot
 from tinygrad_lm.autograd.tensor import Tensor
-from tinygrad_lm.autograd.types import is_ndarray
+from tinygrad_lm.autograd.types import Array, is_ndarray
 from tinygrad_lm.replay.events import CLIP, STEP, Backward, Branch, Event, Forward, Plain
 from tinygrad_lm.replay.nested import within
 
@@ -65,9 +65,10 @@ class Rows:
             raise Mixed("rows, and what was made of all of them, are used together")
         return found.pop() if found else ""
 
-    def of_all(self, key: int) -> bool:
-        """Whether what has this identity is a mean or a sum over the rows."""
-        return self._kinds.get(key) in (MEAN, SUM)
+    def of_all(self, key: int) -> str:
+        """Whether what has this identity is the mean of all rows, or the sum; empty where it is neither."""
+        kind = self._kinds.get(key, "")
+        return kind if kind in (MEAN, SUM) else ""
 
     def _plain(self, event: Plain) -> None:
         kind = self.kind(list(event.args))
@@ -165,8 +166,14 @@ def _getitem(rows: Rows, kinds: list[str], operands: Sequence[Any], options: Any
     if isinstance(first, slice):
         return ROWS if first == slice(None) and not rows.kind(index) else ""
     # Of each row the element that a number of its own says.
-    each = is_ndarray(first) and np.array_equal(first, np.arange(rows.count))
+    # One that is given may be another at the next call.
+    each = is_ndarray(first) and not rows.kind(first) and counts_up(first, rows.count)
     return ROWS if each and all(isinstance(x, int) or rows.kind(x) == ROWS for x in others) else ""
+
+
+def counts_up(x: Array, count: int) -> bool:
+    """Whether an array has the numbers of so many rows, each once and in their order."""
+    return x.dtype.kind in "iu" and np.array_equal(x, np.arange(count))
 
 
 def _reshape(rows: Rows, kinds: list[str], operands: Sequence[Any], options: Any, out: Any) -> str:
