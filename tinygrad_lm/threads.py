@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 
 from tinygrad_lm.checks import whole_number
-
-if TYPE_CHECKING:
-    from threadpoolctl import LibController
 
 VARIABLES = ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "OMP_NUM_THREADS")
 """Environment variables that say how many threads a BLAS library uses."""
@@ -51,11 +48,23 @@ def get_num_threads() -> int:
     return max((pool.get_num_threads() or 1 for pool in _pools()), default=1)
 
 
-def _pools() -> list[LibController]:
+class _Pool(Protocol):
+    """What threadpoolctl knows a library by."""
+
+    user_api: str
+    filepath: str
+
+    def get_num_threads(self) -> int | None: ...
+    def set_num_threads(self, num_threads: int) -> object: ...
+
+
+def _pools() -> list[_Pool]:
     """The libraries that NumPy brought with it, whose threads are nobody else's; where there is none, all of BLAS."""
     from threadpoolctl import ThreadpoolController
 
-    found = [pool for pool in ThreadpoolController().lib_controllers if pool.user_api == "blas"]
+    controller: Any = ThreadpoolController()
+    libraries: list[_Pool] = controller.lib_controllers
+    found = [pool for pool in libraries if pool.user_api == "blas"]
     home = Path(np.__file__).parent
     own = [pool for pool in found if {home, home.with_name("numpy.libs")} & set(Path(pool.filepath).parents)]
     return own or found
