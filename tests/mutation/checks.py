@@ -23,6 +23,7 @@ from tests.autograd import (
     test_programs,
     test_slots,
     test_state_machine,
+    test_value_arrays,
 )
 from tests.cli.train import test_choices
 from tests.helpers.registry import BY_NAME
@@ -96,6 +97,7 @@ FILES = (
     test_graph,
     test_grad,
     test_slots,
+    test_value_arrays,
     test_memory,
     test_modes,
     test_faults,

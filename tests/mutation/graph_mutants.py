@@ -7,7 +7,17 @@ import numpy as np
 from tests.mutation.checks import Mutant
 from tests.mutation.source import edited
 from tinygrad_lm import Tensor, Value
-from tinygrad_lm.autograd import context, elementwise, gradients, graph, shaping, tensor, value, value_pass
+from tinygrad_lm.autograd import (
+    context,
+    elementwise,
+    gradients,
+    graph,
+    shaping,
+    tensor,
+    value,
+    value_pass,
+    value_products,
+)
 from tinygrad_lm.autograd.elementwise import Elementwise
 
 
@@ -274,6 +284,11 @@ GRAPH_MUTANTS = (
         ("test test_a_cotangent_is_needed_and_must_fit",),
     ),
     Mutant("passes over Values share their slots", share_the_slots, ("test test_a_pass_within_a_pass",)),
+    Mutant(
+        "rows of a product that were not reached count as reached",
+        edited(value_products.Product, "hand_on", "reached.any(axis=1),", "reached.any(axis=1) | True,"),
+        ("test test_chains_of_products_of_which_parts_are_used",),
+    ),
     Mutant("no_grad records", record_under_no_grad, ("test test_nothing_is_recorded", "machine Value")),
     Mutant("tanh' is a constant to second order", drop_the_second_graph, ("second tanh",)),
     Mutant("mul's partners are constants to second order", formulas_on_constants, ("second mul",)),

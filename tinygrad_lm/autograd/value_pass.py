@@ -1,8 +1,8 @@
 """The backward pass over ``Value``s: what ``graph.backward`` does, bit for bit, several times as fast.
 
 ``graph.py`` has the plain form of all that is here, and keeps what it notes of the nodes in tables. A graph of numbers
-has so many nodes that here it stands in a slot of each, and that two operands, by far the most common, are taken
-without a call.
+has so many nodes that here it stands in a slot of each, and that one or two operands, by far the most common, are taken
+without a call. Only the numbers of a ``Product``, through which the pass goes back at once, differ by rounding.
 """
 
 from __future__ import annotations
