@@ -48,21 +48,23 @@ def _side_by_side(blocks: Blocks, x: Array, h0: Array, w_ih: Array, w_hh: Array,
     from_input, from_state, *both = (part.reshape(-1, hidden, *part.shape[1:]) for part in (w_ih, w_hh, *biases))
     weights = np.empty_like(w_hh, dtype, shape=(len(blocks), hidden, hidden + 1 + x.shape[-1]))
     for block, (state, own) in zip(weights, blocks, strict=True):
-        block[:, hidden] = 0
+        of_ones = block[:, hidden]
+        of_ones[...] = 0
         if state is not None:
             block[:, :hidden] = from_state[state]
         if own is not None:
             block[:, hidden + 1 :] = from_input[own]
         for gate, bias in zip((own, state), both, strict=False):
             if gate is not None:
-                block[:, hidden] += bias[gate]
+                of_ones += bias[gate]
     return weights
 
 
 def _halved(weights: Array, by_sigmoid: slice) -> Array:
     """The weights with which a tanh gives what a sigmoid is made of."""
     found = weights.copy()
-    found[by_sigmoid] *= 0.5
+    gates = found[by_sigmoid]
+    gates *= 0.5
     return found
 
 
