@@ -293,11 +293,12 @@ class Adam(Optimizer):
         scratch *= 1 - beta2
         square *= beta2
         square += scratch
+        # sqrt(v̂) is sqrt(v) by a number, which goes into the others.
+        root = math.sqrt(1 - beta2**count)
         np.sqrt(square, out=scratch)
-        scratch *= 1 / np.sqrt(1 - beta2**count).item()
-        scratch += options["eps"]
+        scratch += options["eps"] * root
         np.divide(mean, scratch, out=scratch)
-        scratch *= lr / (1 - beta1**count)
+        scratch *= lr * root / (1 - beta1**count)
         data -= scratch
 
 

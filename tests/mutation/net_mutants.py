@@ -29,7 +29,7 @@ KERNELS = (
     ),
     kernel(
         "the forget gate learns from what is written",
-        *("_lstm_backward", "now[1:] *= terms[t]", "now[1:] *= terms[t, [0, 0, 2]]"),
+        *("_lstm_backward", "to_switches *= terms", "to_switches *= terms[[0, 0, 2]]"),
         checks=("row lstm",),
     ),
     kernel(
@@ -50,8 +50,13 @@ KERNELS = (
         checks=("row rnn",),
     ),
     kernel(
+        "sequences that ended learn nothing of their ends",
+        *("_lstm_backward", "rows[columns + after - end : columns + end - start].T", "0"),
+        checks=("row lstm",),
+    ),
+    kernel(
         "the reset gate is left out on the way back",
-        *("_gru_backward", "np.multiply(now[3], reset, out=now[0])", "now[0] = now[3]"),
+        *("_gru_backward", "np.multiply(to_new, reset, out=to_remembered)", "to_remembered[...] = to_new"),
         checks=("row gru",),
     ),
     kernel(

@@ -5,11 +5,15 @@ What a step reads is [h; 1; x], the state before it, a one for the biases and th
 weights side by side, (gates * hidden, hidden + 1 + in), is both of the cell's maps, and one after the last step gives
 the gradients of all weights. The gates of a step lie one after the other, whole, and what is computed of several of
 them is one call. A sigmoid is computed as (1 + tanh(x / 2)) / 2, one tanh for all gates.
+
+Of sequences of several lengths, the longest first, ``sizes`` says how many go on at each step. Then x has no axis for
+the steps, but their rows one after the other: nothing is read or computed of what would only fill shorter ones up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -26,6 +30,17 @@ LSTM: Blocks = ((2, 2), (0, 0), (1, 1), (3, 3))
 GRU: Blocks = ((2, None), (0, 0), (1, 1), (None, 2))
 """r, z, and the new content in two: first what it has of the state, which r multiplies, and last what of the input."""
 
+Sizes = tuple[int, ...]
+"""How many sequences each step reads, where they end one after the other: never more than the step before."""
+Span = tuple[int, int, int]
+"""The first column of a step, that behind its last, and that behind the last of the next step."""
+
+
+def _spans(x: Array, sizes: Sizes | None) -> list[Span]:
+    """The columns of each step."""
+    ends = [0, *accumulate((x.shape[1],) * x.shape[0] if sizes is None else sizes)]
+    return [(start, end, after) for (start, end), after in zip(pairwise(ends), [*ends[2:], ends[-1]], strict=True)]
+
 
 def _side_by_side(blocks: Blocks, x: Array, h0: Array, w_ih: Array, w_hh: Array, *biases: Array) -> Array:
     """All weights in the order of what they are multiplied by: (blocks, hidden, hidden + 1 + in)."""
@@ -33,54 +48,56 @@ def _side_by_side(blocks: Blocks, x: Array, h0: Array, w_ih: Array, w_hh: Array,
     from_input, from_state, *both = (part.reshape(-1, hidden, *part.shape[1:]) for part in (w_ih, w_hh, *biases))
     weights = np.empty_like(w_hh, dtype, shape=(len(blocks), hidden, hidden + 1 + x.shape[-1]))
     for block, (state, own) in zip(weights, blocks, strict=True):
-        block[:, hidden] = 0
+        of_ones = block[:, hidden]
+        of_ones[...] = 0
         if state is not None:
             block[:, :hidden] = from_state[state]
         if own is not None:
             block[:, hidden + 1 :] = from_input[own]
         for gate, bias in zip((own, state), both, strict=False):
             if gate is not None:
-                block[:, hidden] += bias[gate]
+                of_ones += bias[gate]
     return weights
 
 
 def _halved(weights: Array, by_sigmoid: slice) -> Array:
     """The weights with which a tanh gives what a sigmoid is made of."""
     found = weights.copy()
-    found[by_sigmoid] *= 0.5
+    gates = found[by_sigmoid]
+    gates *= 0.5
     return found
 
 
 def _to_read(x: Array, h0: Array, weights: Array) -> Array:
-    """What the steps read, side by side: (hidden + 1 + in, length * n). As yet only the first has its state."""
-    (n, hidden), width = h0.shape, x.shape[-1]
-    read = np.empty_like(weights, shape=(weights.shape[-1], x.shape[0] * n))
+    """What the steps read, side by side: (hidden + 1 + in, columns). As yet only the first has its state."""
+    (n, hidden), rows = h0.shape, x.reshape(-1, x.shape[-1])
+    read = np.empty_like(weights, shape=(weights.shape[-1], len(rows)))
     read[:hidden, :n] = h0.T
     read[hidden] = 1
-    read[hidden + 1 :] = x.reshape(-1, width).T
+    read[hidden + 1 :] = rows.T
     return read
 
 
 def _rows(blocks: Array) -> Array:
     """Blocks as one matrix, whose rows are those of all."""
-    return blocks.reshape(-1, blocks.shape[-1])
+    return blocks.reshape(blocks.shape[0] * blocks.shape[1], blocks.shape[2])
 
 
-def _hand_on(h: Array, t: int, read: Array, result: Array) -> None:
+def _hand_on(h: Array, span: Span, read: Array, result: Array) -> None:
     """Write a state (hidden, n) into the result, and to where the next step reads it."""
-    hidden, n = h.shape
-    result[t] = h.T
-    if (t + 1) * n < read.shape[1]:
-        read[:hidden, (t + 1) * n : (t + 2) * n] = h
+    start, end, after = span
+    result[start:end] = h.T
+    if after > end:
+        read[: len(h), end:after] = h[:, : after - end]
 
 
-def _handed_back(grads: Array, weights: Array, t: int, d_x: Array | None) -> Array:
-    """The gradient of the state before a step from those of its maps; that of its input is written into ``d_x``."""
-    hidden, whole = weights.shape[1], _rows(weights)
-    if d_x is None:
-        return np.matmul(whole[:, :hidden].T, grads)
-    found = np.matmul(whole.T, grads)
-    d_x[t] = found[hidden + 1 :].T
+def _handed_back(grads: Array, weights: Array, d_x: Array | None, onward: bool) -> Array:
+    """The gradient of the state before a step, if it is asked, from its maps'; that of its input goes into ``d_x``."""
+    hidden = weights.shape[1]
+    asked = slice(0 if onward else hidden + 1, hidden if d_x is None else None)
+    found = np.matmul(_rows(weights)[:, asked].T, grads)
+    if d_x is not None:
+        d_x[...] = found[len(found) - d_x.shape[1] :].T
     return found[:hidden]
 
 
@@ -104,33 +121,62 @@ def _by_gate(gates: Sequence[int], blocks: Array) -> Array:
     return found.reshape(-1, *blocks.shape[2:])
 
 
-def _rnn_reference(x: Array, h0: Array, *weights: Array, nonlinearity: str = "tanh") -> Array:
+def _widened(onto: Array, n: int, rest: Array | float = 0) -> Array:
+    """Gradients (hidden, some) of the sequences that go on, and behind them of those that ended here: (hidden, n)."""
+    some = onto.shape[1]
+    if some == n:
+        return onto
+    found = np.empty_like(onto, shape=(onto.shape[0], n))
+    found[:, :some] = onto
+    found[:, some:] = rest
+    return found
+
+
+def _steps(x: Array, sizes: Sizes | None) -> list[Array]:
+    """What each step reads, (n, in) and ever fewer."""
+    return [*x] if sizes is None else [x[start:end] for start, end, _ in _spans(x, sizes)]
+
+
+def _joined(steps: list[Array], sizes: Sizes | None) -> Array:
+    """The states of all steps, as x is."""
+    return np.stack(steps) if sizes is None else np.concatenate(steps)
+
+
+def _rnn_reference(
+    x: Array, h0: Array, *weights: Array, nonlinearity: str = "tanh", sizes: Sizes | None = None
+) -> Array:
     states, h = list[Array](), h0
-    cells.check_sequence("rnn", cells.RNN, x, (h0,), weights)
-    for row in x:
-        h = cells.rnn_cell(row, h, *weights, nonlinearity=nonlinearity)
+    cells.check_sequence("rnn", cells.RNN, x, (h0,), weights, sizes)
+    for row in _steps(x, sizes):
+        h = cells.rnn_cell(row, h[: len(row)], *weights, nonlinearity=nonlinearity)
         states.append(h)
-    return np.stack(states)
+    return _joined(states, sizes)
 
 
 def _rnn_forward(
-    x: Array, h0: Array, w_ih: Array, w_hh: Array, *biases: Array, nonlinearity: str = "tanh"
+    x: Array,
+    h0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    *biases: Array,
+    nonlinearity: str = "tanh",
+    sizes: Sizes | None = None,
 ) -> tuple[Array, object]:
-    cells.check_sequence("rnn", cells.RNN, x, (h0,), (w_ih, w_hh, *biases))
-    weights = _side_by_side(RNN, x, h0, w_ih, w_hh, *biases)
-    read, (n, hidden) = _to_read(x, h0, weights), h0.shape
-    states = np.empty_like(weights, shape=(len(x), hidden, n))
-    result = np.empty_like(weights, shape=(len(x), n, hidden))
-    for t, h in enumerate(states):
-        np.matmul(weights[0], read[:, t * n : (t + 1) * n], out=h)
+    cells.check_sequence("rnn", cells.RNN, x, (h0,), (w_ih, w_hh, *biases), sizes)
+    spans, weights = _spans(x, sizes), _side_by_side(RNN, x, h0, w_ih, w_hh, *biases)
+    read, states = _to_read(x, h0, weights), list[Array]()
+    result = np.empty_like(weights, shape=(read.shape[1], w_hh.shape[1]))
+    for start, end, after in spans:
+        h = np.matmul(weights[0], read[:, start:end])
         h = np.tanh(h, out=h) if nonlinearity == "tanh" else np.maximum(h, 0, out=h)
-        _hand_on(h, t, read, result)
-    return result, (weights, read, states)
+        _hand_on(h, (start, end, after), read, result)
+        states.append(h)
+    return result.reshape(*x.shape[:-1], w_hh.shape[1]), (spans, weights, read, states)
 
 
 def _rnn_backward(
     g: Array,
-    saved: tuple[Array, Array, Array],
+    saved: tuple[list[Span], Array, Array, list[Array]],
     needed: Sequence[bool],
     x: Array,
     h0: Array,
@@ -138,62 +184,74 @@ def _rnn_backward(
     w_hh: Array,
     *biases: Array,
     nonlinearity: str = "tanh",
+    sizes: Sizes | None = None,
 ) -> Gradients:
-    weights, read, states = saved
-    (n, hidden), onto = h0.shape, np.zeros_like(states[0])
+    spans, weights, read, states = saved
+    rows, hidden = g.reshape(-1, g.shape[-1]), w_hh.shape[1]
     grads = np.empty_like(read, shape=(hidden, read.shape[1]))
-    d_x = np.empty_like(weights, shape=x.shape) if needed[0] else None
-    for t in range(len(x) - 1, -1, -1):
-        onto += g[t].T
-        onto *= 1 - states[t] * states[t] if nonlinearity == "tanh" else np.greater(states[t], 0)
-        grads[:, t * n : (t + 1) * n] = onto
-        onto = _handed_back(onto, weights, t, d_x)
+    d_x = np.empty_like(read, shape=(read.shape[1], x.shape[-1])) if needed[0] else None
+    onto = np.zeros_like(read, shape=(hidden, spans[-1][1] - spans[-1][0]))
+    for (start, end, _), h in zip(reversed(spans), reversed(states), strict=True):
+        onto = _widened(onto, end - start)
+        onto += rows[start:end].T
+        onto *= 1 - h * h if nonlinearity == "tanh" else np.greater(h, 0)
+        grads[:, start:end] = onto
+        onto = _handed_back(onto, weights, None if d_x is None else d_x[start:end], start > 0 or needed[1])
     product = np.matmul(grads, read.T)[None]
-    found = _of_weights(RNN, product[:, :, : hidden + 1], product[:, :, hidden:], needed[2:])
-    return [d_x, onto.T if needed[1] else None, *found]
+    return [
+        None if d_x is None else d_x.reshape(x.shape),
+        onto.T if needed[1] else None,
+        *_of_weights(RNN, product[:, :, : hidden + 1], product[:, :, hidden:], needed[2:]),
+    ]
 
 
 rnn = Kernel("rnn", _rnn_reference, _rnn_forward, _rnn_backward)
 """The states (length, n, hidden) of an RNN over x (length, n, in) from h0 (n, hidden): ``cells.rnn_cell`` repeated."""
 
 
-def _lstm_reference(x: Array, h0: Array, c0: Array, *weights: Array) -> Array:
-    found, h, c = list[Array](), h0, c0
-    cells.check_sequence("lstm", cells.LSTM, x, (h0, c0), weights)
-    for row in x:
-        h, c = cells.lstm_cell(row, h, c, *weights)
-        found.append(h)
-    return np.stack([*found, c])
+def _lstm_reference(x: Array, h0: Array, c0: Array, *weights: Array, sizes: Sizes | None = None) -> Array:
+    states, ended, h, c = list[Array](), list[Array](), h0, c0
+    cells.check_sequence("lstm", cells.LSTM, x, (h0, c0), weights, sizes)
+    for row in _steps(x, sizes):
+        ended.append(c[len(row) :])
+        h, c = cells.lstm_cell(row, h[: len(row)], c[: len(row)], *weights)
+        states.append(h)
+    return _joined([*states, np.concatenate([c, *ended[::-1]])], sizes)
 
 
-def _lstm_forward(x: Array, h0: Array, c0: Array, w_ih: Array, w_hh: Array, *biases: Array) -> tuple[Array, object]:
-    cells.check_sequence("lstm", cells.LSTM, x, (h0, c0), (w_ih, w_hh, *biases))
-    weights = _side_by_side(LSTM, x, h0, w_ih, w_hh, *biases)
+def _lstm_forward(
+    x: Array, h0: Array, c0: Array, w_ih: Array, w_hh: Array, *biases: Array, sizes: Sizes | None = None
+) -> tuple[Array, object]:
+    cells.check_sequence("lstm", cells.LSTM, x, (h0, c0), (w_ih, w_hh, *biases), sizes)
+    spans, weights = _spans(x, sizes), _side_by_side(LSTM, x, h0, w_ih, w_hh, *biases)
     halved, read = _rows(_halved(weights, slice(1, 4))), _to_read(x, h0, weights)
-    length, (n, hidden) = len(x), h0.shape
-    gates, terms, shown = (np.empty_like(read, shape=(length, k, hidden, n)) for k in (4, 3, 1))
-    result = np.empty_like(read, shape=(length + 1, n, hidden))
+    (n, hidden), columns, saved = h0.shape, read.shape[1], list[tuple[Array, Array, Array]]()
+    result = np.empty_like(read, shape=(columns + n, hidden))
     cell = c0.T.astype(read.dtype)
-    for t in range(length):
-        now, (written, kept, h) = gates[t], terms[t]
-        np.matmul(halved, read[:, t * n : (t + 1) * n], out=_rows(now))
-        np.tanh(now, out=now)
-        switches = now[1:]
+    for start, end, after in spans:
+        gates = np.matmul(halved, read[:, start:end]).reshape(4, hidden, end - start)
+        np.tanh(gates, out=gates)
+        switches = gates[1:]
         switches *= 0.5
         switches += 0.5
-        content, i, f, o = now
+        content, i, f, o = gates
+        terms = np.empty_like(switches)
+        written, kept, h = terms
         np.multiply(i, content, out=written)
-        np.multiply(f, cell, out=kept)
-        np.add(kept, written, out=cell)
-        np.multiply(o, np.tanh(cell, out=shown[t, 0]), out=h)
-        _hand_on(h, t, read, result)
-    result[length] = cell.T
-    return result, (weights, read, gates, terms, shown)
+        np.multiply(f, cell[:, : end - start], out=kept)
+        cell = written + kept
+        shown = np.tanh(cell)
+        np.multiply(o, shown, out=h)
+        _hand_on(h, (start, end, after), read, result)
+        if after - end < end - start:
+            result[columns + after - end : columns + end - start] = cell[:, after - end :].T
+        saved.append((gates, terms, shown))
+    return (result if sizes else result.reshape(len(x) + 1, n, hidden)), (spans, weights, read, saved)
 
 
 def _lstm_backward(
     g: Array,
-    saved: tuple[Array, Array, Array, Array, Array],
+    saved: tuple[list[Span], Array, Array, list[tuple[Array, Array, Array]]],
     needed: Sequence[bool],
     x: Array,
     h0: Array,
@@ -201,116 +259,129 @@ def _lstm_backward(
     w_ih: Array,
     w_hh: Array,
     *biases: Array,
+    sizes: Sizes | None = None,
 ) -> Gradients:
-    weights, read, gates, terms, shown = saved
-    (n, hidden), length = h0.shape, len(x)
-    grads = np.empty_like(read, shape=(4 * hidden, read.shape[1]))
-    d_x = np.empty_like(weights, shape=x.shape) if needed[0] else None
-    onto, onto_cell = np.zeros_like(shown[0, 0]), np.empty_like(shown[0, 0])
-    onto_cell[...] = g[length].T
-    for t in range(length - 1, -1, -1):
-        (content, i, f, o), (written, _, h) = gates[t], terms[t]
-        onto += g[t].T
-        # h = o s with s = tanh(cell): o (1 - s^2) is o - h s.
-        slope = np.multiply(h, shown[t, 0])
+    spans, weights, read, of_steps = saved
+    rows, hidden, columns = g.reshape(-1, g.shape[-1]), w_hh.shape[1], read.shape[1]
+    grads = np.empty_like(read, shape=(4 * hidden, columns))
+    d_x = np.empty_like(read, shape=(columns, x.shape[-1])) if needed[0] else None
+    onto = np.zeros_like(read, shape=(hidden, spans[-1][1] - spans[-1][0]))
+    onto_cell = rows[columns : columns + onto.shape[1]].T.copy()
+    for (start, end, after), (gates, terms, shown) in zip(reversed(spans), reversed(of_steps), strict=True):
+        (content, i, f, o), (written, _, h) = gates, terms
+        onto = _widened(onto, end - start)
+        onto_cell = _widened(onto_cell, end - start, rows[columns + after - end : columns + end - start].T)
+        onto += rows[start:end].T
+        # h is o s with s = tanh(c), so that o (1 - s^2), the slope of h to c, is o - h s.
+        slope = h * shown
         np.subtract(o, slope, out=slope)
         slope *= onto
         onto_cell += slope
-        # A term, i g say, times 1 - i is the slope of i times what i is multiplied by; and i (1 - g^2) is i - (i g) g.
-        now = np.empty_like(gates[t])
-        np.subtract(1, gates[t, 1:], out=now[1:])
-        now[1:] *= terms[t]
-        np.multiply(written, content, out=now[0])
-        np.subtract(i, now[0], out=now[0])
-        now[:3] *= onto_cell
-        now[3] *= onto
+        # i g (1 - i) is i's slope times what i is multiplied by; f and o alike. And i (1 - g^2) is i - (i g) g.
+        now = np.empty_like(gates)
+        to_content, to_switches, to_made, to_shown = now[0], now[1:], now[:3], now[3]
+        np.subtract(1, gates[1:], out=to_switches)
+        to_switches *= terms
+        np.multiply(written, content, out=to_content)
+        np.subtract(i, to_content, out=to_content)
+        to_made *= onto_cell
+        to_shown *= onto
         onto_cell *= f
-        grads[:, t * n : (t + 1) * n] = _rows(now)
-        onto = _handed_back(_rows(now), weights, t, d_x)
-    product = np.matmul(grads, read.T).reshape(4, hidden, -1)
-    found = _of_weights(LSTM, product[:, :, : hidden + 1], product[:, :, hidden:], needed[3:])
-    return [d_x, onto.T if needed[1] else None, onto_cell.T if needed[2] else None, *found]
+        grads[:, start:end] = _rows(now)
+        onto = _handed_back(_rows(now), weights, None if d_x is None else d_x[start:end], start > 0 or needed[1])
+    product = np.matmul(grads, read.T).reshape(4, hidden, read.shape[0])
+    return [
+        None if d_x is None else d_x.reshape(x.shape),
+        onto.T if needed[1] else None,
+        onto_cell.T if needed[2] else None,
+        *_of_weights(LSTM, product[:, :, : hidden + 1], product[:, :, hidden:], needed[3:]),
+    ]
 
 
 lstm = Kernel("lstm", _lstm_reference, _lstm_forward, _lstm_backward)
 """The states of an LSTM over x (length, n, in), and its last cell: (length + 1, n, hidden), ``cells.lstm_cell``s."""
 
 
-def _gru_reference(x: Array, h0: Array, *weights: Array) -> Array:
+def _gru_reference(x: Array, h0: Array, *weights: Array, sizes: Sizes | None = None) -> Array:
     states, h = list[Array](), h0
-    cells.check_sequence("gru", cells.GRU, x, (h0,), weights)
-    for row in x:
-        h = cells.gru_cell(row, h, *weights)
+    cells.check_sequence("gru", cells.GRU, x, (h0,), weights, sizes)
+    for row in _steps(x, sizes):
+        h = cells.gru_cell(row, h[: len(row)], *weights)
         states.append(h)
-    return np.stack(states)
+    return _joined(states, sizes)
 
 
-def _gru_forward(x: Array, h0: Array, w_ih: Array, w_hh: Array, *biases: Array) -> tuple[Array, object]:
-    cells.check_sequence("gru", cells.GRU, x, (h0,), (w_ih, w_hh, *biases))
-    weights = _side_by_side(GRU, x, h0, w_ih, w_hh, *biases)
+def _gru_forward(
+    x: Array, h0: Array, w_ih: Array, w_hh: Array, *biases: Array, sizes: Sizes | None = None
+) -> tuple[Array, object]:
+    cells.check_sequence("gru", cells.GRU, x, (h0,), (w_ih, w_hh, *biases), sizes)
+    spans, weights = _spans(x, sizes), _side_by_side(GRU, x, h0, w_ih, w_hh, *biases)
     halved, read = _halved(weights, slice(1, 3)), _to_read(x, h0, weights)
-    length, (n, hidden) = len(x), h0.shape
-    gates, terms = (np.empty_like(read, shape=(length, k, hidden, n)) for k in (4, 2))
-    result = np.empty_like(read, shape=(length, n, hidden))
-    h = h0.T
-    for t in range(length):
-        (remembered, reset, update, new), switches, (part, kept) = gates[t], gates[t, 1:3], terms[t]
-        column = read[:, t * n : (t + 1) * n]
+    hidden, saved = w_hh.shape[1], list[tuple[Array, Array]]()
+    result = np.empty_like(read, shape=(read.shape[1], hidden))
+    for start, end, after in spans:
+        column, gates = read[:, start:end], np.empty_like(read, shape=(4, hidden, end - start))
+        (remembered, reset, update, new), switches = gates, gates[1:3]
         np.matmul(halved[0, :, : hidden + 1], column[: hidden + 1], out=remembered)
         np.matmul(_rows(halved[1:3]), column, out=_rows(switches))
         np.matmul(halved[3, :, hidden:], column[hidden:], out=new)
         np.tanh(switches, out=switches)
         switches *= 0.5
         switches += 0.5
+        terms = np.empty_like(switches)
+        part, kept = terms
         new += np.multiply(reset, remembered, out=part)
         np.tanh(new, out=new)
-        np.subtract(h, new, out=kept)
+        np.subtract(column[:hidden], new, out=kept)
         kept *= update
-        h = new + kept
-        _hand_on(h, t, read, result)
-    return result, (weights, read, gates, terms)
+        _hand_on(new + kept, (start, end, after), read, result)
+        saved.append((gates, terms))
+    return result.reshape(*x.shape[:-1], w_hh.shape[1]), (spans, weights, read, saved)
 
 
 def _gru_backward(
     g: Array,
-    saved: tuple[Array, Array, Array, Array],
+    saved: tuple[list[Span], Array, Array, list[tuple[Array, Array]]],
     needed: Sequence[bool],
     x: Array,
     h0: Array,
     w_ih: Array,
     w_hh: Array,
     *biases: Array,
+    sizes: Sizes | None = None,
 ) -> Gradients:
-    weights, read, gates, terms = saved
-    (n, hidden), onto = h0.shape, np.zeros_like(gates[0, 0])
+    spans, weights, read, of_steps = saved
+    rows, hidden = g.reshape(-1, g.shape[-1]), w_hh.shape[1]
     grads = np.empty_like(read, shape=(4 * hidden, read.shape[1]))
     back = _rows(weights[:3])[:, :hidden].T
-    for t in range(len(x) - 1, -1, -1):
-        onto += g[t].T
-        _, reset, update, new = gates[t]
-        now = np.empty_like(gates[t])
-        # A term times 1 - z is the slope of z times what z is multiplied by.
-        np.subtract(1, gates[t, 1:3], out=now[1:3])
-        np.multiply(new, new, out=now[3])
-        np.subtract(1, now[3], out=now[3])
-        now[3] *= now[2]
-        now[3] *= onto
-        now[1:3] *= terms[t]
-        now[1] *= now[3]
-        now[2] *= onto
-        np.multiply(now[3], reset, out=now[0])
-        grads[:, t * n : (t + 1) * n] = _rows(now)
+    onto = np.zeros_like(read, shape=(hidden, spans[-1][1] - spans[-1][0]))
+    for (start, end, _), (gates, terms) in zip(reversed(spans), reversed(of_steps), strict=True):
+        onto = _widened(onto, end - start)
+        onto += rows[start:end].T
+        _, reset, update, new = gates
+        now = np.empty_like(gates)
+        (to_remembered, to_reset, to_update, to_new), to_switches = now, now[1:3]
+        # z (h - n) (1 - z) is z's slope times what z is multiplied by; r alike.
+        np.subtract(1, gates[1:3], out=to_switches)
+        np.multiply(new, new, out=to_new)
+        np.subtract(1, to_new, out=to_new)
+        to_new *= to_update
+        to_new *= onto
+        to_switches *= terms
+        to_reset *= to_new
+        to_update *= onto
+        np.multiply(to_new, reset, out=to_remembered)
+        grads[:, start:end] = _rows(now)
         onto *= update
         onto += np.matmul(back, _rows(now[:3]))
-    by_state, by_input = grads[: 3 * hidden], grads[hidden:]
-    found = _of_weights(
-        GRU,
-        np.matmul(by_state, read[: hidden + 1].T).reshape(3, hidden, -1),
-        np.matmul(by_input, read[hidden:].T).reshape(3, hidden, -1),
-        needed[2:],
-    )
-    d_x = np.matmul(by_input.T, _rows(weights[1:])[:, hidden + 1 :]).reshape(x.shape) if needed[0] else None
-    return [d_x, onto.T if needed[1] else None, *found]
+    of_state, of_input = grads[: 3 * hidden], grads[hidden:]
+    by_state = np.matmul(of_state, read[: hidden + 1].T).reshape(3, hidden, hidden + 1)
+    by_input = np.matmul(of_input, read[hidden:].T).reshape(3, hidden, read.shape[0] - hidden)
+    return [
+        np.matmul(of_input.T, _rows(weights[1:])[:, hidden + 1 :]).reshape(x.shape) if needed[0] else None,
+        onto.T if needed[1] else None,
+        *_of_weights(GRU, by_state, by_input, needed[2:]),
+    ]
 
 
 gru = Kernel("gru", _gru_reference, _gru_forward, _gru_backward)
