@@ -294,7 +294,7 @@ class Adam(Optimizer):
         square *= beta2
         square += scratch
         # sqrt(v̂) is sqrt(v) by a number, which goes into the others.
-        root = math.sqrt(1 - beta2**count)
+        root = np.sqrt(1 - beta2**count).item()
         np.sqrt(square, out=scratch)
         scratch += options["eps"] * root
         np.divide(mean, scratch, out=scratch)

@@ -5,7 +5,19 @@ import copy
 import numpy as np
 import pytest
 
-from tests.helpers.replaying import OPTIMIZERS, Net, Twins, World, batch, batches, only_gradients, run, train
+from tests.helpers.replaying import (
+    OPTIMIZERS,
+    Net,
+    Twins,
+    World,
+    batch,
+    batches,
+    let_go,
+    only_gradients,
+    run,
+    train,
+)
+from tinygrad_lm import optim
 from tinygrad_lm.replay import replay
 
 
@@ -51,9 +63,10 @@ def test_gradients_that_somebody_keeps_stay_what_they_are():
     twins.was_replayed(4)
 
 
-@pytest.mark.parametrize("moment", [0, 1, 3, 6])
-def test_an_array_that_somebody_holds_shows_what_it_would_in_eager_mode(moment):
-    twins = Twins(lambda: World(optimizer=OPTIMIZERS["adamw"]))
+@pytest.mark.parametrize("step", [train, let_go])
+@pytest.mark.parametrize("moment", [0, 1, 2, 3, 4, 5, 6])
+def test_an_array_that_somebody_holds_shows_what_it_would_in_eager_mode(moment, step):
+    twins = Twins(lambda: World(optimizer=OPTIMIZERS["adamw"]), step)
     held = [[], []]
 
     def compare():
@@ -71,6 +84,49 @@ def test_an_array_that_somebody_holds_shows_what_it_would_in_eager_mode(moment):
         twins.call(*batch(i, rows=4 if i % 4 == 3 else 8))
         compare()
     twins.was_replayed(8)
+
+
+def test_an_array_that_somebody_holds_after_the_parameter_was_given_other_data():
+    """It is the parameter's, and the optimizer writes to it, as long as it is."""
+    twins = run(let_go, 6)
+    assert [one.alone for one in twins.replayed.plan.stepped] == [False]
+    twins.change(lambda w: w.model.load_state_dict(Net().state_dict()))
+    held = [[w.model.first.weight.data, w.model.last.weight.data[1:]] for w in twins.worlds]
+    for args in batches(4):
+        twins.call(*args)
+        for one, other in zip(*held, strict=True):
+            assert one.tobytes() == other.tobytes()
+    twins.was_replayed(8)
+
+
+def test_gradients_that_somebody_keeps_while_plans_come_to_share_their_memory():
+    """Steps of two shapes, and some that are not replayed in between."""
+    twins = Twins(lambda: World(optimizer=OPTIMIZERS["momentum"]), let_go)
+    kept = [[], []]
+    for i in range(16):
+        if i in (4, 5, 9):
+            twins.change(let_go, *batch(100 + i))
+        if i > 3:
+            for world, mine in zip(twins.worlds, kept, strict=True):
+                mine += [world.model.first.weight.grad, world.model.first.weight.data, world.model.first.bias.data[:2]]
+        twins.call(*batch(i, rows=8 if i % 3 else 5))
+        assert [x.tobytes() for x in kept[0]] == [x.tobytes() for x in kept[1]]
+    twins.was_replayed(10)
+
+
+@pytest.mark.parametrize("how", ["one count", "a loaded state"])
+def test_parameters_that_are_no_longer_stepped_equally_often(how):
+    twins = run(let_go, 5, lambda: World(optimizer=lambda p: optim.AdamW(p, lr=0.01)))
+    assert [len(one.parameters) for one in twins.replayed.plan.stepped] == [4]
+    for world in twins.worlds:
+        if how == "one count":
+            world.optimizer.counts[id(world.model.last.bias)] = 500
+        else:
+            state = world.optimizer.state_arrays()
+            world.optimizer.load_state_arrays(state | {"1.steps": np.array(500)})
+    for args in batches(6):
+        twins.call(*args)
+    twins.was_replayed(7)
 
 
 def test_gradients_that_somebody_keeps_and_the_parameter_has_no_more():
@@ -113,6 +169,20 @@ def test_an_optimizers_moments_that_are_replaced_stay_with_who_holds_them():
     for args in batches(4):
         twins.call(*args)
         assert held[0].tobytes() == held[1].tobytes()
+    twins.was_replayed(8)
+
+
+def test_moments_that_are_put_in_the_place_of_others_are_those_that_count():
+    """Also where no parameter is another between two calls."""
+    twins = Twins(lambda: World(optimizer=OPTIMIZERS["adamw"]), let_go)
+    for i, args in enumerate(batches(10)):
+        if i in (5, 7):
+            for world in twins.worlds:
+                state = world.optimizer.state[id(world.model.last.weight)]
+                state["mean"] = np.ones_like(state["mean"])
+                first = id(world.model.first.weight)
+                world.optimizer.state[first] = {name: 0 * x for name, x in world.optimizer.state[first].items()}
+        twins.call(*args)
     twins.was_replayed(8)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from itertools import chain, repeat
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.loans import is_view, lent
 from tinygrad_lm.optim import Optimizer
 from tinygrad_lm.replay.lending import LISTED, Gradients, references_to, side_by_side
+
+_NONE: dict[str, Array] = {}
+"""The moments of a parameter that has none."""
 
 
 class Joined:
@@ -47,20 +51,21 @@ class Joined:
         self._keys = tuple(id(parameter) for parameter in parameters)
         self._moments: dict[str, list[Array]] = {}
         self._flat: dict[str, Array] = {}
+        self._identities: list[int] = []
 
     def take(self) -> bool:
-        """Bring in the parameters, where their data are elsewhere; false where they cannot be stepped as one."""
+        """Bring in the parameters, where their data are elsewhere; false where they have another dtype or layout."""
         if not self.is_alike():
             return False
         for parameter, place, shown in zip(self.parameters, self.places, self._lent, strict=True):
             if (data := parameter.data) is not shown:
                 np.copyto(place, data)
                 share_data(parameter, shown)
-        if self.optimizer.kept_by.get(self._keys) is self and not self._has_moments():
-            del self.optimizer.kept_by[self._keys]
-        counts = self.optimizer.counts
-        count = counts.get(self._keys[0], 0)
-        return all(counts.get(key, 0) == count for key in self._keys)
+        return True
+
+    def is_in_step(self) -> bool:
+        """Whether the parameters have been stepped equally often, which somebody may have set otherwise."""
+        return len({*map(self.optimizer.counts.get, self._keys, repeat(0))}) == 1
 
     def serves(self, options: dict[str, float], alone: bool) -> bool:
         """Whether another plan can use it as it is, with the options of its own."""
@@ -79,17 +84,22 @@ class Joined:
             for kept, parameter, shown in zip(held, self.parameters, self._lent, strict=True)
         )
 
+    def is_held(self) -> bool:
+        """Whether somebody holds the data of a parameter that are to be moved: the optimizer goes on in that array."""
+        pairs = zip(self.parameters, self._lent, strict=True)
+        elsewhere = [p for p, shown in pairs if p.data is not shown]
+        return any(p.data.flags.writeable and not is_view(p.data) and holders(p) > 0 for p in elsewhere)
+
     def references(self, parameter: Tensor) -> int:
         """How often it refers to a parameter's array."""
         holds = any(parameter.data is shown for shown in self._lent)
         return holds * (1 + self._stays)
 
     def _has_moments(self) -> bool:
-        """Whether the optimizer's moments are those here, and no other arrays."""
-        state = self.optimizer.state
-        return all(
-            state[key][name] is places[i] for name, places in self._moments.items() for i, key in enumerate(self._keys)
-        )
+        """Whether the optimizer's moments are those here, and no other arrays, which anybody may put there."""
+        states = map(self.optimizer.state.get, self._keys, repeat(_NONE))
+        held = chain.from_iterable(map(dict[str, Array].values, states))
+        return self.optimizer.kept_by.get(self._keys) is self and [*map(id, held)] == self._identities
 
     def _take_moments(self) -> None:
         """Bring in the moments, which are zeros at first, from whatever has kept them until now."""
@@ -107,11 +117,12 @@ class Joined:
             for name, places in self._moments.items():
                 places[i][...] = held.get(name, 0)
             state[key] = {name: places[i] for name, places in self._moments.items()}
+        self._identities = [id(array) for key in self._keys for array in state[key].values()]
 
     def step(self) -> None:
         """One step of all parameters."""
         optimizer = self.optimizer
-        if optimizer.kept_by.get(self._keys) is not self:
+        if not self._has_moments():
             self._take_moments()
         counts = optimizer.counts
         count = counts.get(self._keys[0], 0) + 1
@@ -136,9 +147,21 @@ def is_elementwise(optimizer: Optimizer) -> bool:
     return optimizer.elementwise and says <= writes and "update" not in vars(optimizer)
 
 
+def _references_to(parameter: Tensor) -> int:
+    data = parameter.data
+    return sys.getrefcount(data)
+
+
+_OWN = _references_to(Tensor(np.zeros(1)))
+"""What it says of an array that nobody but its parameter has: Python 3.14 no longer counts the name in the call."""
+
+
+def holders(parameter: Tensor) -> int:
+    """How many references there are to a parameter's array beside its own."""
+    return _references_to(parameter) - _OWN
+
+
 def is_alone(parameter: Tensor, known: int = 0) -> bool:
     """Whether nobody holds a parameter's array, or looks into its memory, but the parameter and so many known ones."""
-    data = parameter.data
-    # The parameter, the name here, and the argument of the call.
-    alone = sys.getrefcount(data) <= 3 + known
+    alone, data = holders(parameter) <= known, parameter.data
     return alone and not is_view(data) and data.flags.c_contiguous and data.flags.writeable

@@ -179,15 +179,19 @@ class Plan:
             return False
         if self._without and any(leaf.grad is not None for leaf in self._without):
             return False
+        if not all(one.is_in_step() for one in self._joined):
+            return False
+        moved = changes(self._leaves) != self._stamp
+        if moved:
+            if any(leaf.data is not array for leaf, array in self._fixed):
+                return False
+            left = any(one.is_left() or one.is_held() for one in self._joined)
+            if left and all(one.is_alike() for one in self._joined):
+                self.link()
         if [one.leave() for one in self._lending] != self._times:
             self._lay_out()
-        stamp = changes(self._leaves)
-        if stamp == self._stamp:
+        elif not moved:
             return True
-        if any(leaf.data is not array for leaf, array in self._fixed):
-            return False
-        if all(one.is_alike() for one in self._joined) and any(one.is_left() for one in self._joined):
-            self.link()
         fitting = [one.take() for one in self._joined]  # all of them, whatever the first says
         self._stamp = changes(self._leaves)
         return all(fitting)
