@@ -46,18 +46,20 @@ def _side_by_side(blocks: Blocks, x: Array, h0: Array, w_ih: Array, w_hh: Array,
     """All weights in the order of what they are multiplied by: (blocks, hidden, hidden + 1 + in)."""
     hidden, dtype = w_hh.shape[1], np.result_type(x, h0, w_ih, w_hh, *biases)
     from_input, from_state, *both = (part.reshape(-1, hidden, *part.shape[1:]) for part in (w_ih, w_hh, *biases))
-    weights = np.empty_like(w_hh, dtype, shape=(len(blocks), hidden, hidden + 1 + x.shape[-1]))
-    for block, (state, own) in zip(weights, blocks, strict=True):
-        of_ones = block[:, hidden]
-        of_ones[...] = 0
-        if state is not None:
-            block[:, :hidden] = from_state[state]
-        if own is not None:
-            block[:, hidden + 1 :] = from_input[own]
-        for gate, bias in zip((own, state), both, strict=False):
-            if gate is not None:
-                of_ones += bias[gate]
+    weights = np.zeros_like(w_hh, dtype, shape=(len(blocks), hidden, hidden + 1 + x.shape[-1]))
+    states, inputs = _gates(blocks)
+    of_state, of_input = weights[: len(states)], weights[-len(inputs) :]
+    of_state[:, :, :hidden] = from_state[states]
+    of_input[:, :, hidden + 1 :] = from_input[inputs]
+    for block, gates, bias in zip((of_input, of_state), (inputs, states), both, strict=False):
+        of_ones = block[:, :, hidden]
+        of_ones += bias[gates]
     return weights
+
+
+def _gates(blocks: Blocks) -> tuple[list[int], list[int]]:
+    """The gates of the map of the state, of which the first blocks are, and of that of the input, which has the last."""
+    return [state for state, _ in blocks if state is not None], [own for _, own in blocks if own is not None]
 
 
 def _halved(weights: Array, by_sigmoid: slice) -> Array:
@@ -103,7 +105,7 @@ def _handed_back(grads: Array, weights: Array, d_x: Array | None, onward: bool) 
 
 def _of_weights(blocks: Blocks, of_state: Array, of_input: Array, needed: Sequence[bool]) -> Gradients:
     """The gradients of the weights from those of the maps of [h; 1] and of [1; x], each in the blocks' order."""
-    states, inputs = [s for s, _ in blocks if s is not None], [i for _, i in blocks if i is not None]
+    states, inputs = _gates(blocks)
     parts = (
         (inputs, of_input[:, :, 1:]),
         (states, of_state[:, :, :-1]),
@@ -113,11 +115,10 @@ def _of_weights(blocks: Blocks, of_state: Array, of_input: Array, needed: Sequen
     return [_by_gate(*part) if need else None for need, part in zip(needed, parts, strict=False)]
 
 
-def _by_gate(gates: Sequence[int], blocks: Array) -> Array:
+def _by_gate(gates: list[int], blocks: Array) -> Array:
     """Blocks as the rows of one array, in the order of the gates that they are of."""
     found = np.empty_like(blocks, order="C")
-    for gate, block in zip(gates, blocks, strict=True):
-        found[gate] = block
+    found[gates] = blocks
     return found.reshape(-1, *blocks.shape[2:])
 
 
