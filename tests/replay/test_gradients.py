@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.helpers.replaying import OPTIMIZERS, Net, Twins, World, batches, learn, only_gradients, run, train
+from tests.helpers.replaying import OPTIMIZERS, Net, Twins, World, batches, learn, let_go, only_gradients, run, train
 from tinygrad_lm import nn, no_grad, optim
 
 
@@ -199,3 +199,20 @@ def test_a_frozen_parameter_and_one_that_is_tied():
         return learn(w, w.model.loss(x, y) + (w.model.again(x @ w.model.first.weight.T) ** 2).mean())
 
     run(step, 6, make).was_replayed(4)
+
+
+@pytest.mark.parametrize("who", ["optimizer", "other"])
+def test_parameters_that_are_stepped_twice(who):
+    """By one optimizer or by two, whose plans would have their data and gradients in two places."""
+
+    def make():
+        world = World(optimizer=OPTIMIZERS["momentum"])
+        world.other = optim.SGD(world.model.parameters(), lr=0.1)
+        return world
+
+    def step(w, x, y):
+        loss = let_go(w, x, y)
+        getattr(w, who).step()
+        return loss
+
+    run(step, 6, make).was_not("stepped twice")

@@ -206,3 +206,29 @@ def test_parameters_are_stepped_as_one_soon_after_somebody_let_go(graph):
     for args in batches(6):
         replayed(*args)
     assert [one.alone for one in replayed.plan.stepped] == [False]
+
+
+def test_two_optimizers_in_turn_go_on_in_the_array_that_somebody_holds():
+    """Each has a plan of its own, and had arrays of its own before the parameters were given other data."""
+
+    def world():
+        model = Net()
+        steps = []
+        for optimizer in (optim.SGD(model.parameters(), lr=0.1), optim.AdamW(model.parameters(), lr=0.01)):
+            part = World(model, lambda _, optimizer=optimizer: optimizer)
+            steps.append(lambda x, y, part=part: let_go(part, x, y))
+        return model, steps
+
+    (eager, steps), (model, others) = world(), world()
+    replayed = [replay(other) for other in others]
+    held = []
+    for i, args in enumerate(batches(30)):
+        if i == 12:
+            for one in (eager, model):
+                one.load_state_dict(Net().state_dict())
+        if i in (13, 17, 23):
+            held += [(p.data, q.data) for p, q in zip(eager.parameters(), model.parameters(), strict=True)]
+        turn = i % 2
+        assert steps[turn](*args).item() == replayed[turn](*args).item()
+        assert [one.tobytes() for one, _ in held] == [other.tobytes() for _, other in held]
+    assert sum(each.shapes[0].replayed for each in replayed) > 20

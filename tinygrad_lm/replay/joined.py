@@ -69,7 +69,8 @@ class Joined:
 
     def serves(self, options: dict[str, float], alone: bool) -> bool:
         """Whether another plan can use it as it is, with the options of its own."""
-        return self.options is options and self.alone == alone and self.is_alike() and not self.is_left()
+        left = self.is_left() or (alone and self.is_held())
+        return self.options is options and self.alone == alone and self.is_alike() and not left
 
     def is_alike(self) -> bool:
         """Whether the parameters have the dtypes and the layouts that they have here."""

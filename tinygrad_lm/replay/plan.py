@@ -20,7 +20,7 @@ from tinygrad_lm.replay.generators import Draw
 from tinygrad_lm.replay.instructions import Clip, Given, Store, StoreBuffer, Update
 from tinygrad_lm.replay.joined import Joined, is_alone, is_elementwise, joined
 from tinygrad_lm.replay.lending import Gradients
-from tinygrad_lm.replay.lowering import Lowering
+from tinygrad_lm.replay.lowering import Lowering, Unplannable
 from tinygrad_lm.replay.memory import Layout
 from tinygrad_lm.replay.mirrors import NeedsWhole
 from tinygrad_lm.replay.nested import deep, within
@@ -250,7 +250,13 @@ def lowered(
     inputs: Sequence[tuple[Tensor, Array, str]],
     buffers: Mapping[int, tuple[Array, Module, str]],
 ) -> Lowering:
-    """The tape of a recording; an operation whose formulas ask for numbers stays whole on it."""
+    """The tape of a recording; an operation whose formulas ask for numbers stays whole on it.
+
+    Raises
+    ------
+    Unplannable
+        Where the step does what a plan cannot.
+    """
     whole: list[Forward] = []
     while True:
         lowering = Lowering(inputs, buffers, whole)
@@ -259,7 +265,13 @@ def lowered(
         except NeedsWhole as needed:
             whole.append(needed.event)
         else:
-            return lowering
+            break
+    updates = [x for x in lowering.instructions if isinstance(x, Update)]
+    stepped = [key for update in updates for key in update.leaves]
+    if len(set(stepped)) < len(stepped) or len({id(update.optimizer) for update in updates}) < len(updates):
+        # Their gradients, or their data, would have to be in two places.
+        raise Unplannable("a parameter is stepped twice, or an optimizer steps twice, in one step")
+    return lowering
 
 
 def _clip(gradients: Sequence[Array], max_norm: float) -> None:
