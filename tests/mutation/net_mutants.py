@@ -39,7 +39,7 @@ KERNELS = (
     ),
     kernel(
         "the gates of a weight's gradient are in another order",
-        *("_by_gate", "found[gate] = block", "found[len(gates) - 1 - gate] = block"),
+        *("_by_gate", "found[gates] = blocks", "found[gates[::-1]] = blocks"),
         checks=("row lstm",),
     ),
     kernel(

@@ -58,7 +58,7 @@ def _side_by_side(blocks: Blocks, x: Array, h0: Array, w_ih: Array, w_hh: Array,
 
 
 def _gates(blocks: Blocks) -> tuple[list[int], list[int]]:
-    """The gates of the map of the state, of which the first blocks are, and of that of the input, which has the last."""
+    """The gates of the map of the state, which has the first blocks, and of that of the input, which has the last."""
     return [state for state, _ in blocks if state is not None], [own for _, own in blocks if own is not None]
 
 
