@@ -104,6 +104,23 @@ def test_ids_are_packed_as_they_are_padded():
     np.testing.assert_array_equal(nn.pack_padded_sequence(ids.T, (2, 2, 1)).data, [1, 4, 6, 2, 5])
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_what_was_packed_is_padded_again(batch_first):
+    x, lengths = drawn(5, 3, 2), np.array([5, 3, 1])
+    x[np.arange(5).reshape(-1, 1) >= lengths] = 7
+    x = x.swapaxes(0, 1) if batch_first else x
+    given = Tensor(x, requires_grad=True)
+    packed = nn.pack_padded_sequence(given, lengths, batch_first)
+    again, found = nn.pad_packed_sequence(packed, batch_first, padding_value=7)
+    np.testing.assert_array_equal(again.data, x)
+    np.testing.assert_array_equal(found, lengths)
+    (again**2).sum().backward()
+    np.testing.assert_array_equal(given.grad, np.where(x == 7, 0, 2 * x))
+    ids, _ = nn.pad_packed_sequence(nn.pack_padded_sequence(np.arange(6).reshape(3, 2), [3, 1]), padding_value=-1)
+    np.testing.assert_array_equal(ids, [[0, 1], [2, -1], [4, -1]])
+    assert ids.dtype == np.int64
+
+
 @pytest.mark.parametrize(
     ("lengths", "words"),
     [([1, 2, 1], "the largest first"), ([2, 1], "3 whole numbers"), ([3.0, 2, 1], "whole"), ([4, 1, 1], "from 1 to 3")],

@@ -44,6 +44,23 @@ def pack_padded_sequence(x: Tensor | Array, lengths: ArrayLike, batch_first: boo
     return PackedSequence(rows.reshape(length * n, *shape[2:])[np.flatnonzero(goes_on)], sizes)
 
 
+def pad_packed_sequence(
+    packed: PackedSequence, batch_first: bool = False, padding_value: float = 0.0
+) -> tuple[Any, Array]:
+    """The sequences of one length, (length, n, ...), or with ``batch_first`` (n, length, ...), and the length of each.
+
+    What ``pack_padded_sequence`` left out is ``padding_value``.
+    """
+    sizes = np.array(packed.batch_sizes)
+    goes_on = np.arange(sizes[0]) < sizes.reshape(-1, 1)
+    starts = np.cumsum(sizes) - sizes
+    # Behind all rows stands one of padding.
+    rows = np.where(goes_on, starts.reshape(-1, 1) + np.arange(sizes[0]), len(packed.data))
+    padding: Array = np.full((1, *packed.data.shape[1:]), padding_value, packed.data.dtype)
+    filled = np.concatenate([packed.data, padding])[rows]
+    return filled.swapaxes(0, 1) if batch_first else filled, goes_on.sum(axis=0)
+
+
 def ends_of(sizes: tuple[int, ...]) -> Array:
     """The row of each sequence's last step."""
     starts = [0, *accumulate(sizes)]
