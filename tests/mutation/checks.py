@@ -53,6 +53,18 @@ from tests.nn import (
     test_recurrent,
     test_training_mode,
 )
+from tests.replay import (
+    test_around_a_call,
+    test_blocks,
+    test_equal,
+    test_random_numbers,
+    test_what_changes_outside,
+    test_what_is_given,
+    test_what_is_held,
+    test_what_is_read,
+    test_what_is_seen,
+)
+from tests.replay import test_gradients as test_replayed_gradients
 from tests.runs import test_run_record
 from tests.sampling import (
     test_batches,
@@ -94,6 +106,16 @@ class Mutant:
 
 
 FILES = (
+    test_around_a_call,
+    test_blocks,
+    test_equal,
+    test_replayed_gradients,
+    test_random_numbers,
+    test_what_changes_outside,
+    test_what_is_given,
+    test_what_is_held,
+    test_what_is_read,
+    test_what_is_seen,
     test_graph,
     test_grad,
     test_slots,

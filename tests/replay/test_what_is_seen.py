@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import itertools
 import types
 
 import numpy as np
@@ -324,3 +325,25 @@ def test_a_replayed_step_within_another_is_seen_through():
     for _ in range(5):
         assert twice(*args).item() == model.loss(*args).item() * 2
     assert twice.shapes[0].replayed == 3, twice.report()
+
+
+def test_a_list_that_grows_by_what_it_holds_last():
+    def step(w, x, y):
+        return learn(w, w.model.loss(x, y) * len(w.flags))
+
+    twins = Twins(lambda: World(flags=[True]), step)
+    for i, args in enumerate(batches(9)):
+        if i == 4:
+            twins.change(lambda w: w.flags.append(True))
+        twins.call(*args)
+    twins.was_replayed(4)
+
+
+def test_a_number_from_where_nothing_can_be_seen():
+    """Two recordings show that it is another at each call."""
+
+    def step(w, x, y):
+        return learn(w, w.model.loss(x, y) * (1 / next(w.counter)))
+
+    twins = run(step, 9, make=lambda: World(counter=itertools.count(1)))
+    twins.was_not("no two calls do the same")
