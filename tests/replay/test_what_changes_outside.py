@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.helpers.replaying import OPTIMIZERS, Net, Twins, World, batch, batches, learn, train
+from tests.helpers.replaying import OPTIMIZERS, Net, Twins, World, batch, batches, learn, let_go, train
 from tinygrad_lm import nn, no_grad
 from tinygrad_lm.replay.replayed import replay
 
@@ -42,13 +42,14 @@ def _assign(w):
 
 
 @pytest.mark.parametrize("optimizer", ["momentum", "adamw"])
+@pytest.mark.parametrize("step", [train, let_go])
 @pytest.mark.parametrize("name", CHANGES)
-def test_what_changes_between_two_calls_counts(name, optimizer):
+def test_what_changes_between_two_calls_counts(name, step, optimizer):
     def make():
         net = Net(nn.BatchNorm1d(4))
         return World(net, OPTIMIZERS[optimizer], at_first=net.state_dict())
 
-    twins = Twins(make)
+    twins = Twins(make, step)
     for args in batches(3):
         twins.call(*args)
     twins.was_replayed()

@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import gc
 import itertools
 import types
 
@@ -105,6 +106,27 @@ class Plain:
         return x * self.scale * self.shared
 
 
+def classes_of_a_user():
+    """New ones, which a test may change: a base, what is derived of it, a dictionary and a list with attributes."""
+
+    class Base:
+        scale = 1.0
+
+    class Derived(Base):
+        pass
+
+    class Settings(dict):
+        scale = 1.0
+
+    class Series(list):
+        def scaled(self):
+            return self.by * 1.0
+
+    series = Series([5.0])
+    series.by = 1.0
+    return {"derived": Derived(), "settings": Settings(), "series": series}
+
+
 def holders():
     """Things that hold a number, how it is read, and how it is changed."""
     yield "module", lambda w: w.model, lambda o: o.slope, lambda o: setattr(o, "slope", 2.0)
@@ -126,6 +148,11 @@ def holders():
     yield "space", lambda w: w.space, lambda o: o.scale, lambda o: setattr(o, "scale", 2.0)
     yield "option", lambda w: w.optimizer, lambda o: o.groups[0][1]["lr"], lambda o: o.groups[0][1].update(lr=0.2)
     yield "scale", lambda w: w.optimizer, lambda o: o.scale, lambda o: setattr(o, "scale", 0.5)
+    yield "class", lambda w: w.derived, lambda o: o.scale, lambda o: setattr(type(o), "scale", 2.0)
+    yield "own dict", lambda w: w.settings, lambda o: o.scale, lambda o: setattr(o, "scale", 2.0)
+    yield "class of a dict", lambda w: w.settings, lambda o: o.scale, lambda o: setattr(type(o), "scale", 2.0)
+    yield "own list", lambda w: w.series, lambda o: o.scaled(), lambda o: setattr(o, "by", 2.0)
+    yield "shown dict", lambda w: w.shown, lambda o: o["a"], lambda o: gc.get_referents(o)[0].update(a=2.0)
     yield "lambda", lambda w: w.cell, lambda o: o["f"](), lambda o: o.update(f=lambda: 2.0)
 
 
@@ -147,6 +174,8 @@ def world_of_holders():
         partial=functools.partial(lambda of: sum(of), of=[1.0]),
         space=types.SimpleNamespace(scale=1.0),
         cell={"f": lambda: 1.0},
+        shown=types.MappingProxyType({"a": 1.0}),
+        **classes_of_a_user(),
     )
 
 

@@ -37,6 +37,9 @@ _OPAQUE = (types.BuiltinFunctionType, np.generic, np.dtype, Node, str, bytes, in
 _CHANGING = (list, set, deque, bytearray, array.array)
 """What holds others in a row, and can hold others later."""
 
+_HOLDING = (dict, types.MappingProxyType, tuple, frozenset, *_CHANGING)
+"""What holds others, and is looked at as what it holds."""
+
 _OWN = ("scale", "groups", "state", "counts", "kept_by")
 """The attributes of an optimizer that a plan knows: what steps with them looks at them at each call."""
 
@@ -79,6 +82,8 @@ class Reached:
         self._attributes: list[tuple[object, str]] = []
         """Places that are no dictionary's: slots, what a function consists of, and its variables."""
         self._sequences: list[Any] = []
+        self._classes: list[Mapping[str, Any]] = []
+        """What classes hold: their places are watched singly, and no others may be added."""
         self._arrays: list[Array] = []
         self._files: list[types.ModuleType] = []
         self._names: set[str] = set()
@@ -102,6 +107,8 @@ class Reached:
         self._read_at_once()
         self._values = list(self._contents())
         self._lengths = list(map(len, self._sized))
+        self._sizes = list(map(len, self._classes))
+        self._in_classes = list(map(_own_names, self._classes))
         self._numbers = [one.tobytes() for one in self._arrays]
 
     def unchanged(self) -> bool:
@@ -128,6 +135,10 @@ class Reached:
 
     def _compares(self, like: Callable[[Any, Any], bool]) -> bool:
         # Asked at every call: as few calls of Python's as can be.
+        if (sizes := list(map(len, self._classes))) != self._sizes:
+            if list(map(_own_names, self._classes)) != self._in_classes:
+                return False
+            self._sizes = sizes  # Python puts notes of its own there: where an object is copied, say
         try:
             if list(map(len, self._sized)) != self._lengths or not all(map(like, self._contents(), self._values)):
                 return False
@@ -192,16 +203,11 @@ class Reached:
 
     def _of_holder(self, found: Any) -> Iterable[Any]:
         kind = cast("Any", type(found))
-        if issubclass(kind, dict):
-            self._dicts.append(found)
-            return [*found, *found.values()]
-        if issubclass(kind, (tuple, frozenset)):
-            return found
-        if issubclass(kind, _CHANGING):
-            self._sequences.append(found)
-            return list(found)
         if isinstance(found, Wrapper):
             return self._of_places(vars(found), ["step"])
+        if issubclass(kind, _HOLDING):
+            # A user's own list or dictionary may have attributes, and methods, besides.
+            return [*self._of_contents(found), *([] if _of_library(kind.__module__) else self._of_object(found)), kind]
         if isinstance(found, Optimizer):
             self.optimizers.append(found)
             self._sequences.append(found.groups)
@@ -210,6 +216,15 @@ class Reached:
         if isinstance(found, Module):
             self.modules.append(found)
         return [*self._of_object(found), kind]
+
+    def _of_contents(self, found: Any) -> Iterable[Any]:
+        if isinstance(found, (dict, types.MappingProxyType)):
+            held = cast("Mapping[Any, Any]", found)
+            self._dicts.append(held)
+            return [*held, *held.values()]
+        if isinstance(found, _CHANGING):
+            self._sequences.append(found)
+        return cast("Iterable[Any]", found)
 
     def _of_code(self, found: Any) -> list[Any]:
         if isinstance(found, types.FunctionType):
@@ -263,7 +278,8 @@ class Reached:
             if _of_library(base.__module__) or (id(base) in self._held and base is not found):
                 continue
             self._held[id(base)] = base
-            held += self._of_places(vars(base), [name for name in vars(base) if not _is_told_by_python(name)])
+            self._classes.append(vars(base))
+            held += self._of_places(vars(base), _own_names(vars(base)))
         return held
 
     def _of_function(self, function: types.FunctionType) -> list[Any]:
@@ -357,6 +373,11 @@ def _is_own(name: str) -> bool:
 def _is_told_by_python(name: str) -> bool:
     """Whether it is one of the entries of a class that Python makes, some of them later."""
     return name.startswith("__") and name.endswith("__") and name not in ("__call__", "__getattr__", "__getattribute__")
+
+
+def _own_names(held: Mapping[str, Any]) -> list[str]:
+    """The names in a class that are its author's."""
+    return [name for name in held if not _is_told_by_python(name)]
 
 
 def _alike(now: Any, then: Any) -> bool:
