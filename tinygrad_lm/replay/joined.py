@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, repeat
 
 import numpy as np
@@ -16,6 +16,8 @@ from tinygrad_lm.replay.lending import LISTED, Gradients, references_to, side_by
 
 _NONE: dict[str, Array] = {}
 """The moments of a parameter that has none."""
+
+_ARRAYS: Callable[[dict[str, Array]], Iterable[Array]] = dict.values
 
 
 class Joined:
@@ -99,7 +101,7 @@ class Joined:
     def _has_moments(self) -> bool:
         """Whether the optimizer's moments are those here, and no other arrays, which anybody may put there."""
         states = map(self.optimizer.state.get, self._keys, repeat(_NONE))
-        held = chain.from_iterable(map(dict[str, Array].values, states))
+        held = chain.from_iterable(map(_ARRAYS, states))
         return self.optimizer.kept_by.get(self._keys) is self and [*map(id, held)] == self._identities
 
     def _take_moments(self) -> None:
