@@ -17,22 +17,26 @@ from threadpoolctl import threadpool_limits
 
 def call(module: str, function: str, *arguments: object) -> Any:
     """What a function gives in a new process, on the cores that this one may use."""
-    return json.loads(_printed("-m", "benchmarks.children", module, function, json.dumps(arguments)))
+    return json.loads(printed("-m", "benchmarks.children", module, function, json.dumps(arguments)))
 
 
 def seconds_of(statement: str) -> float:
     """How long a statement takes in a new process that has imported NumPy, and nothing of this package."""
     return float(
-        _printed(
+        printed(
             "-c",
             f"import numpy, time\nstarted = time.perf_counter()\n{statement}\nprint(time.perf_counter() - started)",
         )
     )
 
 
-def _printed(*words: str) -> str:
-    """The last line that Python prints, which keeps compiled files even where this process was told not to."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+def printed(*words: str, **variables: str) -> str:
+    """The last line that Python prints, with some variables in its environment; those that are empty are left out.
+
+    It keeps compiled files even where this process was told not to.
+    """
+    told = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **variables}
+    environment = {name: value for name, value in told.items() if value}
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise RuntimeError(f"python {' '.join(words)} failed:\n{done.stderr[-2000:]}")

@@ -38,10 +38,12 @@ GOALS = (
     Goal("scalar-collecting", "micrograd", 1 / 5),
     Goal("scalar-not-collecting", "micrograd", 1 / 1.2),
     Goal("scalar-memory", "micrograd", 0.25),
+    Goal("microgpt-collecting", "a plain engine", 1 / 12),
     Goal("course-lab", "PyTorch", 0.15),
     Goal("names-mlp", "PyTorch", 0.30),
     Goal("names-transformer", "PyTorch", 0.30),
     Goal("import-engines", None, 0.030),
+    Goal("threads", "one thread", 1.3),
 )
 
 

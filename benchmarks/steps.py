@@ -20,11 +20,11 @@ def entry(key: str, title: str, ways: Mapping[str, Callable[[], float]], effort:
     return Entry(key, title, race(ways, effort), note=note, details={"losses_off_by": off})
 
 
-def agreement(losses: Mapping[str, list[float]]) -> tuple[str, dict[str, float]]:
+def agreement(losses: Mapping[str, list[float]], tolerance: float = TOLERANCE) -> tuple[str, dict[str, float]]:
     """Whether all had the losses of our eager way, in words; and how far each was off at most, as a share."""
     right = np.array(losses[EAGER])
     off = {name: float(np.max(np.abs(np.array(found) / right - 1))) for name, found in losses.items() if name != EAGER}
-    wrong = {name: by for name, by in off.items() if not by <= TOLERANCE}
+    wrong = {name: by for name, by in off.items() if not by <= tolerance}
     if wrong:
         return "; ".join(f"**{name}: other losses**, by {by:.2g}" for name, by in wrong.items()), off
     worst = max(off.values(), default=None)

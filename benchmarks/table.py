@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from benchmarks.entries import EAGER, REPLAYED, Entry
+from benchmarks.entries import EAGER, IN_BLOCKS, REPLAYED, Entry
 from benchmarks.goals import Verdict
 
 COLUMNS = ("work", EAGER, REPLAYED, "others (what of their time we take)", "goals", "beside it")
@@ -12,6 +12,8 @@ HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
 def line(entry: Entry, judged: Sequence[Verdict]) -> str:
     """The row of an entry, with what came of its goals."""
     ours = [shown(entry.median(name), entry.unit) if name in entry.times else "" for name in (EAGER, REPLAYED)]
+    if IN_BLOCKS in entry.times:
+        ours[-1] += f"; in blocks {shown(entry.median(IN_BLOCKS), entry.unit)}"
     others = [f"{name} {shown(entry.median(name), entry.unit)} ({entry.ratio(name):.2f})" for name in entry.others]
     return f"| {' | '.join([entry.title, *ours, '; '.join(others), '; '.join(map(said, judged)), entry.note])} |"
 

@@ -10,7 +10,7 @@ from tinygrad_lm import cli, models, nn, replay, text
 from tinygrad_lm.models.registry import FAMILIES
 
 ROOMS = {
-    "autograd": "",
+    "autograd": "threads",
     "checks": "",
     "defaults": "",
     "interrupts": "",
@@ -22,7 +22,7 @@ ROOMS = {
     "models": "nn text autograd random checks lazy",
     "loans": "",
     "optim": "autograd checks loans",
-    "threads": "",
+    "threads": "checks",
     "memory": "",
     "replay": "autograd nn optim random checks lazy loans",
     "sampling": "models nn text autograd random defaults checks threads memory",

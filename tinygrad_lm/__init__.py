@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tinygrad_lm import training as training
     from tinygrad_lm.autograd import Tensor, Value, detect_anomaly, enable_grad, grad, hessian, hvp, jacobian, no_grad
     from tinygrad_lm.random import manual_seed
+    from tinygrad_lm.threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0"
 
@@ -32,18 +33,23 @@ _FILES = frozenset(
 )
 """What ``from tinygrad_lm import`` finds too, without a look among the engines' names first, which loads them."""
 
+_HOMES = {"get_num_threads": "threads", "manual_seed": "random", "set_num_threads": "threads"}
+"""Where the names are that the engines do not have."""
+
 __all__ = [
     "Tensor",
     "Value",
     "__version__",
     "detect_anomaly",
     "enable_grad",
+    "get_num_threads",
     "grad",
     "hessian",
     "hvp",
     "jacobian",
     "manual_seed",
     "no_grad",
+    "set_num_threads",
 ]
 
 
@@ -54,7 +60,7 @@ def __getattr__(name: str) -> "Any":
     if name in _ROOMS or name in _FILES:
         return import_module(f"tinygrad_lm.{name}")
     if name in __all__:
-        home = import_module("tinygrad_lm.random" if name == "manual_seed" else "tinygrad_lm.autograd")
+        home = import_module(f"tinygrad_lm.{_HOMES.get(name, 'autograd')}")
         found = globals()[name] = getattr(home, name)
         return found
     remedy = None

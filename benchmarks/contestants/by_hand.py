@@ -11,10 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.contestants.flat import flattened, optimizer
-from benchmarks.contestants.problems import Array, Problem, Windows
+from benchmarks.contestants.problems import BLOCK, Array, Problem, Windows
 
-BLOCK = 128
-"""How many examples go forward and backward together."""
 NAMES = ("embedding.weight", "hidden.0.weight", "hidden.0.bias", "output.weight", "output.bias")
 
 

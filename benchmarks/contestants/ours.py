@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.contestants.problems import Array, Problem
+from benchmarks.contestants.problems import BLOCK, Array, Problem
 from benchmarks.entries import EAGER, REPLAYED
 from tinygrad_lm import Tensor, optim
 from tinygrad_lm.replay import replay
@@ -17,6 +17,11 @@ LossOf = Callable[[Any, Array, Array], Tensor]
 def as_written(step: Step) -> Step:
     """The step itself."""
     return step
+
+
+def in_blocks(step: Step) -> Step:
+    """The step replayed by blocks of rows, as the step by hand takes them."""
+    return replay(step, block=BLOCK)
 
 
 WAYS: dict[str, Callable[[Step], Step]] = {EAGER: as_written, REPLAYED: replay}

@@ -11,6 +11,8 @@ from tinygrad_lm.text.targets import IGNORE
 END = Vocabulary().boundary_id
 """What begins and ends a name, and fills up what is shorter than the rest of its batch."""
 
+BLOCK = 128
+"""How many examples go forward and backward together, where a batch is larger."""
 DRAWN = 256
 """For how many batches indices are drawn at once: the same numbers as batch by batch, in a tenth of the time."""
 KEPT = 32

@@ -12,12 +12,14 @@ ROWS = {
     "lstm": "recurrent:lstm",
     "transformer": "transformer:rows",
     "scalar": "scalar:rows",
+    "microgpt": "microgpt:rows",
     "course": "course:rows",
     "names": "names:rows",
     "gradcheck": "gradcheck:rows",
     "import": "imports:rows",
     "memory": "memory:rows",
     "growth": "growth:rows",
+    "threads": "threads:rows",
 }
 """Where each stands."""
 

@@ -5,7 +5,7 @@ from functools import partial
 
 from benchmarks import steps
 from benchmarks.contestants import by_hand, ours, peers, problems
-from benchmarks.entries import Entry
+from benchmarks.entries import IN_BLOCKS, Entry
 from benchmarks.timing import Effort
 from tinygrad_lm.models import MLP
 from tinygrad_lm.text import Vocabulary
@@ -38,6 +38,8 @@ def makers(batch_size: int, optimizer: str, hidden: int, effort: Effort) -> dict
     found: dict[str, Callable[[], Step]] = {
         name: partial(ours.drawing, make, problem, way) for name, way in ours.WAYS.items()
     }
+    if batch_size > problems.BLOCK:
+        found[IN_BLOCKS] = partial(ours.drawing, make, problem, ours.in_blocks)
     found["NumPy by hand"] = partial(by_hand.step_of, problem)
     if peers.present("torch", effort):
         found["PyTorch"] = partial(_with_torch, problem, hidden)

@@ -9,7 +9,8 @@ import pytest
 from benchmarks import children, goals, steps, table, timing
 from benchmarks.__main__ import chosen
 from benchmarks.contestants import peers
-from benchmarks.entries import EAGER, REPLAYED, Entry, exponent
+from benchmarks.entries import EAGER, IN_BLOCKS, OURS, REPLAYED, Entry, exponent
+from benchmarks.rows.microgpt import PLAIN
 from tests.helpers import ROOT
 
 MLP = Entry("mlp-sgd-32", "a step", {EAGER: [4e-6, 6e-6, 5e-6], "PyTorch": [2e-5, 3e-5, 5e-5]})
@@ -25,11 +26,15 @@ def test_every_row_runs_and_learns_what_it_is_to_learn(tmp_path):
     rows = [line for line in done.stdout.splitlines() if line.startswith("| ")]
     assert len(rows) == len(entries) + 1 == len(found["entries"]) + 1
     for entry in entries.values():
-        assert EAGER in entry["medians"] and set(entry["medians"]) <= {EAGER, REPLAYED, "NumPy by hand"}
+        ways = set(entry["medians"])
+        assert EAGER in ways
+        assert entry["key"] == "threads" or ways <= {*OURS, "NumPy by hand", PLAIN}
         assert all(value > 0 for value in entry["medians"].values())
         assert all(off <= steps.TOLERANCE for off in entry.get("losses_off_by", {}).values())
         assert "other losses" not in entry["note"]
+    assert IN_BLOCKS in entries["mlp-sgd-256"]["medians"]
     assert entries["mlp-sgd-32"]["losses_off_by"].keys() >= {"NumPy by hand"}
+    assert entries["microgpt-collecting"]["losses_off_by"][PLAIN] <= 1e-9
     assert peers.left_out(timing.TINY)[0] in done.stdout
 
 

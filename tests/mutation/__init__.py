@@ -13,12 +13,14 @@ from tests.mutation.net_mutants import NET_MUTANTS
 from tests.mutation.operation_mutants import OPERATION_MUTANTS
 from tests.mutation.picture_mutants import PICTURE_MUTANTS
 from tests.mutation.properties_mutants import PROPERTIES_MUTANTS
+from tests.mutation.replay_mutants import REPLAY_MUTANTS
 from tests.mutation.sampling_mutants import SAMPLING_MUTANTS
 from tests.mutation.text_mutants import TEXT_MUTANTS
 from tests.mutation.training_mutants import TRAINING_MUTANTS
 
 MUTANTS = (
     *GRAPH_MUTANTS,
+    *REPLAY_MUTANTS,
     *OPERATION_MUTANTS,
     *MODULE_MUTANTS,
     *MODEL_MUTANTS,

@@ -23,6 +23,7 @@ from tests.autograd import (
     test_programs,
     test_slots,
     test_state_machine,
+    test_value_arrays,
 )
 from tests.cli.train import test_choices
 from tests.helpers.registry import BY_NAME
@@ -52,8 +53,28 @@ from tests.nn import (
     test_recurrent,
     test_training_mode,
 )
+from tests.replay import (
+    test_around_a_call,
+    test_blocks,
+    test_equal,
+    test_random_numbers,
+    test_what_changes_outside,
+    test_what_is_given,
+    test_what_is_held,
+    test_what_is_read,
+    test_what_is_seen,
+)
+from tests.replay import test_gradients as test_replayed_gradients
 from tests.runs import test_run_record
-from tests.sampling import test_batches, test_logits, test_memorisation, test_search, test_wanted, test_writing
+from tests.sampling import (
+    test_batches,
+    test_logits,
+    test_memorisation,
+    test_search,
+    test_wanted,
+    test_windows,
+    test_writing,
+)
 from tests.testing.checker import test_mistakes, test_numbers, test_scalars
 from tests.testing.properties import test_arrays
 from tests.testing.properties import test_programs as test_random_programs
@@ -85,9 +106,20 @@ class Mutant:
 
 
 FILES = (
+    test_around_a_call,
+    test_blocks,
+    test_equal,
+    test_replayed_gradients,
+    test_random_numbers,
+    test_what_changes_outside,
+    test_what_is_given,
+    test_what_is_held,
+    test_what_is_read,
+    test_what_is_seen,
     test_graph,
     test_grad,
     test_slots,
+    test_value_arrays,
     test_memory,
     test_modes,
     test_faults,
@@ -111,6 +143,7 @@ FILES = (
     test_logits,
     test_search,
     test_wanted,
+    test_windows,
     test_writing,
     test_memorisation,
     test_selecting,

@@ -5,8 +5,19 @@ import contextlib
 import numpy as np
 
 from tests.mutation.checks import Mutant
+from tests.mutation.source import edited
 from tinygrad_lm import Tensor, Value
-from tinygrad_lm.autograd import context, elementwise, gradients, graph, shaping, tensor, value
+from tinygrad_lm.autograd import (
+    context,
+    elementwise,
+    gradients,
+    graph,
+    shaping,
+    tensor,
+    value,
+    value_pass,
+    value_products,
+)
 from tinygrad_lm.autograd.elementwise import Elementwise
 
 
@@ -83,7 +94,7 @@ def breadth_first(patch):
         return found
 
     patch.setattr(graph, "topological_order", order)
-    patch.setattr(graph, "_order_of_numbers", order_of_numbers)
+    patch.setattr(value_pass, "_order", order_of_numbers)
 
 
 def once_per_path(patch):
@@ -106,10 +117,8 @@ def once_per_path(patch):
 
 
 def accumulate_inner_nodes(patch):
-    def store(self, gradient, owned):
-        self.grad = gradient if self.grad is None else self.grad + gradient
-
-    patch.setattr(Value, "_store", store)
+    inner = "node.grad = total"
+    edited(value_pass, "backward", inner, f"{inner} if node.grad is None else node.grad + total")(patch)
 
 
 def overwrite_leaves(patch):
@@ -223,7 +232,7 @@ def share_the_slots(patch):
         def release(self):
             pass
 
-    patch.setattr(graph, "_slots", Free())
+    patch.setattr(value_pass, "_slots", Free())
 
 
 def first_of_several_outputs(patch):
@@ -275,6 +284,11 @@ GRAPH_MUTANTS = (
         ("test test_a_cotangent_is_needed_and_must_fit",),
     ),
     Mutant("passes over Values share their slots", share_the_slots, ("test test_a_pass_within_a_pass",)),
+    Mutant(
+        "rows of a product that were not reached count as reached",
+        edited(value_products.Product, "hand_on", "reached.any(axis=1),", "reached.any(axis=1) | True,"),
+        ("test test_chains_of_products_of_which_parts_are_used",),
+    ),
     Mutant("no_grad records", record_under_no_grad, ("test test_nothing_is_recorded", "machine Value")),
     Mutant("tanh' is a constant to second order", drop_the_second_graph, ("second tanh",)),
     Mutant("mul's partners are constants to second order", formulas_on_constants, ("second mul",)),

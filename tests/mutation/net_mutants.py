@@ -22,31 +22,46 @@ def kernel(name, function, *pieces, checks):
 
 
 KERNELS = (
-    kernel("the LSTM writes by its forget gate", "_lstm_forward", "i * content", "f * content", checks=("row lstm",)),
     kernel(
-        "the forget gate learns from the cell after it",
-        *("_lstm_backward", "kept[t - 1] if t else c0", "kept[t]"),
+        "the LSTM writes by its forget gate",
+        *("_lstm_forward", "np.multiply(i, content, out=written)", "np.multiply(f, content, out=written)"),
+        checks=("row lstm",),
+    ),
+    kernel(
+        "the forget gate learns from what is written",
+        *("_lstm_backward", "to_switches *= terms", "to_switches *= terms[[0, 0, 2]]"),
         checks=("row lstm",),
     ),
     kernel(
         "the cell's gradient goes back by the input gate",
-        *("_lstm_backward", "onto_cell = onto_cell * f", "onto_cell = onto_cell * i"),
+        *("_lstm_backward", "onto_cell *= f", "onto_cell *= i"),
         checks=("row lstm",),
     ),
     kernel(
         "the gates of a weight's gradient are in another order",
-        *("_of_map", "found[1] = product[places].reshape", "found[1] = product.reshape"),
+        *("_by_gate", "found[gates] = blocks", "found[gates[::-1]] = blocks"),
         checks=("row lstm",),
     ),
-    kernel("the first state is taken for 0", "_before", "before[0] = first", "before[0] = 0", checks=("row rnn",)),
+    kernel(
+        "the first state is taken for 0",
+        "_to_read",
+        "read[:hidden, :n] = h0.T",
+        "read[:hidden, :n] = 0",
+        checks=("row rnn",),
+    ),
+    kernel(
+        "sequences that ended learn nothing of their ends",
+        *("_lstm_backward", "rows[columns + after - end : columns + end - start].T", "0"),
+        checks=("row lstm",),
+    ),
     kernel(
         "the reset gate is left out on the way back",
-        *("_gru_backward", "np.multiply(now[2], reset, out=side[2])", "side[2] = now[2]"),
+        *("_gru_backward", "np.multiply(to_new, reset, out=to_remembered)", "to_remembered[...] = to_new"),
         checks=("row gru",),
     ),
     kernel(
         "the GRU keeps what it renews",
-        *("_gru_backward", "onto = onto * update", "onto = onto * (1 - update)"),
+        *("_gru_backward", "onto *= update", "onto *= 1 - update"),
         checks=("row gru",),
     ),
     kernel(

@@ -13,6 +13,7 @@ ENDED = "test test_names_that_end_leave_the_others_alone"
 ROLLS = "test test_rolls_are_even_and_those_of_two_texts_or_places_have_nothing_in_common"
 DISTANCES = "test test_distances_are_the_least_of_all"
 PATHS = "test test_probabilities_of_a_tree_multiply_along_its_paths"
+ANEW = "test test_what_windows_say_once_is_what_is_read_anew"
 CUT = "test TestLengths.test_the_greatest_length_only_cuts"
 STOPS = "test TestCounts.test_a_letter_that_must_not_occur_ends_a_text_at_once"
 EXHAUSTED = "test TestCounts.test_a_space_that_is_exhausted"
@@ -24,6 +25,14 @@ OWN_STEP = "test test_a_step_of_ones_own_inherits_no_select"
 
 def batch(old, new):
     return edited(writing._Batch, "_write", old, new)
+
+
+def by_windows(old, new):
+    return edited(writing._Batch, "_write_by_windows", old, new)
+
+
+def windows(function, old, new):
+    return edited(writing.Windows, function, old, new)
 
 
 SAMPLING_MUTANTS = (
@@ -45,6 +54,21 @@ SAMPLING_MUTANTS = (
         "rolls hang on the greatest length",
         batch("_rolls(seeds[rows], place)", "_rolls(seeds[rows], room - place)"),
         (CUT,),
+    ),
+    Mutant("windows share their rolls", by_windows("_rolls(seeds, place)", "_rolls(seeds[:1], place)"), (ANY_BATCH,)),
+    Mutant("windows go on with others' seeds", by_windows("seeds[going]", "seeds[: going.sum()]"), (ANY_BATCH,)),
+    Mutant(
+        "rolls of windows hang on the greatest length", by_windows("(seeds, place)", "(seeds, room - place)"), (CUT,)
+    ),
+    Mutant("windows go on with others' letters", by_windows("codes[going]", "codes[: going.sum()]"), (ANEW,)),
+    Mutant("windows do not read the prefix", by_windows("in self.ids", "in ()"), (ANEW,)),
+    Mutant("windows hold the wrong chances", by_windows("options[found, chosen]", "options[found, 0]"), (ANEW,)),
+    Mutant("a window is one letter short", windows("moved", "% self.count", "% (self.count // self.size)"), (ANEW,)),
+    Mutant("windows turned around", windows("_compute", "digits[:, :-1]]", "digits[:, :0:-1]]"), (ANEW,)),
+    Mutant(
+        "before the least length as after it",
+        windows("rows", "bounded != self.bounded", "self.bounded is None"),
+        (ANEW,),
     ),
     Mutant("each place has the roll of the first", edited(writing, "_rolls", "(place + 1)", "1"), (ROLLS,)),
     Mutant("states of the wrong names", batch("np.flatnonzero(going)", "np.arange(going.sum())"), (ANY_BATCH,)),

@@ -169,7 +169,7 @@ TRAINING_MUTANTS = (
     ),
     Mutant("top-p before top-k", in_order("temperature", "top_p", "top_k"), (K_FIRST,)),
     Mutant("temperature after top-p", in_order("top_k", "top_p", "temperature"), (TEMPERATURE_FIRST,)),
-    Mutant("a step writes into views", edited(optim.Optimizer, "step", " or data.base is not None", ""), (VIEWS,)),
+    Mutant("a step writes into views", edited(optim.Optimizer, "step", " or is_view(data)", ""), (VIEWS,)),
     Mutant(
         "the step schedule falls at a third",
         schedule("step", lambda total: optim.step(max(1, total // 3))),

@@ -76,6 +76,60 @@ def test_padded_and_unpadded_batches_give_the_same_gradients(name):
         np.testing.assert_allclose(parameter.grad, padded[key], rtol=1e-9, atol=1e-12)
 
 
+@every_layer
+def test_packed_sequences_are_each_alone(name):
+    layer, x, lengths = layer_of(name, 2), drawn(5, 3, 3), [5, 3, 1]
+    packed = nn.pack_padded_sequence(Tensor(x, requires_grad=True), lengths)
+    output, last = layer(packed)
+    assert packed.batch_sizes == output.batch_sizes == (3, 2, 2, 1, 1)
+    whole = np.zeros((5, 3, 4))
+    whole[np.arange(5).reshape(-1, 1) < lengths] = output.data.data
+    (output.data * output.data).sum().backward()
+    learned = {key: parameter.grad for key, parameter in layer.named_parameters()}
+    layer.zero_grad()
+    for column, length in enumerate(lengths):
+        alone, end = layer(x[:length, column])
+        (alone * alone).sum().backward()
+        np.testing.assert_allclose(whole[:length, column], alone.data, rtol=1e-12)
+        for found, wanted in zip(flat(last), flat(end), strict=True):
+            np.testing.assert_allclose(found.data[:, column], wanted.data, rtol=1e-12)
+    for key, parameter in layer.named_parameters():
+        np.testing.assert_allclose(parameter.grad, learned[key], rtol=1e-9, atol=1e-12)
+
+
+def test_ids_are_packed_as_they_are_padded():
+    ids = np.array([[1, 2, 3], [4, 5, -1], [6, -1, -1]])
+    packed = nn.pack_padded_sequence(ids, [3, 2, 1], batch_first=True)
+    np.testing.assert_array_equal(packed.data, [1, 4, 6, 2, 5, 3])
+    np.testing.assert_array_equal(nn.pack_padded_sequence(ids.T, (2, 2, 1)).data, [1, 4, 6, 2, 5])
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_what_was_packed_is_padded_again(batch_first):
+    x, lengths = drawn(5, 3, 2), np.array([5, 3, 1])
+    x[np.arange(5).reshape(-1, 1) >= lengths] = 7
+    x = x.swapaxes(0, 1) if batch_first else x
+    given = Tensor(x, requires_grad=True)
+    packed = nn.pack_padded_sequence(given, lengths, batch_first)
+    again, found = nn.pad_packed_sequence(packed, batch_first, padding_value=7)
+    np.testing.assert_array_equal(again.data, x)
+    np.testing.assert_array_equal(found, lengths)
+    (again**2).sum().backward()
+    np.testing.assert_array_equal(given.grad, np.where(x == 7, 0, 2 * x))
+    ids, _ = nn.pad_packed_sequence(nn.pack_padded_sequence(np.arange(6).reshape(3, 2), [3, 1]), padding_value=-1)
+    np.testing.assert_array_equal(ids, [[0, 1], [2, -1], [4, -1]])
+    assert ids.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("lengths", "words"),
+    [([1, 2, 1], "the largest first"), ([2, 1], "3 whole numbers"), ([3.0, 2, 1], "whole"), ([4, 1, 1], "from 1 to 3")],
+)
+def test_lengths_that_are_none_are_refused(lengths, words):
+    with pytest.raises(ValueError, match=words):
+        nn.pack_padded_sequence(np.zeros((3, 3), np.int64), lengths)
+
+
 @pytest.mark.parametrize("name", ["GRU", "LSTM"])
 def test_gates_are_those_that_make_the_states(name):
     layer, x = layer_of(name, 2, batch_first=True), drawn(2, 5, 3)

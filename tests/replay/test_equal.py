@@ -14,7 +14,9 @@ from tests.helpers.registry.row import SEEDS
 from tests.helpers.replaying import frozen
 from tinygrad_lm import Tensor, optim
 from tinygrad_lm.models import loading
+from tinygrad_lm.replay.optimising import optimised
 from tinygrad_lm.replay.replayed import replay
+from tinygrad_lm.replay.traced import Compute, Tape
 from tinygrad_lm.testing.selfcheck.samples import TABLE
 from tinygrad_lm.testing.strategies import programs
 from tinygrad_lm.text import Vocabulary, bundled_names
@@ -245,3 +247,17 @@ def test_the_two_zeros_are_not_one(kind):
     for _ in range(4):
         assert frozen(replayed(x)) == frozen(step(Tensor(x)))
     assert replayed.shapes[0].replayed == 2
+
+
+def test_an_array_that_was_changed_is_another():
+    """What was computed of it before is not what is computed of it then."""
+    tape = Tape()
+    x = tape.given(np.linspace(0.5, 2, 6), "input")
+    total = x + 1
+    first = np.exp(total)
+    again = np.exp(total)
+    total *= 2
+    last = np.exp(total)
+    left = optimised(tape.instructions, [first + again, last])
+    exponentials = [call for call in left if isinstance(call, Compute) and call.function is np.exp]
+    assert len(exponentials) == 2

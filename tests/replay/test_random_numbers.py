@@ -73,3 +73,16 @@ def test_dropout_with_a_generator_that_is_set_back():
     for args in batches(4):
         twins.call(*args)
     twins.was_replayed(6)
+
+
+def test_a_branch_behind_a_mask_draws_it_once():
+    """Where a plan breaks off, the step draws again what the plan had drawn: the generator is set back."""
+
+    def step(w, x, y):
+        loss = w.model.loss(x, y)
+        return learn(w, loss if loss > 1.6 else 3 * loss)
+
+    twins = Twins(lambda: World(Net(hidden=nn.Dropout(0.5, rng=4))), step)
+    for args in batches(30):
+        twins.call(*args)
+    twins.was_replayed()

@@ -3,12 +3,15 @@
 import collections
 import functools
 import gc
+import itertools
 import types
 
 import numpy as np
 import pytest
 
-from tests.helpers.replaying import Net, Twins, World, batches, learn, run, train
+from tests.helpers.replaying import Net, Twins, World, batch, batches, learn, run, train
+from tinygrad_lm import optim
+from tinygrad_lm.nn import functional as F
 from tinygrad_lm.replay.replayed import replay
 
 SCALE = 1.0
@@ -304,3 +307,72 @@ def test_a_step_that_counts_in_a_global():
 
     twins = run(step, make=make)
     assert [w.count for w in twins.worlds] == [6, 6]
+
+
+NOTEBOOK = """
+def step(x, y):
+    optimizer.zero_grad()
+    loss = F.cross_entropy(model(x) * {factor}, y)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+step = replay(step)
+"""
+
+
+def test_a_step_may_have_the_name_of_what_it_calls_and_be_defined_again():
+    """A notebook's cell, whose optimizer has a ``step``, too, run three times, the last time with other text."""
+    model = Net()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    space = {"model": model, "optimizer": optimizer, "F": F, "replay": replay, "__name__": "__main__"}
+    twin = Net()
+    other = optim.SGD(twin.parameters(), lr=0.1)
+    for factor in (1, 1, 2):
+        exec(NOTEBOOK.format(factor=factor), space)
+        for args in batches(5):
+            other.zero_grad()
+            wanted = F.cross_entropy(twin(args[0]) * factor, args[1])
+            wanted.backward()
+            other.step()
+            assert space["step"](*args).data.tobytes() == wanted.data.tobytes()
+        assert space["step"].shapes[0].replayed == 3, space["step"].report()
+
+
+def test_a_replayed_step_within_another_is_seen_through():
+    model = Net()
+
+    @replay
+    def loss_of(x, y):
+        return model.loss(x, y).detach()
+
+    @replay
+    def twice(x, y):
+        return loss_of(x, y) * 2
+
+    args = batch(0)
+    for _ in range(5):
+        assert twice(*args).item() == model.loss(*args).item() * 2
+    assert twice.shapes[0].replayed == 3, twice.report()
+
+
+def test_a_list_that_grows_by_what_it_holds_last():
+    def step(w, x, y):
+        return learn(w, w.model.loss(x, y) * len(w.flags))
+
+    twins = Twins(lambda: World(flags=[True]), step)
+    for i, args in enumerate(batches(9)):
+        if i == 4:
+            twins.change(lambda w: w.flags.append(True))
+        twins.call(*args)
+    twins.was_replayed(4)
+
+
+def test_a_number_from_where_nothing_can_be_seen():
+    """Two recordings show that it is another at each call."""
+
+    def step(w, x, y):
+        return learn(w, w.model.loss(x, y) * (1 / next(w.counter)))
+
+    twins = run(step, 9, make=lambda: World(counter=itertools.count(1)))
+    twins.was_not("no two calls do the same")

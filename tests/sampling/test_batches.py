@@ -5,7 +5,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from tests.helpers.dropping import DroppingMLP
-from tinygrad_lm.models import MLP, LanguageModel, NGram
+from tinygrad_lm.models import GRU, MLP, LanguageModel, NGram
 from tinygrad_lm.sampling import Settings, choose, generate, samples, writing
 from tinygrad_lm.text import Vocabulary
 
@@ -14,6 +14,7 @@ MODELS = {
     "trigram": NGram(3, 0.05).fit(NAMES),
     "mlp": MLP(hidden=(8,), rng=0, dtype=np.float64),
     "unigram": NGram(1, 1.0).fit(NAMES),
+    "gru": GRU(hidden=8, embedding=4, rng=0, dtype=np.float64),
 }
 
 

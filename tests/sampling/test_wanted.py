@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.helpers.pairs import Pairs
-from tinygrad_lm.models import LanguageModel, NGram
+from tinygrad_lm.models import GRU, LanguageModel, NGram
 from tinygrad_lm.sampling import IncompleteError, Settings, Wanted, generate, samples, writing
 from tinygrad_lm.text import DataError, Vocabulary, graphemes
 
@@ -106,10 +106,11 @@ class TestLengths:
         model = NGram(3, 0.0).fit(["abid", "nipun"])
         assert set(texts(model, Settings(min_length=5), 0, count=9)) == {"nipun"}
 
-    def test_the_greatest_length_only_cuts(self):
-        whole = texts(TRIGRAM, rng=4, count=50)
+    @pytest.mark.parametrize("model", [TRIGRAM, GRU(hidden=4, embedding=2, rng=0)], ids=["trigram", "gru"])
+    def test_the_greatest_length_only_cuts(self, model):
+        whole = texts(model, rng=4, count=50)
         for length in (1, 2, 7, 80):
-            cut = list(samples(TRIGRAM, Settings(max_length=length), 4, count=50))
+            cut = list(samples(model, Settings(max_length=length), 4, count=50))
             for sample, text in zip(cut, whole, strict=True):
                 assert sample.text[:30] == text[:length] and (sample.complete or len(sample.text) == length)
 

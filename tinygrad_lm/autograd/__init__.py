@@ -2,10 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+from tinygrad_lm.autograd import value_arrays as value_arrays
 from tinygrad_lm.autograd.context import enable_grad, is_grad_enabled, no_grad
 from tinygrad_lm.autograd.graph import topological_order
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.value import Value
+from tinygrad_lm.threads import use_one_unless_told
 
 if TYPE_CHECKING:
     from tinygrad_lm.autograd import custom as custom
@@ -30,6 +32,8 @@ __all__ = [
     "to_values",
     "topological_order",
 ]
+
+use_one_unless_told()
 
 _WHEN_ASKED = {
     "anomaly": ("detect_anomaly",),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tinygrad_lm.autograd import products, reductions
 from tinygrad_lm.autograd.graph import detach
 from tinygrad_lm.autograd.kernels import Gradients, Kernel
 from tinygrad_lm.autograd.types import Array
@@ -41,7 +42,7 @@ def weights_reference(query: Array, key: Array, *, scale: float, mask: Array | N
 
     ``mask`` is true where a key is seen, or is added to the scores. The row of a query that sees no key is 0.
     """
-    scores = query @ np.swapaxes(key, -1, -2) * scale
+    scores = products.matmul(query, np.swapaxes(key, -1, -2)) * scale
     seen = mask
     if mask is not None and mask.dtype != bool:
         scores, seen = scores + mask, np.not_equal(detach(mask), -np.inf)
@@ -55,7 +56,7 @@ def weights_reference(query: Array, key: Array, *, scale: float, mask: Array | N
     # What is hidden must not overflow; among Values, which are no elements of one array, it does no harm.
     e = np.where(seen, np.exp((scores if of_values else np.where(seen, scores, shift)) - shift), 0.0)
     blind = ~np.broadcast_to(seen, plain.shape).any(axis=-1, keepdims=True)
-    return e / (e.sum(axis=-1, keepdims=True) + blind.astype(plain.dtype))
+    return e / (reductions.sum(e, axis=-1, keepdims=True) + blind.astype(plain.dtype))
 
 
 def _attention_reference(
@@ -63,7 +64,7 @@ def _attention_reference(
 ) -> Array:
     check_attention(query, key, value)
     weights = weights_reference(query, key, scale=scale, mask=mask)
-    return (weights if kept is None else weights * kept) @ value
+    return products.matmul(weights if kept is None else weights * kept, value)
 
 
 def _scores(query: Array, key: Array, scale: float, mask: Array | None) -> Array:

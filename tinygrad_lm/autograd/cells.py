@@ -62,9 +62,25 @@ def check_cell(what: str, blocks: int, x: Array, states: Sequence[Array], weight
             )
 
 
-def check_sequence(what: str, blocks: int, x: Array, states: Sequence[Array], weights: Sequence[Array]) -> None:
-    """Raise ``ValueError`` unless x is (length, n, in), of a length from 1, and all shapes fit together."""
-    if x.ndim != 3 or not len(x):
+def check_sequence(
+    what: str,
+    blocks: int,
+    x: Array,
+    states: Sequence[Array],
+    weights: Sequence[Array],
+    sizes: Sequence[int] | None = None,
+) -> None:
+    """Raise ``ValueError`` unless x is (length, n, in), of a length from 1, and all shapes fit together.
+
+    Of sequences that end one after the other x is (sum(sizes), in), the rows of all steps.
+    """
+    if sizes is not None:
+        if x.ndim != 2 or not sizes or list(sizes) != sorted(sizes, reverse=True) or sizes[-1] < 1:
+            raise ValueError(f"{what}: sizes {sizes} of an input (sum, in) are from 1, none larger than before")
+        if x.shape[0] != sum(sizes):
+            raise ValueError(f"{what}: the steps read {sum(sizes)} rows, and the input has {x.shape[0]}")
+        x = x[: sizes[0]]
+    elif x.ndim != 3 or not len(x):
         raise ValueError(f"{what}: the input must be (length, n, in) with a length from 1, not {x.shape}")
     check_cell(what, blocks, x, states, weights)
 

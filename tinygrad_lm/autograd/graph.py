@@ -7,7 +7,6 @@ hand its gradient on to its parents.
 
 from __future__ import annotations
 
-from _thread import allocate_lock  # what threading.Lock is, without the rest of threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -131,10 +130,6 @@ class Node:
     """The operation that made this node; ``None`` for a leaf."""
     parents: tuple[Any, ...]
     """The operands in their order; the same node twice for ``x * x``; empty for a leaf."""
-    _left: Any
-    _right: Any
-    _total: float
-    """Of ``Value``s alone: operands (see ``made_from.py``), and what has come to the node in the running pass."""
 
     @property
     def op(self) -> str:
@@ -282,69 +277,3 @@ def backward(root: Node, gradient: Any, *, retain_graph: bool) -> None:
     finished = list(sweep(topological_order(root), {root: gradient}, release=not retain_graph))
     for node, total, owned in finished:
         node._store(total, owned)
-
-
-_slots = allocate_lock()  # held by the pass that the slots serve; another one meanwhile, or within it, keeps to tables
-
-
-def backward_of_numbers(root: Any, gradient: float, retain_graph: bool) -> None:
-    """The same for ``Value``s, bit for bit: what the pass notes of a node stands in its slots, not in tables."""
-    if observing() or not _slots.acquire(blocking=False):
-        return backward(root, gradient, retain_graph=retain_graph)
-    try:
-        # This very object in place of a sum: the node is in the order, and nothing has come to it.
-        unreached = float("nan")
-        order = _order_of_numbers(root, unreached)
-        root._total = gradient
-        for node in reversed(order):
-            total = node._total
-            if total is unreached or node.operation is None:
-                continue
-            parts = node._hand_on(total, False, None)
-            if node._right is None:
-                for parent, part in zip(node._left, parts, strict=False):
-                    if part is not None:
-                        earlier = parent._total
-                        parent._total = part if earlier is unreached else earlier + part
-            else:
-                first, second = parts
-                if first is not None:
-                    parent = node._left
-                    earlier = parent._total
-                    parent._total = first if earlier is unreached else earlier + first
-                if second is not None:
-                    parent = node._right
-                    earlier = parent._total
-                    parent._total = second if earlier is unreached else earlier + second
-            if not retain_graph:
-                node._release()
-        for node in order:
-            if node._total is not unreached and (retain_graph or node.operation is None):
-                node._store(node._total, True)
-    finally:
-        _slots.release()
-
-
-def _order_of_numbers(root: Any, unreached: float) -> list[Any]:
-    """``topological_order``, with each node's slot in place of the set of those that were entered."""
-    order: list[Any] = []
-    stack = [root]
-    while stack:
-        node = stack[-1]
-        if node._total is not unreached:
-            left, right = node._left, node._right
-            if right is None:
-                waiting = [parent for parent in left if parent.requires_grad and parent._total is not unreached]
-                if waiting:
-                    stack += reversed(waiting)
-                    continue
-            elif left.requires_grad and left._total is not unreached:
-                stack.append(left)
-                continue
-            elif right.requires_grad and right._total is not unreached:
-                stack.append(right)
-                continue
-            order.append(node)
-            node._total = unreached
-        stack.pop()
-    return order

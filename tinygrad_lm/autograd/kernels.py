@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_lm.autograd import gradients, shaping
+from tinygrad_lm.autograd import gradients, products, reductions, shaping
 from tinygrad_lm.autograd.graph import Call, Node, Operation, detach
 from tinygrad_lm.autograd.observers import as_one
 from tinygrad_lm.autograd.recorded import as_is, rows_at
@@ -102,7 +102,7 @@ def _refuse_outside(array: Array, size: int, what: str) -> None:
 
 def _linear_reference(x: Array, weight: Array, *bias: Array) -> Array:
     check_linear(x, weight, *bias)
-    product = x @ weight.T
+    product = products.matmul(x, weight.T)
     return product + bias[0] if bias else product
 
 
@@ -224,7 +224,7 @@ def _cross_entropy_reference(
     wanted = shifted[np.arange(len(ids)), ids]
     if label_smoothing:
         wanted = wanted * (1 - label_smoothing) + shifted.sum(axis=-1) * (label_smoothing / z.shape[-1])
-    losses = np.log(np.sum(np.exp(shifted), axis=-1)) - wanted
+    losses = np.log(reductions.sum(np.exp(shifted), axis=-1)) - wanted
     if reduction == "mean":
         return losses.sum() * (1 / len(ids))
     if reduction == "sum":

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_lm.autograd.elementwise import annihilate
+from tinygrad_lm.autograd.context import current_scope, recording
 from tinygrad_lm.autograd.graph import RELEASED, Node, Operation, refuse_released
 from tinygrad_lm.autograd.nary import Sums
 from tinygrad_lm.autograd.number import as_operand, is_array
+from tinygrad_lm.autograd.value_products import Product
 
 if TYPE_CHECKING:
     from tinygrad_lm.autograd.value import Value
@@ -22,19 +22,26 @@ class MadeFrom(Sums):
     Python's garbage collector to go through, and a graph of numbers is made of little else.
     """
 
-    __slots__ = ("_left", "_right", "_x", "_y")
+    __slots__ = ("_left", "_right", "_total", "_x", "_y")
 
     _left: Any
-    """The first of two operands, ``_right`` being the second; else the tuple of them all, beside no ``_right``."""
+    """The first of two operands, ``_right`` being the second; else the tuple of them all, or a ``Product`` of them."""
     _right: Value | None
     _x: Any
-    """What ``data`` was when the operation used it, of the one or all in ``_left``; ``_y`` is that of ``_right``."""
+    """What ``data`` was when the operation used it, of the one or all in ``_left``; ``_y`` is that of ``_right``.
+
+    Of a number of a ``Product``, which then is in ``_left``: its place in that.
+    """
     _y: float
+    _total: float
+    """What has come to the node in the running pass."""
 
     @property
     def parents(self) -> tuple[Value, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The operands in their order; the same node twice for ``x * x``; empty for a leaf."""
-        return self._left if self._right is None else (self._left, self._right)
+        left: Any = self._left
+        right = self._right
+        return (left, right) if right is not None else left.parents(self._x) if type(left) is Product else left
 
     def local_derivatives(self, create_graph: bool = False, wanted: set[Node] | None = None) -> list[Any]:
         """The derivative of this node with respect to each parent, by the rule; ``None`` where none is needed.
@@ -47,7 +54,8 @@ class MadeFrom(Sums):
         if operation is RELEASED:
             refuse_released()
         parents = self.parents
-        inputs = self._x if self._right is None else (self._x, self._y)
+        x, left = self._x, self._left
+        inputs = (x, self._y) if self._right is not None else left.inputs(x) if type(left) is Product else x
         needed = [parent.requires_grad for parent in parents]
         if wanted is not None:
             needed = [need and parent in wanted for need, parent in zip(needed, parents, strict=True)]
@@ -60,44 +68,44 @@ class MadeFrom(Sums):
                 )
         return operation.local_derivatives(self, parents, needed)
 
-    def _shares(self, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
-        """The gradient times each local derivative, for any number of operands."""
-        derivatives = self.local_derivatives(create_graph, wanted)
-        if not create_graph:
-            try:
-                products = [gradient * derivative for derivative in derivatives]
-            except TypeError:  # a derivative that is not needed
-                products = [math.nan]
-            total = sum(products)
-            if total == total:  # not nan, and so none of them is
-                return products
-        shares: list[Any] = []
-        for derivative in derivatives:
-            if derivative is None:
-                shares.append(None)
-            elif isinstance(derivative, int):  # exactly 0, 1 or -1
-                shares.append(gradient if derivative == 1 else gradient * derivative)
-            else:
-                product = gradient * derivative
-                shares.append(product if product == product else annihilate(product, gradient))
-        return shares
-
     def _release(self) -> None:
         self.operation, self._left, self._right, self._x = RELEASED, (), None, ()
 
 
 def as_values(operands: tuple[Any, ...], operation: Operation, kind: type[Value]) -> Any:
     """The operands as nodes, plain numbers as new ones that need no gradient; ``None`` where one is an array."""
-    if {*map(type, operands)} == {kind}:
+    if [*map(type, operands)].count(kind) == len(operands):
         return operands
     values: list[Value] = []
     for operand in operands:
         if isinstance(operand, kind):
             values.append(operand)
         elif isinstance(operand, (float, int)):
-            values.append(kind(operand, requires_grad=False))
+            values.append(kind(operand, "", False))
         elif is_array(operand):
             return None
         else:
             values.append(kind(as_operand(operand, operation), requires_grad=False))
     return tuple(values)
+
+
+def numbers_of(product: Product, numbers: Sequence[float], kind: type[Value]) -> list[Value]:
+    """A node for each number of a product, as ``Value._record`` makes it."""
+    scope, recorded = current_scope(), recording()
+    found: list[Value] = []
+    for index, (number, learns) in enumerate(zip(numbers, product.learns(), strict=True)):
+        if learns and recorded:
+            out: Any = object.__new__(kind)
+            out.data = number
+            out.grad = None
+            out.label = ""
+            out.scope = scope
+            out.requires_grad = True
+            out.operation = product.operation
+            out._left, out._right = product, None
+            out._x, out._y = index, 0.0
+            out._total = 0.0
+        else:
+            out = kind(number, requires_grad=False)
+        found.append(out)
+    return found

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lm.autograd import reductions
 from tinygrad_lm.autograd.kernels import Gradients, Kernel
 from tinygrad_lm.autograd.sums import column_sums, row_means
 from tinygrad_lm.autograd.types import Array
 
 
 def _rms_norm_reference(x: Array, *weight: Array, eps: float) -> Array:
-    square = (x * x).sum(axis=-1, keepdims=True) * (1 / x.shape[-1])
+    square = reductions.sum(x * x, axis=-1, keepdims=True) * (1 / x.shape[-1])
     normal = x / np.sqrt(square + eps)
     return normal * weight[0] if weight else normal
 

@@ -122,7 +122,6 @@ PACKAGE: dict[str, str] = {
         ("set_default_dtype", "get_default_dtype"), "give each Tensor its dtype: Tensor(data, dtype=np.float32)"
     ),
     "set_printoptions": "write np.set_printoptions(...)",
-    "set_num_threads": "write threadpoolctl.threadpool_limits(1)",
     "utils": "batches come from the text room, gradients are clipped by the optim room",
     "Parameter": "write nn.Parameter(data)",
     "Module": "write nn.Module",

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from tinygrad_lm.autograd.elementwise import has_objects
 from tinygrad_lm.autograd.graph import Call, Operation
 from tinygrad_lm.autograd.types import Array
 
 Vjp = Callable[..., Array]
+
+OF_NODES: list[Callable[[Operation, tuple[Any, ...], Mapping[str, Any]], Any]] = []
+"""What is made of arrays of nodes (``Value``s, say): a result, or ``NotImplemented``, and NumPy takes each element.
+"""
 
 
 class Structured(Operation):
@@ -25,6 +31,15 @@ class Structured(Operation):
         self.forward = forward
         self.vjps: dict[int, Vjp] = {}
         self.every: Vjp | None = None
+
+    def evaluate(self, operands: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
+        """On plain operands; arrays of nodes are first offered to ``OF_NODES``."""
+        if has_objects(operands):
+            for make in OF_NODES:
+                found = make(self, operands, attributes)
+                if found is not NotImplemented:
+                    return found
+        return super().evaluate(operands, attributes)
 
     def defvjp(self, *vjps: Vjp) -> None:
         """Give each operand its VJP, in their order."""

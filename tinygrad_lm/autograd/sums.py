@@ -40,7 +40,9 @@ def row_means(x: Array) -> Array:
     width = x.shape[-1]
     if x.dtype.char not in "fd":
         return np.mean(x, axis=-1, keepdims=True)
-    means = np.dot(x, _ones(width, x.dtype))
+    # Of a stack of matrices NumPy would make a product a row.
+    rows = x if x.ndim < 3 else x.reshape(-1, width)
+    means = np.dot(rows, _ones(width, x.dtype))
     means *= 1 / width
     return means.reshape(*x.shape[:-1], 1)
 

@@ -1,23 +1,26 @@
 """The scalar engine: one number that remembers how it was made, so that gradients can flow back.
 
 Four files are the whole of backpropagation, in the order in which ``(v * v).backward()`` passes through them:
-``operators.py`` ties ``*`` to ``rules.mul``; this file records the result; ``graph.py`` walks back through what was
-recorded; ``rules.py`` says, at each step, what the derivative is.
+``operators.py`` ties ``*`` to ``rules.mul``; this file records the result; ``value_pass.py`` walks back through what
+was recorded, as ``graph.py`` does in fewer words; ``rules.py`` says, at each step, what the derivative is.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Self
 
-from tinygrad_lm.autograd import graph, observers, remedies
+from tinygrad_lm.autograd import observers, remedies, value_pass
 from tinygrad_lm.autograd.context import current_scope, recording
 from tinygrad_lm.autograd.copying import twin_of
-from tinygrad_lm.autograd.elementwise import Elementwise
+from tinygrad_lm.autograd.elementwise import Elementwise, annihilate
 from tinygrad_lm.autograd.graph import NOTHING, Node, Operation
 from tinygrad_lm.autograd.made_from import MadeFrom, as_values
 from tinygrad_lm.autograd.number import as_float
 from tinygrad_lm.autograd.observers import observing
+
+_new = object.__new__
 
 
 class Value(MadeFrom):
@@ -35,7 +38,7 @@ class Value(MadeFrom):
     ``total += x``, like all operators in place, goes on with a new node; within ``no_grad`` it steps a leaf.
     """
 
-    __slots__ = ("_total",)
+    __slots__ = ()
 
     grad: float | None
 
@@ -56,32 +59,42 @@ class Value(MadeFrom):
         """Compute an operation on numbers and values, and link the result to its operands."""
         pair: Any = operands if len(operands) == 2 else (operands, None)
         left, right = pair
-        if not (type(left) is type(right) is Value):
+        observed = observing()
+        ordinary = type(operation) is Elementwise and not observed
+        # Values by two or alone, of which a graph is full, without a call; where Python raises, ``on_floats`` answers.
+        if ordinary and type(left) is type(right) is Value:
+            x, y = left.data, right.data
+            needed = left.requires_grad or right.requires_grad
+            try:
+                result: Any = operation.scalar(x, y)  # pyright: ignore[reportOptionalCall]
+            except (ArithmeticError, ValueError):
+                result = operation.on_floats((x, y))
+        elif ordinary and right is None and len(left) == 1 and type(left[0]) is Value:
+            x, y = (left[0].data,), 0.0
+            needed, result = left[0].requires_grad, operation.on_floats(x)
+        elif ordinary and type(right) is float:
+            return Value._record(operation, (left, Value(right, "", False)))
+        elif ordinary and type(left) is float:
+            return Value._record(operation, (Value(left, "", False), right))
+        else:
             parents = as_values(operands, operation, Value)
             if parents is None:
                 return operation.on_elements(operands)
-            left, right = parents if len(parents) == 2 else (parents, None)
-        if right is None:
-            x = inputs = tuple([parent.data for parent in left])
-            y, needed = 0.0, any(parent.requires_grad for parent in left)
-        else:
-            x, y = inputs = left.data, right.data
-            needed = left.requires_grad or right.requires_grad
-        observed = observing()
-        result = observers.watched(operation.on_floats, inputs) if observed else operation.on_floats(inputs)
+            inputs = tuple([parent.data for parent in parents])
+            needed = True in [parent.requires_grad for parent in parents]
+            (left, right), (x, y) = (parents, inputs) if len(parents) == 2 else ((parents, None), (inputs, 0.0))
+            result = observers.watched(operation.on_floats, inputs) if observed else operation.on_floats(inputs)
         if needed and recording():
-            out = Value.__new__(Value)
+            out = _new(Value)
             out.data = result if type(result) is float else as_float(result)
             out.grad = None
             out.label = ""
             out.scope = current_scope()
             out.requires_grad = True
             out.operation = operation
-            out._left = left
-            out._right = right
+            out._left, out._right = left, right
             # The backward pass uses the numbers of the forward pass, also if data is changed later.
-            out._x = x
-            out._y = y
+            out._x, out._y = x, y
             out._total = 0.0
         else:
             out = Value(result, requires_grad=False)
@@ -100,33 +113,29 @@ class Value(MadeFrom):
                 "backward: this Value depends on nothing that requires a gradient; make the inputs Value(...) with "
                 "requires_grad=True, outside no_grad (math.exp(v) gives a plain number: write v.exp() or np.exp(v))"
             )
-        graph.backward_of_numbers(self, 1.0 if gradient is None else as_float(gradient), retain_graph)
+        value_pass.backward(self, 1.0 if gradient is None else as_float(gradient), retain_graph)
 
     def _hand_on(self, gradient: Any, create_graph: bool, wanted: set[Node] | None) -> Sequence[Any]:
         """The chain rule: this node's gradient times the local derivative, one product a parent."""
-        operation, left, right = self.operation, self._left, self._right
-        # Two operands at once, of which a graph is full; what is out of the ordinary is left to ``_shares``.
-        if right is not None and wanted is None and type(operation) is Elementwise and not create_graph:
-            one, other = operation.derivatives
+        derivatives = self.local_derivatives(create_graph, wanted)
+        if not create_graph:
             try:
-                if not left.requires_grad:
-                    first = None
-                elif isinstance(one, int):  # exactly 0, 1 or -1
-                    first = gradient if one == 1 else gradient * one
-                else:
-                    first = gradient * one(self._x, self._y, self.data)
-                if not right.requires_grad:
-                    second = None
-                elif isinstance(other, int):
-                    second = gradient if other == 1 else gradient * other
-                else:
-                    second = gradient * other(self._x, self._y, self.data)
-                ordinary = (first is None or type(first) is float) and (second is None or type(second) is float)
-                if ordinary and first == first and second == second:
-                    return first, second
-            except (ArithmeticError, ValueError, TypeError):
-                pass
-        return self._shares(gradient, create_graph, wanted)
+                products = [gradient * derivative for derivative in derivatives]
+            except TypeError:  # a derivative that is not needed
+                products = [math.nan]
+            total = sum(products)
+            if total == total:  # not nan, and so none of them is
+                return products
+        shares: list[Any] = []
+        for derivative in derivatives:
+            if derivative is None:
+                shares.append(None)
+            elif isinstance(derivative, int):  # exactly 0, 1 or -1
+                shares.append(gradient if derivative == 1 else gradient * derivative)
+            else:
+                product = gradient * derivative
+                shares.append(product if product == product else annihilate(product, gradient))
+        return shares
 
     def _store(self, gradient: float, owned: bool) -> None:
         earlier = self.grad if self.operation is None else None

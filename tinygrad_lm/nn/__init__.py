@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tinygrad_lm.nn import scalar
     from tinygrad_lm.nn.attention import MultiheadAttention, rotary, sinusoidal_positions
     from tinygrad_lm.nn.normalisation import BatchNorm1d, RMSNorm
+    from tinygrad_lm.nn.packing import PackedSequence, pack_padded_sequence, pad_packed_sequence
     from tinygrad_lm.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
     from tinygrad_lm.nn.stateless import functional_call
 
@@ -36,6 +37,7 @@ _HOMES = {
     "functional_call": "stateless",
     **dict.fromkeys(("MultiheadAttention", "rotary", "sinusoidal_positions"), "attention"),
     **dict.fromkeys(("BatchNorm1d", "RMSNorm"), "normalisation"),
+    **dict.fromkeys(("PackedSequence", "pack_padded_sequence", "pad_packed_sequence"), "packing"),
     **dict.fromkeys(("GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "RNNCell"), "recurrent"),
 }
 """What is imported when it is first asked for."""
@@ -57,6 +59,7 @@ __all__ = [
     "ModuleDict",
     "ModuleList",
     "MultiheadAttention",
+    "PackedSequence",
     "Parameter",
     "ReLU",
     "RMSNorm",
@@ -72,6 +75,8 @@ __all__ = [
     "functional_call",
     "init",
     "learning",
+    "pack_padded_sequence",
+    "pad_packed_sequence",
     "rotary",
     "scalar",
     "sinusoidal_positions",

@@ -2,14 +2,15 @@
 
 A cell reads (n, input_size) and its state (n, hidden_size). A layer reads (length, n, input_size), or with
 ``batch_first`` (n, length, input_size), in one fused operation a layer; its states are (num_layers, n, hidden_size).
-Without the axis n both take a single sequence. All weights start uniform within 1 / sqrt(hidden_size).
+Without the axis n both take a single sequence. A layer also reads a ``PackedSequence``, sequences of several lengths
+without what fills them up, and gives one. All weights start uniform within 1 / sqrt(hidden_size).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast, overload
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.checks import whole_number
 from tinygrad_lm.nn import functional as F
 from tinygrad_lm.nn.module import Module
+from tinygrad_lm.nn.packing import PackedSequence, ends_of
 from tinygrad_lm.nn.parameter import Parameter
 from tinygrad_lm.random import as_generator
 
@@ -207,8 +209,11 @@ class _Layers(_Recurrent):
         dropped = "".join(f", {name}={p}" for name, p in given.items() if p)
         return super().extra_repr() + layers + first + dropped
 
-    def _sequence(self, x: State, given: Iterable[State | None]) -> tuple[Any, list[Any], bool]:
+    def _sequence(self, x: State | PackedSequence, given: Iterable[State | None]) -> tuple[Any, list[Any], bool]:
         """The input (length, n, input_size), the states (num_layers, n, hidden_size), and whether n was missing."""
+        if isinstance(x, PackedSequence):
+            shape = self.num_layers, x.batch_sizes[0], self.hidden_size
+            return x.data, [self._state(state, shape, "a state") for state in given], False
         name, single = type(self).__name__, x.ndim == 2
         if x.ndim not in (2, 3) or x.shape[-1] != self.input_size:
             shape = f"(n, length, {self.input_size})" if self.batch_first else f"(length, n, {self.input_size})"
@@ -226,22 +231,26 @@ class _Layers(_Recurrent):
         """What a layer gave at each step, laid out as the input was."""
         return x[:, 0] if single else x.swapaxes(0, 1) if self.batch_first else x
 
-    def _read(self, x: State, given: Iterable[State | None]) -> tuple[Tensor, list[Tensor]]:
+    def _read(self, x: State | PackedSequence, given: Iterable[State | None]) -> tuple[Any, list[Tensor]]:
         """All states of the last layer, and of each kind of state the last of all layers."""
         rows, states, single = self._sequence(x, given)
+        sizes = x.batch_sizes if isinstance(x, PackedSequence) else None
         last = [list[Any]() for _ in states]
         for layer in range(self.num_layers):
             weights = self._weights(f"_l{layer}")
             weights[1] = F.dropout(weights[1], self.weight_dropout, self.training, rng=self.rng)
-            rows, ends = self._layer(rows, [state[layer] for state in states], weights)
+            rows, ends = self._layer(rows, [state[layer] for state in states], weights, sizes)
             for so_far, end in zip(last, ends, strict=True):
                 so_far.append(end)
             rows = F.dropout(rows, self.dropout, self.training and layer < self.num_layers - 1, rng=self.rng)
         joined = [cast(Any, np.stack(ends)) for ends in last]
-        return self._output(rows, single), [ends[:, 0] if single else ends for ends in joined]
+        output = self._output(rows, single) if sizes is None else PackedSequence(rows, sizes)
+        return output, [ends[:, 0] if single else ends for ends in joined]
 
-    def _layer(self, x: Any, states: Sequence[Any], weights: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
-        """All hidden states of one layer over x (length, n, width), and its last state of each kind."""
+    def _layer(
+        self, x: Any, states: Sequence[Any], weights: Sequence[Any], sizes: tuple[int, ...] | None = None
+    ) -> tuple[Any, Sequence[Any]]:
+        """All hidden states of one layer over x (length, n, width), or over packed rows, and its last of each kind."""
         raise NotImplementedError
 
     def _gates(self, x: State, given: Iterable[State | None], of: Callable[..., Sequence[Array]]) -> list[list[Array]]:
@@ -303,14 +312,20 @@ class RNN(_Layers):
         sizes = (input_size, hidden_size, num_layers)
         super().__init__(*sizes, bias, batch_first, dropout, weight_dropout=weight_dropout, rng=rng, dtype=dtype)
 
-    def forward(self, x: State, hx: State | None = None) -> tuple[Tensor, Tensor]:
+    @overload
+    def forward(self, x: State, hx: State | None = None) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def forward(self, x: PackedSequence, hx: State | None = None) -> tuple[PackedSequence, Tensor]: ...
+    def forward(self, x: Any, hx: State | None = None) -> Any:
         """All states of the last layer, (length, n, hidden_size), and the last of each layer (num_layers, n, ...)."""
         output, (last,) = self._read(x, [hx])
         return output, last
 
-    def _layer(self, x: Any, states: Sequence[Any], weights: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
-        found = recurrent.rnn(x, *states, *weights, nonlinearity=self.nonlinearity)
-        return found, [found[-1]]
+    def _layer(
+        self, x: Any, states: Sequence[Any], weights: Sequence[Any], sizes: tuple[int, ...] | None = None
+    ) -> tuple[Any, Sequence[Any]]:
+        found = recurrent.rnn(x, *states, *weights, nonlinearity=self.nonlinearity, **_given(sizes))
+        return found, [_at_ends(found, sizes)]
 
 
 class GRU(_Layers):
@@ -318,14 +333,20 @@ class GRU(_Layers):
 
     _blocks = cells.GRU
 
-    def forward(self, x: State, hx: State | None = None) -> tuple[Tensor, Tensor]:
+    @overload
+    def forward(self, x: State, hx: State | None = None) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def forward(self, x: PackedSequence, hx: State | None = None) -> tuple[PackedSequence, Tensor]: ...
+    def forward(self, x: Any, hx: State | None = None) -> Any:
         """All states of the last layer, (length, n, hidden_size), and the last of each layer (num_layers, n, ...)."""
         output, (last,) = self._read(x, [hx])
         return output, last
 
-    def _layer(self, x: Any, states: Sequence[Any], weights: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
-        found = recurrent.gru(x, *states, *weights)
-        return found, [found[-1]]
+    def _layer(
+        self, x: Any, states: Sequence[Any], weights: Sequence[Any], sizes: tuple[int, ...] | None = None
+    ) -> tuple[Any, Sequence[Any]]:
+        found = recurrent.gru(x, *states, *weights, **_given(sizes))
+        return found, [_at_ends(found, sizes)]
 
     def gates(self, x: State, hx: State | None = None) -> list[GRUGates]:
         """For each layer the arrays ``reset``, ``update`` and ``new`` of all steps, laid out as the output is.
@@ -340,7 +361,11 @@ class LSTM(_Layers):
 
     _blocks = cells.LSTM
 
-    def forward(self, x: State, hx: Pair | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    @overload
+    def forward(self, x: State, hx: Pair | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]: ...
+    @overload
+    def forward(self, x: PackedSequence, hx: Pair | None = None) -> tuple[PackedSequence, tuple[Tensor, Tensor]]: ...
+    def forward(self, x: Any, hx: Pair | None = None) -> Any:
         """All states of the last layer, (length, n, hidden_size), and the last states and cells of all layers.
 
         The latter are a pair of (num_layers, n, hidden_size).
@@ -348,9 +373,13 @@ class LSTM(_Layers):
         output, (last, kept) = self._read(x, _both(hx, type(self).__name__))
         return output, (last, kept)
 
-    def _layer(self, x: Any, states: Sequence[Any], weights: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
-        both = recurrent.lstm(x, *states, *weights)
-        return both[0], [both[0, -1], both[1, -1]]
+    def _layer(
+        self, x: Any, states: Sequence[Any], weights: Sequence[Any], sizes: tuple[int, ...] | None = None
+    ) -> tuple[Any, Sequence[Any]]:
+        found = recurrent.lstm(x, *states, *weights, **_given(sizes))
+        steps = len(x)
+        hidden, cell = found[:steps], found[-1] if sizes is None else found[steps:]
+        return hidden, [_at_ends(hidden, sizes), cell]
 
     def gates(self, x: State, hx: Pair | None = None) -> list[LSTMGates]:
         """For each layer the arrays ``input``, ``forget``, ``cell`` and ``output`` of all steps, as the output is.
@@ -358,6 +387,15 @@ class LSTM(_Layers):
         Without a graph, and without dropout between the layers.
         """
         return [LSTMGates(*gates) for gates in self._gates(x, _both(hx, type(self).__name__), cells.lstm_gates)]
+
+
+def _given(sizes: tuple[int, ...] | None) -> dict[str, Any]:
+    return {} if sizes is None else {"sizes": sizes}
+
+
+def _at_ends(states: Any, sizes: tuple[int, ...] | None) -> Any:
+    """The last state of each sequence."""
+    return states[-1] if sizes is None else states[ends_of(sizes)]
 
 
 def _both(given: Pair | None, name: str) -> tuple[State | None, State | None]:

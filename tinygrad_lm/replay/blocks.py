@@ -100,7 +100,8 @@ class InBlocks(Plan):
         losses = [0.0] * len(self._losses)
         for i in range(self.count):
             block = slice(i * self.rows, (i + 1) * self.rows)
-            super()._compute([array[block] if cut else array for array, cut in zip(arrays, self._cut, strict=True)])
+            parts = [array[block] if cut else array for array, cut in zip(arrays, self._cut, strict=True)]
+            Plan._compute(self, parts)
             for k, (loss, _) in enumerate(self._losses):
                 losses[k] += loss.item()
             if i == self.count - 1:

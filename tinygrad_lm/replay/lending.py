@@ -72,16 +72,23 @@ class Gradients:
         self._lent = list(map(lent, self.places))
         self._usual = [LISTED + 1] * len(arrays)
 
-    def leave(self) -> None:
-        """Take new memory where somebody keeps an array that was lent."""
-        if self.times:
-            return
-        if references_to(self._lent) == self._usual and all(map(operator.is_, map(_GRAD, self.leaves), self._lent)):
-            return
-        shown = [leaf.grad is array for leaf, array in zip(self.leaves, self._lent, strict=True)]
-        if any(count > LISTED + one for count, one in zip(references_to(self._lent), shown, strict=True)):
-            self._renew(self.places)
-            self.times += 1
+    def leave(self) -> int:
+        """Take new memory where somebody keeps an array that was lent; how often that has been."""
+        if not self.times and not (references_to(self._lent) == self._usual and self._all_shown()):
+            shown = [leaf.grad is array for leaf, array in zip(self.leaves, self._lent, strict=True)]
+            if any(count > LISTED + one for count, one in zip(references_to(self._lent), shown, strict=True)):
+                self._renew(self.places)
+                self.times += 1
+        return self.times
+
+    def _all_shown(self) -> bool:
+        return all(map(operator.is_, map(_GRAD, self.leaves), self._lent))
+
+    def show_all(self) -> None:
+        """Give each leaf its gradient."""
+        if self.times or not self._all_shown():
+            for i in range(len(self.leaves)):
+                self.show(i)
 
     def show(self, i: int) -> None:
         """Give a leaf its gradient."""

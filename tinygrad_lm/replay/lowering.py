@@ -227,7 +227,9 @@ class Lowering:
             args = self.value(tuple(event.args))
             options = {key: self.value(x) for key, x in event.options.items()}
             try:
-                result: object = function(*args, **options)
+                # Nobody detaches on paper: what was computed is not changed any more there.
+                detached = self.tape.readable and function is np.copy and args[0].role == "work"
+                result: object = args[0] if detached else function(*args, **options)
             except Untraceable as error:
                 raise Unplannable(f"{function.__name__} cannot be traced: {error}") from None
             self._kept.append(event.result)

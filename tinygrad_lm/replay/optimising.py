@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -69,21 +69,25 @@ def _once(instructions: Sequence[object]) -> list[object]:
     """Without what was computed before, copies that nobody needs, and what can be computed beforehand."""
     changed = {id(x.result.owner) for x in instructions if isinstance(x, Compute) and x.in_place}
     known: dict[object, Traced] = {}
+    versions: dict[int, int] = {}
     updates = 0
     left: list[object] = []
     for instruction in instructions:
         if isinstance(instruction, Update):
             updates += 1
+        if isinstance(instruction, Compute) and instruction.in_place:
+            owner = id(instruction.result.owner)
+            versions[owner] = versions.get(owner, 0) + 1
         if isinstance(instruction, Compute) and not instruction.in_place and id(instruction.result) not in changed:
             result = instruction.result
-            if any(id(traced.owner) in changed for traced in mentioned(instruction.args)):
-                left.append(instruction)
-                continue
             if _is_constant(instruction):
                 result.role = "constant"
                 continue
             source = instruction.args[0] if instruction.method == "copy" else None
-            key = _key((instruction.function, instruction.method, instruction.args, instruction.options), updates)
+            if isinstance(source, Traced) and id(source.owner) in changed:
+                source = None
+            call = instruction.function, instruction.method, instruction.args, instruction.options
+            key = _key(call, updates, versions)
             same = source if isinstance(source, Traced) and source.owner.role in ("input", "work") else known.get(key)
             if same is not None and same.array.strides == result.array.strides:
                 result.become(same)
@@ -98,22 +102,23 @@ def _is_constant(compute: Compute) -> bool:
     return bool(given) and all(traced.owner.role == "constant" for traced in given)
 
 
-def _key(x: object, updates: int) -> object:
-    """What two arguments have in common that have the same numbers at a time."""
+def _key(x: object, updates: int, versions: Mapping[int, int]) -> object:
+    """What two arguments have in common that have the same numbers at a time: arrays, changed as often until then."""
     if isinstance(x, Traced):
         owner = x.owner
         place = x.offset, x.shape, x.array.strides, x.dtype
         if owner.role == "constant" and owner.array.nbytes <= SMALL:
             return owner.array.tobytes(), owner.dtype, *place
-        return id(owner), updates if owner.role == "leaf" else 0, *place
+        return id(owner), updates if owner.role == "leaf" else versions.get(id(owner), 0), *place
     if isinstance(x, (tuple, list)):
-        return type(cast("object", x)), tuple([_key(part, updates) for part in cast("list[Any]", x)])
+        parts = cast("list[Any]", x)
+        return type(cast("object", x)), tuple([_key(part, updates, versions) for part in parts])
     if isinstance(x, dict):
         named = cast("dict[str, Any]", x)
-        return tuple([(name, _key(value, updates)) for name, value in sorted(named.items())])
+        return tuple([(name, _key(value, updates, versions)) for name, value in sorted(named.items())])
     if isinstance(x, slice):
         bounds = cast("slice[Any, Any, Any]", x)
-        return slice, _key((bounds.start, bounds.stop, bounds.step), updates)
+        return slice, _key((bounds.start, bounds.stop, bounds.step), updates, versions)
     if isinstance(x, np.generic):
         number = cast("Any", x)
         return number.dtype, number.tobytes()  # the two zeros are equal, and no NaN is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from tinygrad_lm.autograd.graph import RELEASED
 from tinygrad_lm.autograd.tensor import Tensor, changes, from_array, were_stepped
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.nn.module import Module
+from tinygrad_lm.random import existing_default_generator
 from tinygrad_lm.replay.calls import Broken, calls_of
 from tinygrad_lm.replay.events import Event, Forward
 from tinygrad_lm.replay.generators import Draw
@@ -51,6 +53,9 @@ class Plan:
         self._without = list(lowering.without.values())
         self._cleared = list(lowering.cleared.values())
         self._left = set(lowering.gradients)
+        default = existing_default_generator()
+        self._default = default if id(default) in lowering.generators else None
+        """The default generator, where it is drawn from."""
         self._joined: list[Joined] = []
         self._runs = 0
         self._look_again = 1
@@ -151,8 +156,15 @@ class Plan:
         self._computing, self._changing = self.calls[:updates], self.calls[len(self.calls[:updates]) :]
         drawn = {id(x.generator): x.generator for x in self.instructions if isinstance(x, Draw)}
         self._generators = list(drawn.values())
-        self._after = [
-            (one.show, i) for one in self._lending for i, leaf in enumerate(one.leaves) if id(leaf) in self._left
+        whole = [all(id(leaf) in self._left for leaf in one.leaves) for one in self._lending]
+        self._after: list[Callable[[], None]] = [
+            one.show_all for one, has in zip(self._lending, whole, strict=True) if has
+        ]
+        self._after += [
+            partial(one.show, i)
+            for one, has in zip(self._lending, whole, strict=True)
+            for i, leaf in enumerate(one.leaves)
+            if not has and id(leaf) in self._left
         ]
         self._stepped = [parameter for one in self._joined for parameter in one.parameters]
         moved = {id(parameter) for parameter in self._stepped}
@@ -163,7 +175,9 @@ class Plan:
 
     def ready(self) -> bool:
         """Bring in what an earlier call replaced; false where something is not as the plan needs it."""
-        if any(leaf.grad is not None for leaf in self._without):
+        if self._default is not None and self._default is not existing_default_generator():
+            return False
+        if self._without and any(leaf.grad is not None for leaf in self._without):
             return False
         if not all(one.is_in_step() for one in self._joined):
             return False
@@ -174,9 +188,7 @@ class Plan:
             left = any(one.is_left() or one.is_held() for one in self._joined)
             if left and all(one.is_alike() for one in self._joined):
                 self.link()
-        for one in self._lending:
-            one.leave()
-        if [one.times for one in self._lending] != self._times:
+        if [one.leave() for one in self._lending] != self._times:
             self._lay_out()
         elif not moved:
             return True
@@ -193,7 +205,7 @@ class Plan:
             Where a condition does not hold, or NumPy raised an error, before anything was changed: the step itself
             comes to the same error, if it is one.
         """
-        states = [generator.bit_generator.state for generator in self._generators]
+        states = [generator.bit_generator.state for generator in self._generators] if self._generators else []
         try:
             self._compute(arrays)
         except BaseException as error:
@@ -204,8 +216,8 @@ class Plan:
             raise
         for function, args in self._changing:
             function(*args)
-        for show, i in self._after:
-            show(i)
+        for show in self._after:
+            show()
         for leaf in self._cleared:
             leaf.grad = None
         were_stepped(self._stepped)

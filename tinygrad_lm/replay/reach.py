@@ -45,10 +45,17 @@ _OWN = ("scale", "groups", "state", "counts", "kept_by")
 
 _IN_FUNCTIONS = ("__code__", "__defaults__", "__kwdefaults__")
 
+_CALL = cast("Callable[[Callable[[Any], tuple[Any, ...]], Any], tuple[Any, ...]]", operator.call)
 _REQUIRES_GRAD = operator.attrgetter("requires_grad")
 
 Reader = tuple[Callable[[Any], tuple[Any, ...]], Any]
 """What reads places of an object, and the object."""
+
+
+class Wrapper:
+    """What wraps a step: all of it that another step may depend on, or this one by its own name, is ``step``."""
+
+    step: Callable[..., Any]
 
 
 class Reached:
@@ -99,8 +106,7 @@ class Reached:
         """Take what the places hold now for what they are to hold."""
         self._read_at_once()
         self._values = list(self._contents())
-        self._keys = list(map(list, self._dicts))
-        self._lengths = list(map(len, self._sequences))
+        self._lengths = list(map(len, self._sized))
         self._sizes = list(map(len, self._classes))
         self._in_classes = list(map(_own_names, self._classes))
         self._numbers = [one.tobytes() for one in self._arrays]
@@ -123,20 +129,18 @@ class Reached:
         arrays = {id(self._values[i]) for i in gone}
         self._arrays = [one for one in self._arrays if id(one) not in arrays]
         self._numbers = [one.tobytes() for one in self._arrays]
-        # What single places of dictionaries hold comes first.
         self._values = [value for i, value in enumerate(self._values) if i not in gone]
         self._entries = [entry for i, entry in enumerate(self._entries) if i not in gone]
         self._read_at_once()
 
     def _compares(self, like: Callable[[Any, Any], bool]) -> bool:
-        if list(map(list, self._dicts)) != self._keys or list(map(len, self._sequences)) != self._lengths:
-            return False
+        # Asked at every call: as few calls of Python's as can be.
         if (sizes := list(map(len, self._classes))) != self._sizes:
             if list(map(_own_names, self._classes)) != self._in_classes:
                 return False
             self._sizes = sizes  # Python puts notes of its own there: where an object is copied, say
         try:
-            if not all(map(like, self._contents(), self._values)):
+            if list(map(len, self._sized)) != self._lengths or not all(map(like, self._contents(), self._values)):
                 return False
         except (KeyError, AttributeError, ValueError):
             return False  # a place is gone, or a function's variable has no value any more
@@ -145,14 +149,17 @@ class Reached:
         return not self._arrays or [one.tobytes() for one in self._arrays] == self._numbers
 
     def _read_at_once(self) -> None:
-        """Make what reads the places: those of one object together, since all are read at every call."""
+        """Make what reads the places: those of one object together."""
         present = [place for place in self._attributes if _has(*place)]
         self._absent = [place for place in self._attributes if not _has(*place)]
-        self._readers = [*_readers(operator.itemgetter, self._entries), *_readers(operator.attrgetter, present)]
-        self._views = [*(held.values() for held in self._dicts), *self._sequences]
+        readers = [*_readers(operator.itemgetter, self._entries), *_readers(operator.attrgetter, present)]
+        self._reads, self._read = [read for read, _ in readers], [held for _, held in readers]
+        self._sized = [*self._dicts, *self._sequences]
+        self._views = [*(held.values() for held in self._dicts), *self._sized]
 
     def _contents(self) -> Iterator[Any]:
-        single = [read(held) for read, held in self._readers]
+        # What single places of dictionaries hold comes first, as ``let_go`` takes it to.
+        single = map(_CALL, self._reads, self._read)
         return chain(*single, *self._views, map(_REQUIRES_GRAD, self.tensors))
 
     def _look_at(self, found: list[Any]) -> None:
@@ -196,6 +203,8 @@ class Reached:
 
     def _of_holder(self, found: Any) -> Iterable[Any]:
         kind = cast("Any", type(found))
+        if isinstance(found, Wrapper):
+            return self._of_places(vars(found), ["step"])
         if issubclass(kind, _HOLDING):
             # A user's own list or dictionary may have attributes, and methods, besides.
             return [*self._of_contents(found), *([] if _of_library(kind.__module__) else self._of_object(found)), kind]
@@ -342,8 +351,10 @@ def _names(code: types.CodeType) -> set[str]:
 def _of_library(module: str | None) -> bool:
     """Whether it is Python's, this package's, or installed: such code is what it is, and its objects what they hold."""
     package = (module or "").partition(".")[0]
+    if package == "__main__":  # a user's, also where an installed program was started that runs it
+        return False
     if package in ("numpy", "tinygrad_lm", *sys.stdlib_module_names):
-        return package != "__main__"
+        return True
     file = getattr(sys.modules.get(package), "__file__", None) or ""
     return "site-packages" in file or "dist-packages" in file
 

@@ -16,7 +16,6 @@ from tinygrad_lm.autograd.tensor import Tensor, from_array
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.checks import whole_number
 from tinygrad_lm.nn.module import Module
-from tinygrad_lm.random import existing_default_generator
 from tinygrad_lm.replay.arguments import Arguments, Unfit, arrays_of, key_of
 from tinygrad_lm.replay.blocks import in_blocks
 from tinygrad_lm.replay.calls import Broken
@@ -26,7 +25,7 @@ from tinygrad_lm.replay.events import SET_BUFFERS, Plain
 from tinygrad_lm.replay.lowering import Unplannable
 from tinygrad_lm.replay.notes import Abandoned
 from tinygrad_lm.replay.plan import Plan, lowered
-from tinygrad_lm.replay.reach import Reached
+from tinygrad_lm.replay.reach import Reached, Wrapper
 from tinygrad_lm.replay.recording import Recorder, result_of
 from tinygrad_lm.replay.rehearsal import Undone
 from tinygrad_lm.replay.rows import Mixed
@@ -62,23 +61,13 @@ class Recording:
 
 
 @dataclass
-class Planned:
-    """A plan, and the default generator that it draws from, if it does."""
-
-    plan: Plan
-    default: np.random.Generator | None
-
-    def ready(self) -> bool:
-        """Whether it can be run as things are."""
-        return (self.default is None or self.default is existing_default_generator()) and self.plan.ready()
-
-
-@dataclass
 class Shape:
     """What is known of the calls with inputs of one shape."""
 
     title: str
-    plans: list[Planned] = field(default_factory=list[Planned])
+    of_arrays: bool = False
+    """Whether all arguments are arrays."""
+    plans: list[Plan] = field(default_factory=list[Plan])
     summaries: list[Summary] = field(default_factory=list[Summary])
     """What the recorded calls did that have no plan yet."""
     reason: str = ""
@@ -91,12 +80,12 @@ class Shape:
     def __str__(self) -> str:
         plans = f"{len(self.plans)} plan{'s' * (len(self.plans) != 1)}"
         text = f"{self.title}: {self.calls} calls, {self.replayed} replayed, {plans}"
-        further = [*dict.fromkeys(filter(None, (str(planned.plan) for planned in self.plans))), self.aside]
-        further.append(f"not replayed: {self.reason}" if self.reason else "")
-        return "\n  ".join([text, *filter(None, further)])
+        told = [*dict.fromkeys(str(plan) for plan in self.plans), self.aside]
+        told.append(f"not replayed: {self.reason}" if self.reason else "")
+        return "\n  ".join([text, *(line for line in told if line)])
 
 
-class Replayed(Generic[P, R]):
+class Replayed(Wrapper, Generic[P, R]):
     """A step that is recorded, planned and replayed; made by ``replay``."""
 
     def __init__(self, step: Callable[P, R], block: int | None = None) -> None:
@@ -114,7 +103,7 @@ class Replayed(Generic[P, R]):
     @property
     def plan(self) -> Plan | None:
         """The plan that was made last, if there is one."""
-        plans = [planned.plan for shape in self._shapes.values() for planned in shape.plans]
+        plans = [plan for shape in self._shapes.values() for plan in shape.plans]
         return plans[-1] if plans else None
 
     @property
@@ -153,17 +142,17 @@ class Replayed(Generic[P, R]):
             if len(self._shapes) >= MOST_SHAPES:
                 reason = f"there are {MOST_SHAPES} other shapes of inputs, or numbers as arguments, already"
                 return self._as_it_is(reason, args, options)
-            shape = self._shapes[key] = Shape(self._title(given))
+            shape = self._shapes[key] = Shape(self._title(given), all(type(x) is np.ndarray for x in given))
         shape.calls += 1
         if shape.reason:
             return self.step(*args, **options)
         reached = self._reached
         if reached is None or not (reached.unchanged() or reached.same()):
             reached = self._start_again()
-        for planned in shape.plans:
-            if planned.ready():
+        for plan in shape.plans:
+            if plan.ready():
                 try:
-                    result = planned.plan.run(arrays_of(given))
+                    result = plan.run(given if shape.of_arrays else arrays_of(given))
                 except Broken:
                     continue
                 shape.replayed += 1
@@ -255,20 +244,18 @@ class Replayed(Generic[P, R]):
             shape.reason = f"no two calls do the same: {reasons[-1]}"
             shape.summaries.clear()
 
-    def _planned(self, shape: Shape, recording: Recording, reached: Reached) -> Planned:
+    def _planned(self, shape: Shape, recording: Recording, reached: Reached) -> Plan:
         events, inputs = recording.recorder.events, recording.inputs
         lowering = lowered(events, inputs, recording.buffers)
-        default = existing_default_generator()
-        needs = default if id(default) in lowering.generators else None
         shape.aside = ""
         if self.block is not None:
             try:
                 undone = Undone(reached, recording.gradients)
                 recorded = events, inputs, recording.result
-                return Planned(in_blocks(self.step, recording.args, recorded, undone, self.block), needs)
+                return in_blocks(self.step, recording.args, recorded, undone, self.block)
             except (Mixed, Unplannable) as error:
                 shape.aside = f"not in blocks of rows: {error}"
-        return Planned(Plan(lowering, lowering.returned(recording.result)), needs)
+        return Plan(lowering, lowering.returned(recording.result))
 
 
 def _titled(x: Any) -> str:

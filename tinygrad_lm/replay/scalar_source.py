@@ -242,8 +242,9 @@ def scalar_source(root: Value) -> str:
     """The forward and the backward pass of a graph of ``Value``s, as a Python program that one would write by hand.
 
     It needs nothing of this package and gives ``d_x``, the derivative of the root with respect to ``x``, for every
-    ``x``, with the bits that ``root.backward()`` gives. Names are labels; numbers without label and gradient are
-    written as they are. NumPy is called only where the engine's derivative calls a function of it on floats.
+    ``x``, with the bits that ``root.backward()`` gives; but for rounding where that goes back through a matrix product
+    of arrays of ``Value``s as a whole. Names are labels; numbers without label and gradient are written as they are.
+    NumPy is called only where the engine's derivative calls a function of it on floats.
 
     >>> a = Value(2.0, label="a")
     >>> print(scalar_source(a * a))

@@ -19,7 +19,7 @@ MOST = 1 << 20
 def width_of(model: LanguageModel) -> int | None:
     """How many of the last tokens decide what follows, of a model whose step says so and has few windows."""
     kind = type(model)
-    if "step" in vars(model):
+    if "step" in getattr(model, "__dict__", {}):
         return None
     if isinstance(model, WindowModel) and follows(kind, "step"):
         width = model.context

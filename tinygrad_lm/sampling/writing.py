@@ -26,6 +26,8 @@ from tinygrad_lm.threads import on_one_thread
 
 BATCH_SIZE = 1024
 """How many texts are written side by side."""
+BATCH_OF_WINDOWS = 16_384
+"""How many of a model that sees the last tokens alone: of these, which are few, each is read once for all texts."""
 ENOUGH = 1 - 1e-6
 """Once the different texts that were drawn have this probability together, the others are not waited for."""
 PATIENCE = 20_000
@@ -87,7 +89,7 @@ def samples(
     *,
     wanted: Wanted = ANYTHING,
     trace: bool = False,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> Iterator[Sample]:
     """Just that many texts, written side by side: the model reads a token of every text of a batch in one step.
 
@@ -113,7 +115,8 @@ def samples(
     trace
         Whether each sample has its ``steps``: what each token was drawn from.
     batch_size
-        How many are written side by side at most, which bounds the memory.
+        How many are written side by side at most, which bounds the memory: by default 1,024, and 16,384 of a model that
+        sees no more than a few tokens, such as an MLP or an n-gram.
 
     Raises
     ------
@@ -129,8 +132,9 @@ def samples(
     ids = check_prefix(model, prefix, settings.max_length)
     wanted.check(model.vocabulary, prefix)
     total = whole_number(count, 0, "count is a whole number from 0, not")
-    size = whole_number(batch_size, 1, "batch_size is a whole number from 1, not")
     batch = _Batch(model, settings, ids, wanted, trace)
+    usual = BATCH_SIZE if batch.width is None else BATCH_OF_WINDOWS
+    size = usual if batch_size is None else whole_number(batch_size, 1, "batch_size is a whole number from 1, not")
     generator = as_generator(rng)
     if wanted.anything and len(ids) >= settings.min_length:
         return _as_drawn(batch, generator, total, size)
@@ -217,13 +221,14 @@ class _Batch:
         self.begins = model.vocabulary.decode(ids)
         self.forbidden = wanted.forbidden(model.vocabulary)
         self.code_points = _code_points(self.tokens, self.end)
+        self.width = None if trace else width_of(model)
+        """How many tokens the model sees, where each window of them is to be read once."""
 
     def write(self, seeds: Array) -> _Draws:
         """A text for each seed."""
         keep_what_is_freed()
         with evaluating(self.model), no_grad(), on_one_thread(), np.errstate(over="ignore", invalid="ignore"):
-            width = None if self.trace else width_of(self.model)
-            return self._write(seeds) if width is None else self._write_by_windows(seeds, width)
+            return self._write(seeds) if self.width is None else self._write_by_windows(seeds, self.width)
 
     def _write(self, seeds: Array) -> _Draws:
         model, n, room = self.model, len(seeds), self.settings.max_length - len(self.ids)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,21 +31,23 @@ class Gradients(Protocol):
 
 
 class WholeBatch:
-    """The gradients of a batch by one forward and one backward pass."""
+    """The gradients of a batch by one forward and one backward pass.
 
-    def __init__(self, loss: Loss) -> None:
-        self._loss = loss
+    Parameters
+    ----------
+    step
+        What gives the loss, and leaves its gradients in the place of earlier ones.
+    """
+
+    def __init__(self, step: Loss) -> None:
+        self._step = step
 
     def begin(self, trainer: Trainer) -> None:
         """Nothing is to be done."""
 
     def of(self, inputs: Array, targets: Array, step: int) -> float:
-        """The loss of a batch, whose gradients are added to those of the parameters."""
-        node = self._loss(inputs, targets)
-        loss = node.item()
-        if math.isfinite(loss):
-            node.backward(retain_graph=False)
-        return loss
+        """The loss of a batch, whose gradients are then those of the parameters."""
+        return self._step(inputs, targets).item()
 
     def agree(self, stop: bool, interrupted: bool) -> tuple[bool, bool]:
         """What this process was told."""

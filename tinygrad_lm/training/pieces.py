@@ -14,11 +14,13 @@ from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.models.trainable import TrainableModel
 from tinygrad_lm.nn import Parameter
 from tinygrad_lm.random import existing_default_generator
+from tinygrad_lm.replay import replay as replayed
 from tinygrad_lm.text import count_targets
 from tinygrad_lm.training.communicator import Communicator
 from tinygrad_lm.training.gradients import Loss
 from tinygrad_lm.training.piecewise import Buffers, Draws
 from tinygrad_lm.training.together import any_of, share_state
+from tinygrad_lm.training.whole_step import only_gradients
 
 if TYPE_CHECKING:
     from tinygrad_lm.training.trainer import Trainer
@@ -43,16 +45,22 @@ class Pieces:
         How many there are, of a batch that has so many examples.
     communicator
         The ranks.
+    replay
+        Whether pieces are recorded and replayed.
     """
 
     _buffers: Buffers
     _draws: Draws
     _layout: Layout
+    _step: Loss
+    """What gives the loss of a piece, and leaves its gradients."""
     _sent: Array
-    """The records of the pieces of this rank, one behind the other; these four are made anew by each run, since layers
+    """The records of the pieces of this rank, one behind the other; these are made anew by each run, since layers
     may have come to the model."""
 
-    def __init__(self, model: TrainableModel, loss: Loss, pieces: int, communicator: Communicator) -> None:
+    def __init__(
+        self, model: TrainableModel, loss: Loss, pieces: int, communicator: Communicator, replay: bool
+    ) -> None:
         if communicator.size > pieces:
             raise ValueError(
                 f"{communicator.size} ranks share the {pieces} pieces of a batch, of which some would have none: start "
@@ -62,6 +70,7 @@ class Pieces:
         self._loss = loss
         self._pieces = pieces
         self._communicator = communicator
+        self._replay = replay
 
     def begin(self, trainer: Trainer) -> None:
         """Give every rank the state of rank 0, and see what there is to share."""
@@ -70,7 +79,10 @@ class Pieces:
         has_default = bool(self._communicator.broadcast(_byte(existing_default_generator() is not None))[0])
         self._draws = Draws(self._model, trainer.plan.seed, has_default)
         self._buffers = Buffers(self._model)
-        self._layout = Layout([parameter for _, parameter in self._model.named_parameters()], self._buffers.size)
+        parameters = [parameter for _, parameter in self._model.named_parameters()]
+        self._layout = Layout(parameters, self._buffers.size)
+        step = only_gradients(self._loss, parameters)
+        self._step = replayed(step) if self._replay else step
         self._sent = np.zeros((-(-self._pieces // self._communicator.size), self._layout.size), np.uint8)
 
     def agree(self, stop: bool, interrupted: bool) -> tuple[bool, bool]:
@@ -103,12 +115,8 @@ class Pieces:
 
     def _compute(self, inputs: Array, targets: Array, into: Array) -> None:
         """Write what comes of a piece into its record."""
-        for parameter in self._layout.parameters:
-            parameter.grad = None
-        node = self._loss(inputs, targets)
-        loss = node.item()
+        loss = self._step(inputs, targets).item()
         if math.isfinite(loss):
-            node.backward(retain_graph=False)
             self._layout.write_gradients(into)
             self._buffers.write(self._layout.buffers(into))
         self._layout.head(into)[0] = loss

@@ -32,7 +32,7 @@ from tinygrad_lm.training.plan import PIECES, Plan
 from tinygrad_lm.training.report import MeanLoss, Report, TrainingError
 from tinygrad_lm.training.rewind import Rewind
 from tinygrad_lm.training.state import Progress, Setup, joined, parted, read_progress, stepped
-from tinygrad_lm.training.whole_step import whole_step
+from tinygrad_lm.training.whole_step import only_gradients, whole_step
 
 
 class Trainer:
@@ -69,8 +69,8 @@ class Trainer:
         0. Bars are shown by rank 0 alone; callbacks are called on every rank. A plan that does not say into how many
         ``pieces`` a batch is cut then has 4. With such a plan and no communicator this process computes all of them.
     replay
-        Whether steps are recorded and replayed (see ``tinygrad_lm.replay``), which gives the same bits sooner. Those
-        with a ``before_step``, and those in pieces, never are.
+        Whether steps are recorded and replayed (see ``tinygrad_lm.replay``), which gives the same bits sooner. Of
+        those with a ``before_step``, and of those in pieces, the gradients are.
 
     Attributes
     ----------
@@ -139,10 +139,13 @@ class Trainer:
         self.rng = np.random.Generator(np.random.PCG64(plan.seed))
         self.communicator = communicator = Alone() if communicator is None else communicator
         loss = loss_of(model, plan)
-        self._gradients: Gradients = (
-            WholeBatch(loss) if plan.pieces is None else Pieces(model, loss, plan.pieces, communicator)
-        )
         self.optimizer = optimizer_of(model, plan, optimizer)
+        step = only_gradients(loss, self.optimizer.parameters)
+        self._gradients: Gradients = (
+            WholeBatch(replayed(step) if replay else step)
+            if plan.pieces is None
+            else Pieces(model, loss, plan.pieces, communicator, replay)
+        )
         self.schedule = schedule_of(plan, schedule)
         self.before_step = before_step
         self._step: Callable[[Array, Array], Tensor] | None = None
@@ -257,7 +260,6 @@ class Trainer:
             if self._step is not None and self.before_step is None:
                 loss = self._step(inputs, targets).item()
             else:
-                self.optimizer.zero_grad()
                 loss = self._gradients.of(inputs, targets, self.step)
             if not math.isfinite(loss):
                 raise self._failure(f"the loss became {loss} at step {self.step + 1}")

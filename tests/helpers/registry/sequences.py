@@ -13,12 +13,15 @@ SIZE = st.sampled_from([1, 2, 3])
 
 @st.composite
 def sequences(draw, blocks, states):
-    """Sequences of one step or more, of one name or more, with biases as often as not."""
+    """Sequences of one step or more, of one name or more, packed and with biases as often as not."""
     rng, length, n, width, hidden = generator(draw(SEEDS)), draw(SIZE), draw(SIZE), draw(SIZE), draw(SIZE)
-    shapes = [(length, n, width), *[(n, hidden)] * states, (blocks * hidden, width), (blocks * hidden, hidden)]
+    ends = sorted(draw(st.lists(SIZE, min_size=length, max_size=length)), reverse=True)
+    packed = {"sizes": (n, *(min(n, size) for size in ends))} if draw(st.booleans()) else {}
+    x = (sum(packed["sizes"]), width) if packed else (length, n, width)
+    shapes = [x, *[(n, hidden)] * states, (blocks * hidden, width), (blocks * hidden, hidden)]
     if draw(st.booleans()):
         shapes += [(blocks * hidden,)] * 2
-    return Case(tuple(0.5 * anywhere(rng, shape) for shape in shapes))
+    return Case(tuple(0.5 * anywhere(rng, shape) for shape in shapes), packed)
 
 
 @st.composite
@@ -66,34 +69,46 @@ def of_gates(x, h, w_ih, w_hh, *biases):
     return np.split(own, cut, axis=1), np.split(before, cut, axis=1)
 
 
-def rnn_reference(x, h, *weights, nonlinearity="tanh"):
+def steps(x, sizes):
+    """What each step reads."""
+    return x if sizes is None else np.split(x, np.cumsum(sizes)[:-1])
+
+
+def joined(found, sizes):
+    return np.array(found) if sizes is None else np.concatenate(found)
+
+
+def rnn_reference(x, h, *weights, nonlinearity="tanh", sizes=None):
     found = []
-    for row in x:
-        (own,), (before,) = of_gates(row, h, *weights)
+    for row in steps(x, sizes):
+        (own,), (before,) = of_gates(row, h[: len(row)], *weights)
         total = own + before
         h = np.tanh(total) if nonlinearity == "tanh" else np.where(total.real > 0, total, 0)
         found.append(h)
-    return np.array(found)
+    return joined(found, sizes)
 
 
-def lstm_reference(x, h, c, *weights):
-    found = []
-    for row in x:
+def lstm_reference(x, h, c, *weights, sizes=None):
+    found, cells = [], [*c]
+    for row in steps(x, sizes):
+        h, c = h[: len(row)], np.array(cells[: len(row)])
         i, f, g, o = (own + before for own, before in zip(*of_gates(row, h, *weights), strict=True))
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
         h = sigmoid(o) * np.tanh(c)
-        found.append((h, c))
-    return np.array(found).swapaxes(0, 1)
+        found.append(h)
+        cells[: len(row)] = c
+    return joined([*found, np.array(cells)], sizes)
 
 
-def gru_reference(x, h, *weights):
+def gru_reference(x, h, *weights, sizes=None):
     found = []
-    for row in x:
+    for row in steps(x, sizes):
+        h = h[: len(row)]
         own, before = of_gates(row, h, *weights)
         r, z = sigmoid(own[0] + before[0]), sigmoid(own[1] + before[1])
         h = (1 - z) * np.tanh(own[2] + r * before[2]) + z * h
         found.append(h)
-    return np.array(found)
+    return joined(found, sizes)
 
 
 def attention_reference(query, key, value, scale, mask=None, kept=None):
@@ -149,6 +164,8 @@ ROWS = (
             unfit(lambda: recurrent.rnn(X, H, W, U, np.zeros(3), np.zeros(2)), "a bias must have"),
             unfit(lambda: recurrent.rnn(X[0], H, W, U), "a length from 1"),
             unfit(lambda: recurrent.rnn(X[:0], H, W, U), "a length from 1"),
+            unfit(lambda: recurrent.rnn(X[0], H, W, U, sizes=(1, 2)), "none larger than before"),
+            unfit(lambda: recurrent.rnn(X[0], H, W, U, sizes=(1, 1)), "read 2 rows"),
         ),
     ),
     row(recurrent, "lstm", lstm_reference, sequences(4, 2)),

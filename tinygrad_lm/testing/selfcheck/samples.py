@@ -188,7 +188,8 @@ def _kernels() -> Iterator[Samples]:
 def _sequences() -> Iterator[Samples]:
     for operation, gates, states in ((recurrent.rnn, 1, 1), (recurrent.gru, 3, 1), (recurrent.lstm, 4, 2)):
         sequence: list[Shape] = [(3, 2, 2), *[(2, 2)] * states, (2 * gates, 2), (2 * gates, 2)]
-        yield _of(operation, sample(*sequence, (2 * gates,), (2 * gates,)), sample(*sequence))
+        packed = sample((3, 2), *sequence[1:], sizes=(2, 1))
+        yield _of(operation, sample(*sequence, (2 * gates,), (2 * gates,)), sample(*sequence), packed)
     attended: list[Shape] = [(2, 2, 3), (2, 3, 3), (2, 3, 2)]
     yield _of(
         attention.attention,
