@@ -37,6 +37,8 @@ GOALS = (
     Goal("transformer", "PyTorch, nn.GELU", 0.80),
     Goal("scalar-collecting", "micrograd", 1 / 5),
     Goal("scalar-not-collecting", "micrograd", 1 / 1.2),
+    Goal("scalar-replayed-collecting", "micrograd", 1 / 30),
+    Goal("scalar-replayed-not-collecting", "micrograd", 1 / 30),
     Goal("scalar-memory", "micrograd", 0.25),
     Goal("microgpt-collecting", "a plain engine", 1 / 12),
     Goal("course-lab", "PyTorch", 0.15),

@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
-HOMES = {"tinygrad_lm": "tinygrad_lm", "micrograd": "micrograd.engine"}
-"""Where each engine has its ``Value``."""
+HOMES = {"tinygrad_lm": "tinygrad_lm", "replayed": "tinygrad_lm", "micrograd": "micrograd.engine"}
+"""Where each engine has its ``Value``; a step that is replayed is the same code on ours."""
+BEFORE = 3
+"""After so many calls a step is replayed."""
 ALPHA = 1e-4
 
 
@@ -79,14 +81,24 @@ def timed(engine: str, collecting: bool, samples: int, hidden: int, steps: int) 
     """The median time of a step, and the losses; the first step, which warms up, counts for neither."""
     loss_of, parameters = demo(engine, samples, hidden)
     seconds, losses = list[float](), list[float]()
-    if not collecting:
-        gc.disable()
-    for _ in range(steps + 1):
-        started = time.perf_counter()
+
+    def gradients() -> Any:
         loss = loss_of()
         for p in parameters:
             p.grad = 0
         loss.backward()
+        return loss
+
+    step = gradients
+    if engine == "replayed":
+        step = import_module("tinygrad_lm.replay").replay(gradients)
+        for _ in range(BEFORE):
+            step()
+    if not collecting:
+        gc.disable()
+    for _ in range(steps + 1):
+        started = time.perf_counter()
+        loss = step()
         for p in parameters:
             p.data -= 0.05 * p.grad
         seconds.append(time.perf_counter() - started)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from benchmarks import children, steps
 from benchmarks.contestants import peers
-from benchmarks.entries import EAGER, Entry
+from benchmarks.entries import EAGER, REPLAYED, Entry
 from benchmarks.table import shown
 from benchmarks.timing import Effort, Times
 
@@ -19,17 +19,18 @@ VALUES = (65_818, 180)
 
 
 def rows(effort: Effort) -> Iterator[Entry]:
-    """Two rows of time and one of memory."""
+    """Four rows of time, of a step as it is and replayed, and one of memory."""
     engines = {EAGER: "tinygrad_lm"}
     if peers.present("micrograd", effort):
         engines["micrograd"] = "micrograd"
-    yield timed(engines, True, effort)
-    yield timed(engines, False, effort)
+    yield from timed(engines, True, effort)
+    yield from timed(engines, False, effort)
     yield held(engines, effort)
 
 
-def timed(engines: Mapping[str, str], collecting: bool, effort: Effort) -> Entry:
-    """The time of a step."""
+def timed(engines: Mapping[str, str], collecting: bool, effort: Effort) -> Iterator[Entry]:
+    """The time of a step: as it is, and replayed, against the same times of others."""
+    engines = {**engines, REPLAYED: "replayed"}
     times: Times = {name: [] for name in engines}
     losses: dict[str, list[float]] = {}
     for _ in range(effort.of(5, 1)):
@@ -37,10 +38,15 @@ def timed(engines: Mapping[str, str], collecting: bool, effort: Effort) -> Entry
             found = children.call(MODULE, "timed", engine, collecting, *sizes(effort), STEPS)
             times[name].append(found["seconds"])
             losses[name] = found["losses"]
-    note, off = steps.agreement(losses)
-    key, how = ("scalar-collecting", "on") if collecting else ("scalar-not-collecting", "off")
+    key, how = ("collecting", "on") if collecting else ("not-collecting", "off")
     title = f"a step of micrograd's demo, its own code, garbage collector {how}"
-    return Entry(key, title, times, note=note, details={"losses_off_by": off})
+    for part, told, ways in (
+        ("", "", [name for name in engines if name != REPLAYED]),
+        ("replayed-", ", replayed", engines),
+    ):
+        note, off = steps.agreement({name: losses[name] for name in ways})
+        some = {name: times[name] for name in ways}
+        yield Entry(f"scalar-{part}{key}", f"{title}{told}", some, note=note, details={"losses_off_by": off})
 
 
 def held(engines: Mapping[str, str], effort: Effort) -> Entry:

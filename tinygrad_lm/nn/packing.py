@@ -51,8 +51,8 @@ def pad_packed_sequence(
 
     What ``pack_padded_sequence`` left out is ``padding_value``.
     """
-    sizes = np.array(packed.batch_sizes)
-    goes_on = np.arange(sizes[0]) < sizes.reshape(-1, 1)
+    sizes: Array = np.array(packed.batch_sizes)
+    goes_on: Array = np.less(np.arange(sizes[0]), sizes.reshape(-1, 1))
     starts = np.cumsum(sizes) - sizes
     # Behind all rows stands one of padding.
     rows = np.where(goes_on, starts.reshape(-1, 1) + np.arange(sizes[0]), len(packed.data))

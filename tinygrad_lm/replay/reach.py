@@ -63,7 +63,7 @@ class Reached:
 
     Attributes
     ----------
-    tensors, modules, optimizers, generators, old_generators
+    tensors, values, modules, optimizers, generators, old_generators
         What was found in them, each once.
     reason
         Why nothing can be planned that sees all this; empty where it can.
@@ -71,6 +71,7 @@ class Reached:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.tensors: list[Tensor] = []
+        self.values: list[Any] = []
         self.modules: list[Module] = []
         self.optimizers: list[Optimizer] = []
         self.generators: list[np.random.Generator] = []
@@ -86,7 +87,7 @@ class Reached:
         """What classes hold: their places are watched singly, and no others may be added."""
         self._arrays: list[Array] = []
         self._files: list[types.ModuleType] = []
-        self._names: set[str] = set()
+        self.names: set[str] = set()
         """The names that the functions read, attributes included: what of a user's files may matter."""
         self._held: dict[int, Any] = {}
         """Everything that was found, by its identity, which is nobody else's as long as it is held."""
@@ -160,7 +161,7 @@ class Reached:
     def _contents(self) -> Iterator[Any]:
         # What single places of dictionaries hold comes first, as ``let_go`` takes it to.
         single = map(_CALL, self._reads, self._read)
-        return chain(*single, *self._views, map(_REQUIRES_GRAD, self.tensors))
+        return chain(*single, *self._views, map(_REQUIRES_GRAD, chain(self.tensors, self.values)))
 
     def _look_at(self, found: list[Any]) -> None:
         """Find everything that some objects lead to."""
@@ -186,6 +187,9 @@ class Reached:
         """Note an object, and give what it refers to."""
         if isinstance(found, Tensor):
             self.tensors.append(found)
+            return []
+        if isinstance(found, Node):  # a Value: the other engine is not imported for its name
+            self.values.append(found)
             return []
         if isinstance(found, _OPAQUE):
             return []
@@ -290,7 +294,7 @@ class Reached:
         self._dicts.append(vars(function))
         self._attributes += [(function, name) for name in _IN_FUNCTIONS]
         names = _names(function.__code__)
-        self._names |= names
+        self.names |= names
         space = function.__globals__
         return [
             *(cell.cell_contents for cell in cells if _has(cell, "cell_contents")),
@@ -306,7 +310,7 @@ class Reached:
         held: list[Any] = []
         for file in self._files:
             space = vars(file)
-            names = [name for name in self._names if name in space and (id(space), name) not in known]
+            names = [name for name in self.names if name in space and (id(space), name) not in known]
             held += self._of_places(space, sorted(names))
         return held
 

@@ -28,6 +28,7 @@ class Recorder(Notes):
     def __init__(self, before: Callable[..., None], after: Callable[..., None]) -> None:
         super().__init__()
         self._before, self._after = before, after
+        self.of_values = False
 
     def forward(
         self, operation: Operation, operands: tuple[object, ...], attributes: dict[str, Any], out: Node
@@ -36,7 +37,8 @@ class Recorder(Notes):
         if self.within:
             return
         if not isinstance(out, Tensor):
-            self.note("a Value takes part")
+            self.note("a Value takes part: it is replayed by levels, if at all, which the next calls are recorded for")
+            self.of_values = True
             return
         self.watch(operand for operand in operands if isinstance(operand, Tensor))
         self.watch((out,))

@@ -29,6 +29,7 @@ from tinygrad_lm.replay.reach import Reached, Wrapper
 from tinygrad_lm.replay.recording import Recorder, result_of
 from tinygrad_lm.replay.rehearsal import Undone
 from tinygrad_lm.replay.rows import Mixed
+from tinygrad_lm.replay.scalar_steps import ScalarSteps, may_be_of_values
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -97,6 +98,8 @@ class Replayed(Wrapper, Generic[P, R]):
         self._shapes: dict[Any, Shape] = {}
         self._others: dict[str, Shape] = {}
         """Calls that are none of a plan's, by the reason."""
+        self._of_values: ScalarSteps | None = None
+        """What is known of the step where Values take part: it is replayed by levels then."""
         self._forgotten = 0
         self._busy = threading.Lock()
 
@@ -107,9 +110,10 @@ class Replayed(Wrapper, Generic[P, R]):
         return plans[-1] if plans else None
 
     @property
-    def shapes(self) -> list[Shape]:
+    def shapes(self) -> list[Any]:
         """What is known of the calls, by the shapes of their inputs."""
-        return [*self._shapes.values(), *self._others.values()]
+        by_levels = [] if self._of_values is None else self._of_values.forms
+        return [*self._shapes.values(), *by_levels, *self._others.values()]
 
     def report(self) -> str:
         """For each shape of inputs how many calls there were, how many were replayed, and why others were not.
@@ -134,8 +138,12 @@ class Replayed(Wrapper, Generic[P, R]):
     def _run(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         try:
             given = self._arguments.in_a_row(args, options) if options else args
+            if self._of_values is not None:
+                return self._by_levels(given)
             key = key_of(given)
         except Unfit as error:
+            if self._of_values is None and not options and may_be_of_values(self.step, args):
+                return self._by_levels(args)
             return self._as_it_is(str(error), args, options)
         shape = self._shapes.get(key)
         if shape is None:
@@ -157,7 +165,18 @@ class Replayed(Wrapper, Generic[P, R]):
                     continue
                 shape.replayed += 1
                 return result
+        if reached.values and may_be_of_values(self.step, given):
+            del self._shapes[key]
+            return self._by_levels(given)
         return self._record(shape, reached, given)
+
+    def _by_levels(self, args: tuple[Any, ...]) -> Any:
+        if self._of_values is None:
+            self._of_values = ScalarSteps(self.step, self._arguments.name)
+        try:
+            return self._of_values(args)
+        except Unfit as error:
+            return self._as_it_is(str(error), args, {})
 
     def _as_it_is(self, reason: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         shape = self._others.setdefault(reason, Shape("other arguments", reason=reason))
@@ -218,6 +237,8 @@ class Replayed(Wrapper, Generic[P, R]):
                 reached.let_go(*event.args)
         if not reached.same():
             recorder.reasons.append("the step changes what it can see: a global, an attribute, a list")
+        if recorder.of_values:
+            self._of_values = ScalarSteps(self.step, self._arguments.name)
         if recorder.reasons:
             shape.reason = recorder.reasons[0]
         else:
@@ -270,6 +291,9 @@ def replay(step: Callable[P, R], block: int | None = None) -> Replayed[P, R]:
     ``backward`` and an optimizer's ``step``. Two calls are run and recorded, and where both did the same, what they did
     becomes a plan: a flat list of NumPy's calls into memory that is there, with the same bits. Later calls with arrays
     of the same shapes run the plan.
+
+    A step over ``Value``s is run by levels from its fourth call on, many numbers as one array, and agrees to rounding;
+    the ``Value`` that it returns has no graph then, and needs no gradient.
 
     Parameters
     ----------
