@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from itertools import chain, repeat
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from tinygrad_lm.replay.lending import LISTED, Gradients, references_to, side_by
 
 _NONE: dict[str, Array] = {}
 """The moments of a parameter that has none."""
+
+_VALUES = cast("Any", dict).values
 
 
 class Joined:
@@ -99,8 +102,8 @@ class Joined:
     def _has_moments(self) -> bool:
         """Whether the optimizer's moments are those here, and no other arrays, which anybody may put there."""
         states = map(self.optimizer.state.get, self._keys, repeat(_NONE))
-        held = chain.from_iterable(map(dict[str, Array].values, states))
-        return self.optimizer.kept_by.get(self._keys) is self and [*map(id, held)] == self._identities
+        held = map(id, chain.from_iterable(map(_VALUES, states)))
+        return self.optimizer.kept_by.get(self._keys) is self and list(held) == self._identities
 
     def _take_moments(self) -> None:
         """Bring in the moments, which are zeros at first, from whatever has kept them until now."""
