@@ -101,9 +101,12 @@ class Joined:
 
     def _has_moments(self) -> bool:
         """Whether the optimizer's moments are those here, and no other arrays, which anybody may put there."""
+        if self.optimizer.kept_by.get(self._keys) is not self:
+            return False
+        if not self._identities:
+            return True
         states = map(self.optimizer.state.get, self._keys, repeat(_NONE))
-        held = map(id, chain.from_iterable(map(_VALUES, states)))
-        return self.optimizer.kept_by.get(self._keys) is self and list(held) == self._identities
+        return list(map(id, chain.from_iterable(map(_VALUES, states)))) == self._identities
 
     def _take_moments(self) -> None:
         """Bring in the moments, which are zeros at first, from whatever has kept them until now."""
