@@ -51,11 +51,11 @@ def pad_packed_sequence(
 
     What ``pack_padded_sequence`` left out is ``padding_value``.
     """
-    sizes: Array = np.array(packed.batch_sizes)
-    goes_on: Array = np.less(np.arange(sizes[0]), sizes.reshape(-1, 1))
-    starts = np.cumsum(sizes) - sizes
+    sizes: Array = np.array(packed.batch_sizes).reshape(-1, 1)
+    places: Array = np.arange(packed.batch_sizes[0])
+    goes_on: Array = np.less(places, sizes)
     # Behind all rows stands one of padding.
-    rows = np.where(goes_on, starts.reshape(-1, 1) + np.arange(sizes[0]), len(packed.data))
+    rows: Array = np.where(goes_on, np.cumsum(sizes, axis=0) - sizes + places, len(packed.data))
     padding: Array = np.full((1, *packed.data.shape[1:]), padding_value, packed.data.dtype)
     filled = np.concatenate([packed.data, padding])[rows]
     return filled.swapaxes(0, 1) if batch_first else filled, goes_on.sum(axis=0)
