@@ -3,11 +3,13 @@
 import pytest
 
 from tests.mutation import MUTANTS, findings, unplanted
+from tests.mutation.replay_mutants import REPLAY_MUTANTS
 
 LONG = {
     *("one visit a path", "the longest names are never drawn", "programs of any size are nudged"),
     *("the end of a text is free", "responsibilities over all tokens", "the first texts found are the most probable"),
-    *("a tree forgets what it leaves out", "a path is its last branch"),
+    *("a tree forgets what it leaves out", "a path is its last branch", "resuming forgets averaged buffers"),
+    *(mutant.name for mutant in REPLAY_MUTANTS),
 }
 """What takes a second or two to be found; ``python -m tests.mutation`` plants all of them."""
 

@@ -186,7 +186,7 @@ programs = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(programs, st.sampled_from([1, 3, 6]))
 def test_steps_come_to_the_same(program: dict[str, Any], block: int) -> None:
     race(program, block)
