@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.replay.lending import ALIGNED
-from tinygrad_lm.replay.nested import deep, within
+from tinygrad_lm.replay.nested import deep
 from tinygrad_lm.replay.traced import Traced
 
 
@@ -134,17 +135,39 @@ class _Room:
         self._free = joined
 
 
-def mentioned(x: object) -> Iterator[Traced]:
+def mentioned(x: object) -> list[Traced]:
     """Every traced array in an instruction."""
-    for part in within(x):
-        if isinstance(part, Traced):
-            yield part
-        elif isinstance(part, slice):
-            bounds = cast("slice[Any, Any, Any]", part)
-            yield from mentioned((bounds.start, bounds.stop, bounds.step))
-        elif is_dataclass(part) and not isinstance(part, type):
-            for field in fields(part):
-                yield from mentioned(getattr(part, field.name))
+    found: list[Traced] = []
+    _collect(x, found.append)
+    return found
+
+
+def _collect(x: object, note: Callable[[Traced], None]) -> None:
+    kind = type(x)
+    if kind in _PLAIN:
+        return
+    if isinstance(x, Traced):
+        note(x)
+    elif isinstance(x, (tuple, list)):
+        for part in cast("list[object]", x):
+            _collect(part, note)
+    elif isinstance(x, dict):
+        for part in cast("dict[object, object]", x).values():
+            _collect(part, note)
+    elif isinstance(x, slice):
+        bounds = cast("slice[object, object, object]", x)
+        _collect((bounds.start, bounds.stop, bounds.step), note)
+    else:
+        for name in _field_names(kind):
+            _collect(getattr(x, name), note)
+
+
+_PLAIN = frozenset({str, int, bool, float, type(None)})
+
+
+@functools.cache
+def _field_names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 
 
 def _rounded(n: int) -> int:
