@@ -3,6 +3,7 @@
 import collections
 import contextvars
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -104,6 +105,32 @@ def test_a_warning_that_is_an_error_leaves_all_as_in_eager_mode():
         for i, (x, y) in enumerate(batches(8)):
             twins.call(x + (1000 if i in (5, 6) else 0), y)
     twins.was_replayed(3)
+
+
+@pytest.mark.parametrize("block", [None, 4])
+def test_what_numpy_has_to_say_is_said_once_at_each_call(block):
+    """Making a plan computes all once more, which may say nothing, and may not fail where warnings are errors."""
+    weight = Tensor(np.array([0.0, 1.0]), requires_grad=True)
+
+    def step(x):
+        weight.grad = None
+        loss = (x * weight).log().exp().mean()
+        loss.backward()
+        return loss.detach()
+
+    def said(call):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            call(np.ones((8, 2)))
+        return [str(one.message) for one in caught]
+
+    step_or_plan = replay(step, block=block)
+    eager = said(step)
+    assert len(eager) == 3
+    assert [said(step_or_plan) for _ in range(2)] == [eager, eager]
+    assert set(said(step_or_plan)) == set(eager)
+    assert step_or_plan.shapes[0].replayed == 1
+    assert (block is None) == (str(step_or_plan.plan) == ""), step_or_plan.report()
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,8 @@ def _rehearsed(step: Callable[..., Any], args: Sequence[Any], inputs: Inputs, un
         recorder.watch([*(tensor for tensor, _, _ in inputs), *undone.reached.tensors])
         recorder.watch_optimizers(undone.reached.optimizers)
         try:
-            result = step(*args)
+            with np.errstate(all="ignore"):  # it has warned already, of all rows
+                result = step(*args)
         except Exception as error:
             raise Mixed(f"with a block of its rows it raises {type(error).__name__}: {error}") from None
     result = result_of(result, recorder)

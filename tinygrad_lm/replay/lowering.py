@@ -71,24 +71,28 @@ class Lowering:
             self.nodes[id(tensor)] = Mirror(self.inputs[-1], False, self.tape)
 
     def run(self, events: Sequence[Event]) -> None:
-        """Lower all events."""
-        for event in events:
-            if isinstance(event, Forward):
-                self._forward(event)
-            elif isinstance(event, Plain):
-                self._plain(event)
-            elif isinstance(event, Branch):
-                self._branch(event)
-            elif isinstance(event, Cleared):
-                self._clear(event.leaf)
-            else:
-                self._backward(event)
+        """Lower all events, without a word: where NumPy has something to say, it has said it to the step itself."""
+        with np.errstate(all="ignore"):
+            for event in events:
+                self._event(event)
         self._store()
         # Last, when no condition can fail any more.
         self.instructions.extend(self._stores)
         changed = [i for i, x in enumerate(self.instructions) if isinstance(x, Update)]
         if changed and any(isinstance(x, (Check, WholeForward)) for x in self.instructions[changed[0] :]):
             raise Unplannable("a condition is looked at after the optimizer's step, when it cannot be undone")
+
+    def _event(self, event: Event) -> None:
+        if isinstance(event, Forward):
+            self._forward(event)
+        elif isinstance(event, Plain):
+            self._plain(event)
+        elif isinstance(event, Branch):
+            self._branch(event)
+        elif isinstance(event, Cleared):
+            self._clear(event.leaf)
+        else:
+            self._backward(event)
 
     @property
     def instructions(self) -> list[object]:
