@@ -188,10 +188,10 @@ def compare(seed):
 
 
 def test_histories():
-    assert sum(map(compare, range(30))) > 300
+    assert sum(map(compare, range(10))) > 100
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(100, 1000, 100))
+@pytest.mark.parametrize("seed", range(0, 1000, 100))
 def test_many_histories(seed):
     assert sum(map(compare, range(seed, seed + 100))) > 1000

@@ -250,6 +250,7 @@ def test_sums_and_products_of_many():
     check([(zero, {"v0": zero.parents[0]})])
 
 
+@pytest.mark.slow
 def test_any_depth_and_any_number_of_uses():
     x = Value(0.5, label="v")
     root = x

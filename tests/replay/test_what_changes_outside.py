@@ -41,7 +41,7 @@ def _assign(w):
         w.model.first.weight[1] = 0.75
 
 
-@pytest.mark.parametrize("optimizer", ["momentum", "adamw"])
+@pytest.mark.parametrize("optimizer", [pytest.param("momentum", marks=pytest.mark.slow), "adamw"])
 @pytest.mark.parametrize("step", [train, let_go])
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_changes_between_two_calls_counts(name, step, optimizer):

@@ -115,6 +115,7 @@ def test_lists_and_objects_as_arguments_may_change():
         twins.call(*args, [float(i)], types.SimpleNamespace(scale=float(i)))
 
 
+@pytest.mark.slow
 def test_a_number_that_is_another_at_each_call_takes_no_memory_for_ever():
     def step(w, x, y, value):
         return learn(w, w.model.loss(x, y) * value)

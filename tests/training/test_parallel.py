@@ -36,13 +36,13 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 @every_kind
-@pytest.mark.parametrize("size", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [1, *(pytest.param(size, marks=pytest.mark.slow) for size in (2, 3)), 4])
 def test_any_number_of_ranks_ends_with_the_same_bytes(kind, size):
     for found in on_ranks(size, lambda communicator: ended(kind, communicator)):
         assert equal(found, alone(kind))
 
 
-@pytest.mark.parametrize("kind", [dropping_lstm, DroppingMLP])
+@pytest.mark.parametrize("kind", [pytest.param(dropping_lstm, marks=pytest.mark.slow), DroppingMLP])
 @pytest.mark.parametrize("settings", [{"batch_size": 3}, {"pieces": 7, "batch_size": 20}, {"ema_decay": 0.9}])
 def test_so_do_small_batches_other_numbers_of_pieces_and_averages(kind, settings):
     for found in on_ranks(3, lambda communicator: ended(kind, communicator, **settings)):
@@ -61,7 +61,7 @@ def test_a_communicator_cuts_where_the_plan_does_not_say():
 
 
 @pytest.mark.parametrize("kind", [dropping_lstm, FromDefault, RunningMean])
-@pytest.mark.parametrize(("before", "after"), [(4, 1), (1, 3), (2, 4)])
+@pytest.mark.parametrize(("before", "after"), [(4, 1), (1, 3), pytest.param(2, 4, marks=pytest.mark.slow)])
 def test_stopped_and_resumed_on_another_number_of_ranks(kind, before, after):
     def stopped(communicator):
         subject = trainer(kind, communicator)
