@@ -126,7 +126,7 @@ def batches(n=8, rows=8):
 class Twins:
     """The two worlds, called one after the other."""
 
-    def __init__(self, make=World, step=train):
+    def __init__(self, make=World, step=train, **options):
         self.worlds = [make(), make()]
         eager, other = self.worlds
 
@@ -134,7 +134,7 @@ class Twins:
             return step(other, *args, **options)
 
         own.__signature__ = without_the_first(step)
-        self.replayed = replay(own)
+        self.replayed = replay(own, **options)
         self.calls = [lambda *args, **options: step(eager, *args, **options), self.replayed]
         self.given = []
 

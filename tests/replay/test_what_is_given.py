@@ -18,6 +18,31 @@ def test_other_shapes_and_other_dtypes_have_plans_of_their_own():
     twins.was_replayed(24)
 
 
+def test_where_there_are_several_shapes_they_may_wait_until_a_plan_pays():
+    twins = Twins(after=3)
+    for i in range(18):
+        twins.call(*batch(i, rows=(8, 5, 1)[i % 3]))
+    first, *others = twins.replayed.shapes
+    assert (first.calls, first.replayed) == (6, 2)  # the first call was recorded, before there were others
+    assert [(shape.calls, shape.replayed) for shape in others] == [(6, 1)] * 2
+    twins.call(*batch(0, rows=2))
+    assert str(twins.replayed.shapes[-1]).endswith(": 1 calls, 0 replayed, 0 plans\n  recorded after 3 calls")
+    assert "recorded after" not in "".join(map(str, twins.replayed.shapes[:-1]))
+
+
+def test_a_shape_that_comes_alone_does_not_wait():
+    twins = Twins(after=3)
+    for i in range(6):
+        twins.call(*batch(i, rows=8 if i != 4 else 5))
+    assert [(shape.calls, shape.replayed) for shape in twins.replayed.shapes] == [(5, 3), (1, 0)]
+
+
+@pytest.mark.parametrize("after", [-1, 1.5, "3", True])
+def test_how_many_calls_are_waited_for_is_a_whole_number(after):
+    with pytest.raises((TypeError, ValueError), match="after is a whole number of calls"):
+        replay(lambda x: x, after=after)
+
+
 LAYOUTS = {
     "gaps": with_gaps,
     "fortran": np.asfortranarray,

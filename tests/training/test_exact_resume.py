@@ -18,6 +18,8 @@ from tinygrad_lm.text import IGNORE, Vocabulary
 from tinygrad_lm.training import Plan, Trainer, TrainingError
 from tinygrad_lm.training.generators import read_state, state_of
 
+pytestmark = pytest.mark.usefixtures("plans_at_once")
+
 NAMES, VALIDATION = SPLIT.train[:300], SPLIT.validation[:15]
 KINDS = ["PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"]
 

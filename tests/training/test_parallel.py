@@ -31,6 +31,8 @@ from tinygrad_lm.text import Vocabulary
 from tinygrad_lm.training import Alone, Plan, Trainer, TrainingError
 from tinygrad_lm.training.together import packed, unpacked
 
+pytestmark = pytest.mark.usefixtures("plans_at_once")
+
 KINDS = [dropping_lstm, TwoPrecisions, OfValues, *MODELS]
 every_kind = pytest.mark.parametrize("kind", KINDS)
 

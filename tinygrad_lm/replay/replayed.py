@@ -75,6 +75,8 @@ class Shape:
     """Why these calls are never replayed; empty where they are, or may be."""
     aside: str = ""
     """Why the rows are not taken in blocks, where they were to be."""
+    waits: int = 0
+    """How many calls are made as they are before one is recorded, if that is so."""
     calls: int = 0
     replayed: int = 0
 
@@ -83,15 +85,17 @@ class Shape:
         text = f"{self.title}: {self.calls} calls, {self.replayed} replayed, {plans}"
         told = [*dict.fromkeys(str(plan) for plan in self.plans), self.aside]
         told.append(f"not replayed: {self.reason}" if self.reason else "")
+        told.append(f"recorded after {self.waits} calls" if self.waits else "")
         return "\n  ".join([text, *(line for line in told if line)])
 
 
 class Replayed(Wrapper, Generic[P, R]):
     """A step that is recorded, planned and replayed; made by ``replay``."""
 
-    def __init__(self, step: Callable[P, R], block: int | None = None) -> None:
+    def __init__(self, step: Callable[P, R], block: int | None = None, after: int = 0) -> None:
         functools.update_wrapper(self, step)
         self.step = step
+        self.after = whole_number(after, 0, "after is a whole number of calls from 0, not")
         self.block = None if block is None else whole_number(block, 1, "block is a whole number of rows from 1, not")
         self._arguments = Arguments(step)
         self._reached: Reached | None = None
@@ -150,9 +154,11 @@ class Replayed(Wrapper, Generic[P, R]):
             if len(self._shapes) >= MOST_SHAPES:
                 reason = f"there are {MOST_SHAPES} other shapes of inputs, or numbers as arguments, already"
                 return self._as_it_is(reason, args, options)
-            shape = self._shapes[key] = Shape(self._title(given), all(type(x) is np.ndarray for x in given))
+            of_arrays = all(type(x) is np.ndarray for x in given)
+            shape = self._shapes[key] = Shape(self._title(given), of_arrays)
         shape.calls += 1
-        if shape.reason:
+        shape.waits = self.after if shape.calls <= self.after and len(self._shapes) > 1 and not shape.plans else 0
+        if shape.reason or shape.waits:
             return self.step(*args, **options)
         reached = self._reached
         if reached is None or not (reached.unchanged() or reached.same()):
@@ -284,7 +290,7 @@ def _titled(x: Any) -> str:
     return f"{array.dtype}{list(array.shape)}" if isinstance(x, (np.ndarray, Tensor)) else f"= {x!r:.40}"
 
 
-def replay(step: Callable[P, R], block: int | None = None) -> Replayed[P, R]:
+def replay(step: Callable[P, R], block: int | None = None, after: int = 0) -> Replayed[P, R]:
     """A function that does what ``step`` does, several times as fast from its third call on.
 
     ``step`` takes arrays and computes, with parameters that it can see, what it gives: a loss, say; it may call
@@ -305,5 +311,8 @@ def replay(step: Callable[P, R], block: int | None = None) -> Replayed[P, R]:
         another order then: the results agree with the step's own to rounding, and are the same from run to run. For a
         loss that is a mean, or a sum, over rows that have nothing to do with one another (no batch norm, no dropout, no
         padding); elsewhere the rows stay together, and ``report()`` says why.
+    after
+        For a step whose arrays come in many shapes, such as batches of whole names: once there are several, so many
+        calls of each are made as they are before one is recorded. A plan takes as long to make as 50 to 100 calls save.
     """
-    return Replayed(step, block)
+    return Replayed(step, block, after)

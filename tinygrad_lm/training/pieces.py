@@ -20,7 +20,7 @@ from tinygrad_lm.training.communicator import Communicator
 from tinygrad_lm.training.gradients import Loss
 from tinygrad_lm.training.piecewise import Buffers, Draws
 from tinygrad_lm.training.together import any_of, share_state
-from tinygrad_lm.training.whole_step import only_gradients
+from tinygrad_lm.training.whole_step import AFTER, only_gradients
 
 if TYPE_CHECKING:
     from tinygrad_lm.training.trainer import Trainer
@@ -82,7 +82,7 @@ class Pieces:
         parameters = [parameter for _, parameter in self._model.named_parameters()]
         self._layout = Layout(parameters, self._buffers.size)
         step = only_gradients(self._loss, parameters)
-        self._step = replayed(step) if self._replay else step
+        self._step = replayed(step, after=AFTER) if self._replay else step
         self._sent = np.zeros((-(-self._pieces // self._communicator.size), self._layout.size), np.uint8)
 
     def agree(self, stop: bool, interrupted: bool) -> tuple[bool, bool]:

@@ -32,7 +32,7 @@ from tinygrad_lm.training.plan import PIECES, Plan
 from tinygrad_lm.training.report import MeanLoss, Report, TrainingError
 from tinygrad_lm.training.rewind import Rewind
 from tinygrad_lm.training.state import Progress, Setup, joined, parted, read_progress, stepped
-from tinygrad_lm.training.whole_step import only_gradients, whole_step
+from tinygrad_lm.training.whole_step import AFTER, only_gradients, whole_step
 
 
 class Trainer:
@@ -70,7 +70,8 @@ class Trainer:
         ``pieces`` a batch is cut then has 4. With such a plan and no communicator this process computes all of them.
     replay
         Whether steps are recorded and replayed (see ``tinygrad_lm.replay``), which gives the same bits sooner. Of
-        those with a ``before_step``, and of those in pieces, the gradients are.
+        those with a ``before_step``, and of those in pieces, the gradients are. Where batches come in many shapes, as
+        whole names do, each is recorded after 20 steps, since a plan takes a while to make.
 
     Attributes
     ----------
@@ -142,7 +143,7 @@ class Trainer:
         self.optimizer = optimizer_of(model, plan, optimizer)
         step = only_gradients(loss, self.optimizer.parameters)
         self._gradients: Gradients = (
-            WholeBatch(replayed(step) if replay else step)
+            WholeBatch(replayed(step, after=AFTER) if replay else step)
             if plan.pieces is None
             else Pieces(model, loss, plan.pieces, communicator, replay)
         )
@@ -150,7 +151,7 @@ class Trainer:
         self.before_step = before_step
         self._step: Callable[[Array, Array], Tensor] | None = None
         if replay and plan.pieces is None:
-            self._step = replayed(whole_step(loss, self.optimizer, plan.clip_grad_norm))
+            self._step = replayed(whole_step(loss, self.optimizer, plan.clip_grad_norm), after=AFTER)
         self.average = None
         if plan.ema_decay is not None:
             self.average = WeightAverage(model.named_parameters(), plan.ema_decay, buffers_of(model))

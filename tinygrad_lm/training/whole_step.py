@@ -12,6 +12,11 @@ from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.autograd.value import Value
 
 
+AFTER = 20
+"""Where batches come in several shapes, as whole names do, so many of each are computed as they are before one is
+recorded: a plan takes as long to make as 50 to 100 steps save."""
+
+
 def whole_step(
     loss_of: Callable[[Array, Array], Tensor],
     optimizer: optim.Optimizer,
