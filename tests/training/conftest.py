@@ -7,6 +7,6 @@ from tinygrad_lm.training import pieces, trainer
 
 @pytest.fixture
 def plans_at_once(monkeypatch):
-    """Batches of every shape are recorded when they come first: in a short training most would be computed as written."""
+    """Batches of every shape are recorded at once: in a short training most would be computed as written."""
     for module in (trainer, pieces):
         monkeypatch.setattr(module, "AFTER", 0)

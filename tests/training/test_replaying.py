@@ -9,7 +9,6 @@ from tinygrad_lm.text import Vocabulary
 from tinygrad_lm.training import Plan, Trainer
 from tinygrad_lm.training.whole_step import AFTER
 
-
 FEW_LENGTHS = [name for name in NAMES if len(name) < 7]
 
 

@@ -11,7 +11,6 @@ from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.autograd.types import Array
 from tinygrad_lm.autograd.value import Value
 
-
 AFTER = 20
 """Where batches come in several shapes, as whole names do, so many of each are computed as they are before one is
 recorded: a plan takes as long to make as 50 to 100 steps save."""
