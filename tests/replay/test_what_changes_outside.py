@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from tests.helpers.replaying import OPTIMIZERS, Net, Twins, World, batch, batches, learn, let_go, train
-from tinygrad_lm import nn, no_grad
+from tests.helpers.replaying import OPTIMIZERS, Net, Twins, World, batch, batches, learn, let_go, only_gradients, train
+from tinygrad_lm import Tensor, nn, no_grad
+from tinygrad_lm.replay.plan import Plan
 from tinygrad_lm.replay.replayed import replay
 
 CHANGES = {
@@ -31,9 +32,13 @@ CHANGES = {
     "gradients left": lambda w: [setattr(p, "grad", np.ones_like(p.data)) for p in w.model.parameters()],
     "no gradients": lambda w: w.optimizer.zero_grad(),
     "an eager step": lambda w: train(w, *batch(99)),
-    "steps of one alone": lambda w: w.optimizer.counts.__setitem__(id(w.model.first.weight), 50),
+    "steps of one alone": lambda w: (train(w, *batch(99)), _count(w.optimizer, w.model.first.weight, 50)),
     "tied": lambda w: setattr(w.model.first, "bias", nn.Parameter(w.model.first.bias.data)),
 }
+
+
+def _count(optimizer, parameter, steps):
+    optimizer.counts[id(parameter)] = steps
 
 
 def _assign(w):
@@ -42,7 +47,7 @@ def _assign(w):
 
 
 @pytest.mark.parametrize("optimizer", [pytest.param("momentum", marks=pytest.mark.slow), "adamw"])
-@pytest.mark.parametrize("step", [train, let_go])
+@pytest.mark.parametrize("step", [train, let_go, only_gradients])
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_changes_between_two_calls_counts(name, step, optimizer):
     def make():
@@ -57,6 +62,63 @@ def test_what_changes_between_two_calls_counts(name, step, optimizer):
         twins.change(CHANGES[name])
         for args in batches(3):
             twins.call(*args)
+
+
+def by_hand(w, columns_first=False):
+    for p in w.model.parameters():
+        new = p.data - 0.1 * p.grad
+        p.data = np.asfortranarray(new) if columns_first else new
+
+
+def test_data_that_are_new_at_each_call_make_no_plan_anew():
+    """The step that lectures begin with: the gradients by ``backward``, and the update by hand, outside."""
+    twins = Twins(step=only_gradients)
+    for i, args in enumerate(batches(24)):
+        twins.call(*args)
+        twins.change(lambda w, i=i: by_hand(w, columns_first=i == 11))
+    (shape,) = twins.replayed.shapes
+    assert shape.replayed == 21 and len(shape.plans) == 2, shape
+
+
+def test_a_number_of_another_dtype():
+    """Its array has the strides that it had: none."""
+
+    class Scaled(Net):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(np.array(2.0, np.float32))
+
+        def forward(self, x):
+            return super().forward(x * self.scale)
+
+    twins = Twins(lambda: World(Scaled()), only_gradients)
+    for i, args in enumerate(batches(12)):
+        twins.call(*args)
+        if i == 5:
+            twins.change(lambda w: w.model.scale.astype_(np.float64))
+    twins.was_replayed(7)
+
+
+def test_plans_that_are_never_right_come_to_an_end(monkeypatch):
+    monkeypatch.setattr(Plan, "ready", lambda plan: False)
+    twins = Twins()
+    for args in batches(40):
+        twins.call(*args)
+    assert "17 plans were made, and hardly one was still right at the next call" in twins.replayed.report()
+
+
+def test_other_data_beside_parameters_that_an_optimizer_steps():
+    def step(w, x, y):
+        return learn(w, w.model.loss(x * w.scale, y))
+
+    twins = Twins(lambda: World(optimizer=OPTIMIZERS["adamw"], scale=Tensor(np.ones(3, np.float32))), step)
+    for i, args in enumerate(batches(12)):
+        twins.call(*args)
+        if i > 4:
+            twins.change(lambda w, i=i: setattr(w.scale, "data", np.full(3, 1 + i / 10, np.float32)))
+        if i == 8:
+            twins.change(lambda w: w.scale.data.__setitem__(0, 3))
+    twins.was_replayed(10)
 
 
 def test_evaluation_and_back():
@@ -75,7 +137,6 @@ def test_evaluation_and_back():
 
 def test_evaluation_between_two_calls_makes_no_plan_anew():
     twins = Twins()
-    twins.change(lambda w: w.model.train())
     for i, args in enumerate(batches(8)):
         twins.call(*args)
         if i > 2:

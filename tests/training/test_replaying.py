@@ -38,6 +38,17 @@ def test_the_same_bytes_with_and_without_replay(kind, pieces):
     assert not any(shape.reason for shape in steps.shapes), steps.report()
 
 
+@pytest.mark.parametrize("pieces", [None, 2])
+def test_evaluations_of_averaged_weights_make_no_plan_anew(pieces):
+    """The parameters have other data meanwhile."""
+    (one, losses), (other, again) = (
+        ended(small_mlp, replay, 40, pieces=pieces, ema_decay=0.9, evaluate_every=8) for replay in (False, True)
+    )
+    assert losses == again and same(one.state()[0], other.state()[0])
+    (shape,) = (other._step if pieces is None else other._gradients._step).shapes
+    assert (len(shape.plans), shape.replayed) == (1, shape.calls - 2)
+
+
 def test_a_short_training_of_whole_names_makes_no_plans():
     subject, _ = ended(dropping_lstm, True, 20)
     assert subject._step.plan is None and len(subject._step.shapes) > 1

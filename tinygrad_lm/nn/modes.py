@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from tinygrad_lm.nn.module import Module
+from tinygrad_lm.nn.module import Module, switch
 
 Model = TypeVar("Model")
 
@@ -59,5 +59,4 @@ def _modes(roots: list[Module]) -> list[tuple[Module, bool]]:
 
 def _restore(modes: list[tuple[Module, bool]]) -> None:
     for module, mode in modes:
-        if module.training != mode:
-            module.training = mode
+        switch(module, mode)

@@ -250,7 +250,7 @@ class Module:
     def train(self, mode: bool = True) -> Self:
         """Switch the module and all within it to training, or to evaluation with ``False``."""
         for module in self.modules():
-            module.training = mode
+            switch(module, mode)
         return self
 
     def eval(self) -> Self:
@@ -386,6 +386,17 @@ def _each_once(slots: Iterable[Slot]) -> Iterator[Slot]:
 def _misplaced(node: object) -> bool:
     """Whether this would learn as an attribute, but is not looked for in containers."""
     return isinstance(node, (Module, Parameter)) or (isinstance(node, Tensor) and learns(node))
+
+
+def switch(module: Module, mode: bool) -> None:
+    """Put one module into a mode, which it holds itself only where that of its class is another.
+
+    So it holds the same after an evaluation as before: what watches it, as a replayed step does, sees no change.
+    """
+    if "training" in vars(module) and type(module).training == mode:
+        del module.training
+    elif module.training != mode:
+        module.training = mode
 
 
 def _unfound(place: str, container: object, path: str, node: object) -> TypeError:

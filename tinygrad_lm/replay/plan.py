@@ -57,6 +57,8 @@ class Plan:
         self._default = default if id(default) in lowering.generators else None
         """The default generator, where it is drawn from."""
         self._joined: list[Joined] = []
+        self._brought: dict[int, Array] = {}
+        """Memory for leaves that are given other data from time to time, by their identities."""
         self._runs = 0
         self._look_again = 1
         self.link()
@@ -115,6 +117,7 @@ class Plan:
         """The memory of leaves and gradients, side by side where an optimizer steps them, by the traced arrays' ids."""
         stored = {x.leaf: x.value for x in self.instructions if isinstance(x, Store)}
         placed = {id(self.traced[key]): leaf.data.view() for key, leaf in self.leaves.items()}
+        placed |= {id(self.traced[key]): place for key, place in self._brought.items()}
         for one in self._joined:
             for parameter, place in zip(one.parameters, one.places, strict=True):
                 placed[id(self.traced[id(parameter)])] = place
@@ -168,7 +171,9 @@ class Plan:
         ]
         self._stepped = [parameter for one in self._joined for parameter in one.parameters]
         moved = {id(parameter) for parameter in self._stepped}
-        self._fixed = [(leaf, leaf.data) for key, leaf in self.leaves.items() if key not in moved]
+        fixed = [(key, leaf) for key, leaf in self.leaves.items() if key not in moved]
+        self._fixed = [(leaf, leaf.data) for key, leaf in fixed if key not in self._brought]
+        self._bringing = [(leaf, self._brought[key]) for key, leaf in fixed if key in self._brought]
         self._give = _giver(self.result, at)
         self._leaves = list(self.leaves.values())
         self._stamp = -1
@@ -183,11 +188,16 @@ class Plan:
             return False
         moved = changes(self._leaves) != self._stamp
         if moved:
-            if any(leaf.data is not array for leaf, array in self._fixed):
+            replaced = [(leaf, array) for leaf, array in self._fixed if leaf.data is not array]
+            if not all(_are_alike(leaf.data, array) for leaf, array in [*replaced, *self._bringing]):
                 return False
+            # They will come again: a step written by hand gives new data each time.
+            self._brought |= {id(leaf): np.empty_like(array) for leaf, array in replaced}
             left = any(one.is_left() or one.is_held() for one in self._joined)
             if left and all(one.is_alike() for one in self._joined):
                 self.link()
+            elif replaced:
+                self._lay_out()
         if [one.leave() for one in self._lending] != self._times:
             self._lay_out()
         elif not moved:
@@ -231,6 +241,8 @@ class Plan:
         """Bring in the inputs, and run the calls that change nothing outside."""
         for buffer, array in zip(self.buffers, arrays, strict=True):
             np.copyto(buffer, array)
+        for leaf, place in self._bringing:
+            np.copyto(place, leaf.data)
         for held, name, array in self._loads:
             np.copyto(array, held[name])
         for function, args in self._computing:
@@ -272,6 +284,10 @@ def lowered(
         # Their gradients, or their data, would have to be in two places.
         raise Unplannable("a parameter is stepped twice, or an optimizer steps twice, in one step")
     return lowering
+
+
+def _are_alike(one: Array, other: Array) -> bool:
+    return one.dtype == other.dtype and one.strides == other.strides and one.shape == other.shape
 
 
 def _clip(gradients: Sequence[Array], max_norm: float) -> None:

@@ -77,6 +77,8 @@ class Shape:
     """Why the rows are not taken in blocks, where they were to be."""
     waits: int = 0
     """How many calls are made as they are before one is recorded, if that is so."""
+    made: int = 0
+    """How many plans were made, those included that are forgotten."""
     calls: int = 0
     replayed: int = 0
 
@@ -257,7 +259,11 @@ class Replayed(Wrapper, Generic[P, R]):
         for earlier in shape.summaries:
             found = earlier.difference(summary)
             if not found:
+                if shape.made > shape.replayed + MOST_PLANS:
+                    shape.reason = f"{shape.made} plans were made, and hardly one was still right at the next call"
+                    return
                 try:
+                    shape.made += 1
                     shape.plans.append(self._planned(shape, recording, reached))
                     del shape.plans[:-MOST_PLANS]
                 except Unplannable as error:
