@@ -33,6 +33,7 @@ def step(trainer):
 training.Trainer._train_step = step
 sys.exit(cli.main(sys.argv[1:]))
 """
+IMPATIENT = "from tinygrad_lm import cli, training; from tinygrad_lm.cli import ranks; ranks.PATIENCE = 0.2"
 TRAIN = ("train", "--data", "names.txt", "--steps", "60", "--hidden", "6", "--batch-size", "8")
 DROPPING = (*TRAIN, "--model", "lstm", "--dropout", "0.3", "--blank", "0.2")
 KEPT = (runs.WEIGHTS, runs.TRAINING_NAMES, runs.CONFIG)
@@ -127,7 +128,8 @@ class TestEnding:
     @pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.slow), 1])
     def test_an_exception_on_one_rank_ends_all_with_a_sentence(self, rank):
         failing = f"if rank == {rank}: raise OSError(28, 'No space left on device', 'a file')"
-        _, err = on(2, *TRAIN, "--out", "r", script=AT_30.replace("DO", failing), code=1)
+        script = AT_30.replace("from tinygrad_lm import cli, training", IMPATIENT).replace("DO", failing)
+        _, err = on(2, *TRAIN, "--out", "r", script=script, code=1)
         who = "rank 1 of 2: " * rank
         assert err.startswith(f"{who}tinygrad-lm: a file: No space left on device\n")
         assert err.count("No space left") == 1 and "Traceback" not in err
@@ -150,17 +152,20 @@ class TestEnding:
 
 @needs_mpi
 class TestRefusals:
-    def test_what_all_would_say_is_said_once(self):
-        for words, code, what in (
+    @pytest.mark.parametrize(
+        ("words", "code", "what"),
+        [
             (["--stpes", "3"], 2, "unrecognized arguments: --stpes 3; did you mean '--steps'?"),
-            (["--data", "nofile"], 1, "there is no file 'nofile'"),
             (["--pieces", "1"], 2, "2 processes share the 1 pieces of a batch"),
-            (["--pieces", "none"], 2, "--pieces none leaves batches whole, which processes cannot share"),
+            pytest.param(["--data", "nofile"], 1, "there is no file 'nofile'", marks=pytest.mark.slow),
+            pytest.param(["--pieces", "none"], 2, "--pieces none leaves batches whole", marks=pytest.mark.slow),
             (["--resume", "none"], 1, "there is no run folder 'none'"),
-        ):
-            _, err = on(2, "train", *words, code=code)
-            assert err.count(what) == err.count("tinygrad-lm: ") + err.count("tinygrad-lm train: ") == 1, err
-            assert "rank" not in err and "Abort" not in err
+        ],
+    )
+    def test_what_all_would_say_is_said_once(self, words, code, what):
+        _, err = on(2, "train", *words, code=code)
+        assert err.count(what) == err.count("tinygrad-lm: ") + err.count("tinygrad-lm train: ") == 1, err
+        assert "rank" not in err and "Abort" not in err
 
     def test_what_rank_0_alone_meets_ends_the_others_in_silence(self):
         Path("full").mkdir()
