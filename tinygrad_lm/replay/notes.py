@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from tinygrad_lm.autograd import observers
 from tinygrad_lm.autograd.anomaly import users_line
@@ -35,6 +35,15 @@ class Notes(observers.Observer):
         """Whether a backward pass is made right now that the step asked for."""
         self.classes: list[tuple[Any, type[Any]]] = []
         """What is watched, each with the class that it has at other times."""
+
+    def __enter__(self) -> Self:
+        observers.add(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        observers.remove(self)
+        for found, cls in self.classes:
+            found.__class__ = cls
 
     def note(self, what: str) -> None:
         """Note a reason against a plan, with the line of the user's code."""

@@ -11,9 +11,8 @@ an array would do something else than a tensor does, the recording is ``Abandone
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Self, cast
+from typing import Any, cast
 
-from tinygrad_lm.autograd import observers
 from tinygrad_lm.autograd.graph import RELEASED, Node, Operation
 from tinygrad_lm.autograd.tensor import Tensor
 from tinygrad_lm.optim import Optimizer
@@ -76,15 +75,6 @@ class Recorder(Notes):
         """Whether somebody may still want to call backward on what the step returned."""
         swept = any(isinstance(event, Backward) for event in self.events)
         return not tensor.is_leaf and tensor.operation is not RELEASED and not swept
-
-    def __enter__(self) -> Self:
-        observers.add(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        observers.remove(self)
-        for found, cls in self.classes:
-            found.__class__ = cls
 
 
 def result_of(x: Any, recorder: Recorder) -> Any:

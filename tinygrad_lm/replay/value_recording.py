@@ -7,7 +7,7 @@ While a step is recorded its arguments that are numbers, and the ``Value``s that
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, cast
 
 from tinygrad_lm.autograd import observers
 from tinygrad_lm.autograd.graph import Node, Operation
@@ -235,15 +235,6 @@ class ValueRecorder(ValueNotes):
         if result is None or kind in (bool, int, float, str):
             return kind, repr(result), result
         raise Unplannable(f"the step returns {kind.__name__}: return Values, numbers, or nothing")
-
-    def __enter__(self) -> Self:
-        observers.add(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        observers.remove(self)
-        for found, cls in self.classes:
-            found.__class__ = cls
 
 
 def _told(what: object) -> object:
