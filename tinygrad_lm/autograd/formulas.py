@@ -96,7 +96,19 @@ def gelu_tanh_slope(x: Array, out: Array) -> Array:
 
 def gelu_tanh(x: Array) -> Array:
     """GPT-2's form of the GELU; what it shares with its slope is computed by the same expressions."""
-    return x * (0.5 + 0.5 * np.tanh(x * (GELU + GELU * 0.044715 * np.minimum(x * x, 1000))))
+    square = np.minimum(x * x, 1000)
+    if type(x) is not np.ndarray or x.dtype.kind != "f" or not x.ndim:
+        return x * (0.5 + 0.5 * np.tanh(x * (GELU + GELU * 0.044715 * square)))
+    # The same in one array: of a wide layer each new one is fetched from memory.
+    inner = square
+    inner *= GELU * 0.044715
+    inner += GELU
+    inner *= x
+    out = np.tanh(inner, out=inner)
+    out *= 0.5
+    out += 0.5
+    out *= x
+    return out
 
 
 def above_inf(x: Any, like: Any) -> Any:
