@@ -228,6 +228,10 @@ def of_programs(check, count):
     return run
 
 
+MARKED = type(pytest.param())
+"""What a test is parametrized with where it is marked, as slow."""
+
+
 def named(name, _):
     """A test by its name (``test_x`` or ``TestY.test_x``), with each of its parameters."""
     group, _, method = name.rpartition(".")
@@ -237,7 +241,10 @@ def named(name, _):
     for mark in getattr(function, "pytestmark", ()):
         if mark.name == "parametrize":
             names, values = mark.args[0], mark.args[1]
-            choices.append([{names: x} if isinstance(names, str) else dict(zip(names, x, strict=True)) for x in values])
+            if isinstance(names, str):
+                names, values = [names], [x if isinstance(x, MARKED) else pytest.param(x) for x in values]
+            each = [x.values if isinstance(x, MARKED) else x for x in values]
+            choices.append([dict(zip(names, x, strict=True)) for x in each])
     for combination in itertools.product(*choices):
         function(**{key: value for part in combination for key, value in part.items()})
 

@@ -2,7 +2,8 @@
 
 from tests.mutation.checks import Mutant
 from tests.mutation.source import edited
-from tinygrad_lm.replay import optimising
+from tinygrad_lm.nn import module
+from tinygrad_lm.replay import optimising, plan
 from tinygrad_lm.replay.blocks import InBlocks
 from tinygrad_lm.replay.comparing import Summary
 from tinygrad_lm.replay.joined import Joined
@@ -10,6 +11,7 @@ from tinygrad_lm.replay.lending import Gradients
 from tinygrad_lm.replay.lowering import Lowering
 from tinygrad_lm.replay.plan import Plan
 from tinygrad_lm.replay.reach import Reached
+from tinygrad_lm.replay.replayed import Replayed
 from tinygrad_lm.replay.rows import Rows
 
 APART = "test test_blocks_agree_with_the_step"
@@ -113,5 +115,45 @@ REPLAY_MUTANTS = (
         "a block that fails leaves its gradients",
         edited(InBlocks, "_compute", "np.copyto(gradient, before)", "pass"),
         ("test test_a_block_that_fails_leaves_the_gradients_that_are_shown",),
+    ),
+    Mutant(
+        "data that are given anew are those of before",
+        edited(Plan, "_compute", "np.copyto(place, leaf.data)", "pass"),
+        ("test test_data_that_are_new_at_each_call_make_no_plan_anew",),
+    ),
+    Mutant(
+        "data of another dtype are rounded",
+        edited(plan, "_are_alike", "one.dtype == other.dtype and ", ""),
+        ("test test_a_number_of_another_dtype",),
+    ),
+    Mutant(
+        "data of another order are as good",
+        edited(plan, "_are_alike", "one.strides == other.strides and ", ""),
+        ("test test_data_that_are_new_at_each_call_make_no_plan_anew",),
+    ),
+    Mutant(
+        "what is new once is new for ever",
+        edited(Plan, "ready", "self._brought |= {id(leaf): np.empty_like(array) for leaf, array in replaced}", "pass"),
+        ("test test_data_that_are_new_at_each_call_make_no_plan_anew",),
+    ),
+    Mutant(
+        "plans are made though none is right",
+        edited(Replayed, "_plan", "shape.made > shape.replayed + MOST_PLANS", "False"),
+        ("test test_plans_that_are_never_right_come_to_an_end",),
+    ),
+    Mutant(
+        "no shape waits until a plan pays",
+        edited(Replayed, "_run", "shape.calls <= self.after and ", "False and "),
+        ("test test_where_there_are_several_shapes_they_may_wait_until_a_plan_pays",),
+    ),
+    Mutant(
+        "a shape waits where there is no other",
+        edited(Replayed, "_run", "len(self._shapes) > 1 and ", ""),
+        ("test test_a_shape_that_comes_alone_does_not_wait",),
+    ),
+    Mutant(
+        "an evaluation leaves its mark",
+        edited(module, "switch", "del module.training", "module.training = mode"),
+        ("test test_evaluation_between_two_calls_makes_no_plan_anew",),
     ),
 )

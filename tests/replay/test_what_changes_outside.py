@@ -76,6 +76,10 @@ def test_data_that_are_new_at_each_call_make_no_plan_anew():
     for i, args in enumerate(batches(24)):
         twins.call(*args)
         twins.change(lambda w, i=i: by_hand(w, columns_first=i == 11))
+        if i == 5:
+            layout = twins.replayed.plan.layout
+        if i == 10:
+            assert twins.replayed.plan.layout is layout
     (shape,) = twins.replayed.shapes
     assert shape.replayed == 21 and len(shape.plans) == 2, shape
 
@@ -99,11 +103,12 @@ def test_a_number_of_another_dtype():
     twins.was_replayed(7)
 
 
-def test_plans_that_are_never_right_come_to_an_end(monkeypatch):
-    monkeypatch.setattr(Plan, "ready", lambda plan: False)
+def test_plans_that_are_never_right_come_to_an_end():
     twins = Twins()
-    for args in batches(40):
-        twins.call(*args)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Plan, "ready", lambda plan: False)
+        for args in batches(40):
+            twins.call(*args)
     assert "17 plans were made, and hardly one was still right at the next call" in twins.replayed.report()
 
 
