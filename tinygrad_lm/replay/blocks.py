@@ -7,6 +7,7 @@ the results agree with the step's own to rounding, and are themselves the same f
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -188,7 +189,8 @@ def _rehearsed(step: Callable[..., Any], args: Sequence[Any], inputs: Inputs, un
         recorder.watch([*(tensor for tensor, _, _ in inputs), *undone.reached.tensors])
         recorder.watch_optimizers(undone.reached.optimizers)
         try:
-            with np.errstate(all="ignore"):  # it has warned already, of all rows
+            with np.errstate(all="ignore"), warnings.catch_warnings():  # it has warned already, of all rows
+                warnings.simplefilter("ignore")
                 result = step(*args)
         except Exception as error:
             raise Mixed(f"with a block of its rows it raises {type(error).__name__}: {error}") from None

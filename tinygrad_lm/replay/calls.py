@@ -125,6 +125,8 @@ def _making(instruction: Compute, at: At) -> Calls:
         return [_take(out, *args, **options)]
     if method == "sum" or function is np.sum:
         return [_reduced(np.add.reduce, out, *args, **options)]
+    if out.dtype == np.float16 and (method in IN_FLOAT32 or getattr(function, "__name__", "") in IN_FLOAT32):
+        return [(_into, (out, function, args, options))]
     if method in METHODS:
         return [(partial(getattr(args[0], method), out=out, **options), args[1:])]
     if method == "__getitem__":
@@ -145,6 +147,9 @@ BY_NAME = frozenset({np.maximum, np.minimum})
 
 METHODS = ("mean", "max", "min", "any", "all", "var")
 """Methods of arrays that write into an array that they are given."""
+
+IN_FLOAT32 = ("mean", "var", "std")
+"""What NumPy computes of float16 in float32, unless it is given an array of float16 to write into."""
 
 WITH_OUT = frozenset(
     {

@@ -56,15 +56,12 @@ class Joined:
         self._flat: dict[str, Array] = {}
         self._identities: list[int] = []
 
-    def take(self) -> bool:
-        """Bring in the parameters, where their data are elsewhere; false where they have another dtype or layout."""
-        if not self.is_alike():
-            return False
+    def take(self) -> None:
+        """Bring in the parameters, which have to be alike, where their data are elsewhere."""
         for parameter, place, shown in zip(self.parameters, self.places, self._lent, strict=True):
             if (data := parameter.data) is not shown:
                 np.copyto(place, data)
                 share_data(parameter, shown)
-        return True
 
     def is_in_step(self) -> bool:
         """Whether the parameters have been stepped equally often, which somebody may have set otherwise."""
@@ -77,8 +74,7 @@ class Joined:
 
     def is_alike(self) -> bool:
         """Whether the parameters have the dtypes and the layouts that they have here."""
-        pairs = zip(self.parameters, self.places, strict=True)
-        return all(p.data.dtype == place.dtype and p.data.strides == place.strides for p, place in pairs)
+        return all(are_alike(p.data, place) for p, place in zip(self.parameters, self.places, strict=True))
 
     def is_left(self) -> bool:
         """Whether a parameter has other data, and somebody keeps those that it had, which must stay what they are."""
@@ -136,6 +132,12 @@ class Joined:
         for key in self._keys:
             counts[key] = count
         optimizer.update(self._data, self.gradients.flat, self._flat, self._scratch, count, self.options)
+
+
+def are_alike(one: Array, other: Array) -> bool:
+    """Whether two arrays have the same dtype and shape, and the same layout in memory, if they have elements at all."""
+    same = one.dtype == other.dtype and one.shape == other.shape
+    return same and (one.strides == other.strides or not one.size)
 
 
 def joined(optimizer: Optimizer, options: dict[str, float], parameters: Sequence[Tensor], alone: bool) -> Joined:

@@ -18,7 +18,7 @@ from tinygrad_lm.replay.calls import Broken, calls_of
 from tinygrad_lm.replay.events import Event, Forward
 from tinygrad_lm.replay.generators import Draw
 from tinygrad_lm.replay.instructions import Clip, Given, Store, StoreBuffer, Update
-from tinygrad_lm.replay.joined import Joined, is_alone, is_elementwise, joined
+from tinygrad_lm.replay.joined import Joined, are_alike, is_alone, is_elementwise, joined
 from tinygrad_lm.replay.lending import Gradients
 from tinygrad_lm.replay.lowering import Lowering, Unplannable
 from tinygrad_lm.replay.memory import Layout
@@ -189,12 +189,13 @@ class Plan:
         moved = changes(self._leaves) != self._stamp
         if moved:
             replaced = [(leaf, array) for leaf, array in self._fixed if leaf.data is not array]
-            if not all(_are_alike(leaf.data, array) for leaf, array in [*replaced, *self._bringing]):
+            if not all(are_alike(leaf.data, array) for leaf, array in [*replaced, *self._bringing]):
+                return False
+            if not all(one.is_alike() for one in self._joined):
                 return False
             # They will come again: a step written by hand gives new data each time.
             self._brought |= {id(leaf): np.empty_like(array) for leaf, array in replaced}
-            left = any(one.is_left() or one.is_held() for one in self._joined)
-            if left and all(one.is_alike() for one in self._joined):
+            if any(one.is_left() or one.is_held() for one in self._joined):
                 self.link()
             elif replaced:
                 self._lay_out()
@@ -202,9 +203,10 @@ class Plan:
             self._lay_out()
         elif not moved:
             return True
-        fitting = [one.take() for one in self._joined]  # all of them, whatever the first says
+        for one in self._joined:
+            one.take()
         self._stamp = changes(self._leaves)
-        return all(fitting)
+        return True
 
     def run(self, arrays: Sequence[Array]) -> Any:
         """The step on other inputs.
@@ -284,10 +286,6 @@ def lowered(
         # Their gradients, or their data, would have to be in two places.
         raise Unplannable("a parameter is stepped twice, or an optimizer steps twice, in one step")
     return lowering
-
-
-def _are_alike(one: Array, other: Array) -> bool:
-    return one.dtype == other.dtype and one.strides == other.strides and one.shape == other.shape
 
 
 def _clip(gradients: Sequence[Array], max_norm: float) -> None:

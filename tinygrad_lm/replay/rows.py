@@ -83,7 +83,7 @@ class Rows:
             self._fits(event.args, event.result)
             self._kinds[id(event.result)] = ROWS
         else:
-            ours = function.__module__.startswith("tinygrad_lm")
+            ours = (getattr(function, "__module__", "") or "").startswith("tinygrad_lm")
             layer = "a layer looks at all rows, as batch norm and ignored targets do"
             raise Mixed(layer if ours else f"{function.__name__} is called on its rows")
 

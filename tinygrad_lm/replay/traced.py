@@ -53,6 +53,10 @@ class Check:
     outcome: bool
 
 
+POWERS: Mapping[object, np.ufunc] = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
+"""What the operator computes for some exponents."""
+
+
 class Tape:
     """The calls in their order, and the arrays that they are about.
 
@@ -317,6 +321,11 @@ class Traced(NDArrayOperatorsMixin):
         _untraceable("a number")
 
     __float__ = __int__ = __index__ = __complex__ = item = tolist = __array__ = _number
+
+    def __pow__(self, other: object) -> Any:
+        # As the operator does it of an array, which in older versions of NumPy has other last bits than the function.
+        by = POWERS.get(other) if type(other) in (int, float) and not self.tape.readable else None
+        return super().__pow__(other) if by is None or self.dtype.kind != "f" else by(self)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
         run = ufunc if method == "__call__" else getattr(ufunc, method)
