@@ -133,6 +133,24 @@ def test_what_numpy_has_to_say_is_said_once_at_each_call(block):
     assert (block is None) == (str(step_or_plan.plan) == ""), step_or_plan.report()
 
 
+@pytest.mark.parametrize("block", [None, 4])
+def test_what_a_step_has_to_say_itself_is_said_as_often_as_it_runs(block):
+    weight = Tensor(np.ones(2), requires_grad=True)
+
+    def step(x):
+        warnings.warn("to whom it may concern", stacklevel=1)
+        weight.grad = None
+        loss = (x * weight).mean()
+        loss.backward()
+        return loss.detach()
+
+    replayed = replay(step, block=block)
+    with pytest.warns(UserWarning, match="concern") as caught:
+        for _ in range(4):
+            replayed(np.ones((8, 2)))
+    assert len(caught) == 2 == replayed.shapes[0].replayed, replayed.report()
+
+
 @pytest.mark.parametrize(
     ("step", "kind"),
     [

@@ -103,6 +103,47 @@ def test_a_number_of_another_dtype():
     twins.was_replayed(7)
 
 
+def columns_first(w):
+    for p in w.model.parameters():
+        p.data = np.asfortranarray(p.data * 2)
+
+
+@pytest.mark.parametrize("change", [columns_first, lambda w: w.model.to(np.float64)])
+def test_a_plan_that_does_not_fit_is_not_taken_after_a_call_that_stepped_nothing(change):
+    twins = Twins(lambda: World(optimizer=OPTIMIZERS["adamw"]), let_go)
+    for i, (x, y) in enumerate(batches(10)):
+        if i == 4:
+            twins.change(change)
+            twins.call(x, np.full_like(y, 99))  # which both refuse
+        twins.call(x, y)
+    twins.was_replayed(2)
+
+
+def test_a_parameter_without_elements():
+    twins = Twins(lambda: World(leaves=[Tensor(np.zeros((0, 4), np.float32), requires_grad=True)]), with_leaves)
+    for i, args in enumerate(batches(8)):
+        twins.call(*args)
+        if i == 4:
+            twins.change(lambda w: setattr(w.model.first.weight, "data", w.model.first.weight.data * 2))
+    twins.was_replayed(6)
+
+
+def with_leaves(w, x, y):
+    return learn(w, w.model.loss(x, y) + sum((leaf * leaf).sum() for leaf in w.leaves))
+
+
+def test_data_that_somebody_keeps_while_another_parameter_changes_its_order():
+    kept = []
+    twins = Twins(step=let_go)
+    twins.change(lambda w: kept.append(w.model.first.bias.data))
+    for i, args in enumerate(batches(6)):
+        twins.call(*args)
+        if i == 3:
+            twins.change(lambda w: setattr(w.model.first.bias, "data", w.model.first.bias.data + 100))
+            twins.change(lambda w: setattr(w.model.last.weight, "data", np.asfortranarray(w.model.last.weight.data)))
+        assert kept[0].tobytes() == kept[1].tobytes()
+
+
 def test_plans_that_are_never_right_come_to_an_end():
     twins = Twins()
     with pytest.MonkeyPatch.context() as patch:
