@@ -137,6 +137,12 @@ class Optimizer:
                 self.update(data, gradient, self.state[key], scratch, count, options)
                 parameter.data = data.item() if single else data
 
+    def put(self, key: int, moments: dict[str, Array], dtype: np.dtype[Any]) -> None:
+        """Go on with these arrays for the moments of a parameter of that dtype, as a plan does that has its own."""
+        self.state[key] = moments
+        if key in self._scratch and self._scratch[key].dtype != dtype:
+            del self._scratch[key]  # from before: by its dtype is told whether the moments have to be of another
+
     def _prepare(self, key: int, data: Array) -> Array:
         """Make the arrays of a parameter, those it has already in the data's dtype; returns the scratch array."""
         earlier = self.state.get(key, {})

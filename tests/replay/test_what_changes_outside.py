@@ -119,6 +119,16 @@ def test_a_plan_that_does_not_fit_is_not_taken_after_a_call_that_stepped_nothing
     twins.was_replayed(2)
 
 
+def test_a_parameter_that_changes_its_dtype_again_and_again():
+    twins = Twins(lambda: World(optimizer=OPTIMIZERS["adamw"]), let_go)
+    for i, args in enumerate(batches(16)):
+        if i in (4, 5, 9):
+            dtype = np.float32 if i == 5 else np.float64
+            twins.change(lambda w, dtype=dtype: w.model.last.weight.astype_(dtype))
+        twins.call(*args)
+    twins.was_replayed(6)
+
+
 def test_a_parameter_without_elements():
     twins = Twins(lambda: World(leaves=[Tensor(np.zeros((0, 4), np.float32), requires_grad=True)]), with_leaves)
     for i, args in enumerate(batches(8)):

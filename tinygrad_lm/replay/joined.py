@@ -106,7 +106,8 @@ class Joined:
 
     def _take_moments(self) -> None:
         """Bring in the moments, which are zeros at first, from whatever has kept them until now."""
-        state, keepers = self.optimizer.state, self.optimizer.kept_by
+        optimizer = self.optimizer
+        state, keepers = optimizer.state, optimizer.kept_by
         for others in [others for others in keepers if not set(others).isdisjoint(self._keys)]:
             del keepers[others]
         keepers[self._keys] = self
@@ -119,7 +120,7 @@ class Joined:
             held = state.get(key, {})
             for name, places in self._moments.items():
                 places[i][...] = held.get(name, 0)
-            state[key] = {name: places[i] for name, places in self._moments.items()}
+            optimizer.put(key, {name: places[i] for name, places in self._moments.items()}, self.places[i].dtype)
         self._identities = [id(array) for key in self._keys for array in state[key].values()]
 
     def step(self) -> None:
