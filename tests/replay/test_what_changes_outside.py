@@ -125,6 +125,8 @@ def test_a_parameter_that_changes_its_dtype_again_and_again():
         if i in (4, 5, 9):
             dtype = np.float32 if i == 5 else np.float64
             twins.change(lambda w, dtype=dtype: w.model.last.weight.astype_(dtype))
+        if i == 9:
+            twins.change(lambda w: train(w, *batch(99)))
         twins.call(*args)
     twins.was_replayed(6)
 
