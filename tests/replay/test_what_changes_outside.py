@@ -47,7 +47,7 @@ def _assign(w):
 
 
 @pytest.mark.parametrize("optimizer", [pytest.param("momentum", marks=pytest.mark.slow), "adamw"])
-@pytest.mark.parametrize("step", [train, let_go, only_gradients])
+@pytest.mark.parametrize("step", [pytest.param(train, marks=pytest.mark.slow), let_go, only_gradients])
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_changes_between_two_calls_counts(name, step, optimizer):
     def make():

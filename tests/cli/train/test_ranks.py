@@ -67,7 +67,7 @@ def losses(folder):
 
 @needs_mpi
 class TestSharing:
-    @pytest.mark.parametrize("size", [pytest.param(1, marks=pytest.mark.slow), 2, 4])
+    @pytest.mark.parametrize("size", [2, *(pytest.param(size, marks=pytest.mark.slow) for size in (1, 4))])
     def test_any_number_of_ranks_ends_with_the_bytes_of_one_process(self, size):
         assert cli.main([*DROPPING, "--pieces", "4", "--out", "alone"]) == 0
         out, err = on(size, *DROPPING, "--out", "r")
@@ -101,6 +101,7 @@ class TestSharing:
 
 @needs_mpi
 class TestEnding:
+    @pytest.mark.slow
     def test_ctrl_c_stops_all_and_the_run_goes_on_on_another_number_of_ranks(self):
         waiting = AT_30.replace(
             "DO",
