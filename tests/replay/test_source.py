@@ -397,3 +397,10 @@ def test_what_is_changed_later_is_read_before():
     names = {"np": np, "a": np.ones(3)}
     exec("\n".join(line for _, line in body.lines), names)
     assert eval(body.name_of(total), names).tolist() == total.array.tolist() == [7.0, 3.0, 3.0]
+
+
+def test_powers_are_written_as_on_the_board():
+    x = Tensor(np.arange(1.0, 4.0), requires_grad=True, label="x")
+    text = str(source((x**2 + x**3).sum()))
+    assert "pow_2 = x ** 2\n" in text and "(3.0 * x ** 2)" in text and "(2.0 * x)" in text
+    assert "1.0" not in text.partition("# backward")[2].replace("d_loss = np.float64(1.0)", "")

@@ -313,7 +313,7 @@ class Writer:
         if method != "call":
             return self.call(attribute(numpy(name), method), args, options)
         if not options and name in INFIX:
-            left, right = map(self.write, args)
+            left, right = map(self.write, _powers(args) if name == "power" else args)
             return ast.BinOp(left, INFIX[name](), right)
         if not options and name in _COMPARED:
             left, right = map(self.write, args)
@@ -321,6 +321,13 @@ class Writer:
         if not options and name in _UNARY:
             return ast.UnaryOp(_UNARY[name](), self.write(args[0]))
         return self.call(numpy("abs" if name == "absolute" else name), args, options)
+
+
+def _powers(args: Sequence[Any]) -> Sequence[Any]:
+    """x ** 2 for x ** 2.0, which is the same of floats."""
+    base, exponent = args
+    whole = type(exponent) is float and abs(exponent) < 100 and exponent.is_integer()
+    return (base, int(exponent)) if whole and isinstance(base, Traced) and base.dtype.kind == "f" else args
 
 
 def _shape(x: Any) -> tuple[int, ...]:
