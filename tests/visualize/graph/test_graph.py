@@ -206,7 +206,8 @@ def test_the_printed_formula_computes_what_the_rule_computes(rule):
 
 def test_a_constant_argument_stands_in_the_formula_as_a_number():
     x = Value(3.0, label="x")
-    assert visualize.graph_of(x**2).edges[0].formula == "2 · x**1"
+    assert visualize.graph_of(x**2).edges[0].formula == "2 · x"
+    assert visualize.graph_of(x**3).edges[0].formula == "3 · x**2"
 
 
 def test_names_give_labels():
