@@ -1,9 +1,11 @@
-"""Public docstrings keep to one style: a sentence, and where there is more to list the sections of NumPy's standard.
+"""Public docstrings keep to one style: a sentence, and what there is to list in sections of NumPy's; examples hold.
 
 What ruff's rules see is left to them: that there is a docstring, its first line, and how a section is laid out.
 """
 
 import ast
+import doctest
+import importlib
 import re
 
 import pytest
@@ -108,6 +110,16 @@ def faults_of_sections(node):
             for argument in ", ".join(entries(lines)).split(", "):
                 if argument.lstrip("*") not in arguments(node):
                     yield f"{argument!r} in {name} is not an argument"
+
+
+def test_the_examples_in_docstrings_give_what_they_say():
+    tried = 0
+    for name, path in modules().items():
+        if ">>> " in path.read_text(encoding="utf-8"):
+            told = doctest.testmod(importlib.import_module(name))
+            assert not told.failed, name
+            tried += told.attempted
+    assert tried > 20
 
 
 def test_docstrings_keep_to_one_style():

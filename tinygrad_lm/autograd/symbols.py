@@ -230,7 +230,7 @@ def local_formula(operation: Operation, position: int, names: tuple[str | float,
 
     >>> from tinygrad_lm.autograd import rules
     >>> local_formula(rules.tanh, 0, ("x",)), local_formula(rules.pow, 0, ("x", 2.0))
-    ('1 - out · out', '2 · x**1')
+    ('1 - out · out', '2 · x')
     """
     operands = [Symbol(name) if isinstance(name, str) else name for name in names]
     derivatives = operation.derivatives

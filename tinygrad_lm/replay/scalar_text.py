@@ -113,8 +113,7 @@ class Text:
         return _binary(other, " / ", self, _MUL)
 
     def __pow__(self, other: object) -> Text:
-        # x**1.0 is x, bit for bit: the derivative of a square is 2.0 * x.
-        return self if type(other) is float and other == 1 else _binary(self, "**", other, _POWER)
+        return _binary(self, "**", other, _POWER)
 
     def __rpow__(self, other: object) -> Text:
         return _binary(other, "**", self, _POWER)
