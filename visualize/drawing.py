@@ -135,7 +135,7 @@ def draw(
     check_format(fmt)
     if level not in ("tensor", "scalar"):
         raise ValueError(f"level is 'tensor' or 'scalar', not {level!r}")
-    naming = naming_of(names, root)
+    naming = naming_of(names, root, inputs)
     roots = roots_of(root, inputs)
     if level == "scalar":
         roots, naming = to_scalars(roots, naming)
@@ -177,7 +177,7 @@ def _no_garbage_collection() -> Generator[None]:
 def _stepper(extracted: Extract, shown: Graph, style: Style, fmt: str, engine: str) -> Callable[[], str] | None:
     """A function that writes the backward pass, where the whole graph of one number is shown; else ``None``."""
     root = extracted.nodes[extracted.graph.roots[0]]
-    whole = len(shown.nodes) == len(extracted.nodes) <= MOST and not shown.notes
+    whole = len(shown.nodes) == shown.total <= MOST and not shown.notes
     if not whole or len(shown.roots) != 1 or not root.requires_grad or np.size(root.data) != 1:
         return None
     return lambda: stepper_of(steps_of(extracted), style.theme, fmt, style.direction, engine).fragment()

@@ -106,6 +106,15 @@ def _outline(outline: Outline, box: Box, paint: Paint, thick: str) -> str:
         corners += [(-x, -y) for x, y in corners]
         points = " ".join(f"{box.x + x:.1f},{box.y + y:.1f}" for x, y in corners)
         return f'<polygon points="{points}" fill="{fill}" stroke="{stroke}" {thick}/>'
+    if outline == "note":
+        fold, w, h = 7.0, box.width / 2, box.height / 2
+        corner = f"{box.x + w - fold:.1f},{box.y - h:.1f} {box.x + w:.1f},{box.y - h + fold:.1f}"
+        rest = f"{box.x + w:.1f},{box.y + h:.1f} {box.x - w:.1f},{box.y + h:.1f} {box.x - w:.1f},{box.y - h:.1f}"
+        inner = f"{box.x + w - fold:.1f},{box.y - h + fold:.1f}"
+        return (
+            f'<polygon points="{corner} {rest}" fill="{fill}" stroke="{stroke}" {thick}/>'
+            f'<polygon points="{corner} {inner}" fill="{fill}" stroke="{stroke}" {thick}/>'
+        )
     if outline == "stack":
         behind = Box(box.x + 4, box.y - 4, box.width, box.height)
         return _rect(behind, fill, stroke, thick) + _rect(box, fill, stroke, thick)
@@ -116,6 +125,8 @@ def _node(node: GraphNode, box: Box, lines: list[str], theme: Theme) -> str:
     paint, thick = theme.paints[node.kind], 'stroke-width="1.2"'
     if node.alert:
         paint, thick = Paint(paint.fill, theme.alert, theme.alert), 'stroke-width="2.5"'
+    elif node.focused:
+        paint, thick = Paint(paint.fill, theme.gradient, paint.text), 'stroke-width="3"'
     top = box.y - LEADING * (len(lines) - 1) / 2 + SIZE * 0.35
     texts = "".join(line(text, box.x, top + LEADING * i, paint.text, SIZE) for i, text in enumerate(lines))
     return (

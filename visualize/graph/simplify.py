@@ -162,6 +162,7 @@ def around(graph: Graph, focus: Collection[str], radius: int) -> Graph:
             nodes.append(stub)
             edges.append(GraphEdge(node.id, stub.id))
     note = f"{radius} edges around the focus"
+    nodes = [replace(node, focused=node.id in focus) for node in nodes]
     smaller = replace(
         graph,
         nodes=tuple(nodes),
