@@ -15,6 +15,7 @@ from visualize.backward.frames import steps_of
 from visualize.backward.stepper import MOST, stepper_of
 from visualize.formats.labels import check_show
 from visualize.formats.style import Style, check_direction
+from visualize.formats.svg import size_of
 from visualize.formats.themes import Theme, theme_of
 from visualize.formats.view import GraphView
 from visualize.graph.data import Graph, GraphNode
@@ -149,11 +150,25 @@ def draw(
             max_nodes=max_nodes,
             focus=_found(focus, extracted) if focus is not None else (),
             radius=radius,
+            fits=lambda graph: _fits(graph, extracted, style, fmt),
         )
     lines, local = "line" in style.show, "local" in style.show
     graph = described(reduced.graph, extracted, fmt, reduced.members, lines, local)
     steps = _stepper(extracted, reduced.graph, style, fmt, engine)
     return GraphView(graph, style.theme, style.show, direction, legend, engine, steps)
+
+
+WIDEST = 4_000.0
+TALLEST = 2_400.0
+"""Pictures that would be larger, in pixels, are folded as those of too many nodes are."""
+
+
+def _fits(graph: Graph, extracted: Extract, style: Style, fmt: str) -> bool:
+    """Whether a picture of a graph, as the built-in layout makes it, can still be looked at."""
+    along, across = size_of(described(graph, extracted, fmt, local="local" in style.show), style)
+    if style.direction in ("TB", "BT"):
+        along, across = across, along
+    return along <= WIDEST and across <= TALLEST
 
 
 def _is_plan(root: object) -> TypeGuard[Plan]:

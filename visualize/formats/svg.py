@@ -10,7 +10,7 @@ from visualize.formats.style import Style
 from visualize.formats.themes import OUTLINES, Outline, Paint, Theme
 from visualize.graph.data import KINDS, Graph, GraphNode, kinds_of
 from visualize.layout.layered import Point
-from visualize.layout.nested import Box, lay_out
+from visualize.layout.nested import Box, Layout, lay_out
 from visualize.layout.text_width import text_width
 
 SIZE = 12.0
@@ -20,18 +20,27 @@ MARGIN = 14.0
 FONT = "Helvetica, Arial, sans-serif"
 
 
+def size_of(graph: Graph, style: Style) -> tuple[float, float]:
+    """The width and the height of a graph's picture, without its legend."""
+    layout = _laid_out(graph, style)
+    return layout.width, layout.height
+
+
+def _laid_out(graph: Graph, style: Style) -> Layout:
+    sizes: dict[str, tuple[float, float]] = {}
+    for node in graph.nodes:
+        lines = node_lines(node, style.show)
+        sizes[node.id] = (max(text_width(line, SIZE) for line in lines) + 18, LEADING * len(lines) + 12)
+    widths = [text_width(edge_text(edge, style.show), SMALL) for edge in graph.edges]
+    titles = {cluster.id: text_width(clean(cluster.title), SIZE) for cluster in graph.clusters}
+    return lay_out(graph, sizes, widths, titles, style.direction)
+
+
 def to_svg(graph: Graph, style: Style) -> str:
     """The graph as an SVG picture, laid out here."""
     theme, show, direction = style.theme, style.show, style.direction
-    lines = {node.id: node_lines(node, show) for node in graph.nodes}
-    sizes = {
-        key: (max(text_width(line, SIZE) for line in texts) + 18, LEADING * len(texts) + 12)
-        for key, texts in lines.items()
-    }
+    layout = _laid_out(graph, style)
     texts = [edge_text(edge, show) for edge in graph.edges]
-    widths = [text_width(text, SMALL) for text in texts]
-    titles = {cluster.id: text_width(clean(cluster.title), SIZE) for cluster in graph.clusters}
-    layout = lay_out(graph, sizes, widths, titles, direction)
     body: list[str] = []
     for cluster in graph.clusters:
         box = layout.clusters[cluster.id]
@@ -55,7 +64,7 @@ def to_svg(graph: Graph, style: Style) -> str:
             f"{_arrow(path, direction, theme.edge)}{label}</g>"
         )
     for node in graph.nodes:
-        body.append(_node(node, layout.nodes[node.id], lines[node.id], theme))
+        body.append(_node(node, layout.nodes[node.id], node_lines(node, show), theme))
     width, height = layout.width, layout.height
     footer, wide, tall = _footer(graph, theme, style.legend, height + 12)
     width, height = max(width, wide), height + tall

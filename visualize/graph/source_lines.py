@@ -76,7 +76,7 @@ class _Recorder(observers.Observer):
         _records[key] = _Record(weakref.ref(out, forget), file, line, (frame.f_code.co_filename, span))
 
     def _one_result_each(self, frame: FrameType, key: int) -> Span:
-        """The expression that is computed; of the nodes that one makes, as ``y = model(x)`` does, the last is its value."""
+        """The expression that is computed; of all nodes that one makes, as ``y = model(x)``, the last is its value."""
         spans, at = _spans_of(frame.f_code), frame.f_lasti // 2
         span = spans[at] if 0 <= at < len(spans) else (None, None, None, None)
         before = self._latest.get((frame.f_code, span))
