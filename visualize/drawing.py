@@ -195,7 +195,7 @@ def _stepper(extracted: Extract, shown: Graph, style: Style, fmt: str, engine: s
     whole = len(shown.nodes) == shown.total <= MOST and not shown.notes
     if not whole or len(shown.roots) != 1 or not root.requires_grad or np.size(root.data) != 1:
         return None
-    return lambda: stepper_of(steps_of(extracted), style.theme, fmt, style.direction, engine).fragment()
+    return lambda: stepper_of(steps_of(extracted), style.theme, fmt, style.direction, engine).fragment(autofocus=True)
 
 
 def _found(focus: Place | Collection[Place], extracted: Extract) -> list[str]:

@@ -84,13 +84,21 @@ class Stepper:
         rows += [(end.name, words.number(steps.gradients[end.id]), end.right, end.nudged) for end in words.endings]
         return "\n".join([*lines, "", *table(rows)]) + "\n"
 
-    def fragment(self, mode: Mode = "correct") -> str:
-        """The stepper as a piece of HTML, for a page or a notebook; ``mode`` is the one it begins in."""
-        return fragment_of(self._words, self._picture, self.theme, mode)
+    def fragment(self, mode: Mode = "correct", autofocus: bool = False) -> str:
+        """The stepper as a piece of HTML, for a page or a notebook.
+
+        Parameters
+        ----------
+        mode
+            The mode that it begins in.
+        autofocus
+            Whether a page that is opened gives it the focus, and so the keys.
+        """
+        return fragment_of(self._words, self._picture, self.theme, mode, autofocus)
 
     def html(self) -> str:
         """A self-contained page."""
-        return page("The backward pass, step by step", self.fragment(), self.theme)
+        return page("The backward pass, step by step", self.fragment(autofocus=True), self.theme)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page (.html) or the text of the correct pass (.txt).
