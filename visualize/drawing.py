@@ -15,6 +15,7 @@ from visualize.backward.frames import steps_of
 from visualize.backward.stepper import MOST, stepper_of
 from visualize.formats.labels import check_show
 from visualize.formats.style import Style, check_direction
+from visualize.formats.svg import size_of
 from visualize.formats.themes import Theme, theme_of
 from visualize.formats.view import GraphView
 from visualize.graph.data import Graph, GraphNode
@@ -135,7 +136,7 @@ def draw(
     check_format(fmt)
     if level not in ("tensor", "scalar"):
         raise ValueError(f"level is 'tensor' or 'scalar', not {level!r}")
-    naming = naming_of(names, root)
+    naming = naming_of(names, root, inputs)
     roots = roots_of(root, inputs)
     if level == "scalar":
         roots, naming = to_scalars(roots, naming)
@@ -149,11 +150,25 @@ def draw(
             max_nodes=max_nodes,
             focus=_found(focus, extracted) if focus is not None else (),
             radius=radius,
+            fits=lambda graph: _fits(graph, extracted, style, fmt),
         )
     lines, local = "line" in style.show, "local" in style.show
     graph = described(reduced.graph, extracted, fmt, reduced.members, lines, local)
     steps = _stepper(extracted, reduced.graph, style, fmt, engine)
     return GraphView(graph, style.theme, style.show, direction, legend, engine, steps)
+
+
+WIDEST = 4_000.0
+TALLEST = 2_400.0
+"""Pictures that would be larger, in pixels, are folded as those of too many nodes are."""
+
+
+def _fits(graph: Graph, extracted: Extract, style: Style, fmt: str) -> bool:
+    """Whether a picture of a graph, as the built-in layout makes it, can still be looked at."""
+    along, across = size_of(described(graph, extracted, fmt, local="local" in style.show), style)
+    if style.direction in ("TB", "BT"):
+        along, across = across, along
+    return along <= WIDEST and across <= TALLEST
 
 
 def _is_plan(root: object) -> TypeGuard[Plan]:
@@ -177,7 +192,7 @@ def _no_garbage_collection() -> Generator[None]:
 def _stepper(extracted: Extract, shown: Graph, style: Style, fmt: str, engine: str) -> Callable[[], str] | None:
     """A function that writes the backward pass, where the whole graph of one number is shown; else ``None``."""
     root = extracted.nodes[extracted.graph.roots[0]]
-    whole = len(shown.nodes) == len(extracted.nodes) <= MOST and not shown.notes
+    whole = len(shown.nodes) == shown.total <= MOST and not shown.notes
     if not whole or len(shown.roots) != 1 or not root.requires_grad or np.size(root.data) != 1:
         return None
     return lambda: stepper_of(steps_of(extracted), style.theme, fmt, style.direction, engine).fragment(autofocus=True)

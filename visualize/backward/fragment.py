@@ -108,7 +108,7 @@ def _row(words: Wording, row: Contribution, mode: Mode) -> dict[str, object]:
         "rule": words.rule(row),
         "text": words.product(row),
         "edge_text": words.on_edge(row),
-        "amount": words.number(row.amount).partition(", mean")[0],
+        "amount": words.number(row.amount).partition(", norm")[0],
         "after": words.number(row.after),
         "sum": words.sum(row, mode),
         "value": float(np.asarray(row.amount).item()) if is_single else None,

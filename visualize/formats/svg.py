@@ -10,7 +10,7 @@ from visualize.formats.style import Style
 from visualize.formats.themes import OUTLINES, Outline, Paint, Theme
 from visualize.graph.data import KINDS, Graph, GraphNode, kinds_of
 from visualize.layout.layered import Point
-from visualize.layout.nested import Box, lay_out
+from visualize.layout.nested import Box, Layout, lay_out
 from visualize.layout.text_width import text_width
 
 SIZE = 12.0
@@ -20,18 +20,27 @@ MARGIN = 14.0
 FONT = "Helvetica, Arial, sans-serif"
 
 
+def size_of(graph: Graph, style: Style) -> tuple[float, float]:
+    """The width and the height of a graph's picture, without its legend."""
+    layout = _laid_out(graph, style)
+    return layout.width, layout.height
+
+
+def _laid_out(graph: Graph, style: Style) -> Layout:
+    sizes: dict[str, tuple[float, float]] = {}
+    for node in graph.nodes:
+        lines = node_lines(node, style.show)
+        sizes[node.id] = (max(text_width(line, SIZE) for line in lines) + 18, LEADING * len(lines) + 12)
+    widths = [text_width(edge_text(edge, style.show), SMALL) for edge in graph.edges]
+    titles = {cluster.id: text_width(clean(cluster.title), SIZE) for cluster in graph.clusters}
+    return lay_out(graph, sizes, widths, titles, style.direction)
+
+
 def to_svg(graph: Graph, style: Style) -> str:
     """The graph as an SVG picture, laid out here."""
     theme, show, direction = style.theme, style.show, style.direction
-    lines = {node.id: node_lines(node, show) for node in graph.nodes}
-    sizes = {
-        key: (max(text_width(line, SIZE) for line in texts) + 18, LEADING * len(texts) + 12)
-        for key, texts in lines.items()
-    }
+    layout = _laid_out(graph, style)
     texts = [edge_text(edge, show) for edge in graph.edges]
-    widths = [text_width(text, SMALL) for text in texts]
-    titles = {cluster.id: text_width(clean(cluster.title), SIZE) for cluster in graph.clusters}
-    layout = lay_out(graph, sizes, widths, titles, direction)
     body: list[str] = []
     for cluster in graph.clusters:
         box = layout.clusters[cluster.id]
@@ -55,7 +64,7 @@ def to_svg(graph: Graph, style: Style) -> str:
             f"{_arrow(path, direction, theme.edge)}{label}</g>"
         )
     for node in graph.nodes:
-        body.append(_node(node, layout.nodes[node.id], lines[node.id], theme))
+        body.append(_node(node, layout.nodes[node.id], node_lines(node, show), theme))
     width, height = layout.width, layout.height
     footer, wide, tall = _footer(graph, theme, style.legend, height + 12)
     width, height = max(width, wide), height + tall
@@ -106,6 +115,15 @@ def _outline(outline: Outline, box: Box, paint: Paint, thick: str) -> str:
         corners += [(-x, -y) for x, y in corners]
         points = " ".join(f"{box.x + x:.1f},{box.y + y:.1f}" for x, y in corners)
         return f'<polygon points="{points}" fill="{fill}" stroke="{stroke}" {thick}/>'
+    if outline == "note":
+        fold, w, h = 7.0, box.width / 2, box.height / 2
+        corner = f"{box.x + w - fold:.1f},{box.y - h:.1f} {box.x + w:.1f},{box.y - h + fold:.1f}"
+        rest = f"{box.x + w:.1f},{box.y + h:.1f} {box.x - w:.1f},{box.y + h:.1f} {box.x - w:.1f},{box.y - h:.1f}"
+        inner = f"{box.x + w - fold:.1f},{box.y - h + fold:.1f}"
+        return (
+            f'<polygon points="{corner} {rest}" fill="{fill}" stroke="{stroke}" {thick}/>'
+            f'<polygon points="{corner} {inner}" fill="{fill}" stroke="{stroke}" {thick}/>'
+        )
     if outline == "stack":
         behind = Box(box.x + 4, box.y - 4, box.width, box.height)
         return _rect(behind, fill, stroke, thick) + _rect(box, fill, stroke, thick)
@@ -116,6 +134,8 @@ def _node(node: GraphNode, box: Box, lines: list[str], theme: Theme) -> str:
     paint, thick = theme.paints[node.kind], 'stroke-width="1.2"'
     if node.alert:
         paint, thick = Paint(paint.fill, theme.alert, theme.alert), 'stroke-width="2.5"'
+    elif node.focused:
+        paint, thick = Paint(paint.fill, theme.gradient, paint.text), 'stroke-width="3"'
     top = box.y - LEADING * (len(lines) - 1) / 2 + SIZE * 0.35
     texts = "".join(line(text, box.x, top + LEADING * i, paint.text, SIZE) for i, text in enumerate(lines))
     return (

@@ -9,9 +9,10 @@ from typing import Literal
 
 from visualize.graph.data import Kind
 
-Outline = Literal["box", "double", "dashed", "round", "octagon", "stack"]
+Outline = Literal["note", "box", "double", "dashed", "round", "octagon", "stack"]
 
 OUTLINES: Mapping[Kind, Outline] = {
+    "data": "note",
     "input": "box",
     "parameter": "double",
     "constant": "dashed",
@@ -139,6 +140,7 @@ THEMES: Mapping[str, Theme] = {
             "light",
             ("#ffffff", "#1d2733", "#5b6875", "#4a5663", "#f4f6f8", "#b3001b", "#ffd166", "#b35c00"),
             (
+                "#d7e8f0 #3d7ea6 #10222e",
                 "#a9d6e5 #2a6f97 #10222e",
                 "#b7e4c7 #2d6a4f #10261b",
                 "#eceff1 #6c757d #343a40",
@@ -151,6 +153,7 @@ THEMES: Mapping[str, Theme] = {
             "dark",
             ("#14181f", "#e8edf2", "#9aa7b4", "#a7b4c0", "#1c222b", "#ff6b6b", "#ffd166", "#ffb35c"),
             (
+                "#12303f #4f9fc4 #d8edf6",
                 "#17435a #6fc3e8 #eaf6fc",
                 "#1d4a35 #74d3a0 #eafbf1",
                 "#2a3038 #8b97a3 #d5dce3",
@@ -164,6 +167,7 @@ THEMES: Mapping[str, Theme] = {
             "colorblind",
             ("#ffffff", "#000000", "#555555", "#333333", "#f5f5f5", "#b34700", "#f0e442", "#0072b2"),
             (
+                "#e3f1f9 #0072b2 #000000",
                 "#b3dcf2 #0072b2 #000000",
                 "#fbe3a8 #9a6a00 #000000",
                 "#eeeeee #666666 #222222",
@@ -176,6 +180,7 @@ THEMES: Mapping[str, Theme] = {
             "print",
             ("#ffffff", "#000000", "#444444", "#000000", "#ffffff", "#000000", "#dddddd", "#000000"),
             (
+                "#ffffff #000000 #000000",
                 "#ffffff #000000 #000000",
                 "#ededed #000000 #000000",
                 "#ffffff #555555 #333333",

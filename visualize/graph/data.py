@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["input", "parameter", "constant", "operation", "loss", "group"]
+Kind = Literal["data", "input", "parameter", "constant", "operation", "loss", "group"]
 
 KINDS: dict[Kind, str] = {
+    "data": "data",
     "input": "input",
     "parameter": "parameter",
     "constant": "constant",
@@ -24,10 +25,12 @@ class GraphNode:
     """One box of a picture: a leaf, the result of an operation, or a group that stands for several nodes."""
 
     id: str
-    """``v0``, ``v1``... in topological order; ``g0``... for groups."""
+    """``v0``, ``v1``... in topological order; ``d0``... for arrays of data; ``g0``... for groups."""
     kind: Kind
     label: str = ""
     """The user's name for it; any string."""
+    name: str = ""
+    """What formulas call it, where they speak of it: its label if that reads well and is its own, else ``v3``, say."""
     op: str = ""
     """The name of the operation that made it; empty for a leaf."""
     symbol: str = ""
@@ -42,7 +45,11 @@ class GraphNode:
     grad: str = ""
     """The gradient in the same form; ``-`` before a backward pass, empty where none is asked for."""
     alert: bool = False
-    """Whether data or grad holds a nan or an infinity."""
+    """Whether data or grad holds a nan, or an infinity that no mask put there."""
+    note: str = ""
+    """What a reader must know of it: that it is stale, or where its nan comes from."""
+    focused: bool = False
+    """Whether the picture is about this node and what is around it."""
     cluster: str = ""
     """The innermost cluster that it belongs to; empty at the top."""
     size: int = 1
@@ -63,6 +70,8 @@ class GraphEdge:
     """Which argument of the operation this is, from 0."""
     argument: str = ""
     """The argument's name where the order of arguments matters; empty where it does not."""
+    derivative: str = ""
+    """Whose derivative it is, and to what: ``∂o/∂n``."""
     formula: str = ""
     """The local derivative as the derivative table has it."""
     local: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,14 +28,14 @@ class _Run:
     repeats: int
 
 
-def fold(reduced: Reduced, most: int) -> tuple[Reduced, int]:
-    """Fold repeats, the longest first, until at most ``most`` nodes are left or nothing repeats.
+def fold(reduced: Reduced, enough: Callable[[Reduced], bool]) -> tuple[Reduced, int]:
+    """Fold repeats, the longest first, until that is enough or nothing repeats.
 
     The first repeat stays; the others become one group. Also gives the number of repeats put together.
     """
     folded = 0
     for _ in range(ROUNDS):
-        if len(reduced) <= most:
+        if enough(reduced):
             break
         smaller, count = _fold_once(reduced)
         if smaller is None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from visualize.graph.contract import Group, Reduced, contract, without_empty_clusters
 from visualize.graph.data import Cluster, Graph, GraphEdge, GraphNode
+from visualize.graph.fan_in import fold_fan_in
 from visualize.graph.folding import fold
 
 Collapse = str | Callable[[Cluster], bool]
@@ -21,6 +22,7 @@ def simplify(
     max_nodes: int = 150,
     focus: Collection[str] = (),
     radius: int = 2,
+    fits: Callable[[Graph], bool] = lambda graph: True,
 ) -> Reduced:
     """Make a graph small enough to read, and note in it what was done.
 
@@ -34,9 +36,11 @@ def simplify(
         ``"auto"`` (only above ``max_nodes``), ``"none"`` (show everything) or a function that says of a cluster whether
         to collapse it.
     fold_repeats
-        Whether repeats are drawn once above ``max_nodes``.
+        Whether repeats, and long rows of like operands, are drawn once where the whole is too large.
     max_nodes
         How many nodes may be left.
+    fits
+        Whether the picture of a graph that has no more nodes than these is small enough.
     focus, radius
         Ids of nodes: only what is within ``radius`` edges of them is kept.
 
@@ -54,19 +58,22 @@ def simplify(
         reduced = _collapse(reduced, chosen, f"{len(chosen)} module calls collapsed" if chosen else "")
     if depth is not None:
         reduced = _to_depth(reduced, depth)
-    if collapse == "none" or len(reduced) <= max_nodes:
+    if collapse == "none" or (len(reduced) <= max_nodes and fits(reduced.graph)):
         return reduced
+
+    def enough(smaller: Reduced) -> bool:
+        return len(smaller) <= max_nodes and fits(smaller.graph)
+
     whole = reduced
+    if fold_repeats:
+        reduced = _folded(whole, enough)
     if collapse == "auto" and depth is None:
-        levels = range(max(reduced.graph.depth().values(), default=-1) + 1, -1, -1)
-        for level in levels:
+        for level in range(max(whole.graph.depth().values(), default=-1), -1, -1):
+            if len(reduced) <= max_nodes:
+                break
             reduced = _to_depth(whole, level)
             if fold_repeats:
-                reduced = _folded(reduced, max_nodes)
-            if len(reduced) <= max_nodes:
-                return reduced
-    elif fold_repeats:
-        reduced = _folded(reduced, max_nodes)
+                reduced = _folded(reduced, enough)
     return reduced if len(reduced) <= max_nodes else _nearest(reduced, max_nodes)
 
 
@@ -106,12 +113,17 @@ def _collapse(reduced: Reduced, chosen: Collection[Cluster], note: str) -> Reduc
     return contract(reduced, groups, note)
 
 
-def _folded(reduced: Reduced, most: int) -> Reduced:
-    folded, repeats = fold(reduced, most)
-    if not repeats:
-        return reduced
-    notes = (*folded.graph.notes, f"{repeats:,} repeats folded")
-    return Reduced(replace(folded.graph, notes=notes), folded.members)
+def _folded(reduced: Reduced, enough: Callable[[Reduced], bool]) -> Reduced:
+    """Long rows of operands and repeats put together, until that is enough."""
+    rowed, operands = fold_fan_in(reduced)
+    if operands:
+        reduced = _noted(rowed, f"{operands:,} operands folded")
+    folded, repeats = fold(reduced, enough)
+    return _noted(folded, f"{repeats:,} repeats folded") if repeats else reduced
+
+
+def _noted(reduced: Reduced, note: str) -> Reduced:
+    return Reduced(replace(reduced.graph, notes=(*reduced.graph.notes, note)), reduced.members)
 
 
 def _nearest(reduced: Reduced, most: int) -> Reduced:
@@ -162,6 +174,7 @@ def around(graph: Graph, focus: Collection[str], radius: int) -> Graph:
             nodes.append(stub)
             edges.append(GraphEdge(node.id, stub.id))
     note = f"{radius} edges around the focus"
+    nodes = [replace(node, focused=node.id in focus) for node in nodes]
     smaller = replace(
         graph,
         nodes=tuple(nodes),

@@ -132,7 +132,7 @@ def test_tracing_leaves_the_engines_as_they_were():
         assert len(observers.active()) == 1
         with visualize.tracing():
             inner = Value(1.0) + 1
-        assert place_of(inner)[2] == "inner = Value(1.0) + 1"
+        assert place_of(inner).text == "inner = Value(1.0) + 1"
         raise ZeroDivisionError
     assert observers.active() == ()
     assert place_of(Value(1.0) + 1) is None

@@ -98,7 +98,7 @@ def test_every_engine_shows_the_same_nodes_edges_and_texts(engine):
     for name in ("builtin", engine):
         view = visualize.draw(loss, names=net, engine=name, legend=False)
         found = texts_by_id(view.svg())
-        texts[name] = {key: lines for key, lines in found.items() if key[0] in "vec" and key[1:].isdigit()}
+        texts[name] = {key: lines for key, lines in found.items() if key[0] in "dvec" and key[1:].isdigit()}
         assert len(texts[name]) == len(view.graph.nodes) + len(view.graph.edges) + len(view.graph.clusters)
     assert texts["builtin"] == texts[engine]
 

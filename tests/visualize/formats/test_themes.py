@@ -148,7 +148,7 @@ class TestNoTheme:
 
     def test_a_kind_that_nodes_do_not_have(self):
         with pytest.raises(
-            ValueError, match="has a Paint for 'losss', but the kinds of nodes are 'input', 'parameter'"
+            ValueError, match="has a Paint for 'losss', but the kinds of nodes are 'data', 'input', 'parameter'"
         ):
             THEMES["light"].replace(paints={"losss": THEMES["light"].paints["loss"]})
 

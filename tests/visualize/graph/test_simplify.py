@@ -47,7 +47,7 @@ def test_depth_opens_that_many_levels_of_modules(depth, titles):
     net, loss = net_loss()
     graph = visualize.draw(loss, names=net, depth=depth).graph
     assert [node.label for node in groups(graph) if node.label in titles] == titles
-    assert accounted(graph) == graph.total == 11
+    assert accounted(graph) == graph.total == 13
     assert not has_cycle(graph)
 
 
