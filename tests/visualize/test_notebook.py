@@ -85,10 +85,24 @@ def test_a_stepper_that_is_clicked_has_the_keys_and_the_notebook_has_none(book):
     book.press(" ")
     assert book.evaluate(STATE)["playing"] == ["true", "false"]
     book.press(" ")
-    # Each of these is a command of the notebook: it would delete, add and cut cells, run one, or go to another.
-    book.press("d", "d", "a", "b", "x", "j", "ArrowDown", "Enter", "Shift+Enter", "Escape")
     assert book.evaluate(STATE) == before
     assert (before["active"], before["mode"]) == (FIRST, "command")
+
+
+def test_no_key_in_a_stepper_is_a_command_of_the_notebook(book):
+    book.evaluate("window.ran = []; jupyterapp.commands.commandExecuted.connect((_, done) => { ran.push(done.id); })")
+    book.click(cell(CODE, ".cm-content"))
+    book.press("Escape")
+    book.wait_for("ran.includes('notebook:enter-command-mode')")
+    book.evaluate("window.ran = []")
+    before = book.evaluate(STATE)["sources"]
+    book.click(cell(FIRST, "figure"))
+    # Elsewhere they delete, add, cut and run cells, go to another, and hide the side bar.
+    book.press("d", "d", "a", "b", "x", "j", "ArrowDown", "Enter", "Shift+Enter", "Escape", "Control+b")
+    book.evaluate("new Promise((done) => setTimeout(done))")
+    state = book.evaluate(STATE)
+    assert book.evaluate("ran") == []
+    assert (state["sources"], state["active"], state["mode"]) == (before, FIRST, "command")
 
 
 def test_tab_and_buttons_stay_in_the_stepper(book):
