@@ -23,7 +23,7 @@ from visualize.graph.describe import described
 from visualize.graph.extract import Extract, extract
 from visualize.graph.naming import Names, naming_of
 from visualize.graph.quantities import check_format
-from visualize.graph.roots import roots_of
+from visualize.graph.roots import direction_of, roots_of
 from visualize.graph.scalars import to_scalars
 from visualize.graph.simplify import Collapse, simplify
 from visualize.plans.view import PlanView
@@ -44,7 +44,7 @@ def draw(
     names: Names = None,
     show: Collection[str] = ("label", "shape", "data", "grad"),
     level: str = "tensor",
-    direction: str = "LR",
+    direction: str = "auto",
     depth: int | None = None,
     collapse: Collapse = "auto",
     fold_repeats: bool = True,
@@ -62,7 +62,7 @@ def draw(
     names: Names = None,
     show: Collection[str] = ("label", "shape", "data", "grad"),
     level: str = "tensor",
-    direction: str = "LR",
+    direction: str = "auto",
     depth: int | None = None,
     collapse: Collapse = "auto",
     fold_repeats: bool = True,
@@ -91,8 +91,9 @@ def draw(
         ``"line"`` (the line of code, where ``tracing()`` was on).
     level : {"tensor", "scalar"}
         ``"scalar"`` draws the program on tensors number by number, through the ``Value`` engine.
-    direction : {"LR", "RL", "TB", "BT"}
-        Where the flow goes: from left to right, and so on.
+    direction : {"auto", "LR", "RL", "TB", "BT"}
+        Where the flow goes: from left to right, and so on; by itself single numbers are drawn from left to right, and
+        tensors, whose boxes are wide, from top to bottom.
     depth : int, optional
         How many levels of modules are opened; by default all.
     collapse : {"auto", "none"} or function of a Cluster
@@ -132,7 +133,9 @@ def draw(
         from visualize.plans.extract import plan_data
 
         return PlanView(plan_data(root, naming_of(names)), theme_of(theme), legend)
-    style = Style(theme_of(theme), check_show(show), check_direction(direction), legend)
+    look = theme_of(theme)
+    parts = check_show(show)
+    check_direction(direction)
     check_format(fmt)
     if level not in ("tensor", "scalar"):
         raise ValueError(f"level is 'tensor' or 'scalar', not {level!r}")
@@ -140,6 +143,7 @@ def draw(
     roots = roots_of(root, inputs)
     if level == "scalar":
         roots, naming = to_scalars(roots, naming)
+    style = Style(look, parts, direction_of(direction, roots), legend)
     with _no_garbage_collection():
         extracted = extract(*roots, naming=naming)
         reduced = simplify(
@@ -155,11 +159,11 @@ def draw(
     lines, local = "line" in style.show, "local" in style.show
     graph = described(reduced.graph, extracted, fmt, reduced.members, lines, local)
     steps = _stepper(extracted, reduced.graph, style, fmt, engine)
-    return GraphView(graph, style.theme, style.show, direction, legend, engine, steps)
+    return GraphView(graph, look, parts, style.direction, legend, engine, steps)
 
 
-WIDEST = 4_000.0
-TALLEST = 2_400.0
+LONGEST = 2_200.0
+WIDEST = 1_600.0
 """Pictures that would be larger, in pixels, are folded as those of too many nodes are."""
 
 
@@ -168,7 +172,7 @@ def _fits(graph: Graph, extracted: Extract, style: Style, fmt: str) -> bool:
     along, across = size_of(described(graph, extracted, fmt, local="local" in style.show), style)
     if style.direction in ("TB", "BT"):
         along, across = across, along
-    return along <= WIDEST and across <= TALLEST
+    return along <= LONGEST and across <= WIDEST
 
 
 def _is_plan(root: object) -> TypeGuard[Plan]:

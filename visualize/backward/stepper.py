@@ -21,6 +21,7 @@ from visualize.formats.view import GraphView
 from visualize.graph.data import Graph
 from visualize.graph.naming import Names
 from visualize.graph.quantities import check_format
+from visualize.graph.roots import direction_of
 
 MOST = 150
 """Larger graphs are not stepped through."""
@@ -150,7 +151,7 @@ def stepper(
     names: Names = None,
     theme: str | Theme = "light",
     fmt: str = ".4g",
-    direction: str = "LR",
+    direction: str = "auto",
     engine: str = "auto",
 ) -> Stepper:
     """The backward pass of one number to step through, with the modes in which it goes wrong.
@@ -181,7 +182,8 @@ def stepper(
     check_format(fmt)
     check_direction(direction)
     correct = backward_steps(root, *inputs, names=names)
-    return stepper_of(correct, look, fmt, direction, engine)
+    flow = direction_of(direction, correct.nodes.values())
+    return stepper_of(correct, look, fmt, flow, engine)
 
 
 def stepper_of(correct: BackwardSteps, theme: Theme, fmt: str, direction: str, engine: str) -> Stepper:

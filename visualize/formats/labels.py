@@ -51,9 +51,9 @@ def node_lines(node: GraphNode, show: Collection[str]) -> list[str]:
     lines = [_head(node, "label" in show)]
     if node.shape is not None and "shape" in show:
         lines.append(_size(node))
-    if node.data and "data" in show:
+    if node.data and "data" in show and not node.quiet:
         lines.append(f"data {node.data}")
-    if node.grad and "grad" in show:
+    if node.grad and "grad" in show and not node.quiet:
         lines.append(f"grad {node.grad}")
     if node.line and "line" in show:
         lines.append(node.line)
@@ -82,10 +82,10 @@ def _group_lines(node: GraphNode, show: Collection[str]) -> list[str]:
     lines = [node.label]
     if node.shape is not None and "shape" in show:
         lines.append(f"→ {_size(node)}")
-    if node.size:
-        lines.append(f"{node.size:,} node{'s' * (node.size != 1)}")
     if node.weights:
         lines.append(f"{node.weights:,} weights")
+    elif node.size:
+        lines.append(f"{node.size:,} node{'s' * (node.size != 1)}")
     return lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterable
 from functools import cache
 from html import escape
@@ -18,8 +19,8 @@ _BUTTONS = (("fit", "show all of it", "fit"), ("out", "smaller", "−"), ("in", 
 def viewer(svg: str, edges: Iterable[GraphEdge], theme: Theme, what: str, end: str = "") -> str:
     """An SVG whose groups have the ids of nodes and edges, as a piece of HTML in which one can look around.
 
-    Where all of the picture would be too small to read, the node ``end`` is seen first. Without scripts it is the
-    picture, as wide as its page at most.
+    Where all of the picture would be too small to read, the node ``end`` is seen first. The picture is held as an
+    image, which the script opens: where there are no scripts, as in a notebook that is not trusted, it is still seen.
     """
     buttons = "".join(
         f'<button type="button" data-view="{part}" aria-label="{label}" title="{label}">{sign}</button>'
@@ -29,7 +30,8 @@ def viewer(svg: str, edges: Iterable[GraphEdge], theme: Theme, what: str, end: s
     return f"""<section class="tglm-view" tabindex="0" aria-label="{escape(what)}" data-lm-suppress-shortcuts="true" \
 data-end="{end}" style="{colours(theme)}">
 <style>{asset("viewer.css")}</style>
-{svg.strip()}
+<img src="data:image/svg+xml;base64,{b64encode(svg.encode("utf-8")).decode("ascii")}" alt="{escape(what)}" \
+style="max-width:100%;height:auto">
 <div class="look">{buttons}<span class="about" data-view="about" role="status" data-hint="{escape(HINT)}"></span></div>
 <script type="application/json" data-view="edges">{ends}</script>
 <script>{asset("viewer.js")}</script>

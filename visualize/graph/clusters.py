@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from itertools import takewhile
 
 from tinygrad_lm.autograd.context import Scope
 from tinygrad_lm.autograd.graph import Node
@@ -12,8 +13,9 @@ from visualize.graph.data import Cluster
 def homes_of(order: Sequence[Node], outside: Set[Node] = frozenset()) -> dict[Node, Scope | None]:
     """The innermost module call that each node belongs to.
 
-    Leaves are made outside of any call: they are put where all of their uses are, but for those ``outside``. A leaf
-    that says itself where it belongs, as the numbers of a parameter do that was taken apart, stays there.
+    Leaves are made outside of any call: they are put where all of their uses are, but for those ``outside``. What each
+    call of one module uses, as a loop's cell its weights, belongs to the first. A leaf that says itself where it
+    belongs, as the numbers of a parameter do that was taken apart, stays there.
     """
     homes = {node: node.scope for node in order}
     chains: dict[Scope | None, tuple[Scope, ...]] = {None: ()}
@@ -23,8 +25,13 @@ def homes_of(order: Sequence[Node], outside: Set[Node] = frozenset()) -> dict[No
         for parent in node.parents:
             if parent.operation is None and parent.scope is None and parent not in outside:
                 earlier = common.get(parent, chain)
-                common[parent] = tuple(a for a, b in zip(earlier, chain, strict=False) if a is b)
+                shared = takewhile(_of_one_module, zip(earlier, chain, strict=False))
+                common[parent] = tuple(first for first, _ in shared)
     return homes | {leaf: chain[-1] if chain else None for leaf, chain in common.items()}
+
+
+def _of_one_module(calls: tuple[Scope, Scope]) -> bool:
+    return calls[0].module == calls[1].module
 
 
 def _chain(scope: Scope | None, known: dict[Scope | None, tuple[Scope, ...]]) -> tuple[Scope, ...]:

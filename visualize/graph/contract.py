@@ -34,6 +34,8 @@ class Group:
     cluster: str = ""
     with_leaves: bool = False
     """Whether leaves that nothing else uses also go into the group."""
+    module: int = -1
+    """The module whose call it is, if it is one."""
 
 
 def contract(reduced: Reduced, groups: Iterable[Group], note: str = "") -> Reduced:
@@ -63,7 +65,9 @@ def contract(reduced: Reduced, groups: Iterable[Group], note: str = "") -> Reduc
             parts[key] += reduced.members.get(node.id, (node.id,))
             place[key] = i
     for key, group in made.items():
-        nodes[key] = GraphNode(key, "group", group.label, cluster=group.cluster, size=len(parts[key]))
+        nodes[key] = GraphNode(
+            key, "group", group.label, cluster=group.cluster, size=len(parts[key]), module=group.module
+        )
     edges = _edges(graph.edges, into, {*made, *members})
     order = _sorted(place, edges)
     rank = {key: i for i, key in enumerate(order)}

@@ -56,6 +56,10 @@ class GraphNode:
     """How many nodes of the program it stands for."""
     weights: int = 0
     """How many trainable numbers a group holds."""
+    module: int = -1
+    """The module whose call a group is, as in ``Cluster.module``; -1 for another group."""
+    quiet: bool = False
+    """Whether its numbers are those of its operand, in another shape."""
     line: str = ""
     """The user's line of code that made it, where it was recorded."""
 
@@ -135,6 +139,8 @@ class Graph:
         if self.shown == self.total and not self.notes:
             return ""
         notes = f" ({'; '.join(self.notes)})" if self.notes else ""
+        if not self.shown:
+            return f"{self.total:,} nodes in {len(self.nodes):,} boxes{notes}"
         return f"showing {self.shown:,} of {self.total:,} nodes{notes}"
 
     def depth(self) -> dict[str, int]:

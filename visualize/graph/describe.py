@@ -19,6 +19,9 @@ from visualize.graph.nodes import array_of, attributes_of
 from visualize.graph.quantities import number, summary
 from visualize.graph.source_lines import line_of
 
+SAME_NUMBERS = frozenset({"reshape", "transpose", "alias", "astype"})
+"""Operations whose results are the numbers of their operand."""
+
 LONGEST = 40
 """Options of more characters are cut."""
 
@@ -93,7 +96,8 @@ def _node(entry: GraphNode, node: Node, fmt: str, lines: bool) -> GraphNode:
     shape, dtype = _shape_and_dtype(node)
     line = line_of(node) if lines else ""
     options = _options(attributes_of(node))
-    return replace(entry, shape=shape, dtype=dtype, options=options, data=data, grad=grad, line=line)
+    quiet = entry.op in SAME_NUMBERS and entry.kind == "operation"
+    return replace(entry, shape=shape, dtype=dtype, options=options, data=data, grad=grad, line=line, quiet=quiet)
 
 
 def _group(entry: GraphNode, nodes: Sequence[Node], extracted: Extract) -> GraphNode:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from visualize.graph.contract import Group, Reduced, contract, without_empty_clusters
@@ -109,8 +109,28 @@ def _collapse(reduced: Reduced, chosen: Collection[Cluster], note: str) -> Reduc
         if outermost[node.cluster]:
             inside.setdefault(outermost[node.cluster], []).append(node.id)
     clusters = {cluster.id: cluster for cluster in chosen}
-    groups = [Group(ids, clusters[key].title, clusters[key].parent) for key, ids in inside.items()]
-    return contract(reduced, groups, note)
+    groups = [
+        Group(ids, clusters[key].title, clusters[key].parent, module=clusters[key].module)
+        for key, ids in inside.items()
+    ]
+    return contract(_without_weights_elsewhere(reduced, inside, clusters), groups, note)
+
+
+def _without_weights_elsewhere(
+    reduced: Reduced, inside: Mapping[str, Sequence[str]], clusters: Mapping[str, Cluster]
+) -> Reduced:
+    """Leave out that a later call of a module uses the weights of the first: to a reader that is no connection."""
+    place = {node: key for key, ids in inside.items() for node in ids}
+    learned = {node.id for node in reduced.graph.nodes if node.kind == "parameter" and node.id in place}
+
+    def is_implied(edge: GraphEdge) -> bool:
+        if edge.source not in learned or edge.target not in place:
+            return False
+        own, other = place[edge.source], place[edge.target]
+        return own != other and clusters[own].module == clusters[other].module
+
+    edges = tuple(edge for edge in reduced.graph.edges if not is_implied(edge))
+    return Reduced(replace(reduced.graph, edges=edges), reduced.members)
 
 
 def _folded(reduced: Reduced, enough: Callable[[Reduced], bool]) -> Reduced:

@@ -171,7 +171,7 @@ def test_large_graphs_are_not_stepped_through():
     ("options", "sentence"),
     [
         ({"fmt": ".4q"}, "fmt must be a format for numbers"),
-        ({"direction": "up"}, "direction is one of"),
+        ({"direction": "up"}, "direction is 'auto' or one of"),
         ({"theme": "pink"}, "theme must be one of"),
     ],
 )

@@ -280,7 +280,7 @@ def test_what_cannot_be_drawn_gets_a_sentence(thing):
     [
         ({"show": ("label", "colour")}, "show holds 'colour'"),
         ({"level": "bit"}, "level is 'tensor' or 'scalar'"),
-        ({"direction": "up"}, "direction is one of"),
+        ({"direction": "up"}, "direction is 'auto' or one of"),
         ({"theme": "pink"}, "theme must be one of"),
         ({"depth": -1}, "depth is how many levels"),
         ({"collapse": "all"}, "collapse is 'auto', 'none'"),

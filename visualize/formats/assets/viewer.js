@@ -3,9 +3,17 @@
   "use strict";
   const bare = (group) => group.id.replace(/^g[0-9a-f]+-/, "");
 
+  // The picture itself in the place of its image.
+  function opened(image) {
+    const bytes = Uint8Array.from(atob(image.src.split(",")[1]), (c) => c.charCodeAt(0));
+    const svg = new DOMParser().parseFromString(new TextDecoder().decode(bytes), "image/svg+xml").documentElement;
+    image.replaceWith(svg);
+    return svg;
+  }
+
   function start(box) {
     const find = (name) => box.querySelector(`[data-view=${name}]`);
-    const svg = box.querySelector("svg"), about = find("about"), edges = JSON.parse(find("edges").textContent);
+    const svg = opened(box.querySelector("img")), about = find("about"), edges = JSON.parse(find("edges").textContent);
     const [left, top, wide, tall] = svg.getAttribute("viewBox").split(" ").map(Number);
     const groups = {}, before = {}, after = {}, pointers = new Map();
     svg.querySelectorAll("g[id]").forEach((group) => { groups[bare(group)] = group; });
