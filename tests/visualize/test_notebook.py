@@ -115,7 +115,6 @@ def test_tab_and_buttons_stay_in_the_stepper(book):
 
 def test_what_is_typed_in_a_cell_stays_whole_and_moves_no_stepper(book):
     book.click(cell(CODE, ".cm-content"))
-    book.press("Control+a", "Delete")
     book.type("x = 1 + 2")
     book.press("Home", "ArrowRight", " ", "End")
     state = book.evaluate(STATE)
