@@ -211,8 +211,9 @@ def test_our_own_script_is_small():
 
 def test_a_picture_of_one_number_can_be_stepped_through(tmp_path):
     view = visualize.draw(neuron(), engine="builtin")
-    assert "tglm-stepper" in view.html()
-    assert "tglm-stepper" not in view.html(stepper=False)
+    assert '<details><summary>step through it</summary><section class="tglm-stepper"' in view.html()
+    assert "<details open><summary>step through it" in view.html(stepper=True)
+    assert 'tglm-stepper"' not in view.html(stepper=False)
     assert "tglm-stepper" in visualize.stepper(neuron()).save(tmp_path / "steps.html").read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="needs the whole graph of one number"):
         visualize.draw(recurrence(60), engine="builtin").html(stepper=True)
