@@ -24,7 +24,15 @@ NO_LAB = NO_BROWSER or (
 SERVER = {
     "LabApp": {"core_mode": True, "expose_app_in_browser": True, "extension_manager": "readonly", "news_url": None},
     "LanguageServerManager": {"autodetect": False},
-    "ServerApp": {"ip": "127.0.0.1", "port": 0, "open_browser": False, "allow_root": True},
+    "ServerApp": {
+        "ip": "127.0.0.1",
+        "port": 0,
+        "open_browser": False,
+        "allow_root": True,
+        "shutdown_no_activity_timeout": 300,
+    },
+    # Where the tests are killed, kernels and then the server end by themselves.
+    "MappingKernelManager": {"cull_idle_timeout": 300, "cull_connected": True},
 }
 # News and updates would be asked for at other hosts.
 PAGE = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}

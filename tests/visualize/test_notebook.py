@@ -31,7 +31,7 @@ IN_VIEW = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 OUTPUTS = f"[...document.querySelectorAll('{IN_VIEW} .jp-OutputArea-output')]"
 WIDTHS = """(selector) => {
   const picture = document.querySelector(selector), area = picture.closest(".jp-OutputArea-output");
-  return [picture.complete, ...[picture, area].map((each) => each.getBoundingClientRect().width)];
+  return [picture.complete ?? true, ...[picture, area].map((each) => each.getBoundingClientRect().width)];
 }"""
 
 
@@ -115,7 +115,6 @@ def test_tab_and_buttons_stay_in_the_stepper(book):
 
 def test_what_is_typed_in_a_cell_stays_whole_and_moves_no_stepper(book):
     book.click(cell(CODE, ".cm-content"))
-    book.press("Control+a", "Delete")
     book.type("x = 1 + 2")
     book.press("Home", "ArrowRight", " ", "End")
     state = book.evaluate(STATE)
@@ -132,32 +131,40 @@ def test_two_steppers_in_two_cells_move_alone(book):
     assert book.evaluate(STATE)["counts"] == ["1", "3"]
 
 
-@pytest.mark.parametrize(
-    "index",
-    [
-        PICTURE,
-        pytest.param(WIDE, marks=pytest.mark.xfail(reason="JupyterLab shows image/svg+xml in its own full width")),
-    ],
-)
+@pytest.mark.parametrize("index", [PICTURE, WIDE])
 def test_a_picture_is_seen_and_not_wider_than_its_cell(book, index):
     is_loaded, width, room = book.evaluate(WIDTHS, cell(index, ".jp-OutputArea-output :is(img, svg)"))
     assert is_loaded and 100 < width <= room
 
 
-def test_without_trust_the_table_is_shown_and_nothing_runs(book, lab):
-    book.evaluate("jupyterapp.commands.execute('docmanager:save').then(() => true)")
+@pytest.fixture(scope="module")
+def untrusted(page, lab):
+    """What is shown of the outputs of the same notebook as another's: their kinds, texts and pictures."""
+    page.evaluate("jupyterapp.commands.execute('docmanager:save').then(() => true)")
     saved = json.loads((lab.notebooks / "own.ipynb").read_text(encoding="utf-8"))
     saved["cells"].append({"cell_type": "markdown", "id": "more", "metadata": {}, "source": "so it is another's"})
     (lab.notebooks / "other.ipynb").write_text(json.dumps(saved), encoding="utf-8")
-    book.evaluate(
+    page.evaluate(
         "(path) => jupyterapp.commands.execute('docmanager:open', { path, kernelPreference: { shouldStart: false } })"
         ".then(() => true)",
         "other.ipynb",
     )
-    book.wait_for(f"{BOOK}.context.path === 'other.ipynb' && {OUTPUTS}.length === {len(CELLS) - 1}")
-    shown = book.evaluate(f"{OUTPUTS}.map((output) => [output.dataset.mimeType, output.innerText])")
-    book.evaluate("jupyterapp.commands.execute('docmanager:open', { path: 'own.ipynb' }).then(() => true)")
-    kinds = [kind for kind, _ in shown]
-    assert kinds == ["application/vnd.jupyter.stdout", "text/html", "text/html", "text/plain", "text/plain"]
-    assert "tanh(n)" in shown[3][1] and "embedding.weight" in shown[4][1]
-    assert "finite difference" not in shown[1][1] and "0 / 4" not in shown[1][1]
+    page.wait_for(f"{BOOK}.context.path === 'other.ipynb' && {OUTPUTS}.length === {len(CELLS) - 1}")
+    shown = page.evaluate(
+        f"""{OUTPUTS}.map((output) =>
+          [output.dataset.mimeType, output.innerText, output.querySelectorAll("img, svg").length])"""
+    )
+    page.evaluate("jupyterapp.commands.execute('docmanager:open', { path: 'own.ipynb' }).then(() => true)")
+    return shown
+
+
+def test_without_trust_no_script_runs(book, untrusted):
+    kinds, texts, _ = zip(*untrusted, strict=True)
+    assert kinds[:3] == ("application/vnd.jupyter.stdout", "text/html", "text/html")
+    assert all("finite difference" not in text and "0 / 4" not in text for text in texts[1:3])
+
+
+@pytest.mark.xfail(reason="JupyterLab takes <svg> out of what it does not trust and leaves its texts, run together")
+def test_without_trust_there_is_a_picture_or_a_table(book, untrusted):
+    for _, text, pictures in untrusted[3:]:
+        assert pictures or "made by" in text
