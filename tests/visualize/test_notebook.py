@@ -164,7 +164,6 @@ def test_without_trust_no_script_runs(book, untrusted):
     assert all("finite difference" not in text and "0 / 4" not in text for text in texts[1:3])
 
 
-@pytest.mark.xfail(reason="JupyterLab takes <svg> out of what it does not trust and leaves its texts, run together")
 def test_without_trust_there_is_a_picture_or_a_table(book, untrusted):
     for _, text, pictures in untrusted[3:]:
         assert pictures or "made by" in text
