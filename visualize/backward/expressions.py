@@ -154,7 +154,7 @@ class Run:
             result = self._follow(function)
         except Exception as error:  # whatever a user's function raises that was made for numbers
             raise ValueError(str(error) or type(error).__name__) from error
-        self.result = self.make("number", result) if result.is_boolean else result
+        self.result = self._number(result)
 
     def _follow(self, function: Callable[..., Any]) -> Expression:
         """What a function gives; where it decides by a number, it is run again with either answer."""
@@ -192,6 +192,12 @@ class Run:
             return self.part(cast(Array, x).item())
         raise TypeError(f"it has to do with {type(cast(object, x)).__name__}, not with single numbers alone")
 
+    def _number(self, x: Expression) -> Expression:
+        """1 for what is true, 0 for what is false; a number as it is."""
+        if x.kind in ("true", "false"):
+            return self.part(int(x.kind == "true"))
+        return self.make("number", x) if x.is_boolean else x
+
     def truth(self, x: Any) -> Any:
         """Whether a number is not 0, as Python and NumPy see it: nan is not."""
         if type(x) is not Expression:
@@ -212,7 +218,7 @@ class Run:
             return yes if condition else no
         yes, no = self.part(yes), self.part(no)
         if yes.is_boolean != no.is_boolean:
-            yes, no = (self.make("number", x) if x.is_boolean else x for x in (yes, no))
+            yes, no = self._number(yes), self._number(no)
         if yes is no:
             return yes
         if no.kind == "where" and no.parts[1] is yes:

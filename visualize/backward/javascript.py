@@ -157,8 +157,13 @@ def _total(*terms: Expression) -> Expression:
 
 
 def _derivative(operation: Operation, count: int, position: int) -> Callable[..., Any]:
-    if not operation.derivatives:
-        needed = [i == position for i in range(count)]
-        return lambda *xs: operation.local_derivatives(xs[-1], xs[:-1], needed)[position]
-    derivative = operation.derivatives[position]
-    return derivative if callable(derivative) else lambda *xs: derivative
+    if operation.derivatives:
+        derivative = operation.derivatives[position]
+        return derivative if callable(derivative) else lambda *xs: derivative
+    needed = [i == position for i in range(count)]
+
+    def at_position(*xs: Expression) -> Any:
+        slope = operation.local_derivatives(xs[-1], xs[:-1], needed)[position]
+        return xs[-1].run.make("null") if slope is None else slope
+
+    return at_position
