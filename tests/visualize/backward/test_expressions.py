@@ -19,10 +19,15 @@ __all__ = ["node"]
 NUMBERS = (0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, -2.5, 3.0, 1e300, -1e300, 5e-324, 1e16, math.inf, -math.inf)
 NUMBERS += (math.nan, 0.1, 4503599627370497.5)
 
-WRITTEN = """add subtract multiply divide negative positive absolute fabs sign square reciprocal sqrt cbrt hypot
-exp exp2 expm1 log log2 log10 log1p sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh arccosh arctanh
-power float_power logaddexp maximum minimum copysign signbit floor ceil trunc rint isnan isinf isfinite
-greater greater_equal less less_equal equal not_equal logical_and logical_or logical_xor logical_not""".split()
+WRITTEN = (
+    *("add", "subtract", "multiply", "divide", "negative", "positive", "absolute", "fabs", "sign", "square"),
+    *("reciprocal", "sqrt", "cbrt", "hypot", "power", "float_power", "maximum", "minimum", "copysign", "signbit"),
+    *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "logaddexp", "floor", "ceil", "trunc", "rint"),
+    *("sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2"),
+    *("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"),
+    *("isnan", "isinf", "isfinite", "greater", "greater_equal", "less", "less_equal", "equal", "not_equal"),
+    *("logical_and", "logical_or", "logical_xor", "logical_not"),
+)
 """The ufuncs that JavaScript has a counterpart of."""
 
 
@@ -64,36 +69,42 @@ def test_no_other_ufunc_is_written():
             Run(getattr(np, name), "xy"[: getattr(np, name).nin])
 
 
-X, Y = st.just(lambda x, y: x), st.just(lambda x, y: y)
+SINGLE = (operator.neg, abs, np.square, np.floor, np.sign)
+PAIRS = (
+    *(operator.add, operator.sub, operator.sub, operator.mul, operator.truediv, operator.truediv),
+    *(np.maximum, np.copysign),
+    lambda a, b: np.where(a > b, a, b - a),
+    lambda a, b: a if a <= b else -b,
+    lambda a, b: np.where((a < b) & (b != 2) | ~(a > 0), 0.1, -a),
+    lambda a, b: (a == b) * b + (a > 1),
+)
 
 
-def both(how):
-    return lambda one, other: lambda x, y: how(one(x, y), other(x, y))
+@st.composite
+def functions(draw):
+    """A function of two numbers that is made of many small ones."""
+    steps = []
+    for size in range(4, draw(st.integers(5, 10))):
+        how = draw(st.sampled_from([*SINGLE, *PAIRS]))
+        steps.append((how, [draw(st.integers(0, size - 1)) for _ in range(1 if how in SINGLE else 2)]))
 
+    def function(x, y):
+        numbers = [x, y, np.float64(0.1), np.float64(-2)]
+        for how, operands in steps:
+            numbers.append(how(*(numbers[i] for i in operands)))
+        return numbers[-1]
 
-PAIRS = (operator.add, operator.sub, operator.mul, operator.truediv, np.maximum, np.minimum)
-PAIRS += (lambda a, b: np.where(a > b, a, b - a), lambda a, b: a if a <= b else -b, lambda a, b: (a == b) * b)
-PAIRS += (lambda a, b: np.where((a < b) & (b != 2) | ~(a > 0), 0.1, -a), lambda a, b: (a > b) + (a > 1) * b)
-CONSTANTS = st.sampled_from([0.1, -0.5, 3, -2.0, 1e-9, 0.3]).map(lambda c: lambda x, y: np.float64(c))
-
-
-def larger(inner):
-    """Sums, products, choices and the like of what there is."""
-    singly = st.sampled_from([operator.neg, operator.pos, abs, np.square, np.floor, np.sign])
-    return st.builds(lambda how, one, other: both(how)(one, other), st.sampled_from(PAIRS), inner, inner) | st.builds(
-        lambda how, one: lambda x, y: how(one(x, y)), singly, inner
-    )
+    return function
 
 
 @settings(max_examples=examples(2_000))
-@given(function=st.recursive(X | Y | CONSTANTS, larger, max_leaves=12), data=st.data())
+@given(function=functions(), data=st.data())
 def test_arithmetic_is_bracketed_so_that_every_bit_is_the_same(node, function, data):
-    number = st.sampled_from(NUMBERS) | st.floats(-10, 10)
+    number = st.floats(-10, 10) | st.sampled_from(NUMBERS)
     inputs = [(data.draw(number), data.draw(number)) for _ in range(5)]
-    # Also what has only one of the operands in it, or none, is a function of NumPy's floats.
     with np.errstate(all="ignore"):
-        for numbers, found, wanted in results(node, lambda x, y: function(x, y) + 0 * x * y, 2, inputs):
-            assert same(found, wanted, relative=0.0), (numbers, found, wanted)
+        for numbers, found, wanted in results(node, function, 2, inputs):
+            assert same(found, wanted, relative=0.0) or found == wanted == 0, (numbers, found, wanted)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +112,7 @@ def test_arithmetic_is_bracketed_so_that_every_bit_is_the_same(node, function, d
     [
         (lambda x, y: x - (y - x), "x-(y-x)"),
         (lambda x, y: x + (y + x), "x+(y+x)"),
-        (lambda x, y: -(-x), "-(-x)"),
+        (lambda x, y: operator.neg(-x), "-(-x)"),
         (lambda x, y: x - -y * x, "x-(-y*x)"),
         (lambda x, y: x - -1.5, "x-(-1.5)"),
         (lambda x, y: (x + y) * 2, "(x+y)*2"),

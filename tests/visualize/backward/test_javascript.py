@@ -113,12 +113,9 @@ def scale_of(operation, operands):
     """How far a result may be off, whatever its size."""
     if isinstance(operation, (Sum, Dot)):
         half = len(operands) // 2
-        terms = (
-            operands
-            if isinstance(operation, Sum)
-            else map(math.prod, zip(operands[:half], operands[half:], strict=True))
-        )
-        return 1e-15 * sum(abs(term) for term in terms)  # before 3.12 Python's sum loses digits
+        pairs = zip(operands[:half], operands[half:], strict=True)
+        terms = operands if isinstance(operation, Sum) else [one * other for one, other in pairs]
+        return 1e-15 * sum(map(abs, terms))  # before 3.12 Python's sum loses digits
     return CANCELLING.get(operation.name, 0.0) * abs(operands[0])
 
 
@@ -240,6 +237,14 @@ def test_gradients_of_random_programs_with_edited_numbers(node, program, seed):
             assert same(value, each.data, 1e-12 * max(1.0, abs(each.data)), 1e-12)
             if each.requires_grad:
                 assert same(gradient, each.grad, 1e-12 * scale, 1e-12)
+
+
+@pytest.mark.parametrize("numbers", [(1.0, 1e100, 1.0, -1e100), (1e16, 1.0, -1e16), (0.1,) * 10, (1.0, math.inf)])
+def test_a_sum_loses_nothing(node, numbers):
+    """As Python's own from 3.12 on."""
+    nodes = alone(sum_of_scalars, len(numbers))
+    ((values, _, _),) = run(node, nodes, [*numbers, 0.0])
+    assert values[-1] == math.fsum(numbers)
 
 
 def test_the_diamond():
