@@ -1,9 +1,13 @@
 """JavaScript, run by one process of Node.js that answers line by line; numbers go there and back as bits."""
 
 import json
+import math
 import shutil
 import struct
 import subprocess
+
+from tinygrad_lm import Value
+from visualize.backward.javascript import javascript
 
 LOOP = r"""
 const number = (bits) => new DataView(Uint8Array.from(bits.match(/../g), (x) => parseInt(x, 16)).buffer).getFloat64(0);
@@ -93,3 +97,26 @@ class Node:
         self.process.stdin.close()
         self.process.wait(10)
         self.process.stdout.close()
+
+
+def run(node, nodes, *inputs):
+    """The program of a graph with other numbers in the place of those of its leaves."""
+    places = {each: i for i, each in enumerate(nodes)}
+    parents = [[places[parent] for parent in each.parents] for each in nodes]
+    return list(node.run(javascript(nodes), parents, inputs))
+
+
+def same(found, wanted, scale=0.0, relative=2e-15):
+    """Whether a page's number is the engine's: infinite ones, nan and signs of 0 to the bit, others to some digits."""
+    wanted = float(wanted)
+    if wanted != wanted or math.isinf(wanted):
+        return found == wanted or (found != found and wanted != wanted)
+    if found == wanted:
+        return math.copysign(1, found) == math.copysign(1, wanted)
+    return abs(found - wanted) <= max(relative * abs(wanted), scale)
+
+
+def alone(operation, count):
+    """A graph of one operation."""
+    leaves = [Value(1.0) for _ in range(count)]
+    return [*leaves, operation(*leaves)]

