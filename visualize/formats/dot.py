@@ -103,7 +103,10 @@ def _legend(graph: Graph, theme: Theme) -> list[str]:
     kinds = kinds_of(graph.nodes)
     if not kinds:
         return []
-    lines = ["  subgraph cluster_legend {", f'    id="legend" style=solid color="{theme.background}" rank=same']
+    lines = [
+        "  subgraph cluster_legend {",
+        f'    id="legend" label="" style=solid color="{theme.background}" rank=same',
+    ]
     for kind in kinds:
         paint = theme.paints[kind]
         lines.append(

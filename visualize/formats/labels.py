@@ -6,8 +6,12 @@ from collections.abc import Collection
 
 from visualize.graph.data import GraphEdge, GraphNode
 
-SHOWS = ("label", "shape", "data", "grad", "local", "line")
-"""What ``show`` may ask for: the name, the shape, the number, the gradient, the local derivative on edges, the code."""
+SHOWS = ("label", "shape", "data", "grad", "local", "line", "heat")
+"""What ``show`` may ask for.
+
+The name, the shape, the number, the gradient, the local derivative on edges, the line of code, and a small picture of
+an array.
+"""
 
 LONGEST = 60
 """Lines longer than this are cut in a picture; the whole text stays in the node's tooltip."""
@@ -44,6 +48,8 @@ def cut(text: str) -> str:
 
 def node_lines(node: GraphNode, show: Collection[str]) -> list[str]:
     """The lines in a node's box, each ready to be escaped for a format."""
+    if node.kind == "module":
+        return [cut(clean(line)) for line in [*_module_lines(node, show), node.note] if line]
     if node.kind == "group":
         return [cut(clean(line)) for line in [*_group_lines(node, show), node.note] if line]
     if node.kind == "constant" and not node.label and node.shape in (None, ()) and "data" in show:
@@ -73,15 +79,32 @@ def _head(node: GraphNode, with_label: bool) -> str:
 
 
 def _size(node: GraphNode) -> str:
-    """Shape and dtype, as ``4×20 float32``."""
-    size = "×".join(map(str, node.shape)) if node.shape else "scalar"
+    """Shape and dtype, as ``4×20 float32``, or what goes in and comes out."""
+    size = _shape(node.shape)
+    if node.takes is not None:
+        return f"{_shape(node.takes)} → {size}"
     return f"{size} {node.dtype}".strip()
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return "×".join(map(str, shape)) if shape else "scalar"
+
+
+def _module_lines(node: GraphNode, show: Collection[str]) -> list[str]:
+    lines = [node.label]
+    if node.shape is not None and "shape" in show:
+        lines.append(f"{_shape(node.takes or node.shape)} → {_shape(node.shape)}")
+    if node.parts:
+        lines.append(", ".join(node.parts))
+    if node.weights:
+        lines.append(f"{node.weights:,} weights")
+    return lines
 
 
 def _group_lines(node: GraphNode, show: Collection[str]) -> list[str]:
     lines = [node.label]
     if node.shape is not None and "shape" in show:
-        lines.append(f"→ {_size(node)}")
+        lines.append(_size(node) if node.takes else f"→ {_size(node)}")
     if node.weights:
         lines.append(f"{node.weights:,} weights")
     elif node.size:

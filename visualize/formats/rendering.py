@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from visualize.formats import engines
 from visualize.formats.dot import to_dot
 from visualize.formats.embedded import at_home
 from visualize.formats.style import Style
-from visualize.formats.svg import to_svg
+from visualize.formats.svg import footer_of, to_svg
 from visualize.graph.data import Graph
 
 
@@ -22,10 +24,10 @@ def rendered(graph: Graph, style: Style, engine: str) -> tuple[str, str]:
     for candidate in engines.candidates(engine):
         try:
             if candidate.name == "builtin":
-                svg = _built_in(graph, style)
-            else:
-                svg = engines.run(candidate, to_dot(graph, style), "svg", len(graph.nodes)).decode("utf-8", "replace")
-            return at_home(svg, graph), candidate.name
+                return at_home(_built_in(graph, style), graph), candidate.name
+            dot = to_dot(replace(graph, notes=(), total=graph.shown), replace(style, legend=False))
+            svg = engines.run(candidate, dot, "svg", len(graph.nodes)).decode("utf-8", "replace")
+            return at_home(svg, graph, footer_of(graph, style.theme, style.legend)), candidate.name
         except engines.DrawingError as error:
             problems.append(str(error))
     raise engines.DrawingError("\n".join(problems))

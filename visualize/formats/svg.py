@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 from visualize.formats.labels import clean, edge_text, edge_tooltip, node_lines, node_tooltip
@@ -66,9 +67,11 @@ def to_svg(graph: Graph, style: Style) -> str:
     for node in graph.nodes:
         body.append(_node(node, layout.nodes[node.id], node_lines(node, show), theme))
     width, height = layout.width, layout.height
-    footer, wide, tall = _footer(graph, theme, style.legend, height + 12)
-    width, height = max(width, wide), height + tall
-    content = "\n".join((*body, *footer))
+    footer = footer_of(graph, theme, style.legend)
+    if footer.parts:
+        body.append(f'<g transform="translate(0,{height + 12:.1f})">{"".join(footer.parts)}</g>')
+    width, height = max(width, footer.width), height + footer.height
+    content = "\n".join(body)
     view = f"{-MARGIN:g} {-MARGIN:g} {width + 2 * MARGIN:.1f} {height + 2 * MARGIN:.1f}"
     back = (
         f'<rect x="{-MARGIN:g}" y="{-MARGIN:g}" width="{width + 2 * MARGIN:.1f}" '
@@ -164,21 +167,31 @@ def _arrow(points: Sequence[Point], direction: str, colour: str) -> str:
     return f'<polygon points="{" ".join(f"{a:.1f},{b:.1f}" for a, b in corners)}" fill="{colour}"/>'
 
 
-def _footer(graph: Graph, theme: Theme, legend: bool, top: float) -> tuple[list[str], float, float]:
-    """The legend and the caption under a picture, with the room they take."""
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """The legend and the caption under a picture, from (0, 0) on, and the room they take."""
+
+    parts: Sequence[str]
+    width: float
+    height: float
+    background: str
+
+
+def footer_of(graph: Graph, theme: Theme, legend: bool) -> Footer:
+    """What stands under a picture of a graph."""
     parts: list[str] = []
     x, tall, wide = 0.0, 0.0, 0.0
     if legend:
         for kind in kinds_of(graph.nodes):
             width = text_width(KINDS[kind], SMALL) + 14
-            box = Box(x + width / 2, top + 12, width, 20)
+            box = Box(x + width / 2, 12, width, 20)
             paint = theme.paints[kind]
             parts.append(_outline(OUTLINES[kind], box, paint, 'stroke-width="1"'))
             parts.append(line(KINDS[kind], box.x, box.y + 3.5, paint.text, SMALL))
             x += width + 12
         tall, wide = 40.0, x - 12
     if graph.caption:
-        parts.append(line(graph.caption, 0, top + tall + 8, theme.faint, SMALL + 1, "start"))
+        parts.append(line(graph.caption, 0, tall + 8, theme.faint, SMALL + 1, "start"))
         wide = max(wide, text_width(graph.caption, SMALL + 1))
         tall += 24.0
-    return [f'<g class="legend">{"".join(parts)}</g>'] if parts else [], wide, tall
+    return Footer([f'<g class="legend">{"".join(parts)}</g>'] if parts else [], wide, tall, theme.background)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["data", "input", "parameter", "constant", "operation", "loss", "group"]
+Kind = Literal["data", "input", "parameter", "constant", "operation", "module", "loss", "group"]
 
 KINDS: dict[Kind, str] = {
     "data": "data",
@@ -14,6 +14,7 @@ KINDS: dict[Kind, str] = {
     "parameter": "parameter",
     "constant": "constant",
     "operation": "operation",
+    "module": "module",
     "loss": "result",
     "group": "several nodes",
 }
@@ -60,6 +61,12 @@ class GraphNode:
     """The module whose call a group is, as in ``Cluster.module``; -1 for another group."""
     quiet: bool = False
     """Whether its numbers are those of its operand, in another shape."""
+    takes: tuple[int, ...] | None = None
+    """The shape of what goes in, where that is told: of an architecture's boxes, if it is another than comes out."""
+    parts: tuple[str, ...] = ()
+    """The weights of a module, as ``weight 200×30``."""
+    cells: tuple[tuple[int, ...], ...] = ()
+    """Its numbers as a small picture, from -8 to 8, where that is asked for."""
     line: str = ""
     """The user's line of code that made it, where it was recorded."""
 
@@ -136,8 +143,8 @@ class Graph:
     @property
     def caption(self) -> str:
         """What a reader must know about a picture that does not show everything; empty if it does."""
-        if self.shown == self.total and not self.notes:
-            return ""
+        if self.shown == self.total:
+            return "; ".join(self.notes)
         notes = f" ({'; '.join(self.notes)})" if self.notes else ""
         if not self.shown:
             return f"{self.total:,} nodes in {len(self.nodes):,} boxes{notes}"

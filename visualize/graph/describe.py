@@ -14,6 +14,7 @@ from visualize.graph.edges import with_local_derivatives, words_of
 from visualize.graph.extract import Extract, extract
 from visualize.graph.given import is_array
 from visualize.graph.health import STALE, Health
+from visualize.graph.heat import cells_of
 from visualize.graph.naming import Names, naming_of
 from visualize.graph.nodes import array_of, attributes_of
 from visualize.graph.quantities import number, summary
@@ -62,11 +63,12 @@ def described(
     members: Mapping[str, Sequence[str]] | None = None,
     lines: bool = False,
     local: bool = False,
+    heat: bool = False,
 ) -> Graph:
     """Write into a graph, or into what became of it, the numbers of the nodes that it was extracted from.
 
-    ``members`` has the ids behind each group; ``lines`` adds the line of code that made each node, and ``local`` the
-    derivative on each edge, with the names that it calls nodes by.
+    ``members`` has the ids behind each group; ``lines`` adds the line of code that made each node, ``local`` the
+    derivative on each edge, with the names that it calls nodes by, and ``heat`` a small picture of each array.
     """
     behind, health = extracted.nodes, Health(extracted)
     words = words_of(extracted) if local else {}
@@ -74,11 +76,13 @@ def described(
     for entry in graph.nodes:
         if entry.id in behind:
             node = _node(entry, behind[entry.id], fmt, lines)
-            nodes.append(replace(node, name=words.get(behind[entry.id], "")))
+            cells = cells_of(array_of(behind[entry.id])) if heat else ()
+            nodes.append(replace(node, name=words.get(behind[entry.id], ""), cells=cells))
         elif entry.id in extracted.arrays:
             array = extracted.arrays[entry.id]
             data = summary(array, fmt)
-            nodes.append(replace(entry, shape=array.shape, dtype=str(array.dtype), data=data))
+            cells = cells_of(array) if heat else ()
+            nodes.append(replace(entry, shape=array.shape, dtype=str(array.dtype), data=data, cells=cells))
         else:
             inner = [behind[key] for key in (members or {}).get(entry.id, ()) if key in behind]
             nodes.append(_group(entry, inner, extracted))

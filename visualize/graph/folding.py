@@ -31,8 +31,8 @@ class _Run:
     repeats: int
 
 
-def fold(reduced: Reduced, enough: Callable[[Reduced], bool]) -> tuple[Reduced, int]:
-    """Fold repeats, the longest first, until that is enough or nothing repeats.
+def fold(reduced: Reduced, enough: Callable[[Reduced], bool], of_modules_alone: bool = False) -> tuple[Reduced, int]:
+    """Fold repeats, the longest first, until that is enough or nothing repeats; ``of_modules_alone`` only their calls.
 
     The first repeat stays; the others become one group. Also gives the number of repeats put together.
     """
@@ -40,14 +40,14 @@ def fold(reduced: Reduced, enough: Callable[[Reduced], bool]) -> tuple[Reduced, 
     for _ in range(ROUNDS):
         if enough(reduced):
             break
-        smaller, count = _fold_once(reduced)
+        smaller, count = _fold_once(reduced, of_modules_alone)
         if smaller is None:
             break
         reduced, folded = smaller, folded + count
     return reduced, folded
 
 
-def _fold_once(reduced: Reduced) -> tuple[Reduced | None, int]:
+def _fold_once(reduced: Reduced, of_modules_alone: bool) -> tuple[Reduced | None, int]:
     graph = reduced.graph
     parents: dict[str, list[str]] = {}
     for edge in graph.edges:
@@ -61,6 +61,8 @@ def _fold_once(reduced: Reduced) -> tuple[Reduced | None, int]:
         shared = _shares_weights(graph, run, order, parents)
         home = _common_cluster(graph, [by_id[key].cluster for key in (*first, *rest)])
         kind = _kind_of(graph, home, [by_id[key] for key in (*first, *rest)])
+        if of_modules_alone and not kind:
+            continue
         label = f"×{count:,} {kind or 'the same weights'} again" if shared else f"+{count:,} more {kind}".rstrip()
         smaller = contract(reduced, [Group(rest, label, home, with_leaves=True)])
         if len(smaller) < len(reduced) and not has_cycle(smaller.graph):

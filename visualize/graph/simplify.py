@@ -22,7 +22,7 @@ def simplify(
     max_nodes: int = 150,
     focus: Collection[str] = (),
     radius: int = 2,
-    fits: Callable[[Graph], bool] = lambda graph: True,
+    fits: Callable[[Reduced], bool] = lambda reduced: True,
 ) -> Reduced:
     """Make a graph small enough to read, and note in it what was done.
 
@@ -55,25 +55,25 @@ def simplify(
         reduced = Reduced(around(graph, focus, radius))
     if callable(collapse):
         chosen = [cluster for cluster in reduced.graph.clusters if collapse(cluster)]
-        reduced = _collapse(reduced, chosen, f"{len(chosen)} module calls collapsed" if chosen else "")
+        reduced = collapse_clusters(reduced, chosen, f"{len(chosen)} module calls collapsed" if chosen else "")
     if depth is not None:
         reduced = _to_depth(reduced, depth)
-    if collapse == "none" or (len(reduced) <= max_nodes and fits(reduced.graph)):
+    if collapse == "none" or (len(reduced) <= max_nodes and fits(reduced)):
         return reduced
 
     def enough(smaller: Reduced) -> bool:
-        return len(smaller) <= max_nodes and fits(smaller.graph)
+        return len(smaller) <= max_nodes and fits(smaller)
 
     whole = reduced
     if fold_repeats:
-        reduced = _folded(whole, enough)
+        reduced = folded(whole, enough)
     if collapse == "auto" and depth is None:
         for level in range(max(whole.graph.depth().values(), default=-1), -1, -1):
             if len(reduced) <= max_nodes:
                 break
             reduced = _to_depth(whole, level)
             if fold_repeats:
-                reduced = _folded(reduced, enough)
+                reduced = folded(reduced, enough)
     return reduced if len(reduced) <= max_nodes else _nearest(reduced, max_nodes)
 
 
@@ -94,10 +94,10 @@ def _to_depth(reduced: Reduced, depth: int) -> Reduced:
     if not chosen:
         return reduced
     opened = "modules collapsed" if depth == 0 else f"modules opened to depth {depth}"
-    return _collapse(reduced, chosen, opened)
+    return collapse_clusters(reduced, chosen, opened)
 
 
-def _collapse(reduced: Reduced, chosen: Collection[Cluster], note: str) -> Reduced:
+def collapse_clusters(reduced: Reduced, chosen: Collection[Cluster], note: str = "") -> Reduced:
     """Each chosen cluster, with all that is in it, becomes one node."""
     keys = {cluster.id for cluster in chosen}
     outermost: dict[str, str] = {"": ""}
@@ -133,12 +133,12 @@ def _without_weights_elsewhere(
     return Reduced(replace(reduced.graph, edges=edges), reduced.members)
 
 
-def _folded(reduced: Reduced, enough: Callable[[Reduced], bool]) -> Reduced:
-    """Long rows of operands and repeats put together, until that is enough."""
-    rowed, operands = fold_fan_in(reduced)
+def folded(reduced: Reduced, enough: Callable[[Reduced], bool], of_modules_alone: bool = False) -> Reduced:
+    """Long rows of operands and repeats put together, until that is enough; or only repeated calls of modules."""
+    rowed, operands = (reduced, 0) if of_modules_alone else fold_fan_in(reduced)
     if operands:
         reduced = _noted(rowed, f"{operands:,} operands folded")
-    folded, repeats = fold(reduced, enough)
+    folded, repeats = fold(reduced, enough, of_modules_alone)
     return _noted(folded, f"{repeats:,} repeats folded") if repeats else reduced
 
 
