@@ -9,13 +9,17 @@ from visualize.formats.labels import clean, edge_text, edge_tooltip, node_lines,
 from visualize.formats.style import Style
 from visualize.formats.themes import OUTLINES, Outline, Paint, Theme
 from visualize.graph.data import KINDS, Graph, GraphNode, kinds_of
-from visualize.layout.layered import Point
-from visualize.layout.nested import Box, lay_out
+from visualize.layout.geometry import Box, Point
+from visualize.layout.layered import lay_out
 from visualize.layout.text_width import text_width
 
 SIZE = 12.0
 SMALL = 10.0
 LEADING = 15.0
+TALL = 11.0
+"""The height of an edge's text."""
+BASE = 2.5
+"""How far its baseline is above the lower side of its room."""
 MARGIN = 14.0
 FONT = "Helvetica, Arial, sans-serif"
 
@@ -29,9 +33,9 @@ def to_svg(graph: Graph, style: Style) -> str:
         for key, texts in lines.items()
     }
     texts = [edge_text(edge, show) for edge in graph.edges]
-    widths = [text_width(text, SMALL) for text in texts]
+    rooms = [(text_width(text, SMALL), TALL if text else 0.0) for text in texts]
     titles = {cluster.id: text_width(clean(cluster.title), SIZE) for cluster in graph.clusters}
-    layout = lay_out(graph, sizes, widths, titles, direction)
+    layout = lay_out(graph, sizes, rooms, titles, direction)
     body: list[str] = []
     for cluster in graph.clusters:
         box = layout.clusters[cluster.id]
@@ -44,14 +48,11 @@ def to_svg(graph: Graph, style: Style) -> str:
     names = {node.id: node.label or node.symbol or node.id for node in graph.nodes}
     for i, (edge, text, path) in enumerate(zip(graph.edges, texts, layout.edges, strict=True)):
         tip = edge_tooltip(edge, (names[edge.source], names[edge.target]))
-        label = ""
-        if text:
-            x, y = layout.texts[i]
-            halo = f'paint-order="stroke" stroke="{theme.background}" stroke-width="3" stroke-linejoin="round" '
-            label = line(text, x, y - 3, theme.faint, SMALL).replace("<text ", f"<text {halo}", 1)
+        room = layout.texts[i]
+        label = line(text, room.x, room.y + TALL / 2 - BASE, theme.faint, SMALL) if room else ""
         body.append(
             f'<g id="e{i}" class="edge"><title>{tooltip(tip)}</title>'
-            f'<path d="{_curve(path, direction)}" fill="none" stroke="{theme.edge}" stroke-width="1.2"/>'
+            f'<path d="{curve(path, direction)}" fill="none" stroke="{theme.edge}" stroke-width="1.2"/>'
             f"{_arrow(path, direction, theme.edge)}{label}</g>"
         )
     for node in graph.nodes:
@@ -124,10 +125,14 @@ def _node(node: GraphNode, box: Box, lines: list[str], theme: Theme) -> str:
     )
 
 
-def _curve(points: Sequence[Point], direction: str) -> str:
+def curve(points: Sequence[Point], direction: str) -> str:
+    """The path of an edge: straight where it runs along the flow, a curve with both ends along it elsewhere."""
+    flat = direction in ("LR", "RL")
     (x, y), parts = points[0], [f"M{points[0][0]:.1f},{points[0][1]:.1f}"]
     for u, v in points[1:]:
-        if direction in ("LR", "RL"):
+        if (y == v) if flat else (x == u):
+            parts.append(f"L{u:.1f},{v:.1f}")
+        elif flat:
             middle = (x + u) / 2
             parts.append(f"C{middle:.1f},{y:.1f} {middle:.1f},{v:.1f} {u:.1f},{v:.1f}")
         else:
@@ -138,8 +143,9 @@ def _curve(points: Sequence[Point], direction: str) -> str:
 
 
 def _arrow(points: Sequence[Point], direction: str, colour: str) -> str:
-    x, y = points[-1]
-    dx, dy = {"LR": (1, 0), "RL": (-1, 0), "TB": (0, 1), "BT": (0, -1)}[direction]
+    """The arrowhead, along the last piece of the path."""
+    (u, v), (x, y) = points[-2:]
+    dx, dy = (1 if x > u else -1, 0) if direction in ("LR", "RL") else (0, 1 if y > v else -1)
     corners = [(x, y), (x - 7 * dx + 3.5 * dy, y - 7 * dy + 3.5 * dx), (x - 7 * dx - 3.5 * dy, y - 7 * dy - 3.5 * dx)]
     return f'<polygon points="{" ".join(f"{a:.1f},{b:.1f}" for a, b in corners)}" fill="{colour}"/>'
 
