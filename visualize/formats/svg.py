@@ -40,8 +40,8 @@ def to_svg(graph: Graph, style: Style) -> str:
     for cluster in graph.clusters:
         box = layout.clusters[cluster.id]
         frame = _rect(box, theme.frame, theme.faint, 'rx="8"')
-        left, top = box.x - box.width / 2, box.y - box.height / 2
-        title = line(cluster.title, left + 9, top + 15, theme.ink, SIZE, "start")
+        room = layout.titles[cluster.id]
+        title = line(cluster.title, room.x - room.width / 2, room.y + 4, theme.ink, SIZE, "start")
         body.append(
             f'<g id="{cluster.id}" class="cluster module"><title>{tooltip(cluster.title)}</title>{frame}{title}</g>'
         )

@@ -9,12 +9,14 @@ from visualize.layout.order import Order
 from visualize.layout.rows import Rows
 from visualize.layout.separate import Pair, Separation
 from visualize.layout.straight import Groups, Link, links_of, straightened
+from visualize.layout.titles import AWAY, SIDE, Passing, gap, passing
 
 STEPS = 30
 BETWEEN = 8.0
 """What a frame keeps free around it."""
 SLIGHT = 6.0
 """A link that is less off than this is made straight."""
+LONE = 0.005
 LEAST = 1e-3
 
 
@@ -27,34 +29,60 @@ class Across:
     walls: list[tuple[float, float]]
     """The lower and the upper side of each frame."""
     links: list[Link]
+    titles: list[float]
+    """Where the title of each frame begins."""
 
 
-def across(rows: Rows, order: Order, pads: tuple[float, float], wide: Sequence[float]) -> Across:
-    """Find the places.
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """What frames need across the flow."""
 
-    Parameters
-    ----------
-    rows, order
-        The items in order.
-    pads
-        What each frame keeps free inside at its lower and its upper side.
-    wide
-        How wide each frame is at least.
-    """
+    pads: tuple[float, float]
+    """What they keep free inside at their lower and their upper side."""
+    titles: Sequence[float]
+    """The width of the title that stands in each frame's side across the flow; zero where it stands elsewhere."""
+    first: bool
+    """Whether that is the side before the first row, or the one after the last."""
+
+
+def across(rows: Rows, order: Order, sides: Sides) -> Across:
+    """Find the places of items that are in order."""
     links = links_of(rows, order)
     groups = straightened(rows, order, links)
-    places = _Places(rows, order, groups, pads, wide)
+    through = passing(rows, order, links, sides.first)
+    lacking: dict[int, bool] = {}
+    places = _Places(rows, order, groups, sides)
     lines = places.settle(links, None)
-    slight = _slight(rows, links, groups, lines)
-    if slight:
-        for link in slight:
-            groups.join(link)
-        places = _Places(rows, order, groups, pads, wide)
+    for link in _slight(links, groups, lines):
+        groups.join(link)
+    while True:
+        places = _Places(rows, order, groups, sides)
+        for frame, below in lacking.items():
+            places.keep_title(frame, through[frame][0 if below else -1], below)
         lines = places.settle(links, lines)
-    return Across(lines, _walls(rows, lines, pads, wide, places.room), links)
+        walls = places.walls(lines, sides.pads)
+        titles, lack = _titles(through, lines, walls, sides)
+        if not lack:
+            return Across(lines, walls, links, titles)
+        lacking |= lack
 
 
-def _slight(rows: Rows, links: Sequence[Link], groups: Groups, lines: Sequence[float]) -> list[Link]:
+def _titles(
+    through: Sequence[Sequence[Passing]], lines: Sequence[float], walls: Sequence[tuple[float, float]], sides: Sides
+) -> tuple[list[float], dict[int, bool]]:
+    """Where each title begins, and the frames that have no room for theirs: whether that is less below the edges."""
+    titles: list[float] = []
+    lacking: dict[int, bool] = {}
+    for frame, ((low, high), width) in enumerate(zip(walls, sides.titles, strict=True)):
+        passed = sorted(lines[item] + port for item, port in through[frame])
+        place = gap(low, high, width, passed) if width else low + SIDE
+        titles.append(low + SIDE if place is None else place)
+        if place is None:
+            lacking[frame] = not passed or passed[0] - low >= high - passed[-1]
+    return titles, lacking
+
+
+def _slight(links: Sequence[Link], groups: Groups, lines: Sequence[float]) -> list[Link]:
     """Links that are nearly straight, the only such at their start."""
     near: dict[int, list[Link]] = {}
     for link in links:
@@ -68,25 +96,39 @@ def _slight(rows: Rows, links: Sequence[Link], groups: Groups, lines: Sequence[f
 class _Places:
     """What is moved across the flow: groups of items, and the sides of frames."""
 
-    def __init__(
-        self, rows: Rows, order: Order, groups: Groups, pads: tuple[float, float], wide: Sequence[float]
-    ) -> None:
+    def __init__(self, rows: Rows, order: Order, groups: Groups, sides: Sides) -> None:
         leaders = sorted(set(groups.group))
         number = {leader: i for i, leader in enumerate(leaders)}
         self.of = [number[leader] for leader in groups.group]
         self.offset = groups.offset
         self.rows = rows
         self._sides = len(leaders)
-        gaps = self._gaps(order, pads)
-        for frame in range(1, len(rows.spans)):
-            low = self._sides + 2 * frame
-            gaps[low, low + 1] = max(gaps.get((low, low + 1), 0.0), wide[frame])
         self.count = self._sides + 2 * len(rows.spans)
-        self.separation = Separation(self.count, gaps)
-        self.room: list[tuple[float, float]] = []
+        self._gaps = self._distances(order, sides.pads)
+        self._titles = sides.titles
+        for frame, width in enumerate(sides.titles):
+            if width:
+                low = self._sides + 2 * frame
+                self._keep(low, low + 1, width + 2 * SIDE)
+        self._room: list[tuple[float, float]] = []
         """Between which places each frame is to be, once all is settled."""
+        self._lacking: dict[int, tuple[Passing, bool]] = {}
 
-    def _gaps(self, order: Order, pads: tuple[float, float]) -> dict[Pair, float]:
+    def _keep(self, low: int, high: int, gap: float) -> None:
+        self._gaps[low, high] = max(gap, self._gaps.get((low, high), gap))
+
+    def keep_title(self, frame: int, edge: Passing, below: bool) -> None:
+        """Let a frame have room for its title below the first edge that passes it, or above the last."""
+        self._lacking[frame] = edge, below
+        item, port = edge
+        room = SIDE + self._titles[frame] + AWAY
+        low, place = self._sides + 2 * frame, self.offset[item] + port
+        if below:
+            self._keep(low, self.of[item], room - place)
+        else:
+            self._keep(self.of[item], low + 1, room + place)
+
+    def _distances(self, order: Order, pads: tuple[float, float]) -> dict[Pair, float]:
         """The distances between neighbours in each row, sides of frames among them."""
         gaps: dict[Pair, float] = {}
         items, of, offset = self.rows.items, self.of, self.offset
@@ -125,64 +167,73 @@ class _Places:
         """Make the links short, by weighted squares: a step at a time, each with some of the swing of the last."""
         springs = self._springs(links)
         weights = [LEAST] * self.count
-        for low, high, _, weight in springs:
-            weights[low] += weight
-            weights[high] += weight
-        places = self.separation.packed()
+        for low, high, _, down, up in springs:
+            weights[low] += down
+            weights[high] += up
+        separation = Separation(self.count, self._gaps)
+        places = separation.packed()
         if start is not None:
             for i, number in enumerate(self.of):
                 places[number] = start[i] - self.offset[i]
-            places = self.separation.nearest(places, weights)
+            places = separation.nearest(places, weights)
         swung = places
         for step in range(STEPS):
             wishes = [place * LEAST for place in swung]
-            for low, high, off, weight in springs:
-                wishes[low] += weight * (swung[high] + off)
-                wishes[high] += weight * (swung[low] - off)
+            for low, high, off, down, up in springs:
+                wishes[low] += down * (swung[high] + off)
+                wishes[high] += up * (swung[low] - off)
             wishes = [(w / weights[i] + swung[i]) / 2 for i, w in enumerate(wishes)]
-            moved = self.separation.nearest(wishes, weights)
+            moved = separation.nearest(wishes, weights)
             swing = step / (step + 3)
             swung = [new + swing * (new - old) for new, old in zip(moved, places, strict=True)]
             most = max((abs(new - old) for new, old in zip(moved, places, strict=True)), default=0.0)
             places = moved
             if most < 0.05:
                 break
-        self.room = list(zip(places[self._sides :: 2], places[self._sides + 1 :: 2], strict=True))
+        self._room = list(zip(places[self._sides :: 2], places[self._sides + 1 :: 2], strict=True))
         return [places[number] + off for number, off in zip(self.of, self.offset, strict=True)]
 
-    def _springs(self, links: Sequence[Link]) -> list[tuple[int, int, float, float]]:
-        """Links between what moves apart: what they pull at, how much higher the one is in them, and how hard."""
-        nodes = len(self.rows.nest.home)
-        springs: list[tuple[int, int, float, float]] = []
+    def _springs(self, links: Sequence[Link]) -> list[tuple[int, int, float, float, float]]:
+        """Links between what moves apart: how much higher the one is in them, and how hard they pull at each end.
+
+        What several links go to is to be in the middle of them, so that a single link on its other side counts little.
+        """
+        rows, nodes = self.rows, len(self.rows.nest.home)
+        springs: list[tuple[int, int, float, float, float]] = []
         for link in links:
             low, high = self.of[link.low], self.of[link.high]
             if low != high:
                 off = self.offset[link.high] + link.port - self.offset[link.low]
-                springs.append((low, high, off, (1.0, 2.0, 4.0)[(link.low >= nodes) + (link.high >= nodes)]))
+                weight = (1.0, 2.0, 4.0)[(link.low >= nodes) + (link.high >= nodes)]
+                lone_low = len(rows.after[link.low]) == 1 < len(rows.before[link.low])
+                lone_high = len(rows.before[link.high]) == 1 < len(rows.after[link.high])
+                springs.append(
+                    (low, high, off, weight * (LONE if lone_low else 1.0), weight * (LONE if lone_high else 1.0))
+                )
         return springs
 
+    def walls(self, lines: Sequence[float], pads: tuple[float, float]) -> list[tuple[float, float]]:
+        """The sides of each frame, as close to what is in it as its title allows; the picture's are without pads."""
+        rows = self.rows
+        walls = [(float("inf"), -float("inf"))] * len(rows.spans)
 
-def _walls(
-    rows: Rows,
-    lines: Sequence[float],
-    pads: tuple[float, float],
-    wide: Sequence[float],
-    room: Sequence[tuple[float, float]],
-) -> list[tuple[float, float]]:
-    """The sides of each frame, as close to what is in it as its title allows; those of the picture without pads."""
-    walls = [(float("inf"), -float("inf"))] * len(rows.spans)
+        def hold(frame: int, low: float, high: float) -> None:
+            below, above = pads if frame else (0.0, 0.0)
+            walls[frame] = (min(walls[frame][0], low - below), max(walls[frame][1], high + above))
 
-    def hold(frame: int, low: float, high: float) -> None:
-        below, above = pads if frame else (0.0, 0.0)
-        walls[frame] = (min(walls[frame][0], low - below), max(walls[frame][1], high + above))
-
-    for item, line in zip(rows.items, lines, strict=True):
-        hold(item.frame, line - item.low, line + item.high)
-    for frame in range(len(rows.spans) - 1, 0, -1):
-        low, high = walls[frame]
-        lack = max(0.0, wide[frame] - (high - low))
-        low = min(max(low - lack / 2, room[frame][0]), low)
-        low = min(low, room[frame][1] - (high - low) - lack) if lack else low
-        walls[frame] = (low, max(high, low + wide[frame]))
-        hold(rows.nest.parent[frame], *walls[frame])
-    return walls
+        for item, line in zip(rows.items, lines, strict=True):
+            hold(item.frame, line - item.low, line + item.high)
+        for frame in range(len(rows.spans) - 1, 0, -1):
+            (low, high), least = walls[frame], self._titles[frame] + 2 * SIDE if self._titles[frame] else 0.0
+            if frame in self._lacking:
+                (item, port), below = self._lacking[frame]
+                place = lines[item] + port
+                low = min(low, place - AWAY - self._titles[frame] - SIDE) if below else low
+                high = high if below else max(high, place + AWAY + self._titles[frame] + SIDE)
+            if high - low < least:
+                low = max(low - (least - high + low) / 2, self._room[frame][0])
+                low = min(low, self._room[frame][1] - least)
+                high = max(high, low + least)
+            walls[frame] = (low, high)
+            hold(rows.nest.parent[frame], low, high)
+        return walls

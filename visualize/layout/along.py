@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from visualize.layout.across import Across
 from visualize.layout.order import Order
 from visualize.layout.rows import Rows
+from visualize.layout.titles import SIDE
 
 PAD = 10.0
 """Room between a cluster's frame and what is in it."""
@@ -35,7 +36,7 @@ class Along:
 
 
 def along(rows: Rows, order: Order, beside: Across, ends: tuple[float, float], wide: Sequence[float]) -> Along:
-    """Find the places; ``ends`` is what frames keep free inside at both ends, and ``wide`` their least lengths."""
+    """Find the places; ``ends`` is what frames keep free inside at both ends, ``wide`` what titles need here."""
     lengths = [0.0] * rows.count
     for item in rows.items:
         lengths[item.row] = max(lengths[item.row], item.along)
@@ -69,8 +70,8 @@ def along(rows: Rows, order: Order, beside: Across, ends: tuple[float, float], w
     columns, zones, end = placed()
     for frame in range(len(wide) - 1, 0, -1):
         start, stop = rows.spans[frame]
-        lack = wide[frame] - (columns[stop][1] + last[frame] - columns[start][0] + first[frame])
-        if lack > 0:
+        lack = wide[frame] + 2 * SIDE - (columns[stop][1] + last[frame] - columns[start][0] + first[frame])
+        if wide[frame] and lack > 0:
             for row in range(start, stop + 1):
                 lengths[row] += lack / (stop - start + 1)
             columns, zones, end = placed()

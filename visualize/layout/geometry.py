@@ -26,6 +26,8 @@ class Layout:
 
     nodes: Mapping[str, Box]
     clusters: Mapping[str, Box]
+    titles: Mapping[str, Box]
+    """The room of each cluster's title, inside its frame."""
     edges: Sequence[Sequence[Point]]
     """For each edge the points it passes, from its source's border to its target's."""
     texts: Sequence[Box | None]

@@ -6,15 +6,18 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from visualize.graph.data import Graph
-from visualize.layout.across import Across, across
+from visualize.layout.across import Across, Sides, across
 from visualize.layout.along import PAD, Along, along
 from visualize.layout.geometry import Box, Layout, Point, Size
 from visualize.layout.order import ordered
 from visualize.layout.ranks import Nest
 from visualize.layout.rows import LINE, Rows, rows_of
+from visualize.layout.titles import SIDE
 
 TITLE = 22.0
 """Room for a cluster's title."""
+HEADING = 14.0
+"""The height of the title itself."""
 BESIDE = 3.0
 """How far the text of an edge that runs up or down is from it."""
 
@@ -48,7 +51,7 @@ def lay_out(
     pads = (TITLE if flat else PAD, PAD)
     shapes = [sizes[node.id] for node in graph.nodes]
     room = [(width, height) if flat else (height, width) for width, height in shapes]
-    wide = [0.0, *(titles[cluster.id] + 2 * PAD for cluster in graph.clusters)]
+    wide = [0.0, *(titles[cluster.id] for cluster in graph.clusters)]
     none = [0.0] * len(wide)
     if flat:
         told = [(width, height + LINE if width else 0.0, 0.0) for width, height in texts]
@@ -56,9 +59,9 @@ def lay_out(
         told = [(height if width else 0.0, 0.0, width + BESIDE if width else 0.0) for width, height in texts]
     rows = rows_of(Nest(graph), room, told)
     order = ordered(rows)
-    beside = across(rows, order, pads, none if flat else wide)
+    beside = across(rows, order, Sides(pads, none if flat else wide, title_first))
     onward = along(rows, order, beside, ends, wide if flat else none)
-    return _Composed(graph, rows, beside, onward, direction).layout(texts)
+    return _Composed(graph, rows, beside, onward, direction).layout(texts, wide)
 
 
 class _Composed:
@@ -81,7 +84,8 @@ class _Composed:
     def _box(self, x: float, y: float, length: float, width: float) -> Box:
         return Box(*self._turn(x, y), *((length, width) if self._flat else (width, length)))
 
-    def layout(self, texts: Sequence[Size]) -> Layout:
+    def layout(self, texts: Sequence[Size], wide: Sequence[float]) -> Layout:
+        """Everything where it is in the picture."""
         rows, lines, columns = self._rows, self._beside.lines, self._onward.columns
         middles = [sum(columns[item.row]) / 2 for item in rows.items]
         nodes = {
@@ -89,9 +93,12 @@ class _Composed:
             for i, node in enumerate(self._graph.nodes)
         }
         clusters: dict[str, Box] = {}
+        headings: dict[str, Box] = {}
         for i, cluster in enumerate(self._graph.clusters):
             (start, end), (low, high) = self._onward.frames[i + 1], self._beside.walls[i + 1]
-            clusters[cluster.id] = self._box((start + end) / 2, (low + high) / 2, end - start, high - low)
+            box = clusters[cluster.id] = self._box((start + end) / 2, (low + high) / 2, end - start, high - low)
+            left = box.x - box.width / 2 + SIDE if self._flat else self._beside.titles[i + 1] - self._low
+            headings[cluster.id] = Box(left + wide[i + 1] / 2, box.y - box.height / 2 + TITLE / 2, wide[i + 1], HEADING)
         boxes: list[Box | None] = []
         for item, (width, height) in zip(rows.texts, texts, strict=True):
             if item < 0:
@@ -101,7 +108,7 @@ class _Composed:
             away = (0.0, -LINE - height / 2) if self._flat else (BESIDE + width / 2, 0.0)
             boxes.append(Box(x + away[0], y + away[1], width, height))
         size = (self._onward.length, self._across) if self._flat else (self._across, self._onward.length)
-        return Layout(nodes, clusters, self._ways(middles), boxes, *size)
+        return Layout(nodes, clusters, headings, self._ways(middles), boxes, *size)
 
     def _ways(self, middles: Sequence[float]) -> list[list[Point]]:
         """The points of each edge: straight along rows, bent between them."""

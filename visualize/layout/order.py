@@ -9,6 +9,8 @@ from itertools import pairwise
 from visualize.layout.rows import Rows
 
 SWEEPS = 12
+PATIENCE = 4
+"""How many sweeps in a row may find nothing better."""
 THROUGH = 4
 """How many crossings an edge that runs through a frame counts for."""
 
@@ -25,6 +27,8 @@ class Order:
         """The place of each item in its row."""
         self.held: list[dict[int, tuple[int, int]]] = [{} for _ in range(rows.count)]
         """In each row, the first and last place inside each frame."""
+        self._counted: list[int | None] = [None] * max(0, rows.count - 1)
+        """The crossings after each row, where they are known."""
         self._start()
 
     def _start(self) -> None:
@@ -70,30 +74,47 @@ class Order:
             held[frame] = (start, len(line) - 1)
 
         walk(0)
-        self.lines[row], self.held[row] = line, held
+        self.held[row] = held
+        if line != self.lines[row]:
+            self.lines[row] = line
+            self._counted[max(0, row - 1) : row + 1] = [None] * len(self._counted[max(0, row - 1) : row + 1])
 
     def crossings(self) -> int:
         """How often edges cross each other; crossing a frame counts several times."""
         return sum(map(self._crossings, range(self.rows.count - 1)))
 
     def _crossings(self, row: int) -> int:
+        """The crossings between a row and the next."""
+        counted = self._counted[row]
+        if counted is None:
+            counted = self._counted[row] = self._count(row)
+        return counted
+
+    def _count(self, row: int) -> int:
         place, after = self.place, self.rows.after
-        seen: list[int] = []
-        total = 0
+        ends: list[int] = []
+        begins: list[int] = []
         for item in self.lines[row]:
-            ends = sorted(place[other] for other in after[item])
+            begins.append(len(ends))
+            ends += sorted(place[other] for other in after[item]) if len(after[item]) > 1 else ()
+            if len(after[item]) == 1:
+                ends.append(place[after[item][0]])
+        total = 0
+        if ends != sorted(ends):
+            seen: list[int] = []
             for end in ends:
                 total += len(seen) - bisect_right(seen, end)
-            for end in ends:
                 insort(seen, end)
-        this, following = self.held[row], self.held[row + 1]
-        for frame, (low, high) in this.items():
+        following = self.held[row + 1]
+        for frame, (low, high) in self.held[row].items():
             if frame and frame in following:
-                start, end = following[frame]
-                for item in self.lines[row][:low]:
-                    total += THROUGH * sum(place[other] > end for other in after[item])
-                for item in self.lines[row][high + 1 :]:
-                    total += THROUGH * sum(place[other] < start for other in after[item])
+                first, last = following[frame]
+                under = ends[: begins[low]]
+                over = ends[begins[high + 1] :] if high + 1 < len(begins) else []
+                if under and max(under) > last:
+                    total += THROUGH * sum(end > last for end in under)
+                if over and min(over) < first:
+                    total += THROUGH * sum(end < first for end in over)
         return total
 
     def sweep(self, forward: bool) -> None:
@@ -115,8 +136,9 @@ class Order:
             group = entries[frame]
             for entry in group:
                 if entry >= 0:
-                    some = len(near[entry])
-                    far = sum(place[other] for other in near[entry])
+                    others = near[entry]
+                    some = len(others)
+                    far = place[others[0]] if some == 1 else sum(place[other] for other in others)
                     if some:
                         keys[entry] = far / some
                 else:
@@ -140,6 +162,8 @@ class Order:
         """Exchange neighbours where that leaves fewer crossings; whether there were any."""
         better = False
         for row, groups in enumerate(self.entries):
+            if not any(map(self._crossings, range(max(0, row - 1), min(row + 1, self.rows.count - 1)))):
+                continue
             changed = False
             for group in groups.values():
                 for i in range(len(group) - 1):
@@ -156,11 +180,15 @@ class Order:
     def _gain(self, one: int, other: int) -> int:
         """How many crossings fewer there are when two neighbours change places."""
         gain = 0
+        place = self.place
         for near in (self.rows.before, self.rows.after):
-            if near[one] and near[other]:
-                left = sorted(self.place[item] for item in near[one])
-                right = sorted(self.place[item] for item in near[other])
-                for end in left:
+            ones, others = near[one], near[other]
+            if len(ones) == len(others) == 1:
+                left, right = place[ones[0]], place[others[0]]
+                gain += (left > right) - (left < right)
+            elif ones and others:
+                right = sorted(place[item] for item in others)
+                for end in (place[item] for item in ones):
                     gain += bisect_left(right, end) - len(right) + bisect_right(right, end)
         return gain
 
@@ -178,9 +206,9 @@ class Order:
 def ordered(rows: Rows) -> Order:
     """The order with the fewest crossings that was seen."""
     order = Order(rows)
-    best, fewest = order.kept(), order.crossings()
+    best, fewest, since = order.kept(), order.crossings(), 0
     for sweep in range(SWEEPS):
-        if fewest == 0:
+        if fewest == 0 or since == PATIENCE:
             break
         order.sweep(sweep % 2 == 0)
         for _ in range(4):
@@ -188,7 +216,9 @@ def ordered(rows: Rows) -> Order:
                 break
         crossings = order.crossings()
         if crossings < fewest:
-            best, fewest = order.kept(), crossings
+            best, fewest, since = order.kept(), crossings, 0
+        else:
+            since += 1
     order.restore(best)
     return order
 

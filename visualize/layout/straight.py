@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -73,6 +74,7 @@ class Groups:
         for row, (this, following) in enumerate(pairwise(order.held)):
             for frame in this.keys() & following.keys():
                 self._straight[row] += zip(this[frame], following[frame], strict=True)
+            self._straight[row].sort()
 
     def join(self, link: Link) -> bool:
         """Make a link straight, if nothing is against it."""
@@ -80,7 +82,9 @@ class Groups:
         place = self._order.place
         ends = (place[low], place[high])
         straight = self._straight[self._rows.items[low].row]
-        if low in self._left or any((ends[0] - a) * (ends[1] - b) < 0 for a, b in straight):
+        first, last = bisect_left(straight, (ends[0], -1)), bisect_left(straight, (ends[0] + 1, -1))
+        crossed = (first and straight[first - 1][1] > ends[1]) or (last < len(straight) and straight[last][1] < ends[1])
+        if low in self._left or crossed:
             return False
         keep, gone = self.group[low], self.group[high]
         shift = self.offset[low] - link.port - self.offset[high]
@@ -96,7 +100,7 @@ class Groups:
             one, other = self._reach[keep].get(row, (first, last))
             self._reach[keep][row] = (min(first, one, key=place.__getitem__), max(last, other, key=place.__getitem__))
         self._left.add(low)
-        straight.append(ends)
+        insort(straight, ends)
         return True
 
     def _fits(self, keep: int, gone: int, shift: float) -> bool:

@@ -59,3 +59,28 @@ def test_only_texts_take_room():
     plain, told = (laid_out(graph_of("ab", "bc"), text=width) for width in (0.0, 50.0))
     assert 2 * 40 < told.width - plain.width < 2 * 60
     assert plain.width < 3 * 40 + 2 * 32
+
+
+@given(graph=graphs(), direction=st.sampled_from(DIRECTIONS), width=st.sampled_from([20.0, 90.0, 200.0]))
+def test_no_edge_of_a_frame_runs_through_its_title(graph, direction, width):
+    sizes = {node.id: (40.0 + 7 * i, 20.0 + 3 * i) for i, node in enumerate(graph.nodes)}
+    texts = [(20.0 * (i % 2), 11.0 * (i % 2)) for i in range(len(graph.edges))]
+    layout = lay_out(graph, sizes, texts, {c.id: width for c in graph.clusters}, direction)
+    homes = {node.id: node.cluster for node in graph.nodes}
+    parents = {cluster.id: cluster.parent for cluster in graph.clusters}
+    others = [*layout.nodes.values(), *(room for room in layout.texts if room)]
+    for key, title in layout.titles.items():
+        assert title.width == width
+        assert within(title, layout.clusters[key])
+        assert all(apart(title, box) for box in others)
+        assert all(apart(title, other) for name, other in layout.titles.items() if name != key)
+        for edge, points in zip(graph.edges, layout.edges, strict=True):
+            if any(key in around(homes[end], parents) for end in (edge.source, edge.target)):
+                assert not touches(title, sampled(points, direction), 0.1)
+
+
+def around(frame, parents):
+    """A frame and those around it."""
+    while frame:
+        yield frame
+        frame = parents[frame]
