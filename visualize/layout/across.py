@@ -198,18 +198,15 @@ class _Places:
 
         What several links go to is to be in the middle of them, so that a single link on its other side counts little.
         """
-        rows, nodes = self.rows, len(self.rows.nest.home)
+        rows = self.rows
         springs: list[tuple[int, int, float, float, float]] = []
         for link in links:
             low, high = self.of[link.low], self.of[link.high]
             if low != high:
                 off = self.offset[link.high] + link.port - self.offset[link.low]
-                weight = (1.0, 2.0, 4.0)[(link.low >= nodes) + (link.high >= nodes)]
                 lone_low = len(rows.after[link.low]) == 1 < len(rows.before[link.low])
                 lone_high = len(rows.before[link.high]) == 1 < len(rows.after[link.high])
-                springs.append(
-                    (low, high, off, weight * (LONE if lone_low else 1.0), weight * (LONE if lone_high else 1.0))
-                )
+                springs.append((low, high, off, LONE if lone_low else 1.0, LONE if lone_high else 1.0))
         return springs
 
     def walls(self, lines: Sequence[float], pads: tuple[float, float]) -> list[tuple[float, float]]:

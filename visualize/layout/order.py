@@ -9,6 +9,7 @@ from itertools import pairwise
 from visualize.layout.rows import Rows
 
 SWEEPS = 12
+EXCHANGES = 4
 PATIENCE = 4
 """How many sweeps in a row may find nothing better."""
 THROUGH = 4
@@ -117,13 +118,13 @@ class Order:
                     total += THROUGH * sum(end < first for end in over)
         return total
 
-    def sweep(self, forward: bool) -> None:
-        """Sort each row by the mean places of its neighbours in the row before it, or after it."""
+    def sweep(self, forward: bool, turn: bool) -> None:
+        """Sort each row by the mean places of its neighbours in the row before it, or after it; equals may turn."""
         count = self.rows.count
         for row in range(1, count) if forward else range(count - 2, -1, -1):
-            self._sort(row, row - 1 if forward else row + 1)
+            self._sort(row, row - 1 if forward else row + 1, turn)
 
-    def _sort(self, row: int, fixed: int) -> None:
+    def _sort(self, row: int, fixed: int, turn: bool) -> None:
         near = self.rows.before if fixed < row else self.rows.after
         place = self.place
         standing = self.held[fixed]
@@ -150,7 +151,7 @@ class Order:
                         keys[entry] = far / some
                 total, count = total + far, count + some
             spots = [i for i, entry in enumerate(group) if entry in keys]
-            moved = sorted((group[i] for i in spots), key=keys.__getitem__)
+            moved = sorted((group[i] for i in (reversed(spots) if turn else spots)), key=keys.__getitem__)
             for i, entry in zip(spots, moved, strict=True):
                 group[i] = entry
             return total, count
@@ -158,8 +159,9 @@ class Order:
         walk(0)
         self._lay(row)
 
-    def exchange(self) -> bool:
-        """Exchange neighbours where that leaves fewer crossings; whether there were any."""
+    def exchange(self, even: bool) -> bool:
+        """Exchange neighbours where that leaves fewer crossings, or even as many; whether there were any."""
+        least = 0 if even else 1
         better = False
         for row, groups in enumerate(self.entries):
             if not any(map(self._crossings, range(max(0, row - 1), min(row + 1, self.rows.count - 1)))):
@@ -168,7 +170,7 @@ class Order:
             for group in groups.values():
                 for i in range(len(group) - 1):
                     one, other = group[i], group[i + 1]
-                    if one >= 0 and other >= 0 and self._gain(one, other) > 0:
+                    if one >= 0 and other >= 0 and self._gain(one, other) >= least:
                         group[i], group[i + 1] = other, one
                         self.place[one], self.place[other] = self.place[other], self.place[one]
                         changed = True
@@ -210,9 +212,9 @@ def ordered(rows: Rows) -> Order:
     for sweep in range(SWEEPS):
         if fewest == 0 or since == PATIENCE:
             break
-        order.sweep(sweep % 2 == 0)
-        for _ in range(4):
-            if not order.exchange():
+        order.sweep(sweep % 2 == 0, sweep % 4 > 1)
+        for i in range(EXCHANGES):
+            if not order.exchange(i == 0 and sweep % 4 > 1):
                 break
         crossings = order.crossings()
         if crossings < fewest:

@@ -1,0 +1,62 @@
+"""Tests of the order within rows: few crossings, and frames that stay in one piece."""
+
+import pytest
+from hypothesis import given
+
+import visualize
+from docs import gallery
+from tests.visualize.layout.drawn import graph_of, graphs
+from visualize.layout.order import ordered
+from visualize.layout.ranks import Nest
+from visualize.layout.rows import rows_of
+
+
+def order_of(graph, text=0.0):
+    rows = rows_of(Nest(graph), [(40.0, 30.0)] * len(graph.nodes), [(text, text, 0.0)] * len(graph.edges))
+    return ordered(rows)
+
+
+def drawn(root, **options):
+    return visualize.draw(root, engine="builtin", **options).graph
+
+
+@pytest.mark.parametrize("text", [0.0, 20.0])
+def test_what_can_be_drawn_without_crossings_is(text):
+    # The order in which it is met is one of crossings; sweeps must leave a place where all orders are as good.
+    assert order_of(graph_of("ab", "ac", "2b", "3c", "bd", "cd"), text).crossings() == 0
+    assert order_of(graph_of("cx", "bx", "by", "ay", "az", "dz", "xo", "yo", "zo"), text).crossings() == 0
+    assert order_of(drawn(gallery.recurrence(9)), text).crossings() == 0
+    assert order_of(drawn(gallery.recurrence(50)), text).crossings() == 0
+    assert order_of(drawn(gallery.diamond()), text).crossings() == 0
+    tree = [(f"{n}", f"{n * 7 // 16}") for n in range(40, 1, -1)]
+    assert order_of(graph_of(*tree), text).crossings() == 0
+
+
+def test_a_network_number_by_number_has_few_crossings():
+    model, loss = gallery.tiny_language_model()
+    # Two by two numbers, and two by three, cannot be multiplied without: one crossing for each pair of pairs.
+    assert order_of(drawn(loss, names=model, level="scalar")).crossings() <= 7
+
+
+def test_operands_are_in_the_order_of_their_positions():
+    order = order_of(graph_of("ad", "bd", "cd", "df", "ef"))
+    assert [order.place[i] for i in range(6) if order.rows.items[i].row == 0] == [0, 1, 2]
+
+
+@given(graph=graphs())
+def test_frames_are_in_one_piece_and_in_one_order(graph):
+    order = order_of(graph, 20.0)
+    rows = order.rows
+    sides = {}
+    for row, line in enumerate(order.lines):
+        assert sorted(line) == [i for i, item in enumerate(rows.items) if item.row == row]
+        assert [order.place[item] for item in line] == list(range(len(line)))
+        for frame, (low, high) in order.held[row].items():
+            within = [i for i, item in enumerate(line) if frame in rows.nest.around[rows.items[item].frame]]
+            assert within == list(range(low, high + 1))
+            for other, (start, end) in order.held[row].items():
+                if high < start:
+                    sides.setdefault((frame, other), set()).add("below")
+                    sides.setdefault((other, frame), set()).add("above")
+                assert not (low < start <= high < end)
+    assert all(len(side) == 1 for side in sides.values())
