@@ -8,9 +8,9 @@ from itertools import pairwise
 
 from visualize.layout.rows import Rows
 
-SWEEPS = 12
+SWEEPS = 24
 EXCHANGES = 4
-PATIENCE = 4
+PATIENCE = 8
 """How many sweeps in a row may find nothing better."""
 THROUGH = 4
 """How many crossings an edge that runs through a frame counts for."""

@@ -1,5 +1,6 @@
 """Tests of the built-in layout: nothing overlaps, nothing is cut off, everything is connected."""
 
+import re
 from dataclasses import replace
 from itertools import pairwise
 
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 import visualize
 from tests.helpers.graphs import net_loss, neuron, recurrence
 from tests.visualize.layout.drawn import apart, graphs, laid_out, sampled, touches, within
-from visualize.formats.style import DIRECTIONS
+from visualize.formats.style import DIRECTIONS, Style
+from visualize.formats.svg import to_svg
+from visualize.formats.themes import THEMES
 from visualize.graph.data import Graph, GraphEdge, GraphNode
 from visualize.layout.layered import lay_out
 
@@ -116,3 +119,22 @@ def test_edges_pass_the_sides_of_frames_straight(graph, direction):
 
 def inside(point, box):
     return abs(point[0] - box.x) < box.width / 2 and abs(point[1] - box.y) < box.height / 2
+
+
+@given(graph=graphs(), direction=st.sampled_from(DIRECTIONS))
+def test_arrowheads_lie_on_the_straight_end_of_their_edges(graph, direction):
+    svg = to_svg(graph, Style(THEMES["light"], ("label",), direction, legend=False))
+    found = re.findall(r'<path d="(M[^"]+)".*?<polygon points="([^"]+)"', svg)
+    assert len(found) == len(graph.edges)
+    for path, polygon in found:
+        tip, one, other = (tuple(map(float, point.split(","))) for point in polygon.split())
+        base = ((one[0] + other[0]) / 2, (one[1] + other[1]) / 2)
+        *_, before, end = re.findall(r"([MLC])(?:[^MLC]* )?([-\d.]+),([-\d.]+)", path)
+        start, (command, *last) = tuple(map(float, before[1:])), end
+        assert command == "L"
+        assert tuple(map(float, last)) == tip
+        # The arrowhead's axis is on the last piece, which is at least as long.
+        across = 1 if direction in ("LR", "RL") else 0
+        assert abs(start[across] - tip[across]) < 0.01
+        assert abs(base[across] - tip[across]) < 0.11
+        assert 0 < (base[1 - across] - tip[1 - across]) / (start[1 - across] - tip[1 - across]) <= 1

@@ -1,11 +1,14 @@
 """Tests of the order within rows: few crossings, and frames that stay in one piece."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 
 import visualize
-from docs import gallery
+from tests.helpers.graphs import diamond, neuron, recurrence
 from tests.visualize.layout.drawn import graph_of, graphs
+from tinygrad_lm.models import MLP
+from tinygrad_lm.text import Vocabulary
 from visualize.layout.order import ordered
 from visualize.layout.ranks import Nest
 from visualize.layout.rows import rows_of
@@ -25,16 +28,16 @@ def test_what_can_be_drawn_without_crossings_is(text):
     # The order in which it is met is one of crossings; sweeps must leave a place where all orders are as good.
     assert order_of(graph_of("ab", "ac", "2b", "3c", "bd", "cd"), text).crossings() == 0
     assert order_of(graph_of("cx", "bx", "by", "ay", "az", "dz", "xo", "yo", "zo"), text).crossings() == 0
-    assert order_of(drawn(gallery.recurrence(9)), text).crossings() == 0
-    assert order_of(drawn(gallery.recurrence(50)), text).crossings() == 0
-    assert order_of(drawn(gallery.diamond()), text).crossings() == 0
+    for root in (neuron(), diamond(), recurrence(9), recurrence(50)):
+        assert order_of(drawn(root), text).crossings() == 0
     tree = [(f"{n}", f"{n * 7 // 16}") for n in range(40, 1, -1)]
     assert order_of(graph_of(*tree), text).crossings() == 0
 
 
 def test_a_network_number_by_number_has_few_crossings():
-    model, loss = gallery.tiny_language_model()
-    # Two by two numbers, and two by three, cannot be multiplied without: one crossing for each pair of pairs.
+    model = MLP(Vocabulary("ab"), context=1, embedding=2, hidden=[2], rng=0)
+    loss = model.loss(np.array([[0]]), np.array([1]))
+    # Two by two numbers, and two by three, cannot be multiplied without.
     assert order_of(drawn(loss, names=model, level="scalar")).crossings() <= 7
 
 
