@@ -16,6 +16,8 @@ from visualize.layout.text_width import text_width
 SIZE = 12.0
 SMALL = 10.0
 LEADING = 15.0
+BEHIND = 4.0
+"""How far the sheet behind stands out of a stack, to the right and above."""
 TALL = 11.0
 """The height of an edge's text."""
 BASE = 2.5
@@ -29,8 +31,11 @@ def to_svg(graph: Graph, style: Style) -> str:
     theme, show, direction = style.theme, style.show, style.direction
     lines = {node.id: node_lines(node, show) for node in graph.nodes}
     sizes = {
-        key: (max(text_width(line, SIZE) for line in texts) + 18, LEADING * len(texts) + 12)
-        for key, texts in lines.items()
+        node.id: (
+            max(text_width(line, SIZE) for line in lines[node.id]) + 18 + _behind(node),
+            LEADING * len(lines[node.id]) + 12 + _behind(node),
+        )
+        for node in graph.nodes
     }
     texts = [edge_text(edge, show) for edge in graph.edges]
     rooms = [(text_width(text, SMALL), TALL if text else 0.0) for text in texts]
@@ -56,7 +61,9 @@ def to_svg(graph: Graph, style: Style) -> str:
             f"{_arrow(path, direction, theme.edge)}{label}</g>"
         )
     for node in graph.nodes:
-        body.append(_node(node, layout.nodes[node.id], lines[node.id], theme))
+        box, more = layout.nodes[node.id], _behind(node)
+        front = Box(box.x - more / 2, box.y + more / 2, box.width - more, box.height - more)
+        body.append(_node(node, front, lines[node.id], theme))
     width, height = layout.width, layout.height
     footer, wide, tall = _footer(graph, theme, style.legend, height + 12)
     width, height = max(width, wide), height + tall
@@ -108,9 +115,14 @@ def _outline(outline: Outline, box: Box, paint: Paint, thick: str) -> str:
         points = " ".join(f"{box.x + x:.1f},{box.y + y:.1f}" for x, y in corners)
         return f'<polygon points="{points}" fill="{fill}" stroke="{stroke}" {thick}/>'
     if outline == "stack":
-        behind = Box(box.x + 4, box.y - 4, box.width, box.height)
+        behind = Box(box.x + BEHIND, box.y - BEHIND, box.width, box.height)
         return _rect(behind, fill, stroke, thick) + _rect(box, fill, stroke, thick)
     return _rect(box, fill, stroke, thick)
+
+
+def _behind(node: GraphNode) -> float:
+    """How much more room a stack takes to both sides for the sheet behind, so that arrows end at what they meet."""
+    return BEHIND if OUTLINES[node.kind] == "stack" else 0.0
 
 
 def _node(node: GraphNode, box: Box, lines: list[str], theme: Theme) -> str:

@@ -17,7 +17,9 @@ BETWEEN = 8.0
 SLIGHT = 6.0
 """A link that is less off than this is made straight."""
 LONE = 0.005
+"""How hard a link pulls at what has several on its other side, where another pulls with one."""
 LEAST = 1e-3
+"""How hard everything holds on to its place, so that what has no links has one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,11 @@ STUB = 9.0
 STRAIGHT = 24.0
 """The room between two rows where no edge bends."""
 BENT = 14.0
+"""The least room where one does."""
 STEEP = 0.25
-"""How much more room there is between rows for each unit by which an edge is bent there."""
+"""How much more there is for each unit by which it goes aside."""
 MOST = 40.0
+"""The most room for that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from visualize.layout.rows import Rows
 
 SWEEPS = 24
 EXCHANGES = 4
+"""How often neighbours are exchanged after a sweep."""
 PATIENCE = 8
 """How many sweeps in a row may find nothing better."""
 THROUGH = 4

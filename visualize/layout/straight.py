@@ -66,7 +66,7 @@ class Groups:
         self.group = list(range(count))
         self.offset = [0.0] * count
         self._members = [[i] for i in range(count)]
-        self._reach = [{item.row: (i, i) for i, item in [(i, rows.items[i])]} for i in range(count)]
+        self._reach = [{item.row: (i, i)} for i, item in enumerate(rows.items)]
         """For each group the lowest and the highest item in each row."""
         self._straight: list[list[tuple[int, int]]] = [[] for _ in range(rows.count)]
         """The straight links after each row, by the places of their ends; frames' sides are such."""

@@ -1,12 +1,17 @@
 """Tests of the texts on edges: each has room of its own, beside its edge, which nothing else runs into."""
 
+import re
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.visualize.layout.drawn import apart, graph_of, graphs, laid_out, sampled, touches, within
-from visualize.formats.style import DIRECTIONS
-from visualize.graph.data import Cluster
+from visualize.formats.style import DIRECTIONS, Style
+from visualize.formats.svg import to_svg
+from visualize.formats.themes import THEMES
+from visualize.graph.data import Cluster, GraphNode
 from visualize.layout.geometry import Box
 from visualize.layout.layered import lay_out
 
@@ -84,3 +89,15 @@ def around(frame, parents):
     while frame:
         yield frame
         frame = parents[frame]
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_arrows_end_where_a_stack_begins(direction):
+    graph = replace(graph_of("ab"), nodes=(GraphNode("a", "input", "a"), GraphNode("b", "group", "b")))
+    svg = to_svg(graph, Style(THEMES["light"], ("label",), direction, legend=False))
+    x, y = map(float, re.search(r'<polygon points="([-\d.]+),([-\d.]+)', svg).groups())
+    sheets = re.findall(r'<rect x="([-\d.]+)" y="([-\d.]+)" width="([-\d.]+)" height="([-\d.]+)"', svg)[-2:]
+    left, top, width, height = zip(*(map(float, sheet) for sheet in sheets), strict=True)
+    right, below = (max(map(sum, zip(*sides, strict=True))) for sides in ((left, width), (top, height)))
+    end = {"LR": x - min(left), "RL": x - right, "TB": y - min(top), "BT": y - below}
+    assert abs(end[direction]) < 0.11
