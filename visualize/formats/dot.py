@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Sequence
 
+from visualize.formats.heat import size_of
 from visualize.formats.labels import clean, edge_text, node_lines
 from visualize.formats.style import Style
 from visualize.formats.themes import OUTLINES, Outline, Theme
@@ -31,8 +33,12 @@ def _label(lines: Collection[str]) -> str:
     return '"' + "\\n".join(quoted(line)[1:-1] for line in lines) + '"'
 
 
-def to_dot(graph: Graph, style: Style) -> str:
-    """The graph as DOT text."""
+MARK = "\u2591"
+"""Lines of these hold the room of a small picture."""
+
+
+def to_dot(graph: Graph, style: Style, for_pictures: bool = False) -> str:
+    """The graph as DOT text, with room in the boxes ``for_pictures`` that are put there afterwards, or without."""
     theme, show = style.theme, style.show
     lines = [
         "digraph {",
@@ -47,7 +53,7 @@ def to_dot(graph: Graph, style: Style) -> str:
     for cluster in graph.clusters:
         inside[cluster.id] = []
     for node in graph.nodes:
-        inside[node.cluster].append(_node(node, theme, show))
+        inside[node.cluster].append(_node(node, theme, node_lines(node, show) + (_room(node) if for_pictures else [])))
     _write_clusters(lines, graph.clusters, inside, theme)
     for i, edge in enumerate(graph.edges):
         text = edge_text(edge, show)
@@ -59,7 +65,14 @@ def to_dot(graph: Graph, style: Style) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _node(node: GraphNode, theme: Theme, show: Collection[str]) -> str:
+def _room(node: GraphNode) -> list[str]:
+    if not node.cells:
+        return []
+    width, height = size_of(node.cells)
+    return [MARK * math.ceil(width / 7)] * math.ceil((height + 4) / 13)
+
+
+def _node(node: GraphNode, theme: Theme, lines: Sequence[str]) -> str:
     paint = theme.paints[node.kind]
     stroke, text, extra = paint.stroke, paint.text, ""
     if node.alert:
@@ -68,7 +81,7 @@ def _node(node: GraphNode, theme: Theme, show: Collection[str]) -> str:
         stroke, extra = theme.gradient, " penwidth=3"
     return (
         f'{node.id} [id="{node.id}" class="{node.kind}" {_SHAPES[OUTLINES[node.kind]]} '
-        f'fillcolor="{paint.fill}" color="{stroke}" fontcolor="{text}"{extra} label={_label(node_lines(node, show))}]'
+        f'fillcolor="{paint.fill}" color="{stroke}" fontcolor="{text}"{extra} label={_label(lines)}]'
     )
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 
+from visualize.formats import heat
+from visualize.formats.dot import MARK
 from visualize.formats.labels import edge_tooltip, node_tooltip
-from visualize.formats.svg import FONT, Footer, tooltip
+from visualize.formats.shapes import FONT, Footer, tooltip
+from visualize.formats.themes import Theme
 from visualize.graph.data import Graph
 
 EDGE = 10.0
@@ -63,3 +66,24 @@ def at_home(svg: str, graph: Graph, below: Footer | None = None) -> str:
     body = _TITLED.sub(retitle, svg[header.end() :])
     body = re.sub(r'(<g id=")', rf"\g<1>{prefix}", body)
     return head + body.replace("</svg>", f"{footer}</svg>")
+
+
+_NODE = re.compile(r'<g id="(\w+)" class="node\b[^"]*">.*?</g>', re.S)
+_TEXT = re.compile(r'<text [^>]*?x="([-\d.]+)" y="([-\d.]+)"[^>]*>([^<]*)</text>\n?')
+
+
+def with_pictures(svg: str, graph: Graph, theme: Theme) -> str:
+    """An engine's SVG with the first line of each box in bold, and the small pictures in the room left for them."""
+    cells = {node.id: node.cells for node in graph.nodes}
+
+    def finished(match: re.Match[str]) -> str:
+        group = match[0].replace("<text ", '<text font-weight="600" ', 1)
+        marks = [text for text in _TEXT.finditer(group) if text[3] and not text[3].strip(MARK)]
+        if not marks:
+            return group
+        x, y = float(marks[0][1]), float(marks[0][2])
+        own = cells[match[1]]
+        picture = heat.image(own, x - heat.size_of(own)[0] / 2, y - 8, theme)
+        return f"{group[: marks[0].start()]}{picture}{group[marks[-1].end() :]}"
+
+    return _NODE.sub(finished, svg)

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from visualize.formats import engines
 from visualize.formats.dot import to_dot
-from visualize.formats.embedded import at_home
+from visualize.formats.embedded import at_home, with_pictures
+from visualize.formats.shapes import footer_of
 from visualize.formats.style import Style
-from visualize.formats.svg import footer_of, to_svg
+from visualize.formats.svg import to_svg
 from visualize.graph.data import Graph
 
 
@@ -25,9 +26,10 @@ def rendered(graph: Graph, style: Style, engine: str) -> tuple[str, str]:
         try:
             if candidate.name == "builtin":
                 return at_home(_built_in(graph, style), graph), candidate.name
-            dot = to_dot(replace(graph, notes=(), total=graph.shown), replace(style, legend=False))
+            dot = to_dot(replace(graph, notes=(), total=graph.shown), replace(style, legend=False), for_pictures=True)
             svg = engines.run(candidate, dot, "svg", len(graph.nodes)).decode("utf-8", "replace")
-            return at_home(svg, graph, footer_of(graph, style.theme, style.legend)), candidate.name
+            footer = footer_of(graph, style.theme, style.legend)
+            return at_home(with_pictures(svg, graph, style.theme), graph, footer), candidate.name
         except engines.DrawingError as error:
             problems.append(str(error))
     raise engines.DrawingError("\n".join(problems))

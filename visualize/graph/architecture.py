@@ -131,9 +131,9 @@ def _box(
     elif node.kind == "group" and all(extracted.nodes[key].op in SAME_NUMBERS for key in members[node.id]):
         node = replace(node, kind="operation", quiet=True)
     if node.kind not in ("module", "group", "operation", "loss"):
-        return node
+        return node if node.kind == "constant" else replace(node, cells=())
     takes = before.shape if before is not None and before.shape != node.shape else None
-    return replace(node, takes=takes, dtype="", options="" if node.quiet else node.options)
+    return replace(node, takes=takes, dtype="", options="" if node.quiet else node.options, cells=())
 
 
 def _parts(extracted: Extract, members: Sequence[str]) -> tuple[str, ...]:

@@ -19,15 +19,26 @@ def homes_of(order: Sequence[Node], outside: Set[Node] = frozenset()) -> dict[No
     """
     homes = {node: node.scope for node in order}
     chains: dict[Scope | None, tuple[Scope, ...]] = {None: ()}
+    depths = _depths(order, chains)
     common: dict[Node, tuple[Scope, ...]] = {}
     for node in order:
         chain = _chain(homes[node], chains)
         for parent in node.parents:
             if parent.operation is None and parent.scope is None and parent not in outside:
-                earlier = common.get(parent, chain)
-                shared = takewhile(_of_one_module, zip(earlier, chain, strict=False))
-                common[parent] = tuple(first for first, _ in shared)
+                both = sorted((common.get(parent, chain), chain), key=lambda calls: [depths[call] for call in calls])
+                common[parent] = tuple(first for first, _ in takewhile(_of_one_module, zip(*both, strict=False)))
     return homes | {leaf: chain[-1] if chain else None for leaf, chain in common.items()}
+
+
+def _depths(order: Sequence[Node], chains: dict[Scope | None, tuple[Scope, ...]]) -> dict[Scope, int]:
+    """How long a history each call has: of the calls in a loop the first has the shortest."""
+    levels: dict[Node, int] = {}
+    depths: dict[Scope, int] = {}
+    for node in order:
+        levels[node] = 1 + max((levels[parent] for parent in node.parents), default=0)
+        for call in _chain(node.scope, chains):
+            depths[call] = max(depths.get(call, 0), levels[node])
+    return depths
 
 
 def _of_one_module(calls: tuple[Scope, Scope]) -> bool:

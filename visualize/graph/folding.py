@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,6 +16,9 @@ _NUMBER = re.compile(r"\d+")
 
 LONGEST = 512
 """Repeats of more nodes than this are not looked for."""
+
+LEAST = 2
+"""Repeats have to be more than these."""
 
 CANDIDATES = 12
 ROUNDS = 24
@@ -54,7 +58,8 @@ def _fold_once(reduced: Reduced, of_modules_alone: bool) -> tuple[Reduced | None
         parents.setdefault(edge.target, []).append(edge.source)
     order = _deepest_first(graph, parents)
     by_id = {node.id: node for node in graph.nodes}
-    for run in _runs(order, by_id, parents):
+    for found in _runs(order, by_id, parents):
+        run = _from_a_border(found, order, by_id)
         rest = order[run.start + run.period : run.start + run.period * run.repeats]
         first = order[run.start : run.start + run.period]
         count = run.repeats - 1
@@ -68,6 +73,17 @@ def _fold_once(reduced: Reduced, of_modules_alone: bool) -> tuple[Reduced | None
         if len(smaller) < len(reduced) and not has_cycle(smaller.graph):
             return _without_weights_again(smaller, label) if shared else smaller, count
     return None, 0
+
+
+def _from_a_border(run: _Run, order: Sequence[str], by_id: Mapping[str, GraphNode]) -> _Run:
+    """The run from where a module's call begins, where its repeats are such calls, and not from within one."""
+    homes = [by_id[key].cluster for key in order[max(run.start - 1, 0) : run.start + run.period]]
+    for shift, (before, here) in enumerate(pairwise(homes if run.start else ["", *homes])):
+        again = order[run.start + shift + run.period - 1], order[run.start + shift + run.period]
+        if before != here and by_id[again[0]].cluster != by_id[again[1]].cluster:
+            repeats = run.repeats - (shift > 0)
+            return _Run(run.start + shift, run.period, repeats) if repeats > LEAST else run
+    return run
 
 
 def _without_weights_again(reduced: Reduced, label: str) -> Reduced:

@@ -52,6 +52,7 @@ class Inputs:
         for name, x in named:
             if isinstance(x, Node):
                 self._nodes[id(x)] = name
+                self._take(name, array_of(x))
             elif isinstance(x, (np.ndarray, list, tuple)):
                 self._take(name, cast("ArrayLike", x))
 
@@ -70,7 +71,15 @@ class Inputs:
             if name or thing.requires_grad or thing.operation is not None:
                 return name
             thing = array_of(thing)
-        return next((name for name, array in self._arrays if _same(array, thing)), "")
+        for name, array in self._arrays:
+            if _same(array, thing):
+                return name
+            # A loop over the steps of an input takes it apart.
+            if array.ndim == thing.ndim + 1 and array.shape[1:] == thing.shape:
+                rows = np.flatnonzero((array.astype(thing.dtype) == thing).reshape(len(array), -1).all(axis=1))
+                if rows.size:
+                    return f"{name}[{rows[0]}]"
+        return ""
 
 
 def _same(given: Array, taken: Array) -> bool:

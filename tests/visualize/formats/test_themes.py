@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import visualize
-from tests.helpers.graphs import diamond, every_engine, net_loss, neuron
+from tests.helpers.graphs import Net, diamond, every_engine, net_loss, neuron, picture_in
 from tinygrad_lm import Tensor
 from visualize import THEMES, GraphView, Paint, Theme
 from visualize.formats.themes import OUTLINES
@@ -83,7 +83,19 @@ class TestOnesOwn:
         elsewhere = {getattr(theme, name) for name in (COLOURS if nodes_alone else ("active", "gradient"))}
         if suffix == ".html":
             elsewhere = set()  # the viewer uses the others
-        assert colours_in(path.read_text(encoding="utf-8")) == lowered(colours_of(theme) - elsewhere)
+        module = theme.paints["module"]
+        elsewhere |= {module.fill, module.stroke, module.text}
+        text = path.read_text(encoding="utf-8")
+        assert colours_in(text + picture_in(text)) == lowered(colours_of(theme) - elsewhere)
+
+    @every_engine
+    @pytest.mark.parametrize("suffix", [".svg", ".dot", ".mmd"])
+    def test_of_an_architecture_too(self, tmp_path, engine, suffix):
+        theme = own()
+        view = visualize.draw(Net(), np.array([[0, 1]]), style="architecture", engine=engine, theme=theme)
+        found = colours_in(view.save(tmp_path / f"graph{suffix}").read_text(encoding="utf-8"))
+        module = theme.paints["module"]
+        assert lowered({module.fill, module.stroke, module.text}) <= found <= lowered(colours_of(theme))
 
     @every_engine
     def test_in_png(self, engine):

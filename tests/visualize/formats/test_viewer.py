@@ -1,11 +1,9 @@
 """Tests of the viewer in a real browser: all of a picture is seen, zoomed, moved, and lit by pointer and keys."""
 
-from base64 import b64decode
-
 import pytest
 
 import visualize
-from tests.helpers.graphs import diamond, every_engine, net_loss, neuron, recurrence
+from tests.helpers.graphs import diamond, every_engine, net_loss, neuron, picture_in, recurrence
 from visualize.formats.viewer import asset
 
 LOOK = """(() => {
@@ -24,11 +22,6 @@ LOOK = """(() => {
     text: Math.min(...[...svg.querySelectorAll("g.node text")].map((t) => t.getBoundingClientRect().height)),
   };
 })()"""
-
-
-def picture_in(html):
-    """The SVG that a page holds as an image."""
-    return b64decode(html.partition("data:image/svg+xml;base64,")[2].partition('"')[0]).decode("utf-8")
 
 
 @pytest.fixture
