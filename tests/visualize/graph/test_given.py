@@ -153,6 +153,13 @@ class TestNamesFromLines:
             assert labels in (["h", "", "", ""], ["h", "h", "h", "h"])
         assert labels == ["h"] * 4
 
+    def test_what_the_picture_is_assigned_to_is_no_name_of_the_result(self):
+        model = MLP(context=1, embedding=2, hidden=[2], rng=0)
+        view = visualize.draw(model.loss, np.array([[0]]), np.array([1]))
+        assert view.graph.nodes[-1].label == ""
+        steps = visualize.backward_steps(model.loss, np.array([[0]]), np.array([1]))
+        assert {frame.line for frame in steps} == {""}
+
     def test_a_label_of_the_users_counts_more(self):
         def f(x):
             y = x * 2
