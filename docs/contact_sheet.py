@@ -35,7 +35,6 @@ def photographs(browser: Browser, theme: str, width: int, folder: Path) -> list[
     file.write_bytes(gallery.gallery(theme).encode("utf-8"))
     opened = browser.page(width=width, height=900, scheme=theme)
     opened.open(file)
-    opened.evaluate("document.querySelectorAll('.tglm-stepper').forEach((box) => box.dispatchEvent(new Event('shown')))")
     boxes = opened.evaluate(
         "[...document.querySelectorAll('article')].map((part) => { const r = part.getBoundingClientRect(); "
         "return [part.querySelector('h2').textContent, r.x + scrollX, r.y + scrollY, r.width, r.height]; })"
@@ -64,10 +63,12 @@ def sheet(browser: Browser, tiles: list[Tile], theme: str, width: int, path: Pat
         heights[column] += tall // 2 + 40
         image = f'<img src="data:image/png;base64,{base64.b64encode(data).decode()}" width="{wide // 2}">'
         content[column].append(f"<figure>{image}<figcaption>{escape(title)}</figcaption></figure>")
-    style = "<style>body{margin:12px}main{display:flex;gap:14px}figure{margin:0 0 14px}figcaption{font-size:11px}</style>"
+    rules = "body{margin:12px}main{display:flex;gap:14px}figure{margin:0 0 14px}figcaption{font-size:11px}"
     body = "".join(f"<div>{''.join(column)}</div>" for column in content)
     file = path.with_suffix(".html")
-    file.write_bytes(page("Contact sheet", f"{style}<main>{body}</main>", theme_of(theme)).encode("utf-8"))
+    file.write_bytes(
+        page("Contact sheet", f"<style>{rules}</style><main>{body}</main>", theme_of(theme)).encode("utf-8")
+    )
     opened = browser.page(width=columns * (width // 2 + 14) + 24, height=max(heights) + 40)
     opened.open(file)
     path.write_bytes(opened.screenshot())
