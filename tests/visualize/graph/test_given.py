@@ -110,6 +110,14 @@ class TestNumbersOfAModel:
         assert weights["output: Linear"] == 5 * 27 + 27
 
 
+def test_numbers_of_an_embedding_stand_in_its_frame():
+    model = MLP(context=1, embedding=2, hidden=[2], rng=0)
+    loss = model.loss(np.array([[0]]), np.array([1]))
+    graph = visualize.draw(loss, names=model, level="scalar", collapse="none", max_nodes=9999).graph
+    frames = {cluster.id: cluster.name for cluster in graph.clusters}
+    assert {frames[node.cluster] for node in graph.nodes if node.label.startswith("embedding")} == {"embedding"}
+
+
 class TestNamesFromLines:
     """What the recorded line calls a result is its label."""
 

@@ -45,6 +45,8 @@ def test_averages_are_those_of_numpy():
     array = np.random.default_rng(0).normal(size=(32, 96))
     blocks = array.reshape(16, 2, 48, 2).mean(axis=(1, 3))
     assert cells_of(array) == tuple(map(tuple, np.rint(blocks / np.abs(blocks).max() * 8).astype(int).tolist()))
+    # 50 numbers in 48 blocks: two are of two numbers, and no larger for that.
+    assert cells_of(np.ones(50)) == ((8,) * 48,)
 
 
 def test_the_png_holds_the_cells_in_the_themes_colours():
