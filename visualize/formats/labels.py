@@ -52,7 +52,7 @@ def node_lines(node: GraphNode, show: Collection[str]) -> list[str]:
         return [cut(clean(line)) for line in [*_module_lines(node, show), node.note] if line]
     if node.kind == "group":
         return [cut(clean(line)) for line in [*_group_lines(node, show), node.note] if line]
-    if node.kind == "constant" and not node.label and node.shape in (None, ()) and "data" in show:
+    if node.kind == "constant" and not node.label and node.shape in (None, ()):
         return [cut(clean(node.data))]
     lines = [_head(node, "label" in show)]
     if node.shape is not None and "shape" in show:
