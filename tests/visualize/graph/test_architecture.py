@@ -8,7 +8,7 @@ import pytest
 import visualize
 from tests.helpers.graphs import ENGINES, Block, Net, every_engine, read_svg, texts_by_id
 from tinygrad_lm import Tensor, nn
-from tinygrad_lm.models import MLP, Transformer
+from tinygrad_lm.models import LSTM, MLP, Transformer
 
 
 def draw(model, *inputs, **options):
@@ -165,6 +165,19 @@ def test_the_models_of_the_package():
         "key",
         "value",
     ]
+
+
+def test_many_weights_stand_one_below_the_other_and_turned_inputs_keep_their_name():
+    model, rng = LSTM(embedding=8, hidden=16, rng=0), np.random.default_rng(0)
+    view = draw(model.loss, rng.integers(0, 27, (4, 6)), rng.integers(0, 27, (4, 6)), names=model)
+    assert box(view, "recurrent: LSTM")[2:] == [
+        "weight_ih_l0 64×8",
+        "weight_hh_l0 64×16",
+        "bias_ih_l0 64",
+        "bias_hh_l0 64",
+        "1,664 weights",
+    ]
+    assert {node.label for node in view.graph.nodes if node.kind == "data"} == {"inputsᵀ", "targets"}
 
 
 def test_depth_closes_what_lies_deeper():
