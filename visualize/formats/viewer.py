@@ -48,7 +48,13 @@ def colours(theme: Theme) -> str:
 
 @cache
 def asset(name: str) -> str:
-    """A script or a style sheet of this package."""
+    """A script or a style sheet of this package, as a page holds it."""
     from importlib.resources import files  # not above: it is slow to import
 
-    return files("visualize.formats").joinpath("assets", name).read_text(encoding="utf-8").strip()
+    return compact(files("visualize.formats").joinpath("assets", name).read_text(encoding="utf-8"))
+
+
+def compact(text: str) -> str:
+    """A script or a style sheet without its indents and without the lines that are comments."""
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
