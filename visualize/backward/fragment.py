@@ -18,6 +18,7 @@ from visualize.backward.recorded import recorded
 from visualize.backward.wording import Wording
 from visualize.formats.themes import Theme
 from visualize.formats.viewer import colours, compact
+from visualize.graph.edges import formula_of
 
 _SCRIPTS = ("passes.js", "words.js", "stepper.js")
 _WRITTEN = re.compile(r"\.\d\d?[efg]")
@@ -76,6 +77,13 @@ def structure(words: Wording) -> dict[str, object]:
         if edge.target in coming and edge.source in steps.gradients:
             coming[edge.target].append([i, edge.source, edge.position])
     leaves = [key for key, node in nodes.items() if node.operation is None]
+    fields = [key for key in leaves if words.labels[key]]
+    # What may be edited is called by its name in formulas.
+    named = {nodes[key] for key in fields}
+    rules: dict[int, list[str]] = {}
+    for row in (row for frame in steps for row in frame.contributions):
+        formula = formula_of(nodes[row.target], graph.edges[row.edge].position, steps.words, named)
+        rules[row.edge] = [row.derivative, formula or row.formula]
     return {
         "root": graph.roots[0],
         "size": len(graph.nodes),
@@ -84,12 +92,12 @@ def structure(words: Wording) -> dict[str, object]:
         "shapes": words.shapes,
         "numbers": [key for key in leaves if key in words.anonymous],
         "coming": coming,
-        "rules": {row.edge: [row.derivative, row.formula] for frame in steps for row in frame.contributions},
+        "rules": rules,
         "graded": [*steps.gradients],
         "leaves": [key for key in leaves if key in steps.gradients],
         "trained": trained(steps),
         "given": {key: _plain(nodes[key].data) for key in leaves if np.size(nodes[key].data) == 1},
-        "fields": [key for key in leaves if words.labels[key]],
+        "fields": fields,
         "rate": words.rate,
         "fmt": words.fmt if _WRITTEN.fullmatch(words.fmt) else ".4g",
         "modes": [

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from visualize.backward.elements import Element
 from visualize.backward.frames import BackwardSteps, Contribution, Frame
 from visualize.backward.phases import Updated
 from visualize.backward.wording import Wording
@@ -14,9 +15,12 @@ from visualize.graph.nodes import Number
 
 def recorded(words: Wording) -> dict[str, object]:
     """The values, what nudging measured, and every mode: as ``passes.js`` has them, with texts in place of numbers."""
+    results = words.results_by_element
     return {
         "values": words.values,
         "nudges": words.nudges,
+        "examples": {key: str(found) for key, found in results.items() if found.place},
+        "asks": {key: _question(f"What is {words.names[key]}", found) for key, found in results.items()},
         "modes": [_mode(words, steps) for steps in words.steps.values()],
     }
 
@@ -47,11 +51,22 @@ def _agree(x: Number, y: Number) -> bool:
 
 
 def _frame(words: Wording, frame: Frame) -> dict[str, object]:
-    rows = [_row(words, row) for row in frame.contributions]
-    return {"node": frame.node, "gradient": words.number(frame.gradient), "rows": rows}
+    elements = [words.element(row) for row in frame.contributions]
+    rows = [_row(words, row, found) for row, found in zip(frame.contributions, elements, strict=True)]
+    made: dict[str, object] = {"node": frame.node, "gradient": words.number(frame.gradient), "rows": rows}
+    if elements and elements[0] is not None:
+        receiver = words.names[frame.contributions[0].source]
+        made["ask"] = _question(f"What does the gradient of {receiver} receive", elements[0], "Σ upstream × local = ")
+    return made
 
 
-def _row(words: Wording, row: Contribution) -> dict[str, object]:
+def _question(what: str, found: Element, formula: str = "") -> dict[str, object]:
+    """What is asked of one element, with all that it takes to find it."""
+    place = f" at {found.place}" if found.place else ""
+    return {"text": f"{what}{place}? {formula}{found.sum}", "value": found.value}
+
+
+def _row(words: Wording, row: Contribution, found: Element | None) -> dict[str, object]:
     is_single = np.size(row.amount) == np.size(row.upstream) == 1
     with np.errstate(all="ignore"):
         size = float(np.linalg.norm(np.asarray(row.amount, np.float64)))
@@ -66,6 +81,7 @@ def _row(words: Wording, row: Contribution) -> dict[str, object]:
         "first": row.first,
         "size": size if np.isfinite(size) else None,
         "single": np.size(row.after) == 1,
+        "example": f"{words.names[row.source]}, {found}" if found is not None and found.place else "",
     }
 
 
@@ -79,7 +95,7 @@ def _update(words: Wording, each: Updated) -> dict[str, object]:
         "gradient": words.number(each.gradient),
         "after": words.number(each.after),
         "single": np.size(each.after) == 1,
-        "rule": each.rule,
+        "rule": each.rule if words.optimizer is not None else None,
         "moments": moments,
         "options": {name: words.number(x) for name, x in each.options.items()},
     }

@@ -60,6 +60,8 @@ class Stepper:
         for each in words.computed:
             lines.append(f"step {each.index + 1} of {len(words.computed)}: {words.expression(each)}")
             lines += [f"    {each.line}"] if each.line else []
+            found = words.results_by_element.get(each.node)
+            lines += [f"    {found}"] if found is not None and found.place else []
         lines += ["", *self._backward(mode), "", "update", ""]
         for each in updates:
             first, *rest = words.update(each)
@@ -99,6 +101,10 @@ class Stepper:
                 for row in frame.contributions
             ]
             lines += table(rows) if rows else []
+            for row in frame.contributions:
+                found = words.element(row)
+                if found is not None and found.place:
+                    lines.append(f"    {words.names[row.source]}, {found}")
             if frame.queue:
                 lines.append("    queue: " + ", ".join(words.names[key] for key in frame.queue))
         return lines

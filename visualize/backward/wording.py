@@ -9,6 +9,7 @@ from pathlib import PurePath
 
 import numpy as np
 
+from visualize.backward.elements import Element, Elements
 from visualize.backward.frames import BackwardSteps, Contribution, Frame
 from visualize.backward.modes import Mode
 from visualize.backward.phases import Computed, Optimizer, Updated, computed, result_after, updated
@@ -105,6 +106,24 @@ class Wording:
         }
 
     @cached_property
+    def _elements(self) -> Elements:
+        return Elements(self.fmt)
+
+    @cached_property
+    def results_by_element(self) -> dict[str, Element]:
+        """For each node that is computed an element of it, where one can be written out."""
+        nodes = self.steps["correct"].nodes
+        found = {
+            each.node: self._elements.of_result(nodes[each.node], self.templates[each.node]) for each in self.computed
+        }
+        return {key: element for key, element in found.items() if element is not None}
+
+    def element(self, row: Contribution) -> Element | None:
+        """An element of what a node hands to an operand, where one can be written out."""
+        node = self.steps["correct"].nodes[row.target]
+        return self._elements.of_gradient(node, self.graph.edges[row.edge].position, row)
+
+    @cached_property
     def updates(self) -> dict[Mode, tuple[Updated, ...]]:
         """The update after the pass of each mode."""
         return {mode: updated(steps, self.rate, self.optimizer) for mode, steps in self.steps.items()}
@@ -134,6 +153,8 @@ class Wording:
         text = f"{names[each.node]} = {filled(template, [names[key] for key in each.operands])}"
         if each.node in self.shapes:
             return f"{text}, {self.shapes[each.node]}: {values[each.node]}"
+        if any(key in self.shapes for key in each.operands):
+            return f"{text} = {values[each.node]}"
         numbers = f" = {filled(template, [values[key] for key in each.operands])}"
         return f"{text if text.endswith(numbers) else text + numbers} = {values[each.node]}"
 

@@ -18,6 +18,7 @@ function wording(data, values) {
   function computed([id, template, operands], value) {
     const names = `${name(id)} = ${filled(template, operands.map(name))}`;
     if (data.shapes[id]) return value === undefined ? names : [names, `${data.shapes[id]}: ${value}`];
+    if (operands.some((key) => data.shapes[key])) return [`${names} = ${value}`];
     const numbers = ` = ${filled(template, operands.map((key) => show(values()[key])))}`;
     const both = names.endsWith(numbers) ? names : names + numbers;
     return value === undefined ? both : [`${both} = ${show(value)}`];
