@@ -150,13 +150,13 @@ class Wording:
     def expression(self, each: Computed) -> str:
         """How a node is computed: in names, in numbers where it is of single ones, and what comes out."""
         template, names, values = self.templates[each.node], self.names, self.values
-        text = f"{names[each.node]} = {filled(template, [names[key] for key in each.operands])}"
+        told = [names[each.node], filled(template, [names[key] for key in each.operands])]
         if each.node in self.shapes:
-            return f"{text}, {self.shapes[each.node]}: {values[each.node]}"
-        if any(key in self.shapes for key in each.operands):
-            return f"{text} = {values[each.node]}"
-        numbers = f" = {filled(template, [values[key] for key in each.operands])}"
-        return f"{text if text.endswith(numbers) else text + numbers} = {values[each.node]}"
+            return f"{' = '.join(told)}, {self.shapes[each.node]}: {values[each.node]}"
+        if not any(key in self.shapes for key in each.operands):
+            told.append(filled(template, [values[key] for key in each.operands]))
+        told.append(values[each.node])
+        return " = ".join(text for i, text in enumerate(told) if not i or text != told[i - 1])
 
     def update(self, each: Updated) -> list[str]:
         """What becomes of a leaf, in as many lines as it takes."""

@@ -14,14 +14,13 @@ function wording(data, values) {
   const name = (id) => (data.numbers.includes(id) ? show(values()[id]) : data.names[id]);
   const single = (it) => it.single !== false;
 
-  // A node that is computed: in names, in numbers where it is of numbers, and what comes out.
+  // A node that is computed: in names, in numbers where it is of numbers, and what comes out if that is to be told.
   function computed([id, template, operands], value) {
-    const names = `${name(id)} = ${filled(template, operands.map(name))}`;
-    if (data.shapes[id]) return value === undefined ? names : [names, `${data.shapes[id]}: ${value}`];
-    if (operands.some((key) => data.shapes[key])) return [`${names} = ${value}`];
-    const numbers = ` = ${filled(template, operands.map((key) => show(values()[key])))}`;
-    const both = names.endsWith(numbers) ? names : names + numbers;
-    return value === undefined ? both : [`${both} = ${show(value)}`];
+    const fill = (text) => filled(template, operands.map(text)), told = [name(id), fill(name)];
+    if (data.shapes[id]) return [told.join(" = "), `${data.shapes[id]}: ${value}`];
+    if (!operands.some((key) => data.shapes[key])) told.push(fill((key) => show(values()[key])));
+    if (value !== undefined) told.push(show(value));
+    return [told.filter((text, i) => text !== told[i - 1]).join(" = ")];
   }
   function product(row) {
     return row.local === null || !single(row) ? show(row.amount)
