@@ -28,6 +28,8 @@ from visualize.graph.roots import direction_of
 MOST = 150
 """Larger graphs are not stepped through."""
 
+HINT = "A click on a node goes to its step. + − 0 and Ctrl with the wheel zoom, dragging moves."
+
 SHOW = ("label", "shape", "data", "grad", "local")
 
 
@@ -182,7 +184,7 @@ class Stepper:
         )
         svg = GraphView(graph, self.theme, SHOW, self._direction, True, self._engine).svg()
         what = f"computation graph of {len(graph.nodes)} nodes and {len(graph.edges)} edges"
-        return viewer(svg, graph.edges, self.theme, what)
+        return viewer(svg, graph.edges, self.theme, what, hint=HINT)
 
 
 def stepper(

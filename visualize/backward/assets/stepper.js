@@ -131,7 +131,7 @@ function start(box) {
       list.toggle("flows", Boolean(row && row.now));
       group.style.setProperty("--part", row ? (Number.isFinite(row.size) ? row.size / most : 1).toFixed(3) : 0);
     }
-    if (node) view.show([node, ...gets].filter((id) => groups[id]), 0.5);
+    if (node) view.show([node, ...gets].filter((id) => groups[id]), 0.6);
     else view.fit();
   }
 

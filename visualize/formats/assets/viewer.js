@@ -67,24 +67,26 @@
       const frame = svg.getBoundingClientRect(), [width, height] = room();
       return [x + (event.clientX - frame.left - width / 2) / scale, y + (event.clientY - frame.top - height / 2) / scale];
     }
-    // Bring nodes into view, large enough to be read if there is room for all of them; ``least`` is how large the first
-    // one has to be seen: others are left out for that, the farthest first.
+    // Bring nodes into view, large enough to be read if there is room for all of them. With a scale that is the least,
+    // they are seen as large as they can be, and for that the farthest from the first one are left out.
     function show(ids, least = 0) {
-      let all = ids.map((id) => groups[id].getBoundingClientRect()), low, high, w, h;
-      const [width, height] = room(), far = (r) => Math.hypot(r.x + r.width / 2 - all[0].x - all[0].width / 2, r.y + r.height / 2 - all[0].y - all[0].height / 2);
+      let low, high, w, h;
+      const all = ids.map((id) => groups[id].getBoundingClientRect()), first = all[0];
+      const [width, height] = room(), far = (r) => Math.hypot(r.left + r.right - first.left - first.right, r.top + r.bottom - first.top - first.bottom);
       for (;;) {
         low = point({ clientX: Math.min(...all.map((r) => r.left)), clientY: Math.min(...all.map((r) => r.top)) });
         high = point({ clientX: Math.max(...all.map((r) => r.right)), clientY: Math.max(...all.map((r) => r.bottom)) });
         [w, h] = [high[0] - low[0] + 30, high[1] - low[1] + 30];
         if (all.length < 2 || Math.min(width / w, height / h) >= least) break;
-        const farthest = Math.max(...all.map(far));
-        all = all.filter((r) => far(r) < farthest);
+        const distances = all.map(far);
+        all.splice(distances.indexOf(Math.max(...distances)), 1);
       }
       const readable = Math.min(1, width / w, height / h);
       const inside = Math.abs((low[0] + high[0]) / 2 - x) + w / 2 <= width / 2 / scale + 15 &&
         Math.abs((low[1] + high[1]) / 2 - y) + h / 2 <= height / 2 / scale + 15;
-      if (inside && scale >= readable * 0.6) return;
-      [x, y, scale] = [(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, inside ? readable : Math.min(Math.max(scale, 0.65), readable)];
+      if (inside && scale >= readable * (least ? 0.95 : 0.6)) return;
+      const next = inside || least ? readable : Math.min(Math.max(scale, 0.65), readable);
+      [x, y, scale] = [(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, next];
       fitted = scale <= smallest();
       look();
     }
