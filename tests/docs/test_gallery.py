@@ -48,7 +48,8 @@ def test_the_gallery_is_one_page_that_needs_nothing_else(tmp_path):
         assert any(title in found for found in titles), title
     assert not re.search(r"https?://(?!www\.w3\.org/)", text)
     assert not re.search(r"<(link|iframe|a)\b", text)
-    assert all(source.startswith("data:image/svg+xml;base64,") for source in re.findall(r'<img src="([^"]*)', text))
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in re.findall(r'<img src="([^"]*)"', text))
+    assert text.count("<img") == text.count('<img src="data:')
 
 
 def test_the_pictures_of_the_readme_come_from_the_gallery(tmp_path):

@@ -40,9 +40,17 @@ const answer = ({ source, parents, inputs }) => {
     return [values.map(bits), local.map((row) => row && row.map(bits)), sweep(parents, local).map(bits)];
   });
 };
+const map = (x, f) => Array.isArray(x) ? x.map((y) => map(y, f)) : x && typeof x === "object"
+  ? Object.fromEntries(Object.entries(x).map(([key, y]) => [key, map(y, f)])) : f(x);
+const called = ({ source, calls }) => {
+  const made = (0, eval)(source);
+  const results = calls.map((given) => made(...map(given, (x) => (/^#/.test(x) ? number(x.slice(1)) : x))));
+  return map(results, (x) => (typeof x === "number" ? `#${bits(x)}` : x));
+};
 require("readline").createInterface({ input: process.stdin }).on("line", (line) => {
   try {
-    console.log(JSON.stringify(answer(JSON.parse(line))));
+    const request = JSON.parse(line);
+    console.log(JSON.stringify(request.calls ? called(request) : answer(request)));
   } catch (error) {
     console.log(JSON.stringify(String(error)));
   }
@@ -93,10 +101,34 @@ class Node:
                 [*map(to_number, gradients)],
             )
 
+    def call(self, source, *calls):
+        """What a function of JavaScript gives for each list of arguments, which are of JSON; floats are exact."""
+        request = {"source": source, "calls": _each(list(calls), _told)}
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        results = json.loads(self.process.stdout.readline())
+        assert not isinstance(results, str), f"{results}\n{source}"
+        return _each(results, _heard)
+
     def close(self):
         self.process.stdin.close()
         self.process.wait(10)
         self.process.stdout.close()
+
+
+def _each(x, function):
+    """The same lists and dictionaries, with a function of what is in them."""
+    if isinstance(x, (list, tuple)):
+        return [_each(y, function) for y in x]
+    return {key: _each(y, function) for key, y in x.items()} if isinstance(x, dict) else function(x)
+
+
+def _told(x):
+    return f"#{to_bits(x)}" if isinstance(x, float) else x
+
+
+def _heard(x):
+    return to_number(x[1:]) if isinstance(x, str) and x.startswith("#") else x
 
 
 def run(node, nodes, *inputs):

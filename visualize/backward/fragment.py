@@ -1,124 +1,131 @@
-"""The stepper as a piece of HTML: one picture, the texts of every frame as data, and the script that puts them in."""
+"""The stepper as a piece of HTML: one picture, the structure of the program as data, and what puts numbers in."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import asdict
-from html import escape
-from typing import get_args
+import math
+import re
+from functools import cache
 
 import numpy as np
 
-from visualize.backward.frames import BackwardSteps, Contribution, Frame
+from tinygrad_lm.autograd import Value
+from visualize.backward.javascript import javascript
 from visualize.backward.modes import MODES, Mode
+from visualize.backward.phases import trained
+from visualize.backward.recorded import recorded
 from visualize.backward.wording import Wording
 from visualize.formats.themes import Theme
+from visualize.formats.viewer import colours, compact
+from visualize.graph.edges import formula_of
 
-_BUTTONS = (
-    ("first", "to the start", "|◀"),
-    ("back", "one step back", "◀ back"),
-    ("play", "play or pause", "▶ play"),
-    ("next", "one step on", "step ▶"),
-    ("last", "to the end", "▶|"),
-)
-_COLOURS = ("background", "ink", "faint", "frame", "alert", "active", "gradient")
+_SCRIPTS = ("passes.js", "words.js", "stepper.js")
+_WRITTEN = re.compile(r"\.\d\d?[efg]")
+"""The formats that the page writes numbers in, too."""
 
 
 def fragment_of(words: Wording, picture: str, theme: Theme, mode: Mode, autofocus: bool) -> str:
     """The stepper around a picture; ``mode`` is the one it begins in.
 
     Keys are the stepper's while the focus is in it. A page of its own gives it the focus (``autofocus``); in a notebook
-    the reader does, and the attribute ``data-lm-suppress-shortcuts`` then keeps JupyterLab's shortcuts away.
+    the reader does, and the attribute ``data-lm-suppress-shortcuts`` then keeps JupyterLab's shortcuts away. The
+    script makes the controls: where there are no scripts, there is the picture.
     """
-    title = "the backward pass, step by step"
-    buttons = "".join(
-        f'<button type="button" data-part="{part}" aria-label="{label}">{sign}</button>'
-        for part, label, sign in _BUTTONS
-    )
-    choices = "".join(
-        f"<option{' selected' * (each == mode)}>{escape(MODES[each][0])}</option>" for each in get_args(Mode)
-    )
-    style = ";".join(f"--{name}:{getattr(theme, name)}" for name in _COLOURS)
-    return f"""<section class="tglm-stepper" tabindex="0"{" autofocus" * autofocus} data-lm-suppress-shortcuts="true" \
-aria-label="{title}" style="{style}">
-<style>{_asset("stepper.css")}</style>
-<div class="bar">{buttons}
-<input type="range" data-part="slider" min="0" max="1" value="0" step="1" aria-label="step">
-<span class="count" data-part="count"></span>
-<label>mode <select data-part="modes">{choices}</select></label>
-<label><input type="checkbox" data-part="predict"> predict, then reveal</label></div>
-<p class="note" data-part="note"></p>
+    title = "forward, backward and update, step by step"
+    program, why = program_of(words)
+    key = "p" + hashlib.blake2s(program.encode("utf-8"), digest_size=5).hexdigest()
+    data = {**structure(words), "mode": [*words.steps].index(mode), "program": key if program else "", "why": why}
+    if not program:
+        data["recorded"] = recorded(words)
+    computing = f"<script>(window.tglmPrograms??={{}}).{key}={program}</script>\n" if program else ""
+    script = "\n".join(map(asset, _SCRIPTS))
+    return f"""<section class="tglm-stepper" tabindex="0"{" autofocus" * autofocus} data-steps \
+data-lm-suppress-shortcuts="true" aria-label="{title}" style="{colours(theme)}">
+<style>{asset("stepper.css")}</style>
+<div data-part="bar"></div>
 <figure>{picture}</figure>
-<p class="queue" data-part="queue"></p>
-<div class="say" data-part="say"></div>
-<p class="note">Keys: → and ← step, space plays, Home and End go to the ends.</p>
-<div data-part="live" role="status" aria-live="polite" style="position:absolute;left:-9999px"></div>
-<script type="application/json">{_for_script(_data(words))}</script>
-<script>{_asset("stepper.js")}</script>
+<div data-part="words"></div>
+<script type="application/json" data-part="data">{_for_script(data)}</script>
+{computing}<script>(()=>{{"use strict";
+{script}
+}})()</script>
 </section>"""
 
 
-def _data(words: Wording) -> dict[str, object]:
-    edges = {row.edge for steps in words.steps.values() for frame in steps for row in frame.contributions}
+def program_of(words: Wording) -> tuple[str, str]:
+    """The program that computes everything in the page; or nothing, and why there is none."""
+    steps = words.steps["correct"]
+    if not all(isinstance(node, Value) for node in steps.nodes.values()):
+        return "", "Numbers can be edited where each is a Value of its own, not in arrays."
+    if words.optimizer is not None:
+        return "", "Numbers cannot be edited here: the page does not compute the optimizer's step."
+    if not _WRITTEN.fullmatch(words.fmt):
+        return "", f"Numbers cannot be edited here: the page does not write the format {words.fmt!r}."
+    try:
+        return javascript([steps.nodes[entry.id] for entry in steps.graph.nodes]), ""
+    except ValueError as error:
+        return "", f"Numbers cannot be edited here: {error}."
+
+
+def structure(words: Wording) -> dict[str, object]:
+    """What is the same for any numbers: names, operands, formulas, the order of every mode, lines of code."""
+    steps = words.steps["correct"]
+    graph, nodes = steps.graph, steps.nodes
+    coming: dict[str, list[list[object]]] = {frame.node: [] for frame in steps}
+    for i, edge in enumerate(graph.edges):
+        if edge.target in coming and edge.source in steps.gradients:
+            coming[edge.target].append([i, edge.source, edge.position])
+    leaves = [key for key, node in nodes.items() if node.operation is None]
+    fields = [key for key in leaves if words.labels[key]]
+    # What may be edited is called by its name in formulas.
+    named = {nodes[key] for key in fields}
+    rules: dict[int, list[str]] = {}
+    for row in (row for frame in steps for row in frame.contributions):
+        formula = formula_of(nodes[row.target], graph.edges[row.edge].position, steps.words, named)
+        rules[row.edge] = [row.derivative, formula or row.formula]
     return {
+        "root": graph.roots[0],
+        "size": len(graph.nodes),
         "names": words.names,
-        "edges": sorted(edges),
-        "modes": [_mode(words, steps) for steps in words.steps.values()],
-        "last": [asdict(ending) for ending in words.endings],
-        "end": "The pass is done. " + ", ".join(map(str, words.endings)),
+        "computed": [[each.node, words.templates[each.node], each.operands] for each in words.computed],
+        "shapes": words.shapes,
+        "numbers": [key for key in leaves if key in words.anonymous],
+        "coming": coming,
+        "rules": rules,
+        "graded": [*steps.gradients],
+        "leaves": [key for key in leaves if key in steps.gradients],
+        "trained": trained(steps),
+        "given": {key: _plain(nodes[key].data) for key in leaves if np.size(nodes[key].data) == 1},
+        "fields": fields,
+        "rate": words.rate,
+        "fmt": words.fmt if _WRITTEN.fullmatch(words.fmt) else ".4g",
+        "modes": [
+            {
+                "kind": each,
+                "title": MODES[each][0],
+                "note": MODES[each][1],
+                "same": words.same(each),
+                "order": [frame.node for frame in other],
+            }
+            for each, other in words.steps.items()
+        ],
+        "code": words.code,
     }
 
 
-def _mode(words: Wording, steps: BackwardSteps) -> dict[str, object]:
-    root = steps.graph.roots[0]
-    return {
-        "note": MODES[steps.mode][1],
-        "first": f"The gradient of {words.names[root]} to itself is {words.number(steps.start[root])}. "
-        f"{len(steps)} {'node waits' if len(steps) == 1 else 'nodes wait'} in the queue.",
-        "start": {key: words.number(value) for key, value in steps.start.items()},
-        "final": {key: words.number(value) for key, value in steps.gradients.items()},
-        "frames": [_frame(words, frame, steps.mode) for frame in steps],
-    }
+def _plain(x: object) -> float | str:
+    """A number as JSON has it; one that JSON has not, as JavaScript reads it."""
+    number = float(np.asarray(x).item())  # pyright: ignore[reportUnknownMemberType]
+    return number if math.isfinite(number) else str(number).replace("inf", "Infinity").replace("nan", "NaN")
 
 
-def _frame(words: Wording, frame: Frame, mode: Mode) -> dict[str, object]:
-    name, gradient = words.names[frame.node], words.number(frame.gradient)
-    speech = f"{name} has gradient {gradient}. " + " ".join(
-        f"To {words.names[row.source]}: {words.product(row)}; its gradient is {words.number(row.after)}."
-        for row in frame.contributions
-    )
-    nudge = words.nudges.get(frame.node)
-    return {
-        "node": frame.node,
-        "gradient": gradient,
-        "right": gradient == words.right[frame.node],
-        "nudge": f"finite difference of {name}: {nudge}" if nudge else "",
-        "line": frame.line,
-        "rows": [_row(words, row, mode) for row in frame.contributions],
-        "speech": speech,
-    }
-
-
-def _row(words: Wording, row: Contribution, mode: Mode) -> dict[str, object]:
-    is_single = np.size(row.amount) == 1 and bool(np.isfinite(row.amount).all())
-    return {
-        "edge": row.edge,
-        "source": row.source,
-        "upstream": words.number(row.upstream),
-        "rule": words.rule(row),
-        "text": words.product(row),
-        "edge_text": words.on_edge(row),
-        "amount": words.number(row.amount).partition(", norm")[0],
-        "after": words.number(row.after),
-        "sum": words.sum(row, mode),
-        "value": float(np.asarray(row.amount).item()) if is_single else None,
-    }
-
-
-def _asset(name: str) -> str:
+@cache
+def asset(name: str) -> str:
+    """A script or a style sheet of this package, as a page holds it."""
     from importlib.resources import files  # not above: it is slow to import
 
-    return files("visualize.backward").joinpath("assets", name).read_text(encoding="utf-8")
+    return compact(files("visualize.backward").joinpath("assets", name).read_text(encoding="utf-8"))
 
 
 def _for_script(data: object) -> str:

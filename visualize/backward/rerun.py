@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def finite_difference(order: Sequence[Node], node: Node, index: tuple[int, ...] 
     def result_at(x: float) -> float:
         nudged = before.copy()
         nudged[index] = x
-        return float(_last_result(order, start, nudged).item())
+        return float(_last_result(order[start:], {node: nudged}).item())
 
     return central_difference(result_at, centre, step_at(centre)) if math.isfinite(centre) else math.nan
 
@@ -36,11 +36,16 @@ def _in_float64(node: Node) -> Array:
     return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
-def _last_result(order: Sequence[Node], start: int, nudged: Array) -> Array:
-    """The last node's value when the node at ``start`` has another: only what depends on it is computed again."""
-    changed: dict[Node, Array] = {order[start]: nudged}
-    for node in order[start + 1 :]:
-        if any(parent in changed for parent in node.parents):
+def result_with(order: Sequence[Node], changed: Mapping[Node, Array]) -> float:
+    """The number that the last node of a topological order has where some leaves have other numbers, in float64."""
+    given = {node: array.astype(np.float64) if array.dtype.kind == "f" else array for node, array in changed.items()}
+    return float(_last_result(order, given).item())
+
+
+def _last_result(order: Sequence[Node], changed: dict[Node, Array]) -> Array:
+    """The last node's value when some have another: only what depends on them is computed again."""
+    for node in order:
+        if node not in changed and any(parent in changed for parent in node.parents):
             inputs = [changed[parent] if parent in changed else _in_float64(parent) for parent in node.parents]
             changed[node] = evaluated(node, inputs)
     last = order[-1]

@@ -1,9 +1,8 @@
-"""The backward pass to step through: in a page (one layout, texts that change) and as text in a terminal."""
+"""Forward, backward and update to step through: in a page (one layout, texts that change) and in a terminal."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -12,13 +11,16 @@ from typing import get_args
 from visualize.backward.fragment import fragment_of
 from visualize.backward.frames import BackwardSteps, backward_steps
 from visualize.backward.modes import MODES, Mode
+from visualize.backward.phases import Optimizer
+from visualize.backward.recorded import wrong
 from visualize.backward.wording import Wording
 from visualize.formats.page import page
 from visualize.formats.style import check_direction
 from visualize.formats.text import table
 from visualize.formats.themes import Theme, theme_of
 from visualize.formats.view import GraphView
-from visualize.graph.data import Graph
+from visualize.formats.viewer import viewer
+from visualize.graph.data import Graph, GraphNode
 from visualize.graph.naming import Names
 from visualize.graph.quantities import check_format
 from visualize.graph.roots import direction_of
@@ -26,20 +28,20 @@ from visualize.graph.roots import direction_of
 MOST = 150
 """Larger graphs are not stepped through."""
 
+HINT = "A click on a node goes to its step. + − 0 and Ctrl with the wheel zoom, dragging moves."
+
 SHOW = ("label", "shape", "data", "grad", "local")
 
 
 class Stepper:
-    """A backward pass to step through. Shows itself in a notebook; ``html()`` is a page of its own."""
+    """Forward, backward and update to step through. Shows itself in a notebook; ``html()`` is a page of its own."""
 
-    def __init__(
-        self, steps: Mapping[Mode, BackwardSteps], theme: Theme, fmt: str, direction: str, engine: str
-    ) -> None:
-        self.steps = steps
-        """The frames of every mode."""
+    def __init__(self, words: Wording, theme: Theme, direction: str, engine: str) -> None:
+        self.steps = words.steps
+        """The frames of the backward pass in every mode."""
         self.theme = theme
         """The colours of the page."""
-        self._words = Wording(steps, fmt)
+        self._words = words
         self._direction = direction
         self._engine = engine
 
@@ -54,10 +56,32 @@ class Stepper:
         return f"Stepper({size}, modes {', '.join(self.steps)}: print(it.text()), or it.save('steps.html'))"
 
     def text(self, mode: Mode = "correct") -> str:
-        """The frames of one mode for a terminal."""
+        """The frames of one mode for a terminal: the forward pass, the backward pass and the update."""
+        words, updates = self._words, self._words.updates[mode]
+        lines = ["forward pass", ""]
+        for each in words.computed:
+            lines.append(f"step {each.index + 1} of {len(words.computed)}: {words.expression(each)}")
+            lines += [f"    {each.line}"] if each.line else []
+            found = words.results_by_element.get(each.node)
+            lines += [f"    {found}"] if found is not None and found.place else []
+        lines += ["", *self._backward(mode), "", "update", ""]
+        for each in updates:
+            first, *rest = words.update(each)
+            lines += [f"step {each.index + 1} of {len(updates)}: {first}", *(f"    {line}" for line in rest)]
+        root = self.graph.roots[0]
+        after = words.number(words.results[mode])
+        lines.append(f"{words.names[root]}: {words.values[root]} → {after} with the updated numbers")
+        right, steps = words.right, self.steps[mode]
+        rows = [("", "gradient", "right", "finite difference")]
+        rows += [(end.name, words.number(steps.gradients[end.id]), right[end.id], end.nudged) for end in words.endings]
+        return "\n".join([*lines, "", *table(rows)]) + "\n"
+
+    def _backward(self, mode: Mode) -> list[str]:
         steps, words = self.steps[mode], self._words
         title, note = MODES[mode]
         root = steps.graph.roots[0]
+        if mode != "correct" and not wrong(words, steps):
+            note = f"{note} Here it changes nothing: {words.same(mode)}the gradients are right all the same."
         lines = [f"backward pass, {title}: {note}", ""]
         lines.append(f"start: grad {words.names[root]} = {words.number(steps.start[root])}")
         for frame in steps:
@@ -79,11 +103,13 @@ class Stepper:
                 for row in frame.contributions
             ]
             lines += table(rows) if rows else []
+            for row in frame.contributions:
+                found = words.element(row)
+                if found is not None and found.place:
+                    lines.append(f"    {words.names[row.source]}, {found}")
             if frame.queue:
                 lines.append("    queue: " + ", ".join(words.names[key] for key in frame.queue))
-        rows = [("", "gradient", "right", "finite difference")]
-        rows += [(end.name, words.number(steps.gradients[end.id]), end.right, end.nudged) for end in words.endings]
-        return "\n".join([*lines, "", *table(rows)]) + "\n"
+        return lines
 
     def fragment(self, mode: Mode = "correct", autofocus: bool = False) -> str:
         """The stepper as a piece of HTML, for a page or a notebook.
@@ -99,7 +125,7 @@ class Stepper:
 
     def html(self) -> str:
         """A self-contained page."""
-        return page("The backward pass, step by step", self.fragment(autofocus=True), self.theme)
+        return page("Forward, backward and update, step by step", self.fragment(autofocus=True), self.theme)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page (.html) or the text of the correct pass (.txt).
@@ -123,38 +149,56 @@ class Stepper:
 
     @cached_property
     def _picture(self) -> str:
-        """The one layout: every text as wide as the widest that will stand there."""
+        """The one layout, in a viewer: every text as wide as the widest that will stand there."""
         words = self._words
         edges: dict[int, str] = {}
-        grads: dict[str, str] = {}
-        for steps in self.steps.values():
+        widest = {"data": dict[str, str](), "grad": dict[str, str]()}
+
+        def reserve(what: str, key: str, text: str) -> None:
+            widest[what][key] = max(widest[what].get(key, ""), text, key=len)
+
+        for mode, steps in self.steps.items():
             for key, value in (*steps.start.items(), *steps.gradients.items()):
-                grads[key] = max(grads.get(key, ""), words.number(value), key=len)
+                reserve("grad", key, words.number(value))
+            for key in wrong(words, steps):
+                right = self.steps["correct"].gradients[key]
+                reserve("grad", key, f"{words.short(steps.gradients[key])}, not {words.short(right)}")
+            for each in words.updates[mode]:
+                reserve("data", each.node, words.number(each.after))
             for frame in steps:
                 for row in frame.contributions:
                     edges[row.edge] = max(edges.get(row.edge, ""), words.on_edge(row), key=len)
-                    grads[row.source] = max(grads[row.source], words.number(row.after), key=len)
+                    reserve("grad", row.source, words.number(row.after))
+        nodes: list[GraphNode] = []
+        for node in self.graph.nodes:
+            reserve("data", node.id, node.data)
+            grad = widest["grad"].get(node.id, "")
+            nodes.append(replace(node, data=widest["data"][node.id], grad=grad, quiet=False))
         graph = replace(
             self.graph,
-            nodes=tuple(replace(node, grad=grads.get(node.id, "")) for node in self.graph.nodes),
+            nodes=tuple(nodes),
             edges=tuple(
-                replace(edge, argument=edges.get(i, ""), formula="", local="")
+                replace(edge, argument=edges.get(i, ""), derivative="", formula="", local="")
                 for i, edge in enumerate(self.graph.edges)
             ),
         )
-        return GraphView(graph, self.theme, SHOW, self._direction, True, self._engine).svg()
+        svg = GraphView(graph, self.theme, SHOW, self._direction, True, self._engine).svg()
+        what = f"computation graph of {len(graph.nodes)} nodes and {len(graph.edges)} edges"
+        return viewer(svg, graph.edges, self.theme, what, hint=HINT)
 
 
 def stepper(
     root: object,
     *inputs: object,
+    optimizer: Optimizer | None = None,
+    lr: float = 0.1,
     names: Names = None,
     theme: str | Theme = "light",
     fmt: str = ".4g",
     direction: str = "auto",
     engine: str = "auto",
 ) -> Stepper:
-    """The backward pass of one number to step through, with the modes in which it goes wrong.
+    """Forward, backward and update of one number to step through, with the modes in which the pass goes wrong.
 
     Parameters
     ----------
@@ -162,6 +206,10 @@ def stepper(
         Where the pass begins. A function (a model) is called with ``inputs``, and each frame shows its line of code.
     *inputs
         The inputs of a model or a function.
+    optimizer : optimizer, optional
+        Whose next step is shown, without taking it; by default plain gradient descent.
+    lr : float
+        The learning rate of gradient descent.
     names, theme, fmt, direction, engine
         As in ``draw``.
 
@@ -183,10 +231,18 @@ def stepper(
     check_direction(direction)
     correct = backward_steps(root, *inputs, names=names)
     flow = direction_of(direction, correct.nodes.values())
-    return stepper_of(correct, look, fmt, flow, engine)
+    return stepper_of(correct, look, fmt, flow, engine, lr, optimizer)
 
 
-def stepper_of(correct: BackwardSteps, theme: Theme, fmt: str, direction: str, engine: str) -> Stepper:
+def stepper_of(
+    correct: BackwardSteps,
+    theme: Theme,
+    fmt: str,
+    direction: str,
+    engine: str,
+    lr: float = 0.1,
+    optimizer: Optimizer | None = None,
+) -> Stepper:
     """The stepper around a pass that has been taken apart already.
 
     Raises
@@ -200,4 +256,4 @@ def stepper_of(correct: BackwardSteps, theme: Theme, fmt: str, direction: str, e
             "smaller model or batch, or draw(root) for a picture that folds and collapses"
         )
     steps = {mode: correct if mode == "correct" else correct.in_mode(mode) for mode in get_args(Mode)}
-    return Stepper(steps, theme, fmt, direction, engine)
+    return Stepper(Wording(steps, fmt, lr, optimizer), theme, direction, engine)

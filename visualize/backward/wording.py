@@ -1,19 +1,24 @@
-"""The words of the stepper, the same in a page and in a terminal: products, sums, rules and what was measured."""
+"""The words of the stepper in a terminal, and what a page is told: names, products, sums, rules, updates, lines."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePath
 
 import numpy as np
 
-from visualize.backward.frames import BackwardSteps, Contribution
+from visualize.backward.elements import Element, Elements
+from visualize.backward.frames import BackwardSteps, Contribution, Frame
 from visualize.backward.modes import Mode
+from visualize.backward.phases import Computed, Optimizer, Updated, computed, result_after, updated
+from visualize.backward.templates import filled, template_of
 from visualize.formats.labels import clean, cut, derivative_text
 from visualize.graph.data import Graph, GraphNode
 from visualize.graph.nodes import Number
 from visualize.graph.quantities import number, summary
+from visualize.graph.source_lines import place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +38,15 @@ class Ending:
 
 
 class Wording:
-    """What is said of a backward pass, its numbers in one format."""
+    """What is said of the passes and the update, its numbers in one format."""
 
-    def __init__(self, steps: Mapping[Mode, BackwardSteps], fmt: str) -> None:
+    def __init__(
+        self, steps: Mapping[Mode, BackwardSteps], fmt: str, rate: float, optimizer: Optimizer | None = None
+    ) -> None:
         self.steps = steps
         self.fmt = fmt
+        self.rate = rate
+        self.optimizer = optimizer
         self._summaries: dict[int, tuple[np.ndarray, str]] = {}
 
     @property
@@ -46,9 +55,125 @@ class Wording:
         return self.steps["correct"].graph
 
     @cached_property
+    def labels(self) -> dict[str, str]:
+        """What the user calls each node; empty for those without a name."""
+        return {node.id: cut(clean(node.label)) for node in self.graph.nodes}
+
+    @cached_property
+    def anonymous(self) -> set[str]:
+        """The constants of one number and no name: they are called by their numbers."""
+        return {
+            node.id
+            for node in self.graph.nodes
+            if node.kind == "constant" and not node.label and node.shape in ((), None)
+        }
+
+    @cached_property
     def names(self) -> dict[str, str]:
-        """What each node is called."""
-        return {node.id: _name(node) for node in self.graph.nodes}
+        """What each node is called: its label, or as formulas call it."""
+        return {node.id: self._name(node) for node in self.graph.nodes}
+
+    def _name(self, node: GraphNode) -> str:
+        if node.id in self.anonymous:
+            return node.data
+        return self.labels[node.id] or node.name or node.op or node.kind
+
+    @cached_property
+    def computed(self) -> tuple[Computed, ...]:
+        """The forward pass."""
+        return computed(self.steps["correct"])
+
+    @cached_property
+    def templates(self) -> dict[str, str]:
+        """How each node is computed, with a gap for each operand."""
+        entries = {node.id: node for node in self.graph.nodes}
+        return {each.node: template_of(entries[each.node], len(each.operands)) for each in self.computed}
+
+    @cached_property
+    def shapes(self) -> dict[str, str]:
+        """Shape and dtype of the nodes that hold more than one number."""
+        return {
+            node.id: f"{'×'.join(map(str, node.shape))} {node.dtype}"
+            for node in self.graph.nodes
+            if node.shape and node.id in self.steps["correct"].nodes
+        }
+
+    @cached_property
+    def values(self) -> dict[str, str]:
+        """What each node holds."""
+        return {node.id: node.data for node in self.graph.nodes} | {
+            key: self.number(node.data) for key, node in self.steps["correct"].nodes.items()
+        }
+
+    @cached_property
+    def _elements(self) -> Elements:
+        return Elements(self.fmt)
+
+    @cached_property
+    def results_by_element(self) -> dict[str, Element]:
+        """For each node that is computed an element of it, where one can be written out."""
+        nodes = self.steps["correct"].nodes
+        found = {
+            each.node: self._elements.of_result(nodes[each.node], self.templates[each.node]) for each in self.computed
+        }
+        return {key: element for key, element in found.items() if element is not None}
+
+    def element(self, row: Contribution) -> Element | None:
+        """An element of what a node hands to an operand, where one can be written out."""
+        node = self.steps["correct"].nodes[row.target]
+        return self._elements.of_gradient(node, self.graph.edges[row.edge].position, row)
+
+    @cached_property
+    def updates(self) -> dict[Mode, tuple[Updated, ...]]:
+        """The update after the pass of each mode."""
+        return {mode: updated(steps, self.rate, self.optimizer) for mode, steps in self.steps.items()}
+
+    @cached_property
+    def results(self) -> dict[Mode, float]:
+        """What the result becomes by each update."""
+        return {mode: result_after(steps, self.updates[mode]) for mode, steps in self.steps.items()}
+
+    @cached_property
+    def code(self) -> dict[str, object]:
+        """The recorded lines, in the order of the files and in them, and which of them made each node."""
+        places = {each.node: place_of(self.steps["correct"].nodes[each.node]) for each in self.computed}
+        files = dict.fromkeys(place.file for place in places.values() if place)
+        order = {file: i for i, file in enumerate(files)}
+        found = {(order[place.file], place.line): place for place in places.values() if place}
+        index = {key: i for i, key in enumerate(sorted(found))}
+        lines = [[key[1], found[key].text or f"{PurePath(found[key].file).name}:{key[1]}"] for key in sorted(found)]
+        return {
+            "lines": lines,
+            "of": {key: index[order[place.file], place.line] for key, place in places.items() if place},
+        }
+
+    def expression(self, each: Computed) -> str:
+        """How a node is computed: in names, in numbers where it is of single ones, and what comes out."""
+        template, names, values = self.templates[each.node], self.names, self.values
+        told = [names[each.node], filled(template, [names[key] for key in each.operands])]
+        if each.node in self.shapes:
+            return f"{' = '.join(told)}, {self.shapes[each.node]}: {values[each.node]}"
+        if not any(key in self.shapes for key in each.operands):
+            told.append(filled(template, [values[key] for key in each.operands]))
+        told.append(values[each.node])
+        return " = ".join(text for i, text in enumerate(told) if not i or text != told[i - 1])
+
+    def update(self, each: Updated) -> list[str]:
+        """What becomes of a leaf, in as many lines as it takes."""
+        leaf = self.names[each.node]
+        before, gradient, after = map(self.number, (each.before, each.gradient, each.after))
+        if self.optimizer is not None:
+            options = ", ".join(f"{name} {self.number(x)}" for name, x in each.options.items())
+            moments = [f"{name}: {self.number(old)} → {self.number(new)}" for name, (old, new) in each.moments.items()]
+            return [f"{leaf}: {before} → {after}", *each.rule, f"with g {gradient}; {options}", *moments]
+        step = f"{leaf} ← {leaf} - lr · grad"
+        if np.size(each.after) == 1:
+            return [f"{step} = {before} - {self.number(self.rate)} × {_bracketed(gradient)} = {after}"]
+        return [step, f"{before} → {after}", f"lr {self.number(self.rate)}, grad {gradient}"]
+
+    def same(self, mode: Mode) -> str:
+        """Why a wrong mode may change nothing in this program: a clause, empty where there is no such reason."""
+        return _unchanged(mode, self.steps["correct"], self.steps[mode])
 
     @cached_property
     def right(self) -> dict[str, str]:
@@ -84,7 +209,7 @@ class Wording:
     def product(self, row: Contribution) -> str:
         """``upstream × local = contribution`` with the numbers put in."""
         amount = self.number(row.amount)
-        if row.local is None or np.size(row.amount) != 1:
+        if row.local is None or np.size(row.amount) != 1 or np.size(row.upstream) != 1:
             return amount
         return f"{self.number(row.upstream)} × {_bracketed(self.number(row.local))} = {amount}"
 
@@ -92,6 +217,10 @@ class Wording:
         """The product, short enough for an edge: a large array is only its range."""
         text = self.product(row)
         return text if np.size(row.amount) <= 1 else text.partition(", norm")[0]
+
+    def short(self, x: Number) -> str:
+        """A number, or the range of a large array alone."""
+        return self.number(x).partition(", norm")[0]
 
     def rule(self, row: Contribution) -> str:
         """The formula of the derivative table, and its number."""
@@ -109,9 +238,14 @@ class Wording:
         return f"{before} + {_bracketed(amount) if np.any(row.before) else amount} = {after}"
 
 
-def _name(node: GraphNode) -> str:
-    size = node.data if not node.shape else "×".join(map(str, node.shape))
-    return cut(clean(node.label)) or f"{node.symbol or node.op or node.kind} {size}".strip()
+def _unchanged(mode: Mode, correct: Iterable[Frame], other: Iterable[Frame]) -> str:
+    if mode == "overwrite":
+        handed = [row.source for frame in correct for row in frame.contributions]
+        return "no value is used twice: " if len(handed) == len(set(handed)) else ""
+    if mode == "order":
+        same = [frame.node for frame in correct] == [frame.node for frame in other]
+        return "there is only one order: " if same else ""
+    return ""
 
 
 def _bracketed(text: str) -> str:

@@ -16,11 +16,12 @@ HINT = "Point at a node, or use the arrow keys; + − 0 zoom, dragging moves."
 _BUTTONS = (("fit", "show all of it", "fit"), ("out", "smaller", "−"), ("in", "larger", "+"))
 
 
-def viewer(svg: str, edges: Iterable[GraphEdge], theme: Theme, what: str, end: str = "") -> str:
+def viewer(svg: str, edges: Iterable[GraphEdge], theme: Theme, what: str, end: str = "", hint: str = HINT) -> str:
     """An SVG whose groups have the ids of nodes and edges, as a piece of HTML in which one can look around.
 
-    Where all of the picture would be too small to read, the node ``end`` is seen first. The picture is held as an
-    image, which the script opens: where there are no scripts, as in a notebook that is not trusted, it is still seen.
+    Where all of the picture would be too small to read, the node ``end`` is seen first; ``hint`` says what can be done.
+    The picture is held as an image, which the script opens: where there are no scripts, as in a notebook that is not
+    trusted, it is still seen.
     """
     buttons = "".join(
         f'<button type="button" data-view="{part}" aria-label="{label}" title="{label}">{sign}</button>'
@@ -32,7 +33,7 @@ data-end="{end}" style="{colours(theme)}">
 <style>{asset("viewer.css")}</style>
 <img src="data:image/svg+xml;base64,{b64encode(svg.encode("utf-8")).decode("ascii")}" alt="{escape(what)}" \
 style="max-width:100%;height:auto">
-<div class="look">{buttons}<span class="about" data-view="about" role="status" data-hint="{escape(HINT)}"></span></div>
+<div class="look">{buttons}<span class="about" data-view="about" role="status" data-hint="{escape(hint)}"></span></div>
 <script type="application/json" data-view="edges">{ends}</script>
 <script>{asset("viewer.js")}</script>
 </section>"""
@@ -48,7 +49,13 @@ def colours(theme: Theme) -> str:
 
 @cache
 def asset(name: str) -> str:
-    """A script or a style sheet of this package."""
+    """A script or a style sheet of this package, as a page holds it."""
     from importlib.resources import files  # not above: it is slow to import
 
-    return files("visualize.formats").joinpath("assets", name).read_text(encoding="utf-8").strip()
+    return compact(files("visualize.formats").joinpath("assets", name).read_text(encoding="utf-8"))
+
+
+def compact(text: str) -> str:
+    """A script or a style sheet without its indents and without the lines that are comments."""
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))

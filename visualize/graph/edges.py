@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -73,17 +73,18 @@ def derivative_of(target: Node, source: Node, words: Words) -> str:
     return f"∂{words[target]}/∂{words[source]}"
 
 
-def formula_of(node: Node, position: int, words: Words) -> str:
+def formula_of(node: Node, position: int, words: Words, named: Container[Node] = ()) -> str:
     """The local derivative of a node to one operand as a formula; empty where it has none.
 
-    Constants are written as numbers.
+    Constants are written as numbers, but for those that are ``named``.
     """
     if node.operation is None:
         return ""
     names: list[str | float] = [words[parent] for parent in node.parents]
     for i, parent in enumerate(node.parents):
-        if not parent.requires_grad and parent.operation is None and np.size(parent.data) == 1:
-            names[i] = float(parent.data)
+        is_constant = not parent.requires_grad and parent.operation is None and np.size(parent.data) == 1
+        if is_constant and parent not in named:
+            names[i] = float(array_of(parent).item())
     return local_formula(node.operation, position, tuple(names), words[node])
 
 

@@ -1,7 +1,9 @@
-"""What tests of pages' programs share: a process that runs JavaScript."""
+"""What tests of the stepper share: a process that runs JavaScript, and pages that have the focus."""
 
 import pytest
 
+import visualize
+from tests.helpers.graphs import diamond
 from tests.helpers.node import Node, executable
 
 
@@ -14,3 +16,21 @@ def node():
     process = Node(path)
     yield process
     process.close()
+
+
+@pytest.fixture
+def stepping(open_page):
+    """A function that opens a page with a stepper, which has the focus, and gives the page."""
+
+    def open_stepper(html, **view):
+        page = open_page(html, **view)
+        page.wait_for("document.activeElement.matches('.tglm-stepper')")
+        return page
+
+    return open_stepper
+
+
+@pytest.fixture
+def page(stepping):
+    """The diamond's stepper."""
+    return stepping(visualize.stepper(diamond, engine="builtin").html())

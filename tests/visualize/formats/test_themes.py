@@ -112,9 +112,9 @@ class TestOnesOwn:
         theme = own()
         stepper = visualize.stepper(diamond, theme=theme, engine="builtin")
         for text in (stepper.html(), stepper.fragment(), visualize.draw(neuron(), theme=theme).html(stepper=True)):
-            assert colours_in(text) >= lowered({getattr(theme, name) for name in COLOURS})
+            assert colours_in(text + picture_in(text)) >= lowered({getattr(theme, name) for name in COLOURS})
             assert f"--gradient:{theme.gradient}" in text
-            assert not colours_in(text) & lowered(colours_of(THEMES["light"]))
+            assert colours_in(text + picture_in(text)) <= lowered(colours_of(theme))
 
     def test_made_of_another(self):
         light = THEMES["light"]

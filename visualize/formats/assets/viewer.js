@@ -15,6 +15,7 @@
     const find = (name) => box.querySelector(`[data-view=${name}]`);
     const svg = opened(box.querySelector("img")), about = find("about"), edges = JSON.parse(find("edges").textContent);
     const [left, top, wide, tall] = svg.getAttribute("viewBox").split(" ").map(Number);
+    const steps = box.closest("[data-steps]"), most = steps ? 0.5 : 0.75;
     const groups = {}, before = {}, after = {}, pointers = new Map();
     svg.querySelectorAll("g[id]").forEach((group) => { groups[bare(group)] = group; });
     const nodes = [...svg.querySelectorAll("g.node")].map(bare).filter((id) => /^[dvg]\d/.test(id));
@@ -38,12 +39,13 @@
       [x, y] = [within(x, left + dx, left + wide - dx), within(y, top + dy, top + tall - dy)];
       const seen = [x - width / 2 / scale, y - height / 2 / scale, width / scale, height / scale];
       svg.setAttribute("viewBox", seen.map((n) => n.toFixed(2)).join(" "));
+      svg.style.setProperty("--scale", scale);
       svg.style.cursor = fitted ? "default" : "grab";
       svg.style.touchAction = fitted ? "pan-x pan-y" : "none";
     }
     function resize() {
       const least = Math.min(tall, 200);
-      svg.style.height = `${within(tall * Math.min(1, svg.clientWidth / wide), least, Math.max(least, 0.75 * innerHeight))}px`;
+      svg.style.height = `${within(tall * Math.min(1, svg.clientWidth / wide), least, Math.max(least, most * innerHeight))}px`;
       look();
     }
     function fit() {
@@ -65,17 +67,26 @@
       const frame = svg.getBoundingClientRect(), [width, height] = room();
       return [x + (event.clientX - frame.left - width / 2) / scale, y + (event.clientY - frame.top - height / 2) / scale];
     }
-    // Bring nodes into view, large enough to be read if there is room for all of them.
-    function show(ids) {
-      const all = ids.map((id) => groups[id].getBoundingClientRect());
-      const low = point({ clientX: Math.min(...all.map((r) => r.left)), clientY: Math.min(...all.map((r) => r.top)) });
-      const high = point({ clientX: Math.max(...all.map((r) => r.right)), clientY: Math.max(...all.map((r) => r.bottom)) });
-      const [width, height] = room(), [w, h] = [high[0] - low[0] + 30, high[1] - low[1] + 30];
+    // Bring nodes into view, large enough to be read if there is room for all of them. With a scale that is the least,
+    // they are seen as large as they can be, and for that the farthest from the first one are left out.
+    function show(ids, least = 0) {
+      let low, high, w, h;
+      const all = ids.map((id) => groups[id].getBoundingClientRect()), first = all[0];
+      const [width, height] = room(), far = (r) => Math.hypot(r.left + r.right - first.left - first.right, r.top + r.bottom - first.top - first.bottom);
+      for (;;) {
+        low = point({ clientX: Math.min(...all.map((r) => r.left)), clientY: Math.min(...all.map((r) => r.top)) });
+        high = point({ clientX: Math.max(...all.map((r) => r.right)), clientY: Math.max(...all.map((r) => r.bottom)) });
+        [w, h] = [high[0] - low[0] + 30, high[1] - low[1] + 30];
+        if (all.length < 2 || Math.min(width / w, height / h) >= least) break;
+        const distances = all.map(far);
+        all.splice(distances.indexOf(Math.max(...distances)), 1);
+      }
       const readable = Math.min(1, width / w, height / h);
       const inside = Math.abs((low[0] + high[0]) / 2 - x) + w / 2 <= width / 2 / scale + 15 &&
         Math.abs((low[1] + high[1]) / 2 - y) + h / 2 <= height / 2 / scale + 15;
-      if (inside && scale >= readable * 0.6) return;
-      [x, y, scale] = [(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, inside ? readable : Math.min(Math.max(scale, 0.65), readable)];
+      if (inside && scale >= readable * (least ? 0.95 : 0.6)) return;
+      const next = inside || least ? readable : Math.min(Math.max(scale, 0.65), readable);
+      [x, y, scale] = [(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, next];
       fitted = scale <= smallest();
       look();
     }
@@ -101,9 +112,9 @@
       about.textContent = title ? title.textContent.split("\n").join("  ·  ") : about.dataset.hint;
     }
     function pick(id) {
-      pinned = id;
-      light(id);
-      svg.dispatchEvent(new CustomEvent("pick", { detail: id }));
+      // Whoever hears of it may do something else with it.
+      pinned = svg.dispatchEvent(new CustomEvent("pick", { detail: id, cancelable: true })) ? id : "";
+      light(pinned);
     }
     function step(by) {
       const at = nodes.indexOf(pinned);
@@ -150,7 +161,7 @@
     const acts = { fit, in: () => zoom(1.5), out: () => zoom(1 / 1.5) };
     for (const act in acts) find(act).addEventListener("click", acts[act]);
     const keys = { "+": acts.in, "=": acts.in, "-": acts.out, 0: fit }, arrows = { Right: [1, 0], Left: [-1, 0], Down: [0, 1], Up: [0, -1] };
-    if (!box.closest("[data-steps]")) keys.Escape = () => pick("");
+    if (!steps) keys.Escape = () => pick("");
     box.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest("input, select, textarea")) return;
       const [dx, dy] = arrows[event.key.replace("Arrow", "")] || [0, 0], arrow = dx || dy;
