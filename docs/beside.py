@@ -1,8 +1,9 @@
 """Draw five graphs here and with other tools, the same architectures. ``python docs/beside.py [folder] [--png]``.
 
-Writes a picture for each graph and tool, ``index.html`` with all of them at the width of a page, and prints a table.
+Writes a picture for each graph and tool and ``index.html`` with all of them at the width of a page, and prints a table.
 The other tools are ``torchview``, ``torchlens``, ``torchviz`` and ``micrograd``; one that is not installed is left out
-with a line that says so. ``--png`` renders every picture with ``chromium`` too.
+with a line that says so. ``--png`` renders every picture with ``chromium`` too; ``--page`` writes those that
+``beside_other_pictures.md`` shows, to ``docs/pictures/beside/``.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import importlib
 import importlib.util
 import math
 import re
+import shutil
 import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,18 +29,42 @@ from tinygrad_lm import Tensor, Value, nn
 from tinygrad_lm.models import MLP
 
 GRAPHS = {
-    "mlp": "an MLP language model with its loss: context 3, embedding 10, hidden 200, a batch of 32",
-    "attention": "an attention block: width 32, 4 heads, causal, 2 sequences of 8",
-    "recurrence": "one RNN cell for 30 steps, then a map to 27 logits: width 16, a batch of 4",
+    "mlp": "An MLP language model with its loss: context 3, embedding 10, hidden 200, a batch of 32",
+    "attention": "An attention block: width 32, 4 heads, causal, 2 sequences of 8",
+    "recurrence": "One RNN cell for 30 steps, then a map to 27 logits: width 16, a batch of 4",
     "residual": "24 residual blocks of width 64, a batch of 8",
-    "neuron": "the neuron of the micrograd lecture",
+    "neuron": "The neuron of the micrograd lecture",
 }
+OURS: dict[str, dict[str, object]] = {
+    "ours": {"engine": "builtin"},
+    "ours, depth 1": {"engine": "builtin", "depth": 1},
+    "ours, top-down": {"engine": "builtin", "direction": "TB"},
+    "ours, by dot": {"engine": "dot"},
+}
+"""How ours are drawn: the options of ``visualize.draw``."""
+ON_THE_PAGE = [
+    ("mlp", "ours", "ours, top-down", "torchview", "torchlens", "torchviz"),
+    ("attention", "ours, depth 1", "ours, top-down", "torchview", "torchlens, depth 1"),
+    ("recurrence", "ours", "torchview, rolled", "torchlens, collapsed"),
+    ("residual", "ours", "torchview, depth 1", "torchlens, folded"),
+    ("neuron", "ours", "micrograd", "torchview", "torchlens", "torchviz"),
+]
+"""The pictures that the page shows."""
+SAYS = {"values": r"\bdata (all )?-?\d", "gradients": r"\bgrad(-norm:)? (all )?-?\d", "local derivatives": "∂"}
+"""What the text of a picture may say, each with an expression that finds it in one line of it."""
+SHAPES = {
+    "mlp": (r"\b32\W+(30|200)\b", r"\b200\W+30\b"),
+    "attention": (r"\b2\W+8\W+32\b", r"\b96\W+32\b"),
+    "recurrence": (r"\b4\W+16\b", r"\b16\W+16\b"),
+    "residual": (r"\b8\W+64\b", r"\b256\W+64\b"),
+}
+"""Shapes of what a model computes, and of one of its weights."""
 PAGE_WIDTHS = (400, 700, 1200)
 LARGEST_PNG = 6000
-"""Pixels; beyond them a picture is scaled down before it is rendered."""
+"""Pixels; a larger picture is scaled down before it is rendered."""
 
-Draw = Callable[[], str]
-"""Draws, and returns SVG."""
+Drawing = tuple[str, str, Callable[[], str]]
+"""A graph, the tool and its settings, and a function that draws it as SVG."""
 
 
 class Picture(NamedTuple):
@@ -55,12 +81,25 @@ class Picture(NamedTuple):
     text: float
     """The median size of its text, in px at natural size."""
 
+    @property
+    def name(self) -> str:
+        """What its files are called, without the suffix."""
+        return re.sub(r"\W+", "_", f"{self.graph}_{self.tool}")
+
     def text_at(self, page: int) -> float:
         """The median size of its text where a page of that width scales it down to fit."""
         return self.text * min(1.0, page / self.width)
 
-
-# The five graphs, here. Those of PyTorch, in beside_torch.py, are the same line by line.
+    def says(self) -> str:
+        """What of ``SAYS`` its text says."""
+        lines = [unescape(line) for line in re.findall(r"<text[^>]*>([^<]*)", self.svg)]
+        found = {what: sum(bool(re.search(pattern, line)) for line in lines) for what, pattern in SAYS.items()}
+        if self.graph in SHAPES:
+            activation, weight = SHAPES[self.graph]
+            # Twice, for the first may be that of the input or of the result.
+            found["shapes"] = sum(bool(re.search(activation, line)) for line in lines) > 1
+            found["weights"] = any(re.search(weight, line) for line in lines)
+        return ", ".join(what for what, count in found.items() if count)
 
 
 class Attention(nn.Module):
@@ -155,7 +194,7 @@ MODELS = {"mlp": mlp, "attention": attention, "recurrence": recurrence, "residua
 
 
 def result_of(name: str) -> tuple[nn.Module, list[np.ndarray], Tensor]:
-    """A model, its input, and what it made of it, with gradients."""
+    """A model, its input, and what it makes of it, with gradients."""
     model, inputs = MODELS[name]()
     if isinstance(model, MLP):
         result = model.loss(*inputs)
@@ -177,79 +216,86 @@ def neuron() -> Value:
     return o
 
 
-def here() -> Iterator[tuple[str, str, Draw]]:
-    """Graph, settings and picture: ours."""
-    for engine in ("dot", "builtin"):
+def ours() -> Iterator[Drawing]:
+    """Each graph in each of our settings; ``dot`` where there is one."""
+    for settings, options in OURS.items():
+        if options["engine"] == "dot" and shutil.which("dot") is None:
+            print(f"left out: {settings}, for Graphviz is not installed")
+            continue
         for name in MODELS:
-            model, _, result = result_of(name)
-            for depth in (None, 1, 2):
-                settings = f"ours, {engine}" + (f", depth {depth}" if depth else "")
-                yield name, settings, _drawn(result, names=model, engine=engine, depth=depth)
-        yield "neuron", f"ours, {engine}", _drawn(neuron(), engine=engine, show=("label", "data", "grad", "local"))
+            yield name, settings, _model_drawn(name, options)
+        if not {"depth", "direction"} & set(options):
+            yield "neuron", settings, _neuron_drawn(options)
 
 
-def _drawn(root: object, **options: object) -> Draw:
-    return lambda: visualize.draw(root, **options).svg()
+def _model_drawn(name: str, options: dict[str, object]) -> Callable[[], str]:
+    def draw() -> str:
+        model, _, result = result_of(name)
+        return visualize.draw(result, names=model, **options).svg()
+
+    return draw
 
 
-def micrograd() -> Iterator[tuple[str, str, Draw]]:
-    """The picture of micrograd's notebook: of single numbers, so of the neuron alone."""
-    module = importlib.import_module("beside_micrograd")
-    yield "neuron", "micrograd", module.neuron
+def _neuron_drawn(options: dict[str, object]) -> Callable[[], str]:
+    return lambda: visualize.draw(neuron(), show=("label", "data", "grad", "local"), **options).svg()
 
 
-def torch_tools() -> Iterator[tuple[str, str, Draw]]:
-    """What draws PyTorch's graphs, with the same weights and input."""
+def theirs() -> Iterator[Drawing]:
+    """Each graph by each of the other tools that is installed, with our weights and inputs."""
+    if _is_there("micrograd"):
+        yield "neuron", "micrograd", importlib.import_module("beside_micrograd").neuron
+    if not _is_there("torch"):
+        return
     module = importlib.import_module("beside_torch")
+    tools = [tool for tool in module.TOOLS if _is_there(tool)]
     for name in MODELS:
         model, inputs, result = result_of(name)
         weights = {key: parameter.data for key, parameter in model.named_parameters()}
-        yield from module.pictures(name, weights, inputs, result.data)
-    yield from module.neuron()
+        yield from module.pictures(name, tools, weights, inputs, result.data)
+    yield from module.neuron(tools)
 
 
-# Measuring.
+def _is_there(package: str) -> bool:
+    there = importlib.util.find_spec(package) is not None and shutil.which("dot") is not None
+    if not there:
+        print(f"left out: {package}, for it or Graphviz is not installed")
+    return there
 
 
-def measured(graph: str, tool: str, draw: Draw) -> Picture:
-    """A picture drawn twice, so that nothing is imported in the time that counts."""
+def measured(graph: str, tool: str, draw: Callable[[], str]) -> Picture:
+    """A picture, drawn twice, so that nothing is imported in the time that counts."""
     draw()
     start = time.perf_counter()
     svg = draw()
     seconds = time.perf_counter() - start
     width, height = (_pixels(svg, side) for side in ("width", "height"))
-    scale = _scale(svg, width)
+    box = re.search(r'viewBox="[-\d.]+ [-\d.]+ ([\d.]+)', svg)
+    inner = re.search(r'class="graph"\s+transform="scale\(([\d.]+)', svg)
+    scale = width / float(box[1] if box else width) * float(inner[1] if inner else 1)
     sizes = [float(size) * scale for size in re.findall(r'<text[^>]*font-size="([\d.]+)"', svg)]
-    count = {kind: len(re.findall(rf'class="{kind}[ "]', svg)) for kind in ("node", "edge")}
-    text = statistics.median(sizes) if sizes else math.nan
-    return Picture(graph, tool, svg, seconds, width, height, count["node"], count["edge"], text)
+    nodes, edges = (len(re.findall(rf'class="{kind}[ "]', svg)) for kind in ("node", "edge"))
+    return Picture(graph, tool, svg, seconds, width, height, nodes, edges, statistics.median(sizes))
 
 
 def _pixels(svg: str, side: str) -> float:
     found = re.search(rf'<svg[^>]* {side}="([\d.]+)(pt|px)?"', svg)
-    assert found, "a picture without a size"
+    if found is None:
+        raise ValueError(f"a picture without a {side}: {svg:.100}")
     return float(found[1]) * (96 / 72 if found[2] == "pt" else 1)
 
 
-def _scale(svg: str, width: float) -> float:
-    """Pixels for a unit of the drawing."""
-    box = re.search(r'viewBox="[-\d.]+ [-\d.]+ ([\d.]+)', svg)
-    inner = re.search(r'class="graph"\s+transform="scale\(([\d.]+)', svg)
-    return width / float(box[1] if box else width) * float(inner[1] if inner else 1)
-
-
-# Writing.
+def row(p: Picture) -> str:
+    """A picture's row of the table."""
+    size, text = f"{p.width:.0f} × {p.height:.0f}", [f"{p.text_at(page):.1f}" for page in PAGE_WIDTHS]
+    cells = [p.graph, p.tool, size, str(p.nodes), str(p.edges), *text, f"{p.seconds:.2f}", p.says() or "–"]
+    return "| " + " | ".join(cells) + " |"
 
 
 def table(pictures: list[Picture]) -> str:
-    """The measured part, in Markdown."""
-    head = ["graph", "tool", "size, px", "nodes", "edges", "seconds", *(f"text at {w}" for w in PAGE_WIDTHS)]
-    rows = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for p in pictures:
-        size, text = f"{p.width:.0f} x {p.height:.0f}", [f"{p.text_at(page):.1f}" for page in PAGE_WIDTHS]
-        cells = [p.graph, p.tool, size, str(p.nodes), str(p.edges), f"{p.seconds:.2f}", *text]
-        rows.append("| " + " | ".join(cells) + " |")
-    return "\n".join(rows)
+    """What was measured, in Markdown."""
+    text = [f"text at {page}" for page in PAGE_WIDTHS]
+    head = ["graph", "tool", "size, px", "nodes", "edges", *text, "seconds", "says"]
+    return "\n".join(["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *map(row, pictures)])
 
 
 def index(pictures: list[Picture]) -> str:
@@ -257,26 +303,19 @@ def index(pictures: list[Picture]) -> str:
     parts = ["<!doctype html><meta charset=utf-8><style>img{max-width:100%;border:1px solid #ccc}</style>"]
     for graph, words in GRAPHS.items():
         parts.append(f"<h2>{escape(words)}</h2>")
-        for p in pictures:
-            if p.graph == graph:
-                parts.append(f'<h3>{escape(p.tool)}</h3><img src="{file_name(p)}.svg" alt="">')
+        parts += [f'<h3>{escape(p.tool)}</h3><img src="{p.name}.svg" alt="">' for p in pictures if p.graph == graph]
     return "\n".join(parts)
-
-
-def file_name(p: Picture) -> str:
-    """What its files are called, without the suffix."""
-    return f"{p.graph}_" + re.sub(r"\W+", "_", p.tool)
 
 
 def png(folder: Path, p: Picture) -> None:
     """Render a picture in a browser, as large as it is or as it may be."""
     scale = min(1.0, LARGEST_PNG / max(p.width, p.height))
     width, height = math.ceil(p.width * scale), math.ceil(p.height * scale)
-    path = folder / f"{file_name(p)}.html"
-    path.write_text(f'<body style="margin:0"><img width="{width}" src="{file_name(p)}.svg">', encoding="utf-8")
-    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={width},{height}"]
-    picture = f"--screenshot={path.with_suffix('.png').resolve()}"
-    subprocess.run(["chromium", *options, picture, path.resolve().as_uri()], check=True, capture_output=True)
+    path = (folder / f"{p.name}.html").resolve()
+    path.write_text(f'<body style="margin:0"><img width="{width}" src="{p.name}.svg">', encoding="utf-8")
+    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={width},{height}"]
+    command = ["chromium", *flags, f"--screenshot={path.with_suffix('.png')}", path.as_uri()]
+    subprocess.run(command, check=True, capture_output=True)  # noqa: S603
     path.unlink()
 
 
@@ -285,22 +324,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path, nargs="?", default=Path("beside"))
     parser.add_argument("--png", action="store_true", help="render each picture in a browser too")
+    parser.add_argument("--page", action="store_true", help="only the pictures of the page, to docs/pictures/beside")
     arguments = parser.parse_args()
-    arguments.folder.mkdir(parents=True, exist_ok=True)
-    sources = [here()]
-    for source, needs in ((micrograd, ["micrograd"]), (torch_tools, ["torch"])):
-        if missing := [name for name in needs if importlib.util.find_spec(name) is None]:
-            print(f"left out: {source.__name__}, for {', '.join(missing)} is not installed")
-        else:
-            sources.append(source())
-    pictures = [measured(*drawing) for source in sources for drawing in source]
+    folder = Path(__file__).parent / "pictures" / "beside" if arguments.page else arguments.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = [measured(*drawing) for source in (ours(), theirs()) for drawing in source]
     pictures.sort(key=lambda p: list(GRAPHS).index(p.graph))
-    for p in pictures:
-        (arguments.folder / f"{file_name(p)}.svg").write_text(p.svg, encoding="utf-8")
-        if arguments.png:
-            png(arguments.folder, p)
-    (arguments.folder / "index.html").write_text(index(pictures), encoding="utf-8")
     print(table(pictures))
+    if arguments.page:
+        wanted = {(graph, tool) for graph, *tools in ON_THE_PAGE for tool in tools}
+        pictures = [p for p in pictures if (p.graph, p.tool) in wanted]
+    else:
+        (folder / "index.html").write_text(index(pictures), encoding="utf-8")
+    for p in pictures:
+        (folder / f"{p.name}.svg").write_text(p.svg, encoding="utf-8")
+        if arguments.png:
+            png(folder, p)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import math
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+Drawn = tuple[str, Callable[[], str]]
 Drawing = tuple[str, str, Callable[[], str]]
 
 
@@ -40,6 +40,7 @@ class Attention(nn.Module):
         self.heads = heads
         self.project = nn.Linear(width, 3 * width)
         self.mix = nn.Linear(width, width)
+        self.register_buffer("hidden", ~torch.ones(8, 8, dtype=torch.bool).tril(), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Softmax(Q K^T / sqrt(d)) V, heads side by side, mixed."""
@@ -47,8 +48,7 @@ class Attention(nn.Module):
         parts = self.project(x).view(n, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         query, key, value = parts[0], parts[1], parts[2]
         scores = query @ key.transpose(-2, -1) / math.sqrt(width // self.heads)
-        hidden = ~torch.ones(length, length, dtype=torch.bool).tril()
-        weights = scores.masked_fill(hidden, -math.inf).softmax(dim=-1)
+        weights = scores.masked_fill(self.hidden, -math.inf).softmax(dim=-1)
         return self.mix((weights @ value).transpose(1, 2).reshape(n, length, width))
 
 
@@ -120,43 +120,34 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
 
 
 def pictures(
-    graph: str, weights: dict[str, np.ndarray], inputs: list[np.ndarray], expected: np.ndarray
+    graph: str, tools: Sequence[str], weights: dict[str, np.ndarray], inputs: list[np.ndarray], expected: np.ndarray
 ) -> Iterator[Drawing]:
     """The pictures of a model with these weights, after a check that it computes what is expected."""
     model = MODELS[graph]()
     model.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
     given = [torch.from_numpy(array) for array in inputs]
     np.testing.assert_allclose(model(*given).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
-    yield from _all_tools(graph, model, given)
+    for tool in tools:
+        for settings, draw in TOOLS[tool](graph, model, given):
+            yield graph, settings, draw
 
 
-def neuron() -> Iterator[Drawing]:
+def neuron(tools: Sequence[str]) -> Iterator[Drawing]:
     """The pictures of the neuron."""
-    x1, x2 = torch.tensor(2.0, requires_grad=True), torch.tensor(0.0, requires_grad=True)
-    yield from _all_tools("neuron", Neuron(), [x1, x2], {"x1": x1, "x2": x2})
+    inputs = [torch.tensor(2.0, requires_grad=True), torch.tensor(0.0, requires_grad=True)]
+    for tool in tools:
+        for settings, draw in TOOLS[tool]("neuron", Neuron(), inputs):
+            yield "neuron", settings, draw
 
 
-def _all_tools(
-    graph: str, model: nn.Module, inputs: list[torch.Tensor], named: dict[str, torch.Tensor] | None = None
-) -> Iterator[Drawing]:
-    for tool, draw in (("torchview", _torchview), ("torchlens", _torchlens), ("torchviz", _torchviz)):
-        if importlib.util.find_spec(tool) is None:
-            print(f"left out: {tool}, which is not installed")
-            continue
-        for settings, picture in draw(graph, model, inputs, named or {}):
-            yield graph, settings, picture
-
-
-def _torchview(
-    graph: str, model: nn.Module, inputs: list[torch.Tensor], named: dict[str, torch.Tensor]
-) -> Iterator[tuple[str, Callable[[], str]]]:
-    """Nested modules opened; where the model repeats, rolled; and its modules of the first level alone."""
+def _torchview(graph: str, model: nn.Module, inputs: list[torch.Tensor]) -> Iterator[Drawn]:
+    """Nested modules opened; modules of the first level alone; what repeats, rolled; a neuron's operations."""
     draw_graph = importlib.import_module("torchview").draw_graph
-    variants = {"torchview, nested": {"expand_nested": True}, "torchview, depth 1": {"depth": 1}}
+    variants: dict[str, dict[str, object]] = {"torchview": {"expand_nested": True}, "torchview, depth 1": {"depth": 1}}
     if graph == "recurrence":
         variants["torchview, rolled"] = {"expand_nested": True, "roll": True}
     if graph == "neuron":
-        del variants["torchview, depth 1"]
+        variants = {"torchview": {"hide_module_functions": False}}
     for settings, options in variants.items():
 
         def draw(options: dict[str, object] = options) -> str:
@@ -166,33 +157,40 @@ def _torchview(
         yield settings, draw
 
 
-def _torchlens(
-    graph: str, model: nn.Module, inputs: list[torch.Tensor], named: dict[str, torch.Tensor]
-) -> Iterator[tuple[str, Callable[[], str]]]:
-    """Unrolled, as by default; rolled; and with its own choice of what to collapse and to fold."""
-    trace = importlib.import_module("torchlens").trace
-    variants = {"torchlens": {}, "torchlens, depth 1": {"depth": 1}, "torchlens, collapsed": {"collapse": "auto"}}
+def _torchlens(graph: str, model: nn.Module, inputs: list[torch.Tensor]) -> Iterator[Drawn]:
+    """Everything, as by default; the first level; gradients' norms; and where there are repeats its ways to fold."""
+    torchlens = importlib.import_module("torchlens")
+    gradients = {"node_overlay": "grad_norm"}
+    variants: dict[str, dict[str, object]] = {"torchlens": {}, "torchlens, gradients": gradients}
+    if graph != "neuron":
+        variants["torchlens, depth 1"] = {"depth": 1}
     if graph == "recurrence":
-        variants["torchlens, rolled"] = {"view": "rolled"}
-    if graph == "neuron":
-        variants = {"torchlens": {}}
+        variants |= {"torchlens, rolled": {"view": "rolled"}, "torchlens, collapsed": {"collapse": "auto"}}
+    if graph == "residual":
+        variants["torchlens, folded"] = {"fold_repeats": True}
     for settings, options in variants.items():
 
         def draw(options: dict[str, object] = options) -> str:
+            saved = torchlens.options.CaptureOptions(save_grads=options is gradients)
+            trace = torchlens.trace(model, inputs, capture=saved)
+            if options is gradients:
+                trace.log_backward(trace[trace.output_layers[0]].out.sum())
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "graph"
-                trace(model, inputs).draw(
-                    vis_outpath=str(path), vis_fileformat="svg", vis_save_only=True, **options
-                )
+                trace.draw(vis_outpath=str(path), vis_fileformat="svg", vis_save_only=True, **options)
                 return path.with_suffix(".svg").read_text(encoding="utf-8")
 
         yield settings, draw
 
 
-def _torchviz(
-    graph: str, model: nn.Module, inputs: list[torch.Tensor], named: dict[str, torch.Tensor]
-) -> Iterator[tuple[str, Callable[[], str]]]:
-    """With the parameters' names."""
+def _torchviz(graph: str, model: nn.Module, inputs: list[torch.Tensor]) -> Iterator[Drawn]:
+    """With the parameters' names, and those of the neuron's inputs."""
     make_dot = importlib.import_module("torchviz").make_dot
-    parameters = {**dict(model.named_parameters()), **named}
-    yield "torchviz", lambda: make_dot(model(*inputs), params=parameters).pipe(format="svg", encoding="utf-8")
+    named = dict(model.named_parameters())
+    if graph == "neuron":
+        named |= dict(zip(("x1", "x2"), inputs, strict=True))
+    yield "torchviz", lambda: make_dot(model(*inputs), params=named).pipe(format="svg", encoding="utf-8")
+
+
+TOOLS = {"torchview": _torchview, "torchlens": _torchlens, "torchviz": _torchviz}
+"""What draws a model, by its package."""
