@@ -8,6 +8,7 @@ import signal
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.helpers.browser import NO_BROWSER, Browser
 from tests.helpers.families import kept
 
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
@@ -41,6 +42,43 @@ def pytest_report_header(config):
     if PROFILE == "explore":
         return f"hypothesis profile explore; repeat with --hypothesis-seed={config.option.hypothesis_seed}"
     return f"hypothesis profile {PROFILE}"
+
+
+def pytest_collection_modifyitems(items):
+    """Tests in the browser come first: xdist gives the first tests to one worker, so that one browser serves all."""
+    items.sort(key=lambda item: "browser" not in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """The one browser of all tests."""
+    if NO_BROWSER:
+        pytest.skip(NO_BROWSER)
+    browser = Browser()
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def open_page(browser, tmp_path):
+    """A function that opens HTML (a text) or an address; by the end of the test no page may have had a problem."""
+    opened = []
+
+    def open_page(content, *allowed, **view):
+        page = browser.page(**view)
+        opened.append((page, allowed))
+        if not content.startswith("http://127.0.0.1:"):
+            file = tmp_path / f"page{len(opened)}.html"
+            file.write_text(content, encoding="utf-8")
+            content = file
+        page.open(content)
+        return page
+
+    yield open_page
+    problems = [problem for page, allowed in opened for problem in page.problems(*allowed)]
+    for page, _ in opened:
+        page.close()
+    assert problems == []
 
 
 @pytest.fixture

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import gc
 import sys
-from collections.abc import Callable, Collection, Generator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeGuard, cast, overload
+from collections.abc import Collection
+from typing import TYPE_CHECKING, TypeGuard, overload
 
-import numpy as np
-
-from tinygrad_lm.autograd.graph import Node
-from visualize.backward.frames import steps_of
-from visualize.backward.stepper import MOST, stepper_of
+from visualize.composing import SHOWN, Place, Wish, check_picture, composed
 from visualize.formats.labels import check_show
-from visualize.formats.style import Style, check_direction
+from visualize.formats.style import check_direction
 from visualize.formats.themes import Theme, theme_of
 from visualize.formats.view import GraphView
-from visualize.graph.data import Graph, GraphNode
-from visualize.graph.describe import described
-from visualize.graph.extract import Extract, extract
 from visualize.graph.naming import Names, naming_of
 from visualize.graph.quantities import check_format
 from visualize.graph.roots import roots_of
 from visualize.graph.scalars import to_scalars
-from visualize.graph.simplify import Collapse, simplify
+from visualize.graph.simplify import Collapse
 from visualize.plans.view import PlanView
 
 if TYPE_CHECKING:
     from tinygrad_lm.replay.plan import Plan
-
-Place = Node | str | Callable[[GraphNode], bool]
-"""A node, what it is called, or a function that is true of it."""
 
 
 @overload
@@ -41,9 +29,10 @@ def draw(
     root: object,
     *inputs: object,
     names: Names = None,
-    show: Collection[str] = ("label", "shape", "data", "grad"),
+    style: str = "graph",
+    show: Collection[str] | None = None,
     level: str = "tensor",
-    direction: str = "LR",
+    direction: str = "auto",
     depth: int | None = None,
     collapse: Collapse = "auto",
     fold_repeats: bool = True,
@@ -59,9 +48,10 @@ def draw(
     root: object,
     *inputs: object,
     names: Names = None,
-    show: Collection[str] = ("label", "shape", "data", "grad"),
+    style: str = "graph",
+    show: Collection[str] | None = None,
     level: str = "tensor",
-    direction: str = "LR",
+    direction: str = "auto",
     depth: int | None = None,
     collapse: Collapse = "auto",
     fold_repeats: bool = True,
@@ -85,13 +75,18 @@ def draw(
     names : mapping or model, optional
         Labels: a dictionary from name to node (``locals()`` will do), or a module, whose parameters are then labelled
         and drawn as such; a model that is drawn counts as given here.
-    show : collection of str
-        Any of ``"label"``, ``"shape"``, ``"data"``, ``"grad"``, ``"local"`` (the local derivative on each edge) and
-        ``"line"`` (the line of code, where ``tracing()`` was on).
+    style : {"graph", "architecture"}
+        ``"architecture"`` draws a model's modules in place of its operations: a box for each that holds no other, with
+        its weights, what goes in and what comes out, downwards from the inputs to the output.
+    show : collection of str, optional
+        Any of ``"label"``, ``"shape"``, ``"data"``, ``"grad"``, ``"local"`` (the local derivative on each edge),
+        ``"line"`` (the line of code, where ``tracing()`` was on) and ``"heat"`` (arrays as small pictures). By default
+        the first four, and in an architecture the first two.
     level : {"tensor", "scalar"}
         ``"scalar"`` draws the program on tensors number by number, through the ``Value`` engine.
-    direction : {"LR", "RL", "TB", "BT"}
-        Where the flow goes: from left to right, and so on.
+    direction : {"auto", "LR", "RL", "TB", "BT"}
+        Where the flow goes: from left to right, and so on; by itself single numbers are drawn from left to right, and
+        tensors, whose boxes are wide, from top to bottom.
     depth : int, optional
         How many levels of modules are opened; by default all.
     collapse : {"auto", "none"} or function of a Cluster
@@ -112,8 +107,8 @@ def draw(
     legend : bool
         Whether the picture says what its boxes mean.
     engine : str
-        What lays it out: ``"dot"``, ``"pygraphviz"``, ``"builtin"``, the path of a ``dot``, or ``"auto"`` for the first
-        that is there.
+        What lays it out: ``"builtin"``, ``"dot"``, ``"pygraphviz"``, the path of a ``dot``, or ``"auto"``: the layout
+        that is built in, and for more than 250 nodes Graphviz, if it is there.
 
     Returns
     -------
@@ -131,75 +126,31 @@ def draw(
         from visualize.plans.extract import plan_data
 
         return PlanView(plan_data(root, naming_of(names)), theme_of(theme), legend)
-    style = Style(theme_of(theme), check_show(show), check_direction(direction), legend)
-    check_format(fmt)
+    wish = Wish(
+        style=check_picture(style),
+        show=check_show(SHOWN[style] if show is None else show),
+        direction=check_direction(direction),
+        theme=theme_of(theme),
+        fmt=check_format(fmt),
+        legend=legend,
+        engine=engine,
+        depth=depth,
+        collapse=collapse,
+        fold_repeats=fold_repeats,
+        max_nodes=max_nodes,
+        focus=focus,
+        radius=radius,
+    )
     if level not in ("tensor", "scalar"):
         raise ValueError(f"level is 'tensor' or 'scalar', not {level!r}")
-    naming = naming_of(names, root)
+    naming = naming_of(names, root, inputs)
     roots = roots_of(root, inputs)
     if level == "scalar":
         roots, naming = to_scalars(roots, naming)
-    with _no_garbage_collection():
-        extracted = extract(*roots, naming=naming)
-        reduced = simplify(
-            extracted.graph,
-            depth=depth,
-            collapse=collapse,
-            fold_repeats=fold_repeats,
-            max_nodes=max_nodes,
-            focus=_found(focus, extracted) if focus is not None else (),
-            radius=radius,
-        )
-    lines, local = "line" in style.show, "local" in style.show
-    graph = described(reduced.graph, extracted, fmt, reduced.members, lines, local)
-    steps = _stepper(extracted, reduced.graph, style, fmt, engine)
-    return GraphView(graph, style.theme, style.show, direction, legend, engine, steps)
+    return composed(roots, naming, wish)
 
 
 def _is_plan(root: object) -> TypeGuard[Plan]:
     """Whether it is the plan of a replayed step; nothing is imported to say so."""
     replaying = sys.modules.get("tinygrad_lm.replay.plan")
     return replaying is not None and isinstance(root, replaying.Plan)
-
-
-@contextmanager
-def _no_garbage_collection() -> Generator[None]:
-    """Pause the collector: much is allocated here, none of it is garbage, and looking takes a third of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def _stepper(extracted: Extract, shown: Graph, style: Style, fmt: str, engine: str) -> Callable[[], str] | None:
-    """A function that writes the backward pass, where the whole graph of one number is shown; else ``None``."""
-    root = extracted.nodes[extracted.graph.roots[0]]
-    whole = len(shown.nodes) == len(extracted.nodes) <= MOST and not shown.notes
-    if not whole or len(shown.roots) != 1 or not root.requires_grad or np.size(root.data) != 1:
-        return None
-    return lambda: stepper_of(steps_of(extracted), style.theme, fmt, style.direction, engine).fragment()
-
-
-def _found(focus: Place | Collection[Place], extracted: Extract) -> list[str]:
-    """The ids of the graph's nodes that a focus means."""
-    many = list(cast("Collection[Place]", focus)) if isinstance(focus, (list, tuple, set)) else [cast("Place", focus)]
-    found: list[str] = []
-    for one in many:
-        chosen = [node.id for node in extracted.graph.nodes if _is_meant(one, node, extracted)]
-        if not chosen:
-            raise ValueError(f"focus: nothing in this graph is called or is {one!r:.60}")
-        found += chosen
-    return found
-
-
-def _is_meant(place: Place, node: GraphNode, extracted: Extract) -> bool:
-    if isinstance(place, Node):
-        return extracted.nodes[node.id] is place
-    if isinstance(place, str):
-        return place in (node.label, node.id)
-    if callable(place):
-        return bool(place(node))
-    raise TypeError(f"focus is a node, a label, or a function of a graph's node, not {type(place).__name__}")

@@ -106,6 +106,11 @@ def test_shapes(dtype, shape):
     assert (found == erf(dtype(0.25))).all()
 
 
+def test_a_number_of_python_gives_the_same_bits():
+    x = np.concatenate([dense(np.float64)[::40], [0.0, -0.0, 6.0, 7.0, np.inf, -np.inf, np.nan]])
+    assert np.array([erf(number) for number in x.tolist()]).tobytes() == erf(x).tobytes()
+
+
 def test_arrays_with_gaps_and_turned_ones():
     x = np.random.default_rng(0).normal(size=(40, 60))
     kept = x.copy()

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tinygrad_lm.autograd import custom, products, rules, shaping
-from tinygrad_lm.autograd.symbols import Symbol, local_formula, vjp_formula
+from tinygrad_lm.autograd.on_the_board import vjp_formula
+from tinygrad_lm.autograd.symbols import Symbol, local_formula
 
 X, Y, Z = map(Symbol, "xyz")
 
@@ -76,8 +77,8 @@ def test_local_formulas():
 
 def test_vjp_formulas():
     x, y = np.ones((2, 3)), np.ones((3, 4))
-    names, inputs = ("x", "w"), (x, y)
+    names, inputs = ("g", "out", "x", "w"), (x, y)
     found = [vjp_formula(products.matmul, i, names, inputs, x @ y, {}) for i in (0, 1)]
     assert found == ["g @ wᵀ", "xᵀ @ g"]
-    assert vjp_formula(shaping.reshape, 0, ("x",), (x,), np.ones(6), {"shape": (6,)}) == "reshape(g)"
-    assert vjp_formula(rules.add, 0, ("x", "y"), (x, x), x, {}) == "vjp of add"
+    assert vjp_formula(shaping.reshape, 0, ("g", "y", "x"), (x,), np.ones(6), {"shape": (6,)}) == "reshape(g)"
+    assert vjp_formula(rules.add, 0, ("g", "z", "x", "y"), (x, x), x, {}) == "vjp of add"

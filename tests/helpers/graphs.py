@@ -2,6 +2,7 @@
 
 import shutil
 import xml.etree.ElementTree as ET
+from base64 import b64decode
 
 import numpy as np
 import pytest
@@ -93,6 +94,11 @@ def tensor(*shape, label="", requires_grad=False, seed=0):
     """A tensor of random numbers."""
     data = np.random.default_rng(seed).normal(size=shape)
     return Tensor(data, requires_grad=requires_grad, label=label)
+
+
+def picture_in(html):
+    """The first SVG that a page holds as an image."""
+    return b64decode(html.partition("data:image/svg+xml;base64,")[2].partition('"')[0]).decode("utf-8")
 
 
 def read_svg(svg):

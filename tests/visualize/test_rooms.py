@@ -14,7 +14,8 @@ BELOW = {
     "formats": {"graph", "layout"},
     "backward": {"graph", "formats"},
     "plans": {"graph", "layout", "formats"},
-    "drawing": {"graph", "formats", "backward", "plans"},
+    "composing": {"graph", "formats", "backward"},
+    "drawing": {"graph", "formats", "plans", "composing"},
 }
 """What each room may import, beside its own files and the autograd engine."""
 OF_PLANS = {"plans", "drawing", "code"}

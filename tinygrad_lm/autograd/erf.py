@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -61,6 +62,8 @@ def erf(x: Array) -> Array:
 
     The dtype follows NumPy. In float16 it is computed in float32.
     """
+    if not hasattr(x, "dtype"):
+        return _of_number(x)
     dtype = np.result_type(x)
     half = dtype == np.float16
     inner = np.result_type(dtype, np.float32) if dtype.kind == "f" else np.dtype(np.float64)
@@ -85,6 +88,20 @@ def erf(x: Array) -> Array:
         np.expm1(power, out=power)
         np.copysign(power, block, out=power)
     return out.astype(np.float16) if half else out
+
+
+def _of_number(x: Any) -> Any:
+    """The same, to the bit, as one formula: of a Python number, or of what prints the arithmetic done with it."""
+    z = np.minimum(np.abs(x), 6.0)
+    return np.copysign(np.expm1(_horner(_LONG, z) * z / _horner(_LONG_DENOMINATOR, z) - z), x)
+
+
+def _horner(coefficients: Sequence[float], z: Any) -> Any:
+    """A polynomial of z, as ``_polynomial`` computes it."""
+    total = z * coefficients[0]
+    for coefficient in coefficients[1:-1]:
+        total = (total + coefficient) * z
+    return total + coefficients[-1]
 
 
 def _polynomial(coefficients: Sequence[float], x: Array, out: Array) -> None:

@@ -60,7 +60,7 @@ class Symbol(Node):
         operation: Operation, operands: tuple[object, ...], attributes: Mapping[str, object] = NOTHING
     ) -> Symbol:
         """An engine's operation, by its name."""
-        return _call(operation.name, operands)
+        return call(operation.name, operands)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -109,7 +109,7 @@ class Symbol(Node):
             return _binary(name, *inputs)
         if name == "negative":
             return _negative(inputs[0])
-        return _call("abs" if name == "absolute" else name, inputs)
+        return call("abs" if name == "absolute" else name, inputs)
 
     def __array_function__(
         self,
@@ -124,7 +124,7 @@ class Symbol(Node):
             return np.dtype(float)
         if options:
             return NotImplemented
-        return _call(function.__name__, args)
+        return call(function.__name__, args)
 
     def __add__(self, other: object) -> Symbol:
         return _binary("add", self, other)
@@ -218,7 +218,8 @@ def _binary(name: str, left: object, right: object) -> Symbol:
     return Symbol(text, strength)
 
 
-def _call(name: str, operands: Iterable[object]) -> Symbol:
+def call(name: str, operands: Iterable[object]) -> Symbol:
+    """A function of operands, by its name."""
     return Symbol(f"{name}({', '.join(_text(x)[0] for x in operands)})")
 
 
@@ -239,7 +240,7 @@ def local_formula(operation: Operation, position: int, names: tuple[str | float,
     formula = derivatives[position] if position < len(derivatives) else None
     if isinstance(formula, int):
         return str(formula)
-    return "" if formula is None else _printed(formula, [*operands, Symbol(out)])
+    return "" if formula is None else printed(formula, [*operands, Symbol(out)])
 
 
 def _of_scalars(operation: Operation, position: int, operands: Sequence[Symbol | float]) -> str:
@@ -248,31 +249,11 @@ def _of_scalars(operation: Operation, position: int, operands: Sequence[Symbol |
     def at_position(out: Symbol) -> object:
         return operation.local_derivatives(out, operands, [True] * len(operands))[position]
 
-    return _printed(at_position, [Symbol("out")])
+    return printed(at_position, [Symbol("out")])
 
 
-def vjp_formula(
-    operation: Operation,
-    position: int,
-    names: Sequence[str],
-    inputs: Sequence[ArrayLike],
-    out: ArrayLike,
-    attributes: Mapping[str, object],
-) -> str:
-    """What a structured operation hands to one argument, in terms of the gradient ``g`` of its result.
-
-    ``inputs`` and ``out`` are the arrays that the formula is about: what a rule does may depend on their shapes.
-    """
-    vjps: Mapping[int, Callable[..., object]] = getattr(operation, "vjps", {})
-    vjp = vjps.get(position)
-    symbols = [Symbol(name, like=x) for name, x in zip(names, inputs, strict=True)]
-    arguments = [Symbol("g", like=out), Symbol("out", like=out), *symbols]
-    printed = "" if vjp is None else _printed(vjp, arguments, attributes)
-    return printed or f"vjp of {operation.name}"
-
-
-def _printed(
-    rule: Callable[..., object], symbols: Sequence[Symbol | float], attributes: Mapping[str, object] | None = None
+def printed(
+    rule: Callable[..., object], symbols: Sequence[object], attributes: Mapping[str, object] | None = None
 ) -> str:
     """What a rule makes of symbols; empty where it asks for more than symbols can tell."""
     try:

@@ -374,6 +374,15 @@ def changes(tensors: Iterable[Tensor]) -> int:
     return total
 
 
+def is_stale(tensor: Tensor) -> bool:
+    """Whether a tensor, or an operand that it was computed from, has been given other data since."""
+    if tensor.operation is None or tensor.operation is RELEASED:
+        return False
+    seen = (tensor, *tensor.parents)
+    owners = changes(owner for x in seen if (owner := x._owner) is not None)
+    return changes(seen) + owners != tensor._stamp
+
+
 def call_of(tensor: Tensor) -> Call:
     """What the operation that made a tensor computed with, as its backward pass on arrays will see it."""
     needed = [parent.requires_grad for parent in tensor.parents]

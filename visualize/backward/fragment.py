@@ -24,8 +24,12 @@ _BUTTONS = (
 _COLOURS = ("background", "ink", "faint", "frame", "alert", "active", "gradient")
 
 
-def fragment_of(words: Wording, picture: str, theme: Theme, mode: Mode) -> str:
-    """The stepper around a picture, for a page or a notebook; ``mode`` is the one it begins in."""
+def fragment_of(words: Wording, picture: str, theme: Theme, mode: Mode, autofocus: bool) -> str:
+    """The stepper around a picture; ``mode`` is the one it begins in.
+
+    Keys are the stepper's while the focus is in it. A page of its own gives it the focus (``autofocus``); in a notebook
+    the reader does, and the attribute ``data-lm-suppress-shortcuts`` then keeps JupyterLab's shortcuts away.
+    """
     title = "the backward pass, step by step"
     buttons = "".join(
         f'<button type="button" data-part="{part}" aria-label="{label}">{sign}</button>'
@@ -35,7 +39,8 @@ def fragment_of(words: Wording, picture: str, theme: Theme, mode: Mode) -> str:
         f"<option{' selected' * (each == mode)}>{escape(MODES[each][0])}</option>" for each in get_args(Mode)
     )
     style = ";".join(f"--{name}:{getattr(theme, name)}" for name in _COLOURS)
-    return f"""<section class="tglm-stepper" tabindex="0" aria-label="{title}" style="{style}">
+    return f"""<section class="tglm-stepper" tabindex="0"{" autofocus" * autofocus} data-lm-suppress-shortcuts="true" \
+aria-label="{title}" style="{style}">
 <style>{_asset("stepper.css")}</style>
 <div class="bar">{buttons}
 <input type="range" data-part="slider" min="0" max="1" value="0" step="1" aria-label="step">
@@ -103,7 +108,7 @@ def _row(words: Wording, row: Contribution, mode: Mode) -> dict[str, object]:
         "rule": words.rule(row),
         "text": words.product(row),
         "edge_text": words.on_edge(row),
-        "amount": words.number(row.amount).partition(", mean")[0],
+        "amount": words.number(row.amount).partition(", norm")[0],
         "after": words.number(row.after),
         "sum": words.sum(row, mode),
         "value": float(np.asarray(row.amount).item()) if is_single else None,

@@ -14,8 +14,8 @@ from tinygrad_lm.autograd.graph import Node
 from visualize.backward.modes import Mode, wrong_order
 from visualize.backward.rerun import finite_difference
 from visualize.graph.data import Graph
-from visualize.graph.describe import described, labels_of
-from visualize.graph.edges import formula_of, vjp_of
+from visualize.graph.describe import described
+from visualize.graph.edges import Words, derivative_of, formula_of, vjp_of, words_of
 from visualize.graph.extract import Extract, extract
 from visualize.graph.naming import Names, naming_of
 from visualize.graph.nodes import Number, array_of, contributions_of, local_derivatives_of
@@ -39,8 +39,10 @@ class Contribution:
     """The gradient of the node that hands it on."""
     local: Number | None
     """The local derivative; ``None`` for operations on whole arrays, which have no single one."""
+    derivative: str
+    """Whose derivative it is: ``∂d/∂a``."""
     formula: str
-    """The rule as the derivative table has it."""
+    """The rule as the derivative table has it, or what an operation on whole arrays makes of ``g``, its gradient."""
     amount: Number
     before: Number
     """The operand's gradient until now."""
@@ -97,6 +99,8 @@ class BackwardSteps:
     """Every gradient after the last frame."""
     nodes: Mapping[str, Node]
     """The engine's nodes by id."""
+    words: Words
+    """What formulas call each node."""
 
     def __repr__(self) -> str:
         return f"BackwardSteps(mode={self.mode!r}, {len(self.frames)} frames, {len(self.graph.nodes)} nodes)"
@@ -109,11 +113,11 @@ class BackwardSteps:
 
     def in_mode(self, mode: Mode) -> BackwardSteps:
         """The same pass in another mode."""
-        return _run(self.graph, self.nodes, mode)
+        return _run(self.graph, self.nodes, self.words, mode)
 
     @cached_property
     def _order(self) -> list[Node]:
-        return [self.nodes[node.id] for node in self.graph.nodes]
+        return [self.nodes[node.id] for node in self.graph.nodes if node.id in self.nodes]
 
     @cached_property
     def finite_differences(self) -> dict[str, tuple[tuple[int, ...], float]]:
@@ -172,7 +176,7 @@ def backward_steps(root: object, *inputs: object, mode: Mode = "correct", names:
     """
     if mode not in get_args(Mode):
         raise ValueError(f"mode is one of {', '.join(map(repr, get_args(Mode)))}, not {mode!r}")
-    naming = naming_of(names, root)
+    naming = naming_of(names, root, inputs)
     roots = roots_of(root, inputs)
     if len(roots) != 1 or np.size(roots[0].data) != 1 or not roots[0].requires_grad:
         raise ValueError(
@@ -183,17 +187,17 @@ def backward_steps(root: object, *inputs: object, mode: Mode = "correct", names:
 
 def steps_of(extracted: Extract, mode: Mode = "correct") -> BackwardSteps:
     """The backward pass of a graph that has one root of one element."""
-    return _run(described(extracted.graph, extracted, lines=True), extracted.nodes, mode)
+    graph = described(extracted.graph, extracted, lines=True, local=True)
+    return _run(graph, extracted.nodes, words_of(extracted), mode)
 
 
-def _run(graph: Graph, nodes: Mapping[str, Node], mode: Mode) -> BackwardSteps:
-    start = _start(graph, nodes, mode)
-    order = [node.id for node in reversed(graph.nodes) if node.id in start and nodes[node.id].operation is not None]
+def _run(graph: Graph, nodes: Mapping[str, Node], words: Words, mode: Mode) -> BackwardSteps:
+    start = _start(graph, nodes, words, mode)
+    order = [node.id for node in reversed(graph.nodes) if node.id in start and node.op]
     if mode == "order":
         order = wrong_order(order, graph)
     gradients = dict(start)
     received: set[str] = set()
-    labels = labels_of(graph, nodes)
     coming: dict[str, list[int]] = {}
     for i, edge in enumerate(graph.edges):
         coming.setdefault(edge.target, []).append(i)
@@ -206,25 +210,30 @@ def _run(graph: Graph, nodes: Mapping[str, Node], mode: Mode) -> BackwardSteps:
         handed: list[Contribution] = []
         for i in coming[key]:
             source, position = graph.edges[i].source, graph.edges[i].position
+            if source not in gradients:
+                continue
             amount = amounts[position]
-            if amount is None or source not in gradients:
+            if amount is None:
                 continue
             before = gradients[source]
             after = gradients[source] = amount if mode == "overwrite" else before + amount
-            formula = formula_of(node, position, labels) or vjp_of(node, position, labels)
+            formula = formula_of(node, position, words) or vjp_of(node, position, words)
             local = locals_[position] if locals_ else None
             first = source not in received
             received.add(source)
-            handed.append(Contribution(i, source, key, upstream, local, formula, amount, before, after, first))
+            derivative = derivative_of(node, nodes[source], words)
+            handed.append(
+                Contribution(i, source, key, upstream, local, derivative, formula, amount, before, after, first)
+            )
         frames.append(Frame(index, key, upstream, tuple(handed), tuple(order[index + 1 :]), lines[key]))
-    return BackwardSteps(graph, mode, tuple(frames), start, gradients, nodes)
+    return BackwardSteps(graph, mode, tuple(frames), start, gradients, nodes, words)
 
 
-def _start(graph: Graph, nodes: Mapping[str, Node], mode: Mode) -> dict[str, Number]:
+def _start(graph: Graph, nodes: Mapping[str, Node], words: Words, mode: Mode) -> dict[str, Number]:
     """Every gradient before the pass: zero, and 1 for the root."""
     start = {key: _zero(node) for key, node in nodes.items() if node.requires_grad}
     if mode == "no_zero_grad":
-        earlier = _run(graph, nodes, "correct").gradients
+        earlier = _run(graph, nodes, words, "correct").gradients
         start |= {key: earlier[key] for key in start if nodes[key].operation is None}
     root = graph.roots[0]
     start[root] = start[root] + 1

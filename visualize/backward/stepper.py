@@ -21,6 +21,7 @@ from visualize.formats.view import GraphView
 from visualize.graph.data import Graph
 from visualize.graph.naming import Names
 from visualize.graph.quantities import check_format
+from visualize.graph.roots import direction_of
 
 MOST = 150
 """Larger graphs are not stepped through."""
@@ -84,13 +85,21 @@ class Stepper:
         rows += [(end.name, words.number(steps.gradients[end.id]), end.right, end.nudged) for end in words.endings]
         return "\n".join([*lines, "", *table(rows)]) + "\n"
 
-    def fragment(self, mode: Mode = "correct") -> str:
-        """The stepper as a piece of HTML, for a page or a notebook; ``mode`` is the one it begins in."""
-        return fragment_of(self._words, self._picture, self.theme, mode)
+    def fragment(self, mode: Mode = "correct", autofocus: bool = False) -> str:
+        """The stepper as a piece of HTML, for a page or a notebook.
+
+        Parameters
+        ----------
+        mode
+            The mode that it begins in.
+        autofocus
+            Whether a page that is opened gives it the focus, and so the keys.
+        """
+        return fragment_of(self._words, self._picture, self.theme, mode, autofocus)
 
     def html(self) -> str:
         """A self-contained page."""
-        return page("The backward pass, step by step", self.fragment(), self.theme)
+        return page("The backward pass, step by step", self.fragment(autofocus=True), self.theme)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page (.html) or the text of the correct pass (.txt).
@@ -142,7 +151,7 @@ def stepper(
     names: Names = None,
     theme: str | Theme = "light",
     fmt: str = ".4g",
-    direction: str = "LR",
+    direction: str = "auto",
     engine: str = "auto",
 ) -> Stepper:
     """The backward pass of one number to step through, with the modes in which it goes wrong.
@@ -173,7 +182,8 @@ def stepper(
     check_format(fmt)
     check_direction(direction)
     correct = backward_steps(root, *inputs, names=names)
-    return stepper_of(correct, look, fmt, direction, engine)
+    flow = direction_of(direction, correct.nodes.values())
+    return stepper_of(correct, look, fmt, flow, engine)
 
 
 def stepper_of(correct: BackwardSteps, theme: Theme, fmt: str, direction: str, engine: str) -> Stepper:

@@ -76,9 +76,9 @@ class Wording:
     def number(self, x: Number) -> str:
         """A number, or a summary of an array, which is looked through once however often it is told of."""
         if not isinstance(x, np.ndarray):
-            return summary(x, self.fmt)[0]
+            return summary(x, self.fmt)
         if id(x) not in self._summaries:
-            self._summaries[id(x)] = x, summary(x, self.fmt)[0]
+            self._summaries[id(x)] = x, summary(x, self.fmt)
         return self._summaries[id(x)][1]
 
     def product(self, row: Contribution) -> str:
@@ -91,7 +91,7 @@ class Wording:
     def on_edge(self, row: Contribution) -> str:
         """The product, short enough for an edge: a large array is only its range."""
         text = self.product(row)
-        return text if np.size(row.amount) <= 1 else text.partition(", mean")[0]
+        return text if np.size(row.amount) <= 1 else text.partition(", norm")[0]
 
     def rule(self, row: Contribution) -> str:
         """The formula of the derivative table, and its number."""

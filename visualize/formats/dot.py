@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Sequence
 
+from visualize.formats.heat import size_of
 from visualize.formats.labels import clean, edge_text, node_lines
 from visualize.formats.style import Style
 from visualize.formats.themes import OUTLINES, Outline, Theme
@@ -12,11 +14,12 @@ from visualize.graph.data import KINDS, Cluster, Graph, GraphNode, kinds_of
 FONT = "Helvetica,Arial,sans-serif"
 
 _SHAPES: dict[Outline, str] = {
+    "note": 'shape=note style="filled" margin="0.16,0.06"',
     "box": 'shape=box style="filled"',
     "double": 'shape=box style="filled" peripheries=2',
     "dashed": 'shape=box style="filled,dashed"',
     "round": 'shape=box style="filled,rounded"',
-    "octagon": 'shape=box style="filled,diagonals" margin="0.16,0.1"',
+    "octagon": 'shape=octagon style="filled" margin="0.02,0"',
     "stack": 'shape=box3d style="filled" margin="0.16,0.1"',
 }
 
@@ -30,8 +33,12 @@ def _label(lines: Collection[str]) -> str:
     return '"' + "\\n".join(quoted(line)[1:-1] for line in lines) + '"'
 
 
-def to_dot(graph: Graph, style: Style) -> str:
-    """The graph as DOT text."""
+MARK = "\u2591"
+"""Lines of these hold the room of a small picture."""
+
+
+def to_dot(graph: Graph, style: Style, for_pictures: bool = False) -> str:
+    """The graph as DOT text, with room in the boxes ``for_pictures`` that are put there afterwards, or without."""
     theme, show = style.theme, style.show
     lines = [
         "digraph {",
@@ -40,31 +47,41 @@ def to_dot(graph: Graph, style: Style) -> str:
         f'  node [fontname="{FONT}" fontsize=11 margin="0.12,0.06" height=0.3]',
         f'  edge [fontname="{FONT}" fontsize=9 color="{theme.edge}" fontcolor="{theme.faint}" arrowsize=0.7]',
     ]
-    footer = _footer(graph, theme, style.legend)
-    if footer:
-        lines.append(f"  label={footer}")
+    if graph.caption:
+        lines.append(f"  label={quoted(graph.caption)}")
     inside: dict[str, list[str]] = {"": []}
     for cluster in graph.clusters:
         inside[cluster.id] = []
     for node in graph.nodes:
-        inside[node.cluster].append(_node(node, theme, show))
+        inside[node.cluster].append(_node(node, theme, node_lines(node, show) + (_room(node) if for_pictures else [])))
     _write_clusters(lines, graph.clusters, inside, theme)
     for i, edge in enumerate(graph.edges):
         text = edge_text(edge, show)
         label = f" label={quoted(text)}" if text else ""
         lines.append(f'  {edge.source} -> {edge.target} [id="e{i}"{label}]')
+    if style.legend:
+        lines += _legend(graph, theme)
     lines.append("}")
     return "\n".join(lines) + "\n"
 
 
-def _node(node: GraphNode, theme: Theme, show: Collection[str]) -> str:
+def _room(node: GraphNode) -> list[str]:
+    if not node.cells:
+        return []
+    width, height = size_of(node.cells)
+    return [MARK * math.ceil(width / 7)] * math.ceil((height + 4) / 13)
+
+
+def _node(node: GraphNode, theme: Theme, lines: Sequence[str]) -> str:
     paint = theme.paints[node.kind]
     stroke, text, extra = paint.stroke, paint.text, ""
     if node.alert:
         stroke, text, extra = theme.alert, theme.alert, " penwidth=2.5"
+    elif node.focused:
+        stroke, extra = theme.gradient, " penwidth=3"
     return (
         f'{node.id} [id="{node.id}" class="{node.kind}" {_SHAPES[OUTLINES[node.kind]]} '
-        f'fillcolor="{paint.fill}" color="{stroke}" fontcolor="{text}"{extra} label={_label(node_lines(node, show))}]'
+        f'fillcolor="{paint.fill}" color="{stroke}" fontcolor="{text}"{extra} label={_label(lines)}]'
     )
 
 
@@ -94,31 +111,20 @@ def _write_clusters(
         todo += [(child, depth + 1) for child in reversed(children.get(cluster.id, []))]
 
 
-def _footer(graph: Graph, theme: Theme, legend: bool) -> str:
-    """The caption and the legend: only texts of this package, so that Graphviz's HTML may be used."""
-    rows: list[str] = []
-    if legend:
-        cells: list[str] = []
-        for kind in kinds_of(graph.nodes):
-            paint = theme.paints[kind]
-            cells.append(
-                f'<TD {_legend_style(OUTLINES[kind])} BGCOLOR="{paint.fill}" COLOR="{paint.stroke}">'
-                f'<FONT COLOR="{paint.text}" POINT-SIZE="9">{KINDS[kind]}</FONT></TD>'
-            )
-        rows.append(f'<TABLE BORDER="0" CELLSPACING="4" CELLPADDING="3"><TR>{"".join(cells)}</TR></TABLE>')
-    if graph.caption:
-        rows.append(f'<FONT POINT-SIZE="10">{graph.caption}</FONT>')
-    if not rows:
-        return ""
-    body = "".join(f'<TR><TD BORDER="0">{row}</TD></TR>' for row in rows)
-    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">{body}</TABLE>>'
-
-
-def _legend_style(outline: Outline) -> str:
-    styles = {
-        "double": 'BORDER="3"',
-        "dashed": 'BORDER="1" STYLE="DASHED"',
-        "round": 'BORDER="1" STYLE="ROUNDED"',
-        "octagon": 'BORDER="2"',
-    }
-    return styles.get(outline, 'BORDER="1"')
+def _legend(graph: Graph, theme: Theme) -> list[str]:
+    """The kinds of nodes in boxes that are drawn as the nodes themselves are, so that they look alike."""
+    kinds = kinds_of(graph.nodes)
+    if not kinds:
+        return []
+    lines = [
+        "  subgraph cluster_legend {",
+        f'    id="legend" label="" style=solid color="{theme.background}" rank=same',
+    ]
+    for kind in kinds:
+        paint = theme.paints[kind]
+        lines.append(
+            f'    legend_{kind} [id="legend_{kind}" class="legend" {_SHAPES[OUTLINES[kind]]} fillcolor="{paint.fill}" '
+            f'color="{paint.stroke}" fontcolor="{paint.text}" fontsize=9 height=0.2 margin="0.1,0.03" '
+            f"label={quoted(KINDS[kind])}]"
+        )
+    return [*lines, "  }"]

@@ -8,12 +8,13 @@ from visualize.formats.themes import OUTLINES, Outline
 from visualize.graph.data import Cluster, Graph, kinds_of
 
 _BRACKETS: dict[Outline, tuple[str, str]] = {
+    "note": ("[/", "/]"),
     "box": ("[", "]"),
     "double": ("[[", "]]"),
     "dashed": ("[", "]"),
     "round": ("(", ")"),
     "octagon": ("{{", "}}"),
-    "stack": ("[/", "/]"),
+    "stack": ("[(", ")]"),
 }
 _KEPT = frozenset(" ._-")
 

@@ -22,8 +22,7 @@ def page(title: str, body: str, theme: Theme) -> str:
 <style>
 body {{ margin: 1.5rem; background: {theme.background}; color: {theme.ink}; font: 15px/1.45 system-ui, sans-serif }}
 pre {{ overflow-x: auto; font: 13px/1.5 ui-monospace, monospace }}
-figure {{ margin: 0; overflow-x: auto }}
-figure > svg {{ min-width: calc(.7 * var(--wide)) }}
+summary {{ cursor: pointer; padding: .3rem 0 }}
 </style>
 </head>
 <body>
@@ -33,11 +32,11 @@ figure > svg {{ min-width: calc(.7 * var(--wide)) }}
 """
 
 
-def as_figure(svg: str) -> str:
-    """A picture: wider than the page it shrinks a little, then it can be scrolled."""
-    return f"<figure>{svg}</figure>"
-
-
 def as_table(text: str, what: str = "the graph") -> str:
     """The same content as text, to be unfolded."""
-    return f"<details><summary>{what} as a table</summary><pre>{escape(text, quote=False)}</pre></details>"
+    return folded(f"{what} as a table", f"<pre>{escape(text, quote=False)}</pre>")
+
+
+def folded(title: str, body: str, is_open: bool = False) -> str:
+    """A part of a page that is unfolded by a click."""
+    return f"<details{' open' * is_open}><summary>{escape(title)}</summary>{body}</details>"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from visualize.formats import engines
 from visualize.formats.dot import to_dot
-from visualize.formats.embedded import at_home
+from visualize.formats.embedded import at_home, with_pictures
+from visualize.formats.shapes import footer_of
 from visualize.formats.style import Style
 from visualize.formats.svg import to_svg
 from visualize.graph.data import Graph
@@ -19,13 +22,14 @@ def rendered(graph: Graph, style: Style, engine: str) -> tuple[str, str]:
         With what each engine said, where none could draw it.
     """
     problems: list[str] = []
-    for candidate in engines.candidates(engine):
+    for candidate in engines.candidates(engine, len(graph.nodes)):
         try:
             if candidate.name == "builtin":
-                svg = _built_in(graph, style)
-            else:
-                svg = engines.run(candidate, to_dot(graph, style), "svg", len(graph.nodes)).decode("utf-8", "replace")
-            return at_home(svg, graph), candidate.name
+                return at_home(_built_in(graph, style), graph), candidate.name
+            dot = to_dot(replace(graph, notes=(), total=graph.shown), replace(style, legend=False), for_pictures=True)
+            svg = engines.run(candidate, dot, "svg", len(graph.nodes)).decode("utf-8", "replace")
+            footer = footer_of(graph, style.theme, style.legend)
+            return at_home(with_pictures(svg, graph, style.theme), graph, footer), candidate.name
         except engines.DrawingError as error:
             problems.append(str(error))
     raise engines.DrawingError("\n".join(problems))

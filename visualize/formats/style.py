@@ -28,8 +28,8 @@ def check_direction(direction: str) -> str:
     Raises
     ------
     ValueError
-        Where it is not one of ``DIRECTIONS``.
+        Where it is neither ``"auto"`` nor one of ``DIRECTIONS``.
     """
-    if direction not in DIRECTIONS:
-        raise ValueError(f"direction is one of {', '.join(map(repr, DIRECTIONS))}, not {direction!r}")
+    if direction not in ("auto", *DIRECTIONS):
+        raise ValueError(f"direction is 'auto' or one of {', '.join(map(repr, DIRECTIONS))}, not {direction!r}")
     return direction

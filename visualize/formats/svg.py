@@ -3,63 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
-from visualize.formats.labels import clean, edge_text, edge_tooltip, node_lines, node_tooltip
+from visualize.formats.labels import clean, edge_text, edge_tooltip
+from visualize.formats.shapes import FONT, SIZE, SMALL, footer_of, line, node_box, node_size, rect, tooltip
 from visualize.formats.style import Style
-from visualize.formats.themes import OUTLINES, Outline, Paint, Theme
-from visualize.graph.data import KINDS, Graph, GraphNode, kinds_of
-from visualize.layout.layered import Point
-from visualize.layout.nested import Box, lay_out
+from visualize.graph.data import Graph
+from visualize.layout.geometry import Point
+from visualize.layout.layered import Layout, lay_out
 from visualize.layout.text_width import text_width
 
-SIZE = 12.0
-SMALL = 10.0
-LEADING = 15.0
+TALL = 11.0
+"""The height of an edge's text."""
+BASE = 2.5
+"""How far its baseline is above the lower side of its room."""
 MARGIN = 14.0
-FONT = "Helvetica, Arial, sans-serif"
+
+
+def size_of(graph: Graph, style: Style) -> tuple[float, float]:
+    """The width and the height of a graph's picture, without its legend."""
+    layout = _laid_out(graph, style)
+    return layout.width, layout.height
+
+
+def _laid_out(graph: Graph, style: Style) -> Layout:
+    sizes = {node.id: node_size(node, style.show) for node in graph.nodes}
+    texts = [edge_text(edge, style.show) for edge in graph.edges]
+    rooms = [(text_width(text, SMALL), TALL if text else 0.0) for text in texts]
+    titles = {cluster.id: text_width(clean(cluster.title), SIZE) for cluster in graph.clusters}
+    return lay_out(graph, sizes, rooms, titles, style.direction)
 
 
 def to_svg(graph: Graph, style: Style) -> str:
     """The graph as an SVG picture, laid out here."""
     theme, show, direction = style.theme, style.show, style.direction
-    lines = {node.id: node_lines(node, show) for node in graph.nodes}
-    sizes = {
-        key: (max(text_width(line, SIZE) for line in texts) + 18, LEADING * len(texts) + 12)
-        for key, texts in lines.items()
-    }
-    texts = [edge_text(edge, show) for edge in graph.edges]
-    widths = [text_width(text, SMALL) for text in texts]
-    titles = {cluster.id: text_width(clean(cluster.title), SIZE) for cluster in graph.clusters}
-    layout = lay_out(graph, sizes, widths, titles, direction)
+    layout = _laid_out(graph, style)
     body: list[str] = []
     for cluster in graph.clusters:
-        box = layout.clusters[cluster.id]
-        frame = _rect(box, theme.frame, theme.faint, 'rx="8"')
-        left, top = box.x - box.width / 2, box.y - box.height / 2
-        title = line(cluster.title, left + 9, top + 15, theme.ink, SIZE, "start")
+        frame = rect(layout.clusters[cluster.id], theme.frame, theme.faint, 'rx="8"')
+        room = layout.titles[cluster.id]
+        title = line(cluster.title, room.x - room.width / 2, room.y + 4, theme.ink, SIZE, "start")
         body.append(
             f'<g id="{cluster.id}" class="cluster module"><title>{tooltip(cluster.title)}</title>{frame}{title}</g>'
         )
     names = {node.id: node.label or node.symbol or node.id for node in graph.nodes}
-    for i, (edge, text, path) in enumerate(zip(graph.edges, texts, layout.edges, strict=True)):
+    for i, (edge, path) in enumerate(zip(graph.edges, layout.edges, strict=True)):
         tip = edge_tooltip(edge, (names[edge.source], names[edge.target]))
-        label = ""
-        if text:
-            x, y = layout.texts[i]
-            halo = f'paint-order="stroke" stroke="{theme.background}" stroke-width="3" stroke-linejoin="round" '
-            label = line(text, x, y - 3, theme.faint, SMALL).replace("<text ", f"<text {halo}", 1)
+        room = layout.texts[i]
+        text = edge_text(edge, show)
+        label = line(text, room.x, room.y + TALL / 2 - BASE, theme.faint, SMALL) if room else ""
         body.append(
             f'<g id="e{i}" class="edge"><title>{tooltip(tip)}</title>'
-            f'<path d="{_curve(path, direction)}" fill="none" stroke="{theme.edge}" stroke-width="1.2"/>'
+            f'<path d="{curve(path, direction)}" fill="none" stroke="{theme.edge}" stroke-width="1.2"/>'
             f"{_arrow(path, direction, theme.edge)}{label}</g>"
         )
-    for node in graph.nodes:
-        body.append(_node(node, layout.nodes[node.id], lines[node.id], theme))
+    body += [node_box(node, layout.nodes[node.id], show, theme) for node in graph.nodes]
     width, height = layout.width, layout.height
-    footer, wide, tall = _footer(graph, theme, style.legend, height + 12)
-    width, height = max(width, wide), height + tall
-    content = "\n".join((*body, *footer))
+    footer = footer_of(graph, theme, style.legend)
+    if footer.parts:
+        body.append(f'<g transform="translate(0,{height + 12:.1f})">{"".join(footer.parts)}</g>')
+    width, height = max(width, footer.width), height + footer.height
+    content = "\n".join(body)
     view = f"{-MARGIN:g} {-MARGIN:g} {width + 2 * MARGIN:.1f} {height + 2 * MARGIN:.1f}"
     back = (
         f'<rect x="{-MARGIN:g}" y="{-MARGIN:g}" width="{width + 2 * MARGIN:.1f}" '
@@ -70,64 +73,14 @@ def to_svg(graph: Graph, style: Style) -> str:
     )
 
 
-def tooltip(text: str) -> str:
-    """The inside of a title element: lines that show as they are."""
-    return escape("\n".join(map(clean, text.split("\n"))), quote=False)
-
-
-def line(text: str, x: float, y: float, colour: str, size: float, anchor: str = "middle") -> str:
-    """One line of text."""
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size:g}" fill="{colour}" '
-        f'xml:space="preserve">{escape(clean(text), quote=False)}</text>'
-    )
-
-
-def _rect(box: Box, fill: str, stroke: str, more: str = "", grow: float = 0.0) -> str:
-    return (
-        f'<rect x="{box.x - box.width / 2 - grow:.1f}" y="{box.y - box.height / 2 - grow:.1f}" '
-        f'width="{box.width + 2 * grow:.1f}" height="{box.height + 2 * grow:.1f}" fill="{fill}" '
-        f'stroke="{stroke}" {more}/>'
-    )
-
-
-def _outline(outline: Outline, box: Box, paint: Paint, thick: str) -> str:
-    """The border that tells a node's kind without colour."""
-    fill, stroke = paint.fill, paint.stroke
-    if outline == "double":
-        return _rect(box, fill, stroke, thick) + _rect(box, "none", stroke, thick, -3)
-    if outline == "dashed":
-        return _rect(box, fill, stroke, f'stroke-dasharray="5 3" {thick}')
-    if outline == "round":
-        return _rect(box, fill, stroke, f'rx="9" {thick}')
-    if outline == "octagon":
-        cut, w, h = 7.0, box.width / 2, box.height / 2
-        corners = [(-w, cut - h), (cut - w, -h), (w - cut, -h), (w, cut - h)]
-        corners += [(-x, -y) for x, y in corners]
-        points = " ".join(f"{box.x + x:.1f},{box.y + y:.1f}" for x, y in corners)
-        return f'<polygon points="{points}" fill="{fill}" stroke="{stroke}" {thick}/>'
-    if outline == "stack":
-        behind = Box(box.x + 4, box.y - 4, box.width, box.height)
-        return _rect(behind, fill, stroke, thick) + _rect(box, fill, stroke, thick)
-    return _rect(box, fill, stroke, thick)
-
-
-def _node(node: GraphNode, box: Box, lines: list[str], theme: Theme) -> str:
-    paint, thick = theme.paints[node.kind], 'stroke-width="1.2"'
-    if node.alert:
-        paint, thick = Paint(paint.fill, theme.alert, theme.alert), 'stroke-width="2.5"'
-    top = box.y - LEADING * (len(lines) - 1) / 2 + SIZE * 0.35
-    texts = "".join(line(text, box.x, top + LEADING * i, paint.text, SIZE) for i, text in enumerate(lines))
-    return (
-        f'<g id="{node.id}" class="node {node.kind}"><title>{tooltip(node_tooltip(node))}</title>'
-        f"{_outline(OUTLINES[node.kind], box, paint, thick)}{texts}</g>"
-    )
-
-
-def _curve(points: Sequence[Point], direction: str) -> str:
+def curve(points: Sequence[Point], direction: str) -> str:
+    """The path of an edge: straight where it runs along the flow, a curve with both ends along it elsewhere."""
+    flat = direction in ("LR", "RL")
     (x, y), parts = points[0], [f"M{points[0][0]:.1f},{points[0][1]:.1f}"]
     for u, v in points[1:]:
-        if direction in ("LR", "RL"):
+        if (y == v) if flat else (x == u):
+            parts.append(f"L{u:.1f},{v:.1f}")
+        elif flat:
             middle = (x + u) / 2
             parts.append(f"C{middle:.1f},{y:.1f} {middle:.1f},{v:.1f} {u:.1f},{v:.1f}")
         else:
@@ -138,27 +91,8 @@ def _curve(points: Sequence[Point], direction: str) -> str:
 
 
 def _arrow(points: Sequence[Point], direction: str, colour: str) -> str:
-    x, y = points[-1]
-    dx, dy = {"LR": (1, 0), "RL": (-1, 0), "TB": (0, 1), "BT": (0, -1)}[direction]
+    """The arrowhead, along the last piece of the path."""
+    (u, v), (x, y) = points[-2:]
+    dx, dy = (1 if x > u else -1, 0) if direction in ("LR", "RL") else (0, 1 if y > v else -1)
     corners = [(x, y), (x - 7 * dx + 3.5 * dy, y - 7 * dy + 3.5 * dx), (x - 7 * dx - 3.5 * dy, y - 7 * dy - 3.5 * dx)]
     return f'<polygon points="{" ".join(f"{a:.1f},{b:.1f}" for a, b in corners)}" fill="{colour}"/>'
-
-
-def _footer(graph: Graph, theme: Theme, legend: bool, top: float) -> tuple[list[str], float, float]:
-    """The legend and the caption under a picture, with the room they take."""
-    parts: list[str] = []
-    x, tall, wide = 0.0, 0.0, 0.0
-    if legend:
-        for kind in kinds_of(graph.nodes):
-            width = text_width(KINDS[kind], SMALL) + 14
-            box = Box(x + width / 2, top + 12, width, 20)
-            paint = theme.paints[kind]
-            parts.append(_outline(OUTLINES[kind], box, paint, 'stroke-width="1"'))
-            parts.append(line(KINDS[kind], box.x, box.y + 3.5, paint.text, SMALL))
-            x += width + 12
-        tall, wide = 40.0, x - 12
-    if graph.caption:
-        parts.append(line(graph.caption, 0, top + tall + 8, theme.faint, SMALL + 1, "start"))
-        wide = max(wide, text_width(graph.caption, SMALL + 1))
-        tall += 24.0
-    return [f'<g class="legend">{"".join(parts)}</g>'] if parts else [], wide, tall

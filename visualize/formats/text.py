@@ -15,7 +15,8 @@ def to_text(graph: Graph) -> str:
     names = {node.id: clean(node.label) or node.id for node in graph.nodes}
     for edge in graph.edges:
         name = names[edge.source]
-        operands.setdefault(edge.target, []).append(f"{edge.argument}={name}" if edge.argument else name)
+        called = edge.argument and not edge.argument[0].isdigit()
+        operands.setdefault(edge.target, []).append(f"{edge.argument}={name}" if called else name)
     rows = [("node", "name", "shape", "data", "grad", "made by")]
     for node in graph.nodes:
         shape = "" if node.shape is None else "×".join(map(str, node.shape)) or "scalar"

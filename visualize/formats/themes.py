@@ -9,13 +9,15 @@ from typing import Literal
 
 from visualize.graph.data import Kind
 
-Outline = Literal["box", "double", "dashed", "round", "octagon", "stack"]
+Outline = Literal["note", "box", "double", "dashed", "round", "octagon", "stack"]
 
 OUTLINES: Mapping[Kind, Outline] = {
+    "data": "note",
     "input": "box",
     "parameter": "double",
     "constant": "dashed",
     "operation": "round",
+    "module": "box",
     "loss": "octagon",
     "group": "stack",
 }
@@ -139,10 +141,12 @@ THEMES: Mapping[str, Theme] = {
             "light",
             ("#ffffff", "#1d2733", "#5b6875", "#4a5663", "#f4f6f8", "#b3001b", "#ffd166", "#b35c00"),
             (
+                "#d7e8f0 #3d7ea6 #10222e",
                 "#a9d6e5 #2a6f97 #10222e",
                 "#b7e4c7 #2d6a4f #10261b",
                 "#eceff1 #6c757d #343a40",
                 "#fffdf5 #4a5663 #1d2733",
+                "#eaf7ee #2d6a4f #10261b",
                 "#fde2e4 #9d0208 #370617",
                 "#e6e0f8 #5a4a9c #221a45",
             ),
@@ -151,10 +155,12 @@ THEMES: Mapping[str, Theme] = {
             "dark",
             ("#14181f", "#e8edf2", "#9aa7b4", "#a7b4c0", "#1c222b", "#ff6b6b", "#ffd166", "#ffb35c"),
             (
+                "#12303f #4f9fc4 #d8edf6",
                 "#17435a #6fc3e8 #eaf6fc",
                 "#1d4a35 #74d3a0 #eafbf1",
                 "#2a3038 #8b97a3 #d5dce3",
                 "#232a34 #a7b4c0 #e8edf2",
+                "#17302a #74d3a0 #eafbf1",
                 "#5a1f2a #ff9aa8 #fff0f2",
                 "#372f5e #b3a4f0 #f0edff",
             ),
@@ -164,10 +170,12 @@ THEMES: Mapping[str, Theme] = {
             "colorblind",
             ("#ffffff", "#000000", "#555555", "#333333", "#f5f5f5", "#b34700", "#f0e442", "#0072b2"),
             (
+                "#e3f1f9 #0072b2 #000000",
                 "#b3dcf2 #0072b2 #000000",
                 "#fbe3a8 #9a6a00 #000000",
                 "#eeeeee #666666 #222222",
                 "#ffffff #333333 #000000",
+                "#fff6dc #9a6a00 #000000",
                 "#f3cfe0 #a6417c #000000",
                 "#cdeee2 #00735a #000000",
             ),
@@ -177,8 +185,10 @@ THEMES: Mapping[str, Theme] = {
             ("#ffffff", "#000000", "#444444", "#000000", "#ffffff", "#000000", "#dddddd", "#000000"),
             (
                 "#ffffff #000000 #000000",
+                "#ffffff #000000 #000000",
                 "#ededed #000000 #000000",
                 "#ffffff #555555 #333333",
+                "#ffffff #000000 #000000",
                 "#ffffff #000000 #000000",
                 "#d9d9d9 #000000 #000000",
                 "#f5f5f5 #000000 #000000",

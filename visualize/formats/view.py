@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from visualize.formats.dot import to_dot
 from visualize.formats.mermaid import to_mermaid
-from visualize.formats.page import as_figure, as_table, page
+from visualize.formats.page import as_table, folded, page
 from visualize.formats.rendering import rendered, rendered_by_graphviz
 from visualize.formats.serial import to_json
 from visualize.formats.style import Style
 from visualize.formats.text import to_text
 from visualize.formats.themes import Theme
+from visualize.formats.viewer import viewer
 from visualize.graph.data import Graph
 
 if TYPE_CHECKING:
@@ -112,12 +113,13 @@ class GraphView:
         return to_json(self.graph)
 
     def html(self, stepper: bool | None = None) -> str:
-        """A page of its own with the picture and, under it, the graph as a table.
+        """A page of its own: the picture to look around in, the pass step by step, and the graph as a table.
 
         Parameters
         ----------
         stepper
-            Whether the backward pass is in it, step by step; by default where the whole graph is shown and small.
+            Whether the backward pass is in it, step by step; by default where the whole graph is shown and small,
+            folded away. ``True`` shows it at once.
 
         Raises
         ------
@@ -132,17 +134,22 @@ class GraphView:
                 "html(stepper=True) needs the whole graph of one number: draw a single root that needs a gradient and "
                 "has one element, with collapse='none' and at most 150 nodes"
             )
-        body = ""
+        steps = ""
         if self._stepper is not None and stepper is not False:
             try:
-                body = self._stepper()
+                steps = folded("step through it", self._stepper(), is_open=bool(stepper))
             except (RuntimeError, ValueError, TypeError, ArithmeticError):
                 # The graph was released or changed since it was drawn, or it holds an operation that cannot be run
                 # again: what was drawn still stands.
                 if stepper:
                     raise
-        body = body or as_figure(self.svg())
-        return page("Computation graph", f"{body}\n{as_table(self.text())}", self.theme)
+        parts = [self._viewer(), steps, as_table(self.text())]
+        return page("Computation graph", "\n".join(filter(None, parts)), self.theme)
+
+    def _viewer(self) -> str:
+        graph = self.graph
+        what = f"computation graph of {len(graph.nodes)} nodes and {len(graph.edges)} edges"
+        return viewer(self.svg(), graph.edges, self.theme, what, graph.roots[0] if graph.roots else "")
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture; the suffix says how: .svg, .png, .pdf, .dot, .html, .json, .mmd or .txt.
@@ -170,10 +177,11 @@ class GraphView:
     def _repr_mimebundle_(
         self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None
     ) -> dict[str, str]:
-        """What a notebook shows: the picture, or the table where no picture can be made; never an error."""
+        """What a notebook shows: the picture to look around in, or as it is, or the table; never an error."""
         bundle = {"text/plain": self.text()}
         try:
             bundle["image/svg+xml"] = self.svg()
+            bundle["text/html"] = self._viewer()
         except Exception as error:  # whatever an engine does, a notebook shows at least the text
             bundle["text/plain"] += f"(no picture: {error})\n"
         kept = set(bundle if include is None else include) - set(exclude or ())

@@ -34,6 +34,8 @@ class Group:
     cluster: str = ""
     with_leaves: bool = False
     """Whether leaves that nothing else uses also go into the group."""
+    module: int = -1
+    """The module whose call it is, if it is one."""
 
 
 def contract(reduced: Reduced, groups: Iterable[Group], note: str = "") -> Reduced:
@@ -63,7 +65,9 @@ def contract(reduced: Reduced, groups: Iterable[Group], note: str = "") -> Reduc
             parts[key] += reduced.members.get(node.id, (node.id,))
             place[key] = i
     for key, group in made.items():
-        nodes[key] = GraphNode(key, "group", group.label, cluster=group.cluster, size=len(parts[key]))
+        nodes[key] = GraphNode(
+            key, "group", group.label, cluster=group.cluster, size=len(parts[key]), module=group.module
+        )
     edges = _edges(graph.edges, into, {*made, *members})
     order = _sorted(place, edges)
     rank = {key: i for i, key in enumerate(order)}
@@ -88,19 +92,24 @@ def _absorb_leaves(graph: Graph, into: dict[str, str], made: Mapping[str, Group]
 
 
 def _edges(edges: Iterable[GraphEdge], into: Mapping[str, str], groups: Set[str]) -> list[GraphEdge]:
-    """The edges between what is left; those into a group are counted, not told apart."""
+    """The edges between what is left; those of a group that mean the same are counted, not told apart."""
     kept: list[GraphEdge] = []
-    counted: dict[tuple[str, str], GraphEdge] = {}
+    counted: dict[tuple[str, str, str], GraphEdge] = {}
     for edge in edges:
         source, target = into.get(edge.source, edge.source), into.get(edge.target, edge.target)
         if source == target:
             continue
-        if target in groups:
-            earlier = counted.get((source, target))
-            uses = edge.uses + (earlier.uses if earlier else 0)
-            counted[source, target] = GraphEdge(source, target, uses=uses)
+        if source not in groups and target not in groups:
+            kept.append(edge)
+            continue
+        argument = "" if target in groups else edge.argument
+        earlier = counted.get((source, target, argument))
+        if earlier is None:
+            # What an operation does with a node within a group is not what it does with the group.
+            position = 0 if target in groups else edge.position
+            counted[source, target, argument] = GraphEdge(source, target, position, argument, uses=edge.uses)
         else:
-            kept.append(edge if source == edge.source else replace(edge, source=source))
+            counted[source, target, argument] = replace(earlier, uses=earlier.uses + edge.uses)
     return kept + list(counted.values())
 
 

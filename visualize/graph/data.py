@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["input", "parameter", "constant", "operation", "loss", "group"]
+Kind = Literal["data", "input", "parameter", "constant", "operation", "module", "loss", "group"]
 
 KINDS: dict[Kind, str] = {
+    "data": "data",
     "input": "input",
     "parameter": "parameter",
     "constant": "constant",
     "operation": "operation",
+    "module": "module",
     "loss": "result",
     "group": "several nodes",
 }
@@ -24,10 +26,12 @@ class GraphNode:
     """One box of a picture: a leaf, the result of an operation, or a group that stands for several nodes."""
 
     id: str
-    """``v0``, ``v1``... in topological order; ``g0``... for groups."""
+    """``v0``, ``v1``... in topological order; ``d0``... for arrays of data; ``g0``... for groups."""
     kind: Kind
     label: str = ""
     """The user's name for it; any string."""
+    name: str = ""
+    """What formulas call it, where they speak of it: its label if that reads well and is its own, else ``v3``, say."""
     op: str = ""
     """The name of the operation that made it; empty for a leaf."""
     symbol: str = ""
@@ -42,13 +46,27 @@ class GraphNode:
     grad: str = ""
     """The gradient in the same form; ``-`` before a backward pass, empty where none is asked for."""
     alert: bool = False
-    """Whether data or grad holds a nan or an infinity."""
+    """Whether data or grad holds a nan, or an infinity that no mask put there."""
+    note: str = ""
+    """What a reader must know of it: that it is stale, or where its nan comes from."""
+    focused: bool = False
+    """Whether the picture is about this node and what is around it."""
     cluster: str = ""
     """The innermost cluster that it belongs to; empty at the top."""
     size: int = 1
     """How many nodes of the program it stands for."""
     weights: int = 0
     """How many trainable numbers a group holds."""
+    module: int = -1
+    """The module whose call a group is, as in ``Cluster.module``; -1 for another group."""
+    quiet: bool = False
+    """Whether its numbers are those of its operand, in another shape."""
+    takes: tuple[int, ...] | None = None
+    """The shape of what goes in, where that is told: of an architecture's boxes, if it is another than comes out."""
+    parts: tuple[str, ...] = ()
+    """The weights of a module, as ``weight 200×30``."""
+    cells: tuple[tuple[int, ...], ...] = ()
+    """Its numbers as a small picture, from -8 to 8, where that is asked for."""
     line: str = ""
     """The user's line of code that made it, where it was recorded."""
 
@@ -63,6 +81,8 @@ class GraphEdge:
     """Which argument of the operation this is, from 0."""
     argument: str = ""
     """The argument's name where the order of arguments matters; empty where it does not."""
+    derivative: str = ""
+    """Whose derivative it is, and to what: ``∂o/∂n``."""
     formula: str = ""
     """The local derivative as the derivative table has it."""
     local: str = ""
@@ -123,9 +143,11 @@ class Graph:
     @property
     def caption(self) -> str:
         """What a reader must know about a picture that does not show everything; empty if it does."""
-        if self.shown == self.total and not self.notes:
-            return ""
+        if self.shown == self.total:
+            return "; ".join(self.notes)
         notes = f" ({'; '.join(self.notes)})" if self.notes else ""
+        if not self.shown:
+            return f"{self.total:,} nodes in {len(self.nodes):,} boxes{notes}"
         return f"showing {self.shown:,} of {self.total:,} nodes{notes}"
 
     def depth(self) -> dict[str, int]:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 
 from tinygrad_lm.autograd import Value
 from tinygrad_lm.autograd.graph import Node
-from tinygrad_lm.autograd.types import Array
 from visualize.graph.data import Graph, GraphNode
-from visualize.graph.edges import with_local_derivatives
+from visualize.graph.edges import with_local_derivatives, words_of
 from visualize.graph.extract import Extract, extract
+from visualize.graph.given import is_array
+from visualize.graph.health import STALE, Health
+from visualize.graph.heat import cells_of
 from visualize.graph.naming import Names, naming_of
 from visualize.graph.nodes import array_of, attributes_of
 from visualize.graph.quantities import number, summary
 from visualize.graph.source_lines import line_of
+
+SAME_NUMBERS = frozenset({"reshape", "transpose", "alias", "astype"})
+"""Operations whose results are the numbers of their operand."""
 
 LONGEST = 40
 """Options of more characters are cut."""
@@ -59,38 +63,45 @@ def described(
     members: Mapping[str, Sequence[str]] | None = None,
     lines: bool = False,
     local: bool = False,
+    heat: bool = False,
 ) -> Graph:
     """Write into a graph, or into what became of it, the numbers of the nodes that it was extracted from.
 
-    ``members`` has the ids behind each group; ``lines`` adds the line of code that made each node, and ``local`` the
-    derivative on each edge.
+    ``members`` has the ids behind each group; ``lines`` adds the line of code that made each node, ``local`` the
+    derivative on each edge, with the names that it calls nodes by, and ``heat`` a small picture of each array.
     """
-    behind = extracted.nodes
+    behind, health = extracted.nodes, Health(extracted)
+    words = words_of(extracted) if local else {}
     nodes: list[GraphNode] = []
     for entry in graph.nodes:
         if entry.id in behind:
-            nodes.append(_node(entry, behind[entry.id], fmt, lines))
+            node = _node(entry, behind[entry.id], fmt, lines)
+            cells = cells_of(array_of(behind[entry.id])) if heat else ()
+            nodes.append(replace(node, name=words.get(behind[entry.id], ""), cells=cells))
+        elif entry.id in extracted.arrays:
+            array = extracted.arrays[entry.id]
+            data = summary(array, fmt)
+            cells = cells_of(array) if heat else ()
+            nodes.append(replace(entry, shape=array.shape, dtype=str(array.dtype), data=data, cells=cells))
         else:
-            nodes.append(_group(entry, [behind[key] for key in (members or {}).get(entry.id, ())], extracted))
-    edges = with_local_derivatives(graph.edges, behind, labels_of(graph, behind), fmt) if local else graph.edges
-    return replace(graph, nodes=tuple(nodes), edges=edges)
-
-
-def labels_of(graph: Graph, nodes: Mapping[str, Node]) -> dict[Node, str]:
-    """The labels in a graph by the engine's nodes."""
-    return {nodes[node.id]: node.label for node in graph.nodes if node.id in nodes}
+            inner = [behind[key] for key in (members or {}).get(entry.id, ()) if key in behind]
+            nodes.append(_group(entry, inner, extracted))
+    nodes = [health.told(entry, (members or {}).get(entry.id, (entry.id,))) for entry in nodes]
+    edges = with_local_derivatives(graph.edges, behind, words, fmt) if local else graph.edges
+    notes = (*graph.notes, STALE) if any(node.note.startswith("stale") for node in nodes) else graph.notes
+    return replace(graph, nodes=tuple(nodes), edges=edges, notes=notes)
 
 
 def _node(entry: GraphNode, node: Node, fmt: str, lines: bool) -> GraphNode:
-    data, alert = summary(node.data, fmt)
+    data = summary(node.data, fmt)
     grad = "-" if node.requires_grad else ""
     if node.grad is not None:
-        grad, wrong = summary(node.grad, fmt)
-        alert = alert or wrong
+        grad = summary(node.grad, fmt)
     shape, dtype = _shape_and_dtype(node)
     line = line_of(node) if lines else ""
     options = _options(attributes_of(node))
-    return replace(entry, shape=shape, dtype=dtype, options=options, data=data, grad=grad, alert=alert, line=line)
+    quiet = entry.op in SAME_NUMBERS and entry.kind == "operation"
+    return replace(entry, shape=shape, dtype=dtype, options=options, data=data, grad=grad, line=line, quiet=quiet)
 
 
 def _group(entry: GraphNode, nodes: Sequence[Node], extracted: Extract) -> GraphNode:
@@ -113,11 +124,9 @@ def _options(attributes: Mapping[str, object]) -> str:
     """The attributes of an operation as text: ``axis=1, keepdims=True``."""
     parts: list[str] = []
     for name, value in attributes.items():
-        if value is None or value is False:
-            continue
+        if value is None or value is False or is_array(value):
+            continue  # an array is a node of its own
         text = number(value) if isinstance(value, float) else repr(value)
-        if isinstance(value, np.ndarray):
-            text = f"array of {np.shape(cast('Array', value))}"
         text = " ".join(text.split())
         parts.append(f"{name}={text if len(text) <= LONGEST else text[: LONGEST - 1] + '…'}")
     return ", ".join(parts)

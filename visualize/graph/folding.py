@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from visualize.graph.contract import Group, Reduced, contract, has_cycle
 from visualize.graph.data import Graph, GraphNode
 
+_NUMBER = re.compile(r"\d+")
+
 LONGEST = 512
 """Repeats of more nodes than this are not looked for."""
+
+LEAST = 2
+"""Repeats have to be more than these."""
 
 CANDIDATES = 12
 ROUNDS = 24
@@ -28,40 +35,79 @@ class _Run:
     repeats: int
 
 
-def fold(reduced: Reduced, most: int) -> tuple[Reduced, int]:
-    """Fold repeats, the longest first, until at most ``most`` nodes are left or nothing repeats.
+def fold(reduced: Reduced, enough: Callable[[Reduced], bool], of_modules_alone: bool = False) -> tuple[Reduced, int]:
+    """Fold repeats, the longest first, until that is enough or nothing repeats; ``of_modules_alone`` only their calls.
 
     The first repeat stays; the others become one group. Also gives the number of repeats put together.
     """
     folded = 0
     for _ in range(ROUNDS):
-        if len(reduced) <= most:
+        if enough(reduced):
             break
-        smaller, count = _fold_once(reduced)
+        smaller, count = _fold_once(reduced, of_modules_alone)
         if smaller is None:
             break
         reduced, folded = smaller, folded + count
     return reduced, folded
 
 
-def _fold_once(reduced: Reduced) -> tuple[Reduced | None, int]:
+def _fold_once(reduced: Reduced, of_modules_alone: bool) -> tuple[Reduced | None, int]:
     graph = reduced.graph
     parents: dict[str, list[str]] = {}
     for edge in graph.edges:
         parents.setdefault(edge.target, []).append(edge.source)
     order = _deepest_first(graph, parents)
     by_id = {node.id: node for node in graph.nodes}
-    for run in _runs(order, by_id, parents):
+    for found in _runs(order, by_id, parents):
+        run = _from_a_border(found, order, by_id)
         rest = order[run.start + run.period : run.start + run.period * run.repeats]
         first = order[run.start : run.start + run.period]
         count = run.repeats - 1
         shared = _shares_weights(graph, run, order, parents)
-        label = f"×{count:,} the same weights again" if shared else f"+{count:,} more"
         home = _common_cluster(graph, [by_id[key].cluster for key in (*first, *rest)])
+        kind = _kind_of(graph, home, [by_id[key] for key in (*first, *rest)])
+        if of_modules_alone and not kind:
+            continue
+        label = f"×{count:,} {kind or 'the same weights'} again" if shared else f"+{count:,} more {kind}".rstrip()
         smaller = contract(reduced, [Group(rest, label, home, with_leaves=True)])
         if len(smaller) < len(reduced) and not has_cycle(smaller.graph):
-            return smaller, count
+            return _without_weights_again(smaller, label) if shared else smaller, count
     return None, 0
+
+
+def _from_a_border(run: _Run, order: Sequence[str], by_id: Mapping[str, GraphNode]) -> _Run:
+    """The run from where a module's call begins, where its repeats are such calls, and not from within one."""
+    homes = [by_id[key].cluster for key in order[max(run.start - 1, 0) : run.start + run.period]]
+    for shift, (before, here) in enumerate(pairwise(homes if run.start else ["", *homes])):
+        again = order[run.start + shift + run.period - 1], order[run.start + shift + run.period]
+        if before != here and by_id[again[0]].cluster != by_id[again[1]].cluster:
+            repeats = run.repeats - (shift > 0)
+            return _Run(run.start + shift, run.period, repeats) if repeats > LEAST else run
+    return run
+
+
+def _without_weights_again(reduced: Reduced, label: str) -> Reduced:
+    """Leave out that the same weights are used again, which the label says."""
+    graph = reduced.graph
+    again = {node.id for node in graph.nodes if node.label == label}
+    learned = {node.id for node in graph.nodes if node.kind == "parameter"}
+    edges = tuple(edge for edge in graph.edges if edge.target not in again or edge.source not in learned)
+    return Reduced(replace(graph, edges=edges), reduced.members)
+
+
+def _kind_of(graph: Graph, home: str, nodes: Sequence[GraphNode]) -> str:
+    """The class of the modules whose calls repeat; empty where what repeats is not one module's calls."""
+    clusters = {cluster.id: cluster for cluster in graph.clusters}
+    kinds: set[str] = set()
+    for node in nodes:
+        if node.cluster == home:
+            kinds.add(node.label.rpartition(": ")[2] if node.module >= 0 else "")
+            continue
+        cluster = clusters[node.cluster]
+        while cluster.parent != home:
+            cluster = clusters[cluster.parent]
+        kinds.add(cluster.kind)
+    return kinds.pop() if len(kinds) == 1 else ""
 
 
 def _deepest_first(graph: Graph, parents: Mapping[str, Sequence[str]]) -> list[str]:
@@ -105,7 +151,8 @@ def _runs(order: Sequence[str], by_id: Mapping[str, GraphNode], parents: Mapping
     names = np.empty(len(order), np.int64)
     for i, key in enumerate(order):
         node = by_id[key]
-        sort = (node.label if node.kind == "group" else node.op, node.kind == "loss", len(parents[key]))
+        what = _NUMBER.sub("0", node.label) if node.kind == "group" else node.op
+        sort = (what, node.kind == "loss", len(parents[key]))
         names[i] = codes.setdefault(sort, len(codes))
     found: list[tuple[int, int, int]] = []
     for period in range(1, min(LONGEST, len(order) // 3) + 1):
@@ -166,9 +213,12 @@ def _shares_weights(graph: Graph, run: _Run, order: Sequence[str], parents: Mapp
     """Whether every repeat uses the same trainable leaves."""
     trainable = {node.id for node in graph.nodes if node.kind in ("parameter", "input")}
     named = {node.id for node in graph.nodes if node.kind == "parameter"}
-    middle = run.start + run.period
-    second = {p for key in order[middle : middle + run.period] for p in parents[key] if p in trainable}
-    third = {p for key in order[middle + run.period : middle + 2 * run.period] for p in parents[key] if p in trainable}
+    modules = {node.id: node.module for node in graph.nodes if node.module >= 0}
+    middle, last = (order[run.start + i * run.period :][: run.period] for i in (1, 2))
+    called = [{modules[key] for key in keys if key in modules} for keys in (middle, last)]
+    if called[0] & called[1]:
+        return called[0] == called[1]
+    second, third = ({p for key in keys for p in parents[key] if p in trainable} for keys in (middle, last))
     return bool(second & third) and not ((second ^ third) & named)
 
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from typing import Protocol, cast
 
 from tinygrad_lm.autograd.graph import Node
+from tinygrad_lm.autograd.types import Array
+from visualize.graph.given import Inputs, inputs_by_name
 from visualize.graph.nodes import is_parameter
+from visualize.graph.source_lines import assigned_name
 
 
 class _Named(Protocol):
@@ -27,22 +30,29 @@ Names = Mapping[str, object] | Model | None
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """The labels that nodes were given, and the nodes that a model learns."""
+    """The labels that nodes were given, the nodes that a model learns, and the inputs that it was called with."""
 
     labels: Mapping[Node, str] = field(default_factory=dict[Node, str])
     learned: Set[Node] = frozenset()
+    inputs: Inputs = field(default_factory=Inputs)
 
     def label_of(self, node: Node) -> str:
-        """The name that a node was given here, or else its own label."""
-        return self.labels.get(node) or node.label
+        """The name that a node was given here, or its own label, or what the program calls it."""
+        return self.labels.get(node) or node.label or self.inputs.name_of(node) or assigned_name(node)
+
+    def input_of(self, thing: Node | Array) -> str:
+        """The name of the input that a leaf or an array is; empty for another."""
+        return self.inputs.name_of(thing)
 
     def is_parameter(self, node: Node) -> bool:
         """Whether a node is a parameter: it says so itself, as an ``nn.Parameter`` does, or a model learns it."""
         return is_parameter(node) or node in self.learned
 
 
-def naming_of(names: Names, drawn: object = None) -> Naming:
-    """The naming by ``names`` and by the model that is drawn, whose names are used where no others are given.
+def naming_of(names: Names, drawn: object = None, inputs: Sequence[object] = ()) -> Naming:
+    """The naming by ``names`` and by what is drawn: a model, whose names are used where no others are given.
+
+    ``inputs`` are called as the parameters of the model or function that they are for.
 
     Raises
     ------
@@ -65,7 +75,7 @@ def naming_of(names: Names, drawn: object = None) -> Naming:
     for node, label in _nodes(pairs or ()):
         labels.setdefault(node, label)
     learned = {node for _, node in (*(own or ()), *(given or ())) if isinstance(node, Node)}
-    return Naming(labels, learned)
+    return Naming(labels, learned, Inputs(_flat(inputs_by_name(drawn, inputs))))
 
 
 def _parameters_of(model: object) -> list[tuple[str, object]] | None:
@@ -76,6 +86,13 @@ def _parameters_of(model: object) -> list[tuple[str, object]] | None:
     if callable(named):
         return list(cast("Iterable[tuple[str, object]]", named()))
     return [("", node) for node in cast("Iterable[object]", listed())] if callable(listed) else None
+
+
+def _flat(pairs: Iterable[tuple[str, object]]) -> Iterator[tuple[str, object]]:
+    """The pairs, those of a list of nodes one by one."""
+    for name, thing in pairs:
+        nodes = [*_nodes([(name, thing)])]
+        yield from ((label, node) for node, label in nodes) if nodes else [(name, thing)]
 
 
 def _nodes(pairs: Iterable[tuple[str, object]]) -> Iterator[tuple[Node, str]]:

@@ -48,7 +48,8 @@ def contributions_of(node: Node, gradient: Number) -> Sequence[Number | None]:
 def local_derivatives_of(node: Node) -> Sequence[Number | None]:
     """The local derivatives of a scalar, or of an elementwise operation on arrays; empty for other operations."""
     if isinstance(node, Value):
-        return node.local_derivatives()
+        with np.errstate(all="ignore"):
+            return node.local_derivatives()
     derivatives: tuple[Callable[..., Array] | int, ...] = node.operation.derivatives if node.operation else ()
     inputs = [array_of(parent) for parent in node.parents]
     out = array_of(node)
@@ -89,6 +90,16 @@ def inside(scope: Scope | None) -> Generator[None]:
         yield
     finally:
         leave_scope(token)
+
+
+_PLACES: Mapping[str, str] = {"x": "1st", "y": "2nd", "z": "3rd"}
+"""Arguments that have no name which says something are called by their place."""
+
+
+def spoken(arguments: Sequence[str]) -> list[str]:
+    """The names of arguments as they stand on edges."""
+    anonymous = all(name in _PLACES for name in arguments)
+    return [_PLACES[name] if anonymous else "input" if name == "x" else name for name in arguments]
 
 
 @lru_cache(maxsize=1024)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,36 +42,55 @@ def number(x: ArrayLike, fmt: str = ".4g") -> str:
     return text[1:] if text.startswith("-") and not text.strip("-0.") else text
 
 
-def summary(x: ArrayLike, fmt: str = ".4g") -> tuple[str, bool]:
-    """A number or array as text, and whether it holds a nan or an infinity.
+def summary(x: ArrayLike, fmt: str = ".4g") -> str:
+    """A number or array as text.
 
-    Small arrays are written in full, larger ones as the least, the mean and the largest element.
+    Small arrays are written in full, larger ones as the least and the largest element and the norm: the root of the
+    sum of the squares. What is not finite is counted.
     """
     if isinstance(x, (float, int)):
-        return number(x, fmt), not math.isfinite(x)
-    array: Array = np.asarray(x)
-    if array.dtype == object:
-        array = np.array([float(part) for part in array.ravel()]).reshape(array.shape)
+        return number(x, fmt)
+    array = _numbers(x)
     if array.dtype.kind not in "biuf":
-        return str(array.dtype), False
-    finite = np.isfinite(array)
-    alert = not bool(finite.all())
+        return str(array.dtype)
     if array.size == 0:
-        return "empty", False
+        return "empty"
     if array.size <= FULL:
-        return _full(array, fmt), alert
+        return _full(array, fmt)
     if array.dtype.kind == "b":
-        return f"{int(array.sum()):,} of {array.size:,} true", False
-    kept = array[finite] if alert else array
+        return f"{int(array.sum()):,} of {array.size:,} true"
+    finite = np.isfinite(array)
+    kept = array if finite.all() else array[finite]
     text = "no finite element"
     if kept.size:
-        with np.errstate(all="ignore"):
-            mean = float(kept.mean(dtype=np.float64))
         low, high = number(kept.min(), fmt), number(kept.max(), fmt)
-        text = f"all {low}" if low == high else f"{low} … {high}, mean {number(mean, fmt)}"
-    if alert:
-        text += f", {int(array.size - kept.size):,} nan or inf"
-    return text, alert
+        text = f"all {low}" if low == high else f"{low} … {high}"
+        if low != high and array.dtype.kind == "f":
+            text += f", norm {number(_norm(kept), fmt)}"
+    for count, what in zip(_not_finite(array), ("nan", "inf", "-inf"), strict=True):
+        if count:
+            text += f", {count:,} {what}"
+    return text
+
+
+def _numbers(x: ArrayLike) -> Array:
+    array: Array = np.asarray(x)
+    if array.dtype == object:
+        return np.array([float(part) for part in array.ravel()]).reshape(array.shape)
+    return array
+
+
+def _not_finite(array: Array) -> tuple[int, int, int]:
+    """How many elements are nan, inf and -inf."""
+    if array.dtype.kind != "f":
+        return 0, 0, 0
+    return tuple(int(np.count_nonzero(where)) for where in (np.isnan(array), array == np.inf, array == -np.inf))  # pyright: ignore[reportReturnType]
+
+
+def _norm(x: Array) -> float:
+    largest = float(np.abs(x).max())
+    with np.errstate(all="ignore"):
+        return largest * float(np.linalg.norm(x.astype(np.float64) / largest)) if largest else 0.0
 
 
 def _full(array: Array, fmt: str) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
+from tinygrad_lm.autograd import Value
 from tinygrad_lm.autograd.graph import Node
 from visualize.graph.source_lines import tracing
 
@@ -34,6 +35,13 @@ def roots_of(root: object, inputs: Sequence[object] = ()) -> list[Node]:
         return nodes
     what = "a list with other things in it" if several else f"{type(parts[0]).__name__}: {parts[0]!r:.60}"
     raise TypeError(f"a picture is made of a Value, a Tensor, a list of them, or a model with its inputs, not {what}")
+
+
+def direction_of(direction: str, nodes: Iterable[Node]) -> str:
+    """Where the flow goes: as asked for, or by itself from left to right for numbers, and downwards for tensors."""
+    if direction != "auto":
+        return direction
+    return "LR" if all(isinstance(node, Value) for node in nodes) else "TB"
 
 
 def _result_of(function: Callable[..., object], inputs: Sequence[object]) -> object:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from tinygrad_lm.autograd import Value
+from tinygrad_lm.autograd.context import Scope
 from tinygrad_lm.autograd.graph import Node, Operation, topological_order
 from tinygrad_lm.autograd.types import Array, Axis
+from visualize.graph.clusters import homes_of
 from visualize.graph.naming import Naming
 from visualize.graph.nodes import array_of, attributes_of, inside
 
@@ -90,12 +92,13 @@ def to_scalars(roots: Sequence[Node], naming: Naming) -> tuple[list[Node], Namin
         )
     labels: dict[Node, str] = {}
     made: dict[Node, Array] = {}
+    homes = homes_of(order)
     for node in order:
         label = naming.label_of(node)
         if isinstance(node, Value):
             made[node] = np.asarray(node, dtype=object)
         elif node.operation is None:
-            made[node] = _leaf(node, bool(label), naming.is_parameter(node))
+            made[node] = _leaf(node, bool(label), naming.is_parameter(node), homes[node])
         else:
             made[node] = _again(node, node.operation, [made[parent] for parent in node.parents])
         if label:
@@ -109,10 +112,10 @@ def to_scalars(roots: Sequence[Node], naming: Naming) -> tuple[list[Node], Namin
                 if value.requires_grad:
                     value.backward(gradient)
     _copy_gradients(made)
-    return scalars, Naming(labels, naming.learned)
+    return scalars, Naming(labels, naming.learned, naming.inputs)
 
 
-def _leaf(node: Node, has_name: bool, is_parameter: bool) -> Array:
+def _leaf(node: Node, has_name: bool, is_parameter: bool, home: Scope | None) -> Array:
     """An array of values for a tensor of numbers; indices, and numbers without a name, stay what they are."""
     array = array_of(node)
     if array.dtype.kind != "f" or (array.ndim == 0 and not has_name and not node.requires_grad):
@@ -120,7 +123,10 @@ def _leaf(node: Node, has_name: bool, is_parameter: bool) -> Array:
     kind = ScalarParameter if is_parameter else Value
     values = np.empty(array.shape, dtype=object)
     for index in np.ndindex(array.shape):
-        values[index] = kind(float(array[index]), requires_grad=node.requires_grad)
+        value = values[index] = kind(float(array[index]), requires_grad=node.requires_grad)
+        if is_parameter:
+            # A table of numbers is looked up without a trace: where its uses are says nothing of whose it is.
+            value.scope = home
     return values
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from visualize.graph.contract import Group, Reduced, contract, without_empty_clusters
 from visualize.graph.data import Cluster, Graph, GraphEdge, GraphNode
+from visualize.graph.fan_in import fold_fan_in
 from visualize.graph.folding import fold
 
 Collapse = str | Callable[[Cluster], bool]
@@ -21,6 +22,7 @@ def simplify(
     max_nodes: int = 150,
     focus: Collection[str] = (),
     radius: int = 2,
+    fits: Callable[[Reduced], bool] = lambda reduced: True,
 ) -> Reduced:
     """Make a graph small enough to read, and note in it what was done.
 
@@ -34,9 +36,11 @@ def simplify(
         ``"auto"`` (only above ``max_nodes``), ``"none"`` (show everything) or a function that says of a cluster whether
         to collapse it.
     fold_repeats
-        Whether repeats are drawn once above ``max_nodes``.
+        Whether repeats, and long rows of like operands, are drawn once where the whole is too large.
     max_nodes
         How many nodes may be left.
+    fits
+        Whether the picture of a graph that has no more nodes than these is small enough.
     focus, radius
         Ids of nodes: only what is within ``radius`` edges of them is kept.
 
@@ -51,22 +55,25 @@ def simplify(
         reduced = Reduced(around(graph, focus, radius))
     if callable(collapse):
         chosen = [cluster for cluster in reduced.graph.clusters if collapse(cluster)]
-        reduced = _collapse(reduced, chosen, f"{len(chosen)} module calls collapsed" if chosen else "")
+        reduced = collapse_clusters(reduced, chosen, f"{len(chosen)} module calls collapsed" if chosen else "")
     if depth is not None:
         reduced = _to_depth(reduced, depth)
-    if collapse == "none" or len(reduced) <= max_nodes:
+    if collapse == "none" or (len(reduced) <= max_nodes and fits(reduced)):
         return reduced
+
+    def enough(smaller: Reduced) -> bool:
+        return len(smaller) <= max_nodes and fits(smaller)
+
     whole = reduced
+    if fold_repeats:
+        reduced = folded(whole, enough)
     if collapse == "auto" and depth is None:
-        levels = range(max(reduced.graph.depth().values(), default=-1) + 1, -1, -1)
-        for level in levels:
+        for level in range(max(whole.graph.depth().values(), default=-1), -1, -1):
+            if len(reduced) <= max_nodes:
+                break
             reduced = _to_depth(whole, level)
             if fold_repeats:
-                reduced = _folded(reduced, max_nodes)
-            if len(reduced) <= max_nodes:
-                return reduced
-    elif fold_repeats:
-        reduced = _folded(reduced, max_nodes)
+                reduced = folded(reduced, enough)
     return reduced if len(reduced) <= max_nodes else _nearest(reduced, max_nodes)
 
 
@@ -87,10 +94,10 @@ def _to_depth(reduced: Reduced, depth: int) -> Reduced:
     if not chosen:
         return reduced
     opened = "modules collapsed" if depth == 0 else f"modules opened to depth {depth}"
-    return _collapse(reduced, chosen, opened)
+    return collapse_clusters(reduced, chosen, opened)
 
 
-def _collapse(reduced: Reduced, chosen: Collection[Cluster], note: str) -> Reduced:
+def collapse_clusters(reduced: Reduced, chosen: Collection[Cluster], note: str = "") -> Reduced:
     """Each chosen cluster, with all that is in it, becomes one node."""
     keys = {cluster.id for cluster in chosen}
     outermost: dict[str, str] = {"": ""}
@@ -102,16 +109,41 @@ def _collapse(reduced: Reduced, chosen: Collection[Cluster], note: str) -> Reduc
         if outermost[node.cluster]:
             inside.setdefault(outermost[node.cluster], []).append(node.id)
     clusters = {cluster.id: cluster for cluster in chosen}
-    groups = [Group(ids, clusters[key].title, clusters[key].parent) for key, ids in inside.items()]
-    return contract(reduced, groups, note)
+    groups = [
+        Group(ids, clusters[key].title, clusters[key].parent, module=clusters[key].module)
+        for key, ids in inside.items()
+    ]
+    return contract(_without_weights_elsewhere(reduced, inside, clusters), groups, note)
 
 
-def _folded(reduced: Reduced, most: int) -> Reduced:
-    folded, repeats = fold(reduced, most)
-    if not repeats:
-        return reduced
-    notes = (*folded.graph.notes, f"{repeats:,} repeats folded")
-    return Reduced(replace(folded.graph, notes=notes), folded.members)
+def _without_weights_elsewhere(
+    reduced: Reduced, inside: Mapping[str, Sequence[str]], clusters: Mapping[str, Cluster]
+) -> Reduced:
+    """Leave out that a later call of a module uses the weights of the first: to a reader that is no connection."""
+    place = {node: key for key, ids in inside.items() for node in ids}
+    learned = {node.id for node in reduced.graph.nodes if node.kind == "parameter" and node.id in place}
+
+    def is_implied(edge: GraphEdge) -> bool:
+        if edge.source not in learned or edge.target not in place:
+            return False
+        own, other = place[edge.source], place[edge.target]
+        return own != other and clusters[own].module == clusters[other].module
+
+    edges = tuple(edge for edge in reduced.graph.edges if not is_implied(edge))
+    return Reduced(replace(reduced.graph, edges=edges), reduced.members)
+
+
+def folded(reduced: Reduced, enough: Callable[[Reduced], bool], of_modules_alone: bool = False) -> Reduced:
+    """Long rows of operands and repeats put together, until that is enough; or only repeated calls of modules."""
+    rowed, operands = (reduced, 0) if of_modules_alone else fold_fan_in(reduced)
+    if operands:
+        reduced = _noted(rowed, f"{operands:,} operands folded")
+    folded, repeats = fold(reduced, enough, of_modules_alone)
+    return _noted(folded, f"{repeats:,} repeats folded") if repeats else reduced
+
+
+def _noted(reduced: Reduced, note: str) -> Reduced:
+    return Reduced(replace(reduced.graph, notes=(*reduced.graph.notes, note)), reduced.members)
 
 
 def _nearest(reduced: Reduced, most: int) -> Reduced:
@@ -162,6 +194,7 @@ def around(graph: Graph, focus: Collection[str], radius: int) -> Graph:
             nodes.append(stub)
             edges.append(GraphEdge(node.id, stub.id))
     note = f"{radius} edges around the focus"
+    nodes = [replace(node, focused=node.id in focus) for node in nodes]
     smaller = replace(
         graph,
         nodes=tuple(nodes),

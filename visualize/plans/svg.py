@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from visualize.formats.labels import clean
-from visualize.formats.svg import FONT, line, tooltip
+from visualize.formats.shapes import FONT, line, tooltip
 from visualize.formats.themes import Paint, Theme
 from visualize.graph.data import Kind
 from visualize.layout.text_width import text_width

@@ -10,9 +10,10 @@ from functools import cached_property
 from pathlib import Path
 
 from visualize.formats.labels import clean, cut
-from visualize.formats.page import as_figure, as_table, page
+from visualize.formats.page import as_table, page
 from visualize.formats.text import table
 from visualize.formats.themes import Theme
+from visualize.formats.viewer import viewer
 from visualize.plans.data import PlanData
 from visualize.plans.svg import plan_svg
 
@@ -51,8 +52,11 @@ class PlanView:
 
     def html(self) -> str:
         """A page of its own with the picture and, under it, the calls as a table."""
-        body = f"{as_figure(self.svg())}\n{as_table(self.text(), 'the plan')}"
+        body = f"{self._viewer()}\n{as_table(self.text(), 'the plan')}"
         return page("Plan of a step", body, self.theme)
+
+    def _viewer(self) -> str:
+        return viewer(self.svg(), (), self.theme, "plan of a step")
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture; the suffix says how: .svg, .html, .json or .txt.
@@ -73,7 +77,7 @@ class PlanView:
         self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None
     ) -> dict[str, str]:
         """What a notebook shows."""
-        bundle = {"text/plain": self.text(), "image/svg+xml": self.svg()}
+        bundle = {"text/plain": self.text(), "image/svg+xml": self.svg(), "text/html": self._viewer()}
         kept = set(bundle if include is None else include) - set(exclude or ())
         return {form: content for form, content in bundle.items() if form in kept}
 

@@ -50,7 +50,7 @@ def test_the_rows():
         "node  name  shape  data  grad  made by",
         "v0    a            2     0.25  input",
         "v1                 4           constant",
-        "v2                 0.5   1     div(x=a, y=v1)",
+        "v2                 0.5   1     div(a, v1)",
     ]
     lines = visualize.draw(b.sum(axis=1).sum()).text().splitlines()
     assert lines[1].split() == ["v0", "b", "2×3", "[[1,", "1,", "1],", "[1,", "1,", "1]]", "-", "input"]

@@ -130,7 +130,7 @@ def test_repeats_are_counted_whatever_their_length():
             for _ in range(length - 1):
                 h = h.sin()
             h = (h * w).tanh()
-        assert labels(h) == ["×78 the same weights again"]
+        assert "×78 the same weights again" in labels(h)
 
 
 @st.composite

@@ -12,6 +12,7 @@ import visualize
 from tinygrad_lm import models, optim
 from tinygrad_lm.replay import replay
 from tinygrad_lm.text import Vocabulary
+from visualize.formats.viewer import asset
 from visualize.plans.data import Buffer, PlanCall, PlanData
 from visualize.plans.svg import LEFT, MARGIN, MEMORY, ROW
 
@@ -229,7 +230,8 @@ class TestPicture:
         view = visualize.PlanView(PlanData((call,) * 4, (buffer,), (), 16, 16), visualize.THEMES["light"])
         root = ET.fromstring(view.svg())
         assert '<script>"&' in {text.text for text in root.iter(f"{SVG}text")}
-        assert "<script" not in view.html()
+        page = view.html()
+        assert page.count("<script") == 2 and asset("viewer.js") in page and '<script>"' not in page
 
     def test_is_saved_by_its_suffix(self, view, tmp_path):
         for suffix, begin in ((".svg", "<svg"), (".html", "<!doctype html>"), (".json", "{"), (".txt", "call")):

@@ -108,7 +108,6 @@
       const reveal = make("button", "reveal");
       reveal.addEventListener("click", () => { hidden = false; draw(); box.focus(); });
       answer.addEventListener("keydown", (event) => {
-        event.stopPropagation();
         if (event.key !== "Enter") return;
         const right = Math.abs(Number(answer.value) - row.value) <= 0.01 * Math.max(1, Math.abs(row.value));
         if (row.value === null || !right || !answer.value) {
@@ -166,11 +165,12 @@
     predict.addEventListener("change", () => { hidden = false; draw(); });
 
     const keys = { ArrowRight: "next", ArrowLeft: "back", " ": "play", Home: "first", End: "last" };
-    const alone = document.querySelectorAll(".tglm-stepper").length === 1;
-    (alone ? document : box).addEventListener("keydown", (event) => {
-      const inside = event.target.closest("input, select, button, summary, a");
-      if (!(event.key in keys) || event.ctrlKey || event.altKey || event.metaKey) return;
-      if (inside && (inside !== slider || event.key === " ") && !(event.key.startsWith("Arrow") && inside.tagName === "BUTTON")) return;
+    box.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.altKey || event.metaKey) return;
+      event.stopPropagation(); // a notebook around would act on it, too
+      if (!(event.key in keys) || event.shiftKey) return;
+      const inside = event.target.closest("input, textarea, select, button, summary, a, [contenteditable]");
+      if (inside && (event.key === " " || !inside.matches("button, [type=range], [type=checkbox]"))) return;
       event.preventDefault();
       acts[keys[event.key]]();
     });

@@ -1,0 +1,69 @@
+"""Tests of what is folded because its picture would not fit a page: long rows of operands, and repeats."""
+
+import pytest
+
+import visualize
+from tests.helpers.graphs import read_svg, recurrence
+from tinygrad_lm import Value
+
+
+def size(view):
+    """The picture's width and height in pixels."""
+    root = read_svg(view.svg())
+    return float(root.get("width")), float(root.get("height"))
+
+
+def draw(root, **options):
+    return visualize.draw(root, engine="builtin", **options)
+
+
+def values(count, name="x"):
+    return [Value(float(i), label=f"{name}{i}") for i in range(count)]
+
+
+def test_of_many_operands_the_first_and_the_last_are_drawn():
+    """In full 200 operands are a column of 10,642 pixels."""
+    view = draw(Value.sum(values(200)))
+    assert [node.label for node in view.graph.nodes[:-1]] == ["x0", "x1", "+196 more: x2 … x197", "x198", "x199"]
+    assert size(view)[1] < 600
+    assert "showing 5 of 201 nodes (196 operands folded)" in view.graph.caption
+    (edge,) = [edge for edge in view.graph.edges if edge.uses > 1]
+    assert edge.uses == 196
+    assert "×196" in view.svg()
+
+
+def test_what_is_computed_for_the_folded_alone_is_folded_with_them():
+    weights = values(200, "w")
+    view = draw(Value.sum([x * w for x, w in zip(values(200), weights, strict=True)]))
+    assert len(view.graph.nodes) == 14
+    group = next(node for node in view.graph.nodes if node.kind == "group")
+    assert group.size == 3 * 196
+    assert sum(node.size for node in view.graph.nodes) == view.graph.total
+
+
+def test_what_others_use_too_stays():
+    xs = values(200)
+    view = draw([Value.sum(xs), xs[100] * 2])
+    assert "x100" not in [node.label for node in view.graph.nodes]
+    assert any(edge.source.startswith("g") and edge.target != view.graph.roots[0] for edge in view.graph.edges)
+
+
+@pytest.mark.parametrize("count", [8, 20])
+def test_what_fits_is_drawn_one_by_one(count):
+    assert len(draw(Value.sum(values(count))).graph.nodes) == count + 1
+
+
+def test_a_recurrence_is_folded_by_its_width_and_not_by_its_number_of_nodes():
+    """29 steps have 148 nodes, which is below the limit, and in full a picture of 11,060 pixels."""
+    short, folded, longer = (draw(recurrence(steps)) for steps in (3, 29, 30))
+    assert short.graph.caption == ""
+    assert [node.op for node in folded.graph.nodes] == [node.op for node in longer.graph.nodes]
+    assert abs(size(folded)[0] - size(longer)[0]) < 20
+    assert size(folded)[0] < 1_500
+
+
+@pytest.mark.parametrize("options", [{"collapse": "none"}, {"fold_repeats": False}])
+def test_who_wants_everything_gets_it(options):
+    view = draw(recurrence(29), **options)
+    assert len(view.graph.nodes) == 148
+    assert size(view)[0] > 5_000
