@@ -9,6 +9,7 @@ with a line that says so. ``--png`` renders every picture with ``chromium`` too;
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import importlib.util
 import math
@@ -36,17 +37,17 @@ GRAPHS = {
     "neuron": "The neuron of the micrograd lecture",
 }
 OURS: dict[str, dict[str, object]] = {
+    "ours, architecture": {"engine": "builtin", "style": "architecture"},
+    "ours, architecture, depth 1": {"engine": "builtin", "style": "architecture", "depth": 1},
     "ours": {"engine": "builtin"},
-    "ours, depth 1": {"engine": "builtin", "depth": 1},
-    "ours, top-down": {"engine": "builtin", "direction": "TB"},
     "ours, by dot": {"engine": "dot"},
 }
-"""How ours are drawn: the options of ``visualize.draw``."""
+"""How ours are drawn: the options of ``visualize.draw``. Without a style it draws every operation."""
 ON_THE_PAGE = [
-    ("mlp", "ours", "ours, top-down", "torchview", "torchlens", "torchviz"),
-    ("attention", "ours, depth 1", "ours, top-down", "torchview", "torchlens, depth 1"),
-    ("recurrence", "ours", "torchview, rolled", "torchlens, collapsed"),
-    ("residual", "ours", "torchview, depth 1", "torchlens, folded"),
+    ("mlp", "ours, architecture", "ours", "torchview", "torchlens", "torchviz"),
+    ("attention", "ours, architecture", "ours", "torchview", "torchlens, depth 1"),
+    ("recurrence", "ours, architecture", "ours", "torchview, rolled", "torchlens, collapsed"),
+    ("residual", "ours, architecture", "ours", "torchview, depth 1", "torchlens, folded"),
     ("neuron", "ours", "micrograd", "torchview", "torchlens", "torchviz"),
 ]
 """The pictures that the page shows."""
@@ -193,16 +194,22 @@ def residual() -> tuple[nn.Module, list[np.ndarray]]:
 MODELS = {"mlp": mlp, "attention": attention, "recurrence": recurrence, "residual": residual}
 
 
-def result_of(name: str) -> tuple[nn.Module, list[np.ndarray], Tensor]:
-    """A model, its input, and what it makes of it, with gradients."""
+def function_of(name: str) -> tuple[Callable[..., Tensor], nn.Module, list[np.ndarray]]:
+    """A function that computes what is drawn, with its gradients; the model that it calls, and its inputs."""
     model, inputs = MODELS[name]()
-    if isinstance(model, MLP):
-        result = model.loss(*inputs)
-    else:
-        labels = ("xs", "h0") if name == "recurrence" else ("x",)
-        result = model(*(Tensor(array, label=label) for array, label in zip(inputs, labels, strict=True)))
+    called = model.loss if isinstance(model, MLP) else model
+
+    @functools.wraps(model.loss if isinstance(model, MLP) else model.forward)
+    def run(*given: np.ndarray) -> Tensor:
+        # Numbers go in as tensors, which a recurrence can take apart, ids as they are.
+        return _with_gradients(called(*(x if x.dtype.kind == "i" else Tensor(x) for x in given)))
+
+    return run, model, inputs
+
+
+def _with_gradients(result: Tensor) -> Tensor:
     result.sum().backward()
-    return model, inputs, result
+    return result
 
 
 def neuron() -> Value:
@@ -224,14 +231,14 @@ def ours() -> Iterator[Drawing]:
             continue
         for name in MODELS:
             yield name, settings, _model_drawn(name, options)
-        if not {"depth", "direction"} & set(options):
+        if "style" not in options:
             yield "neuron", settings, _neuron_drawn(options)
 
 
 def _model_drawn(name: str, options: dict[str, object]) -> Callable[[], str]:
     def draw() -> str:
-        model, _, result = result_of(name)
-        return visualize.draw(result, names=model, **options).svg()
+        function, model, inputs = function_of(name)
+        return visualize.draw(function, *inputs, names=model, **options).svg()
 
     return draw
 
@@ -249,9 +256,9 @@ def theirs() -> Iterator[Drawing]:
     module = importlib.import_module("beside_torch")
     tools = [tool for tool in module.TOOLS if _is_there(tool)]
     for name in MODELS:
-        model, inputs, result = result_of(name)
+        function, model, inputs = function_of(name)
         weights = {key: parameter.data for key, parameter in model.named_parameters()}
-        yield from module.pictures(name, tools, weights, inputs, result.data)
+        yield from module.pictures(name, tools, weights, inputs, function(*inputs).data)
     yield from module.neuron(tools)
 
 
