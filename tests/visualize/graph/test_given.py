@@ -40,6 +40,17 @@ def test_an_array_of_floats_is_called_by_the_parameter_it_is_given_for():
         assert by_label(graph)["x"].cluster == ""
 
 
+def test_an_array_that_several_operations_read_is_one_node():
+    first, second = nn.Linear(3, 2, rng=0), nn.Linear(3, 2, rng=1)
+    view = visualize.draw(lambda x: (first(x) * second(x)).sum(), np.ones((4, 3), np.float32), show=("label", "local"))
+    nodes = [node for node in view.graph.nodes if node.label == "x"]
+    assert len(nodes) == 1
+    assert sum(edge.source == nodes[0].id for edge in view.graph.edges) == 2
+    steps = visualize.backward_steps(lambda x: (first(x) * second(x)).sum(), np.ones((4, 3), np.float32))
+    rules = {row.formula for frame in steps for row in frame.contributions}
+    assert "gᵀ @ x" in rules
+
+
 def test_positions_and_masks_are_made_by_the_model_and_stay_in_its_frames():
     model = Transformer(context=4, width=8, heads=2, layers=1, rng=0)
     ids = np.random.default_rng(0).integers(0, 27, (2, 4))
@@ -127,10 +138,12 @@ class TestNamesFromLines:
             c = (b + y).tanh() * b
             c += 1
             d: object = c.exp()
-            return (e := d * 2) + e
+            f, g = (d + 1, d - 1) if y.data > 0 else (d, d)
+            i = self.i = f * g
+            return (e := i * 2) + e
 
         root = visualize.draw(f, Value(1.0), Value(2.0)).graph
-        assert [node.label for node in root.nodes if node.op] == ["b", "", "", "c", "c", "d", "e", ""]
+        assert [node.label for node in root.nodes if node.op] == [*("b", "", "", "c", "c", "d", "f", "g", "i", "e", "")]
 
     def test_of_the_nodes_of_one_call_only_the_result_is_called_so(self):
         net = Net()
