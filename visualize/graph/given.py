@@ -66,6 +66,8 @@ class Inputs:
 
     def name_of(self, thing: Node | Array) -> str:
         """The name of the input that a leaf or an array is, or is a copy of; empty for another."""
+        if not self._nodes and not self._arrays:
+            return ""
         if isinstance(thing, Node):
             name = self._nodes.get(id(thing), "")
             if name or thing.requires_grad or thing.operation is not None:

@@ -30,6 +30,8 @@ class Health:
         """What each node holds that it should not."""
         self._first: set[str] = set()
         """The ill nodes that none but healthy ones were made from."""
+        with np.errstate(all="ignore"):
+            self._stale = {key for key, node in extracted.nodes.items() if _is_stale(node)}
         operands: dict[str, list[str]] = {}
         for edge in extracted.graph.edges:
             operands.setdefault(edge.target, []).append(edge.source)
@@ -55,8 +57,7 @@ class Health:
     def told(self, entry: GraphNode, members: Sequence[str]) -> GraphNode:
         """A graph's node with what is wrong with it, or with the nodes that it stands for."""
         ill = [key for key in members if key in self._ill]
-        stale = [key for key in members if key in self._extracted.nodes and _is_stale(self._extracted.nodes[key])]
-        if stale:
+        if any(key in self._stale for key in members):
             note = "stale: an operand has changed since"
         elif not ill:
             return entry
@@ -86,6 +87,8 @@ def _is_stale(node: Node) -> bool:
         return is_stale(node)
     if not isinstance(node, Value) or node.operation is None or node.operation.name == "released":
         return False
-    with np.errstate(all="ignore"):
+    try:
         again = node.operation.on_floats([parent.data for parent in node.parents])
+    except Exception:  # whatever an operation of the user's raises, it took the numbers that it was given then
+        return True
     return again != node.data and not (math.isnan(again) and math.isnan(node.data))
