@@ -79,6 +79,32 @@ def test_what_the_user_named_stands_outside_of_the_first_modules_frame():
     assert by_label(visualize.draw(nn.Linear(3, 2, rng=0)(x)).graph)["x"].cluster == ""
 
 
+def test_a_number_that_an_input_holds_too_is_not_taken_from_it():
+    """Of ``x * 2.0`` the 2.0 was called ``x[1]`` where x held it."""
+    graph = visualize.draw(lambda x: (x * 2.0).sum(), Tensor([1.0, 2.0, 3.0], requires_grad=True)).graph
+    assert [(node.label, node.kind) for node in graph.nodes if not node.op] == [("x", "input"), ("", "constant")]
+
+
+def test_the_steps_of_an_input_are_called_by_their_place():
+    w = tensor(2, requires_grad=True)
+    graph = visualize.draw(lambda xs: sum((Tensor(x) * w).sum() for x in xs), np.array([[1.0, 2.0], [3.0, 4.0]])).graph
+    assert [node.label for node in graph.nodes if node.kind == "data"] == ["xs[0]", "xs[1]"]
+
+
+@pytest.mark.parametrize(("batch", "other"), [((0, 4), (4,)), ((3, 0), (0,)), ((2, 0, 3), (0, 3))])
+def test_a_batch_of_nothing_is_no_error(batch, other):
+    w = Tensor(np.ones(other), requires_grad=True)
+    graph = visualize.draw(lambda x: (x * w + Tensor(np.zeros(other))).sum(), Tensor(np.ones(batch))).graph
+    assert by_label(graph)["x"].data == "empty"
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_input_of_nan_is_compared_with_ids_without_a_warning():
+    table = nn.Embedding(5, 3, rng=0)
+    graph = visualize.draw(lambda x: table(np.array([1, 3])).sum() + x.sum(), Tensor([np.nan, 1.0])).graph
+    assert by_label(graph)["ids"].kind == "data"
+
+
 def test_the_backward_pass_goes_around_data():
     net, loss = net_loss()
     net.zero_grad()
