@@ -22,6 +22,7 @@ from visualize.graph.contract import Reduced
 from visualize.graph.data import Graph, GraphNode
 from visualize.graph.describe import described
 from visualize.graph.extract import Extract, extract
+from visualize.graph.health import Health
 from visualize.graph.naming import Naming
 from visualize.graph.roots import direction_of
 from visualize.graph.simplify import Collapse, folded, simplify
@@ -89,10 +90,11 @@ _Composed = tuple[Graph, Callable[[], str] | None]
 
 def _graph(extracted: Extract, style: Style, wish: Wish) -> _Composed:
     """The operations, simplified as far as necessary, and the stepper if all of them are shown."""
+    health = Health(extracted)
 
     def told(reduced: Reduced) -> Graph:
         lines, local, heat = (part in style.show for part in ("line", "local", "heat"))
-        return described(reduced.graph, extracted, wish.fmt, reduced.members, lines, local, heat)
+        return described(reduced.graph, extracted, wish.fmt, reduced.members, lines, local, heat, health)
 
     reduced = simplify(
         extracted.graph,
@@ -109,10 +111,10 @@ def _graph(extracted: Extract, style: Style, wish: Wish) -> _Composed:
 
 def _architecture(extracted: Extract, style: Style, wish: Wish) -> _Composed:
     """The modules, repeats folded where the picture would be longer than a page."""
-    architecture = architecture_of(extracted, wish.depth)
+    architecture, health = architecture_of(extracted, wish.depth), Health(extracted)
 
     def told(reduced: Reduced) -> Graph:
-        graph = described(reduced.graph, extracted, wish.fmt, reduced.members, heat=True)
+        graph = described(reduced.graph, extracted, wish.fmt, reduced.members, heat=True, health=health)
         nodes = tuple(
             replace(node, options=", ".join(filter(None, (node.options, architecture.options.get(node.id, "")))))
             for node in graph.nodes

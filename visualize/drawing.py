@@ -107,8 +107,8 @@ def draw(
     legend : bool
         Whether the picture says what its boxes mean.
     engine : str
-        What lays it out: ``"dot"``, ``"pygraphviz"``, ``"builtin"``, the path of a ``dot``, or ``"auto"`` for the first
-        that is there.
+        What lays it out: ``"builtin"``, ``"dot"``, ``"pygraphviz"``, the path of a ``dot``, or ``"auto"``: the layout
+        that is built in, and for more than 250 nodes Graphviz, if it is there.
 
     Returns
     -------

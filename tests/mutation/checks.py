@@ -92,7 +92,16 @@ from tests.training import (
 )
 from tests.visualize.backward import test_steps
 from tests.visualize.formats import test_text, test_themes
-from tests.visualize.graph import test_folding, test_naming
+from tests.visualize.graph import (
+    test_architecture,
+    test_fan_in,
+    test_folding,
+    test_given,
+    test_health,
+    test_heat,
+    test_naming,
+)
+from tests.visualize.graph import test_graph as test_pictures
 from tinygrad_lm.testing.strategies import programs
 
 
@@ -173,8 +182,14 @@ FILES = (
     test_arrays,
     test_random_programs,
     test_domains,
+    test_architecture,
+    test_fan_in,
     test_folding,
+    test_given,
+    test_health,
+    test_heat,
     test_naming,
+    test_pictures,
     test_steps,
     test_text,
     test_themes,

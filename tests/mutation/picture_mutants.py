@@ -5,7 +5,18 @@ from tests.mutation.source import constant, edited
 from tinygrad_lm.autograd import differences
 from visualize.backward import frames
 from visualize.formats import text, themes
-from visualize.graph import contract, folding, naming
+from visualize.graph import (
+    clusters,
+    contract,
+    edges,
+    fan_in,
+    folding,
+    health,
+    heat,
+    naming,
+    scalars,
+    source_lines,
+)
 
 WIRING = "test TestWiring.test_without_repetition"
 PARTLY = "test TestSharedWeights.test_one_is_shared_and_one_is_not"
@@ -31,7 +42,7 @@ PICTURE_MUTANTS = (
     ),
     Mutant(
         "any operation repeats any other",
-        edited(folding, "_runs", "node.op, node", '"", node'),
+        edited(folding, "_runs", "else node.op", 'else ""'),
         ("test TestWiring.test_other_operations",),
     ),
     Mutant(
@@ -51,12 +62,12 @@ PICTURE_MUTANTS = (
     ),
     Mutant(
         "uses are not added up",
-        edited(contract, "_edges", "edge.uses + (earlier.uses if earlier else 0)", "edge.uses"),
+        edited(contract, "_edges", "earlier.uses + edge.uses", "edge.uses"),
         (AGAIN,),
     ),
     Mutant(
         "an edge counts once when it is put together again",
-        edited(contract, "_edges", "edge.uses + (", "1 + ("),
+        edited(contract, "_edges", "argument, uses=edge.uses", "argument, uses=1"),
         (AGAIN,),
     ),
     Mutant(
@@ -84,6 +95,71 @@ PICTURE_MUTANTS = (
         "the points of a difference are where they were meant to be",
         edited(differences, "both_sides", "ahead - behind", "2 * step"),
         ("test test_what_counts_is_how_far_apart_the_points_are",),
+    ),
+    Mutant(
+        "the name of another node will do",
+        edited(edges, "words_of", "count[entry.label] == 1 and ", ""),
+        ("test test_two_nodes_of_one_name_and_names_like_numbers_are_told_apart",),
+    ),
+    Mutant(
+        "numbers take the names of labels",
+        edited(edges, "words_of", "if name not in taken", ""),
+        ("test test_two_nodes_of_one_name_and_names_like_numbers_are_told_apart",),
+    ),
+    Mutant(
+        "a mask alarms",
+        edited(health.Health, "_look_at", "is_given or any(key in self._masked for key in operands)", "False"),
+        ("test test_a_mask_is_no_error",),
+    ),
+    Mutant(
+        "an infinity of one's own is a mask",
+        edited(health.Health, "_look_at", "is_given or any(key in self._masked for key in operands)", "True"),
+        ("test test_an_infinity_that_no_mask_put_there_is_one",),
+    ),
+    Mutant(
+        "a number that was changed is fresh",
+        edited(health, "_is_stale", "return again != node.data", "return False"),
+        ("test TestStale.test_a_number",),
+    ),
+    Mutant(
+        "a closed module hides its nan",
+        edited(health.Health, "told", "alert=bool(ill)", 'alert=bool(ill) and entry.kind != "group"'),
+        ("test test_a_collapsed_group_does_not_hide_a_nan_of_its_own",),
+    ),
+    Mutant(
+        "what is used elsewhere is folded",
+        edited(fan_in, "_with_own", "own.issuperset(users[node.id])", "users[node.id]"),
+        ("test test_what_is_computed_for_a_folded_operand_and_used_elsewhere_stays",),
+    ),
+    Mutant(
+        "the ends of a row are one",
+        constant(fan_in, "ENDS", 1),
+        ("test test_of_many_operands_the_first_and_the_last_are_drawn",),
+    ),
+    Mutant(
+        "a loop's weights stand in the last call",
+        edited(clusters, "homes_of", "key=lambda calls:", "reverse=True, key=lambda calls:"),
+        ("test test_the_weights_of_a_loops_cell_stand_in_its_first_call",),
+    ),
+    Mutant(
+        "weights taken apart stand where they are used",
+        edited(scalars, "_leaf", "value.scope = home", "pass"),
+        ("test test_numbers_of_an_embedding_stand_in_its_frame",),
+    ),
+    Mutant(
+        "averages are sums",
+        edited(heat, "_averaged", "return sums / (counts[:, None] if axis == 0 else counts)", "return sums"),
+        ("test test_averages_are_those_of_numpy",),
+    ),
+    Mutant(
+        "the caller's variable names the result",
+        edited(source_lines, "_users", "if name == _ASKING", "if False"),
+        ("test TestNamesFromLines.test_what_the_picture_is_assigned_to_is_no_name_of_the_result",),
+    ),
+    Mutant(
+        "all nodes of a call have its name",
+        edited(source_lines._Recorder, "_one_result_each", "record.value_of = None", "pass"),
+        ("test TestNamesFromLines.test_of_the_nodes_of_one_call_only_the_result_is_called_so",),
     ),
     Mutant("marks take a column", edited(text, "columns", '("Mn", "Me")', "()"), ("test test_columns",)),
     Mutant("wide letters take one column", edited(text, "columns", '"WF"', '"F"'), ("test test_columns",)),

@@ -20,7 +20,8 @@ class Text(str):
 
 def doctor() -> Text:
     """A report on the engines, as text."""
-    lines = ["Pictures of computation graphs are laid out by the first of these that is there:", ""]
+    lines = [f"Pictures of up to {engines.OWN} nodes are laid out by the layout that is built in, larger ones and", ""]
+    lines[0] += " those in .png and .pdf by the first of these that is there:"
     wish = os.environ.get(engines.VARIABLE, "").strip()
     lines.append(f"  {engines.VARIABLE:<16} {'is ' + repr(wish) if wish else 'not set'}")
     path = shutil.which("dot")
@@ -29,9 +30,8 @@ def doctor() -> Text:
     lines.append(f"  {'builtin':<16} always here; draws .svg and .html, up to {engines.BUILT_IN} nodes")
     lines.append("")
     try:
-        first = engines.candidates()[0]
-        place = f" ({first.path})" if first.path else ""
-        lines.append(f"draw(...) uses: {first.name}{place}")
+        small, large = (engines.candidates(nodes=nodes)[0] for nodes in (0, engines.OWN + 1))
+        lines.append(f"draw(...) uses: {_named(small)}" + ("" if small == large else f", and {_named(large)} for more"))
     except engines.DrawingError as error:
         lines.append(f"draw(...) cannot draw: {error}")
     native = path is not None or engines.installed("pygraphviz")
@@ -39,6 +39,10 @@ def doctor() -> Text:
     if not native:
         lines += ["", engines.REMEDY + "."]
     return Text("\n".join(lines) + "\n")
+
+
+def _named(engine: engines.Engine) -> str:
+    return f"{engine.name} ({engine.path})" if engine.path else engine.name
 
 
 def _dot_version(path: str) -> str:

@@ -16,6 +16,10 @@ LIMIT = 20.0
 PYGRAPHVIZ = 400
 """Graphs of more nodes are not given to pygraphviz: it may take all that time, and the built-in layout is quick."""
 
+OWN = 250
+"""Up to so many nodes the built-in layout comes first: it is quick, it is the same on every machine, and it keeps the
+main path of a graph straight."""
+
 BUILT_IN = 600
 """Graphs of more nodes are not given to the built-in layout."""
 
@@ -57,8 +61,8 @@ class Engine:
     """Where ``dot`` is."""
 
 
-def candidates(engine: str = "auto") -> list[Engine]:
-    """The engines to try, in order: the one asked for, or else all that are there.
+def candidates(engine: str = "auto", nodes: int = 0) -> list[Engine]:
+    """The engines to try for a graph of so many nodes, in order: the one asked for, or else all that are there.
 
     Raises
     ------
@@ -72,7 +76,7 @@ def candidates(engine: str = "auto") -> list[Engine]:
         found = [Engine("dot", path) for path in (shutil.which("dot"),) if path]
         if installed("pygraphviz"):
             found.append(Engine("pygraphviz"))
-        return [*found, Engine("builtin")]
+        return [Engine("builtin"), *found] if nodes <= OWN else [*found, Engine("builtin")]
     origin = f"{VARIABLE} is" if engine == "auto" else "engine is"
     if chosen == "builtin":
         return [Engine("builtin")]

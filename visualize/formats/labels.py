@@ -16,6 +16,9 @@ an array.
 LONGEST = 60
 """Lines longer than this are cut in a picture; the whole text stays in the node's tooltip."""
 
+NARROW = 36
+"""The weights of a module stand on one line if it has no more characters."""
+
 _JOINERS = "\u200c\u200d"
 
 
@@ -52,7 +55,7 @@ def node_lines(node: GraphNode, show: Collection[str]) -> list[str]:
         return [cut(clean(line)) for line in [*_module_lines(node, show), node.note] if line]
     if node.kind == "group":
         return [cut(clean(line)) for line in [*_group_lines(node, show), node.note] if line]
-    if node.kind == "constant" and not node.label and node.shape in (None, ()) and "data" in show:
+    if node.kind == "constant" and not node.label and node.shape in (None, ()):
         return [cut(clean(node.data))]
     lines = [_head(node, "label" in show)]
     if node.shape is not None and "shape" in show:
@@ -94,8 +97,8 @@ def _module_lines(node: GraphNode, show: Collection[str]) -> list[str]:
     lines = [node.label]
     if node.shape is not None and "shape" in show:
         lines.append(f"{_shape(node.takes or node.shape)} → {_shape(node.shape)}")
-    if node.parts:
-        lines.append(", ".join(node.parts))
+    together = ", ".join(node.parts)
+    lines += [together] if len(together) <= NARROW else node.parts
     if node.weights:
         lines.append(f"{node.weights:,} weights")
     return lines

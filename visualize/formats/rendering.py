@@ -22,7 +22,7 @@ def rendered(graph: Graph, style: Style, engine: str) -> tuple[str, str]:
         With what each engine said, where none could draw it.
     """
     problems: list[str] = []
-    for candidate in engines.candidates(engine):
+    for candidate in engines.candidates(engine, len(graph.nodes)):
         try:
             if candidate.name == "builtin":
                 return at_home(_built_in(graph, style), graph), candidate.name

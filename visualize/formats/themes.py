@@ -80,8 +80,8 @@ class Theme:
     gradient: str
     """Gradients on their way."""
     paints: Mapping[Kind, Paint]
-    """What each kind of node looks like: ``"input"``, ``"parameter"``, ``"constant"``, ``"operation"``, ``"loss"`` (a
-    result) and ``"group"`` (several nodes)."""
+    """What each kind of node looks like: ``"data"`` (what was given), ``"input"``, ``"parameter"``, ``"constant"``,
+    ``"operation"``, ``"module"``, ``"loss"`` (a result) and ``"group"`` (several nodes)."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "paints", dict(self.paints))

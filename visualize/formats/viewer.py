@@ -11,7 +11,7 @@ from html import escape
 from visualize.formats.themes import Theme
 from visualize.graph.data import GraphEdge
 
-HINT = "Point at a node, or use the arrow keys. + − 0 and Ctrl with the wheel zoom, dragging moves."
+HINT = "Point at a node, or use the arrow keys; + − 0 zoom, dragging moves."
 
 _BUTTONS = (("fit", "show all of it", "fit"), ("out", "smaller", "−"), ("in", "larger", "+"))
 

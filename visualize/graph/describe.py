@@ -64,13 +64,15 @@ def described(
     lines: bool = False,
     local: bool = False,
     heat: bool = False,
+    health: Health | None = None,
 ) -> Graph:
     """Write into a graph, or into what became of it, the numbers of the nodes that it was extracted from.
 
     ``members`` has the ids behind each group; ``lines`` adds the line of code that made each node, ``local`` the
     derivative on each edge, with the names that it calls nodes by, and ``heat`` a small picture of each array.
+    ``health`` is that of the graph, where it was looked at before.
     """
-    behind, health = extracted.nodes, Health(extracted)
+    behind, health = extracted.nodes, health or Health(extracted)
     words = words_of(extracted) if local else {}
     nodes: list[GraphNode] = []
     for entry in graph.nodes:

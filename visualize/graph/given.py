@@ -74,6 +74,8 @@ class Inputs:
         for name, array in self._arrays:
             if _same(array, thing):
                 return name
+            if array.ndim == 2 and _same(array.T, thing):
+                return f"{name}ᵀ"
             # A loop over the steps of an input takes it apart.
             if array.ndim == thing.ndim + 1 and array.shape[1:] == thing.shape:
                 rows = np.flatnonzero((array.astype(thing.dtype) == thing).reshape(len(array), -1).all(axis=1))

@@ -30,6 +30,7 @@ class Health:
         """What each node holds that it should not."""
         self._first: set[str] = set()
         """The ill nodes that none but healthy ones were made from."""
+        self._stale: dict[str, bool] = {}
         operands: dict[str, list[str]] = {}
         for edge in extracted.graph.edges:
             operands.setdefault(edge.target, []).append(edge.source)
@@ -55,8 +56,7 @@ class Health:
     def told(self, entry: GraphNode, members: Sequence[str]) -> GraphNode:
         """A graph's node with what is wrong with it, or with the nodes that it stands for."""
         ill = [key for key in members if key in self._ill]
-        stale = [key for key in members if key in self._extracted.nodes and _is_stale(self._extracted.nodes[key])]
-        if stale:
+        if self._any_stale(members):
             note = "stale: an operand has changed since"
         elif not ill:
             return entry
@@ -65,6 +65,14 @@ class Health:
         else:
             note = f"{self._ill[ill[0]]} begins here" if ill[0] in self._first and entry.op else ""
         return replace(entry, alert=bool(ill), note=note)
+
+    def _any_stale(self, members: Sequence[str]) -> bool:
+        nodes, known = self._extracted.nodes, self._stale
+        with np.errstate(all="ignore"):
+            for key in members:
+                if key not in known:
+                    known[key] = key in nodes and _is_stale(nodes[key])
+        return any(known[key] for key in members)
 
 
 def _not_finite(x: Number) -> list[str]:
@@ -86,6 +94,5 @@ def _is_stale(node: Node) -> bool:
         return is_stale(node)
     if not isinstance(node, Value) or node.operation is None or node.operation.name == "released":
         return False
-    with np.errstate(all="ignore"):
-        again = node.operation.on_floats([parent.data for parent in node.parents])
+    again = node.operation.on_floats([parent.data for parent in node.parents])
     return again != node.data and not (math.isnan(again) and math.isnan(node.data))

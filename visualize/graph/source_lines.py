@@ -19,6 +19,9 @@ from tinygrad_lm.autograd.graph import Node, Operation
 _OWN = ("tinygrad_lm", "visualize", "numpy")
 """Packages whose own lines are not the user's."""
 
+_ASKING = "visualize.graph.roots"
+"""What calls a model to draw it: the lines from where that was asked for are none of the model's."""
+
 Span = tuple[int | None, int | None, int | None, int | None]
 """Where an expression stands: its first and last line, its first and last column (in bytes of UTF-8)."""
 
@@ -91,10 +94,15 @@ class _Recorder(observers.Observer):
 
 
 def _users(frame: FrameType | None) -> FrameType | None:
-    """The innermost call of a function of the user's."""
-    while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] in _OWN:
+    """The innermost call of a function of the user's; ``None`` where it is the call that asked for a picture."""
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__", ""))
+        if name == _ASKING:
+            return None
+        if name.partition(".")[0] not in _OWN:
+            return frame
         frame = frame.f_back
-    return frame
+    return None
 
 
 @contextmanager

@@ -26,11 +26,10 @@ from tinygrad_lm.testing.strategies import programs
 from visualize.backward.javascript import javascript
 
 OPERATIONS = {**TABLE, "sum of scalars": sum_of_scalars, "dot of scalars": dot_of_scalars}
-NOT_WRITTEN: dict[str, str] = {}
-"""Operations of the engine that a page cannot compute, and why: none."""
+"""All of the scalar engine's own: a new one, too, has to be written in JavaScript."""
 
-CANCELLING = {"gelu": 1e-15, "gelu_tanh": 1e-14}
-"""Operations that take nearly equal numbers from each other, and by how much of their operand they may be wrong."""
+CANCELLING = {"gelu": 1e-14, "gelu_tanh": 1e-13, "silu": 1e-15, "logaddexp": 1e-15}
+"""Operations that take nearly equal numbers from each other, and by how much they may be wrong, whatever the result."""
 
 SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -2.0, 3.0, math.inf, -math.inf, math.nan, 1e300, -1e300, 1e-300, 5e-324)
 SPECIAL += (800.0, -800.0, 30.0, -30.0, 1e16)
@@ -89,7 +88,7 @@ def scale_of(operation, operands):
         pairs = zip(operands[:half], operands[half:], strict=True)
         terms = operands if isinstance(operation, Sum) else [one * other for one, other in pairs]
         return 1e-15 * sum(map(abs, terms))  # before 3.12 Python's sum loses digits
-    return CANCELLING.get(operation.name, 0.0) * abs(operands[0])
+    return CANCELLING.get(operation.name, 0.0)
 
 
 def check_nodes(nodes, values, local):
@@ -110,7 +109,7 @@ def check_nodes(nodes, values, local):
             assert slope is None or same(found, slope, scale), (operation, operands, found, slope)
 
 
-@pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in NOT_WRITTEN])
+@pytest.mark.parametrize("name", OPERATIONS)
 def test_every_operation_at_special_numbers(node, name):
     operation = OPERATIONS[name]
     count = len(operation.derivatives) or 4
@@ -121,13 +120,6 @@ def test_every_operation_at_special_numbers(node, name):
     nodes = alone(operation, count)
     for values, local, _ in run(node, nodes, *([*each, 0.0] for each in inputs)):
         check_nodes(nodes, values, local)
-
-
-def test_what_cannot_be_written_is_listed():
-    for name, operation in OPERATIONS.items():
-        if name in NOT_WRITTEN:
-            with pytest.raises(ValueError, match=re.escape(NOT_WRITTEN[name])):
-                javascript(alone(operation, len(operation.derivatives) or 4))
 
 
 def test_every_kind_of_operation_of_the_scalar_engine_is_known():

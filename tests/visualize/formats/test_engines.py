@@ -9,6 +9,7 @@ import pytest
 
 import visualize
 from tests.helpers.graphs import ENGINES, neuron, read_svg, recurrence
+from tinygrad_lm import Value
 from visualize.formats import engines
 
 native = pytest.mark.skipif(len(ENGINES) == 1, reason="needs Graphviz's dot or pygraphviz")
@@ -93,7 +94,18 @@ def test_an_engine_that_hangs_is_stopped_and_the_next_one_draws(script, monkeypa
     monkeypatch.setenv("PATH", os.path.dirname(path))  # noqa: PTH120
     monkeypatch.setattr(engines, "installed", lambda package: False)
     monkeypatch.delenv(engines.VARIABLE, raising=False)
+    assert visualize.draw(recurrence(60), collapse="none").engine == "builtin"
+
+
+@native
+def test_the_built_in_layout_draws_what_is_not_large_and_graphviz_the_rest(monkeypatch, tmp_path):
+    monkeypatch.delenv(engines.VARIABLE, raising=False)
     assert visualize.draw(neuron()).engine == "builtin"
+    x = Value(0.5)
+    for _ in range(300):
+        x = x.tanh()
+    assert visualize.draw(x, collapse="none").engine == ENGINES[1]
+    assert visualize.draw(neuron()).save(tmp_path / "neuron.png").read_bytes().startswith(b"\x89PNG")
 
 
 @unix
@@ -165,7 +177,7 @@ class TestWhatEnginesSay:
             visualize.draw(neuron(), engine="pygraphviz").svg()
         monkeypatch.delenv(engines.VARIABLE, raising=False)
         monkeypatch.setenv("PATH", "")
-        assert visualize.draw(neuron()).engine == "builtin"
+        assert visualize.draw(recurrence(60), collapse="none").engine == "builtin"
         assert capfd.readouterr() == ("", "")
 
     @with_pygraphviz
@@ -202,7 +214,8 @@ def test_an_unknown_suffix_gets_a_sentence(tmp_path):
 def test_doctor_says_what_is_there(monkeypatch):
     monkeypatch.delenv(engines.VARIABLE, raising=False)
     text = visualize.doctor()
-    assert f"draw(...) uses: {ENGINES[1] if 'dot' in ENGINES else ENGINES[-1]}" in text
+    assert "draw(...) uses: builtin" in text
+    assert ENGINES[1:] == [] or f", and {ENGINES[1]}" in text
 
 
 def test_doctor_without_engines_says_how_to_get_them(nothing_installed, monkeypatch):

@@ -48,6 +48,18 @@ def test_what_others_use_too_stays():
     assert any(edge.source.startswith("g") and edge.target != view.graph.roots[0] for edge in view.graph.edges)
 
 
+def test_what_is_computed_for_a_folded_operand_and_used_elsewhere_stays():
+    squares = [x * x for x in values(200)]
+    kept = squares[100] + 1
+    view = draw([Value.sum(squares), kept])
+    assert sum(node.size for node in view.graph.nodes) == view.graph.total
+    inner = {node.id for node in view.graph.nodes if node.kind == "group"}
+    assert any(edge.source in inner and edge.target in view.graph.roots[1:] for edge in view.graph.edges)
+    x = Value(2.0, label="shared")
+    shared = draw([Value.sum([y * x for y in values(200)]), x + 1])
+    assert "shared" in [node.label for node in shared.graph.nodes]
+
+
 @pytest.mark.parametrize("count", [8, 20])
 def test_what_fits_is_drawn_one_by_one(count):
     assert len(draw(Value.sum(values(count))).graph.nodes) == count + 1

@@ -110,6 +110,14 @@ class TestNumbersOfAModel:
         assert weights["output: Linear"] == 5 * 27 + 27
 
 
+def test_numbers_of_an_embedding_stand_in_its_frame():
+    model = MLP(context=1, embedding=2, hidden=[2], rng=0)
+    loss = model.loss(np.array([[0]]), np.array([1]))
+    graph = visualize.draw(loss, names=model, level="scalar", collapse="none", max_nodes=9999).graph
+    frames = {cluster.id: cluster.name for cluster in graph.clusters}
+    assert {frames[node.cluster] for node in graph.nodes if node.label.startswith("embedding")} == {"embedding"}
+
+
 class TestNamesFromLines:
     """What the recorded line calls a result is its label."""
 
@@ -152,6 +160,13 @@ class TestNamesFromLines:
             labels = [node.label for node in visualize.draw(function, Value(0.5)).graph.nodes]
             assert labels in (["h", "", "", ""], ["h", "h", "h", "h"])
         assert labels == ["h"] * 4
+
+    def test_what_the_picture_is_assigned_to_is_no_name_of_the_result(self):
+        model = MLP(context=1, embedding=2, hidden=[2], rng=0)
+        view = visualize.draw(model.loss, np.array([[0]]), np.array([1]))
+        assert view.graph.nodes[-1].label == ""
+        steps = visualize.backward_steps(model.loss, np.array([[0]]), np.array([1]))
+        assert {frame.line for frame in steps} == {""}
 
     def test_a_label_of_the_users_counts_more(self):
         def f(x):

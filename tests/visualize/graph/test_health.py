@@ -46,6 +46,12 @@ def test_a_collapsed_group_does_not_hide_a_nan():
     assert "nan within" in view.svg() and "nan within" in view.dot and view.theme.alert in view.svg()
 
 
+def test_a_collapsed_group_does_not_hide_a_nan_of_its_own():
+    with np.errstate(all="ignore"):
+        graph = visualize.draw(nn.Sequential(Broken()), np.ones((1, 2), np.float32), depth=1).graph
+    assert [node.alert for node in graph.nodes if node.kind == "group"] == [True]
+
+
 def test_a_mask_is_no_error():
     scores = tensor(3, 3, requires_grad=True, label="scores")
     hidden = np.triu(np.ones((3, 3), bool), 1)

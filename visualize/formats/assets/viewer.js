@@ -44,7 +44,7 @@
       svg.style.touchAction = fitted ? "pan-x pan-y" : "none";
     }
     function resize() {
-      const least = Math.min(tall, 280);
+      const least = Math.min(tall, 200);
       svg.style.height = `${within(tall * Math.min(1, svg.clientWidth / wide), least, Math.max(least, most * innerHeight))}px`;
       look();
     }
