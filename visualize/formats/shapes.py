@@ -141,9 +141,10 @@ def footer_of(graph: Graph, theme: Theme, legend: bool) -> Footer:
             parts.append(_outline(OUTLINES[kind], box, paint, 'stroke-width="1"'))
             parts.append(line(KINDS[kind], box.x, box.y + 3.5, paint.text, SMALL))
             x += width + 12
+        parts = [f'<g class="legend">{"".join(parts)}</g>']
         tall, wide = 40.0, x - 12
     if graph.caption:
         parts.append(line(graph.caption, 0, tall + 8, theme.faint, SMALL + 1, "start"))
         wide = max(wide, text_width(graph.caption, SMALL + 1))
         tall += 24.0
-    return Footer([f'<g class="legend">{"".join(parts)}</g>'] if parts else [], wide, tall, theme.background)
+    return Footer(parts, wide, tall, theme.background)
