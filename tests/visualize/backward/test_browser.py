@@ -28,7 +28,7 @@ def keyboard_steps_through(page):
     seed = after(page, "ArrowRight", "ArrowRight")
     assert (seed["count"], seed["phase"], seed["grads"]["v5"]) == ("4 / 9", "backward", "grad 1")
     assert {text for key, text in seed["grads"].items() if key in ("v0", "v2", "v4")} == {"grad 0"}
-    assert "3 nodes wait in the queue." in seed["say"]
+    assert "Nodes in the queue: 3." in seed["say"]
     three = after(page, "ArrowRight", "ArrowRight", "ArrowRight")
     assert three["grads"]["v0"] == "grad 14"
     assert three["edges"] == ["5 × 2 = 10"]

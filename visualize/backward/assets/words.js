@@ -40,7 +40,7 @@ function wording(data, values) {
   }
   const short = (x) => show(x).split(", norm")[0];
   // A leaf that is updated, in as many lines as it takes.
-  function update(it, rate) {
+  function updated(it, rate) {
     const leaf = data.names[it.node], [before, gradient, after] = [it.before, it.gradient, it.after].map(show);
     if (it.rule) {
       const options = Object.entries(it.options).map((pair) => pair.join(" ")).join(", ");
@@ -51,5 +51,5 @@ function wording(data, values) {
     if (single(it)) return [`${step} = ${before} - ${show(rate)} × ${bracketed(gradient)} = ${after}`];
     return [step, `${before} → ${after}`, `lr ${show(rate)}, grad ${gradient}`];
   }
-  return { show, name, computed, product, rule, sum, short, update };
+  return { show, name, computed, product, rule, sum, short, updated };
 }
