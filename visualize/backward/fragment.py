@@ -89,7 +89,6 @@ def structure(words: Wording) -> dict[str, object]:
         "size": len(graph.nodes),
         "names": words.names,
         "computed": [[each.node, words.templates[each.node], each.operands] for each in words.computed],
-        "shapes": words.shapes,
         "numbers": [key for key in leaves if key in words.anonymous],
         "coming": coming,
         "rules": rules,

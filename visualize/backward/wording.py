@@ -163,16 +163,18 @@ class Wording:
         """The leaves that have a name, whose numbers can be edited."""
         return [key for key, node in self.steps["correct"].nodes.items() if node.operation is None and self.labels[key]]
 
-    def expression(self, each: Computed) -> str:
-        """How a node is computed: in names, in numbers where it is of single ones, and what comes out."""
+    def told(self, each: Computed) -> list[str]:
+        """How a node is computed, in names and in numbers; of an array its summary and one of its elements."""
         template, names, values = self.templates[each.node], self.names, self.values
-        told = [names[each.node], filled(template, [names[key] for key in each.operands])]
+        parts = [names[each.node], filled(template, [names[key] for key in each.operands])]
+        found = self.results_by_element.get(each.node)
+        example = [str(found)] if found is not None and found.place else []
         if each.node in self.shapes:
-            return f"{' = '.join(told)}, {self.shapes[each.node]}: {values[each.node]}"
+            return [" = ".join(parts), f"{self.shapes[each.node]}: {values[each.node]}", *example]
         if not any(key in self.shapes for key in each.operands):
-            told.append(filled(template, [values[key] for key in each.operands]))
-        told.append(values[each.node])
-        return " = ".join(text for i, text in enumerate(told) if not i or text != told[i - 1])
+            parts.append(filled(template, [values[key] for key in each.operands]))
+        parts.append(values[each.node])
+        return [" = ".join(text for i, text in enumerate(parts) if not i or text != parts[i - 1]), *example]
 
     def update(self, each: Updated) -> list[str]:
         """What becomes of a leaf, in as many lines as it takes."""

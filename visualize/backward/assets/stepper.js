@@ -127,15 +127,15 @@ function start(box) {
 
   function told() {
     const { phase, node, visit, made, update } = now(), root = name(data.root), { start, frames: visits, updates } = mode();
-    if (made) return lines(computed(made, run.values[node]), (run.examples || {})[node]);
+    if (made) return lines(run.computed ? run.computed[node] : [computed(made, run.values[node])]);
     if (visit) return handed(visit);
-    if (update) return lines(updated(update, rate));
+    if (update) return lines(update.lines || [updated(update, rate)]);
     if (phase === 2) return ending(root);
     return phase ? lines([`The gradient of ${root} to itself is ${show(start[data.root])}`, `Nodes in the queue: ${visits.length}.`])
       : lines(["The whole program", `Nodes to compute: ${data.computed.length}; then the gradient flows back; leaves to update: ${updates.length}.`]);
   }
 
-  const lines = ([first, ...rest], example) => [heading(first), ...[...rest, example].filter(Boolean).map((text) => paragraph(text))];
+  const lines = ([first, ...rest]) => [heading(first), ...rest.map((text) => paragraph(text))];
 
   // Narrow pages stack the cells, each with its head before it.
   function table(head, rows) {
@@ -150,7 +150,7 @@ function start(box) {
     made.dataset.speech = rows.map((row) => `To ${name(row.source)}: ${product(row)}; its gradient is ${show(row.after)}.`).join(" ");
     return [heading(`${name(node)} hands its gradient ${show(gradient)} to its operands`),
       ...(nudge === undefined ? [] : [paragraph(`finite difference of ${name(node)}: ${show(nudge)}`, off && "wrong")]), made,
-      ...rows.filter((row) => row.example).map((row) => paragraph(row.example))];
+      ...rows.map((row) => row.example).filter(Boolean).map((text) => paragraph(text))];
   }
 
   function ending(root) {
@@ -245,7 +245,6 @@ function start(box) {
     event.preventDefault();
     acts[KEYS[event.key]]();
   });
-  arrowsOf(groups, data.rules);
   reset();
   draw();
   new ResizeObserver(() => paint()).observe(box);
@@ -271,22 +270,6 @@ function linesOf(groups) {
     };
   }
   return found;
-}
-
-// An arrow head at the beginning of each edge, for what flows back along it.
-function arrowsOf(groups, edges) {
-  for (const i in edges) {
-    const group = groups[`e${i}`], path = group.querySelector("path"), title = group.querySelector("title");
-    const [x, y, ...rest] = path.getAttribute("d").match(/-?\d+(\.\d+)?/g).map(Number);
-    let [dx, dy] = [rest[0] - x, rest[1] - y];
-    for (let k = 2; k + 1 < rest.length && Math.hypot(dx, dy) < 1; k += 2) [dx, dy] = [rest[k] - x, rest[k + 1] - y];
-    const size = Math.hypot(dx, dy) || 1, [u, v] = [dx / size, dy / size];
-    const head = document.createElementNS("http://www.w3.org/2000/svg", "polygon");
-    head.setAttribute("class", "head");
-    head.setAttribute("points", [[x, y], [x + 9 * u - 4.5 * v, y + 9 * v + 4.5 * u], [x + 9 * u + 4.5 * v, y + 9 * v - 4.5 * u]].map((p) => p.map((n) => n.toFixed(1)).join()).join(" "));
-    path.after(head);
-    if (title) title.remove();
-  }
 }
 
 document.querySelectorAll(".tglm-stepper:not([data-ready])").forEach((box) => {
