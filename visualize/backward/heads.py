@@ -1,4 +1,4 @@
-"""Arrow heads at the beginning of each edge of a picture, for what flows back along it: hidden until they are shown."""
+"""A picture that is stepped through: its edges have heads at both ends, and its tooltips tell no numbers."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ _EDGE = re.compile(
     r'(<g id="[^"]*\be\d+" class="edge">\s*)<title>[^<]*</title>(\s*<path\b[^>]*?\bd="([^"]*)"[^>]*?(?:/>|>\s*</path>))'
 )
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_TOLD = re.compile(r"(<title>[^<]*?)\n(?:data|grad) [^<\n]*")
 LENGTH, HALF = 9.0, 4.5
 
 
-def with_heads(svg: str) -> str:
-    """An SVG of any engine with a second head on each edge, and without the edges' tooltips, which tell no frame."""
-    return _EDGE.sub(lambda edge: f"{edge[1]}{edge[2]}{_head(edge[3])}", svg)
+def to_be_stepped(svg: str) -> str:
+    """An SVG of any engine with a second head on each edge, hidden until something flows back along it.
+
+    What tooltips say of numbers is taken out: it changes from frame to frame.
+    """
+    svg = _EDGE.sub(lambda edge: f"{edge[1]}{edge[2]}{_head(edge[3])}", svg)
+    for _ in range(2):
+        svg = _TOLD.sub(r"\1", svg)
+    return svg
 
 
 def _head(path: str) -> str:

@@ -190,8 +190,9 @@ class Wording:
         return [step, f"{before} → {after}", f"lr {self.number(self.rate)}, grad {gradient}"]
 
     def same(self, mode: Mode) -> str:
-        """Why a wrong mode may change nothing in this program: a clause, empty where there is no such reason."""
-        return _unchanged(mode, self.steps["correct"], self.steps[mode])
+        """What is said of a wrong mode that changes nothing in this program, and why if its structure says so."""
+        why = _unchanged(mode, self.steps["correct"], self.steps[mode])
+        return f" Here it changes nothing: {why}the gradients are right all the same."
 
     @cached_property
     def right(self) -> dict[str, str]:

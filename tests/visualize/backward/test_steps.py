@@ -207,7 +207,7 @@ def test_the_page_needs_nothing_from_anywhere():
 def test_our_own_script_is_small():
     page = visualize.stepper(tensor(2, requires_grad=True).sum(), engine="builtin").html()
     scripts = re.findall(r"<script>(.*?)</script>", page, re.S)
-    assert sum(len(script.encode()) for script in scripts) < 28_000
+    assert sum(len(script.encode()) for script in scripts) < 25_000
 
 
 def test_a_picture_of_one_number_can_be_stepped_through(tmp_path):

@@ -1,6 +1,6 @@
 // Plays forward, backward and update on one picture: only texts and classes change, the layout stays.
 const PHASES = ["forward", "backward", "update"];
-const KEYS = { ArrowRight: "next", ArrowLeft: "back", " ": "play", Home: "first", End: "last", 1: "forward", 2: "backward", 3: "update" };
+const KEYS = { ArrowRight: "next", ArrowLeft: "back", " ": "play", Home: "first", End: "last" };
 
 function make(tag, properties, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
@@ -18,12 +18,11 @@ function agrees(text, value, spec) {
 function start(box) {
   // Where no script runs there are no controls either.
   box.querySelectorAll("template").forEach((each) => each.replaceWith(each.content));
-  const part = (name) => box.querySelector(`[data-part="${name}"]`);
-  const data = JSON.parse(part("data").textContent), program = (window.tglmPrograms || {})[data.program];
+  const part = Object.fromEntries([...box.querySelectorAll("[data-part]")].map((each) => [each.dataset.part, each]));
+  const data = JSON.parse(part.data.textContent), program = (window.tglmPrograms || {})[data.program];
   const { groups, show: see, fit } = box.querySelector(".tglm-view").view, texts = linesOf(groups);
-  const [slider, modes, play, predict, speed, say, queue, count, live, note] =
-    ["slider", "modes", "play", "predict", "speed", "say", "queue", "count", "live", "note"].map(part);
-  const inputs = [...box.querySelectorAll("[data-field]")], lit = [...part("code").children], code = data.code.of;
+  const { slider, modes, play, predict, speed, say, queue, count, live, note } = part;
+  const inputs = [...box.querySelectorAll("[data-field]")], lit = [...part.code.children], code = data.code.of;
   let given, rate, run, frames, at = 0, timer = 0, asked = null;
   const { show, name, computed, product, rule, sum, short, updated } = wording(data, () => run.values);
   const mode = () => run.modes[modes.selectedIndex], own = () => data.modes[modes.selectedIndex];
@@ -34,14 +33,14 @@ function start(box) {
     given = Object.fromEntries(Object.entries(data.given).map(([id, x]) => [id, Number(x)]));
     for (const input of inputs) {
       input.value = input.defaultValue;
-      input.removeAttribute("aria-invalid");
+      input.ariaInvalid = null;
     }
     compute();
   }
 
   function edit({ target }) {
     const x = target.valueAsNumber, id = target.dataset.field;
-    target.setAttribute("aria-invalid", String(x !== x));
+    target.ariaInvalid = x !== x;
     if (x !== x) return;
     if (id === "lr") rate = x;
     else given[id] = x;
@@ -87,7 +86,7 @@ function start(box) {
     const { values, grad, edges, wrong } = numbers(), { node, visit, made } = now();
     const gets = visit ? visit.rows.map((row) => row.source) : made ? made[2] : [];
     const most = Math.max(...mode().frames.flatMap((frame) => frame.rows.map((row) => row.size)).filter(Number.isFinite), 0) || 1;
-    const mark = (group, classes) => { for (const each in classes) group.classList.toggle(each, Boolean(classes[each])); };
+    const mark = (group, classes) => { for (const each in classes) group.classList.toggle(each, !!classes[each]); };
     for (const id in texts) {
       texts[id]("data", values[id]);
       texts[id]("grad", grad[id]);
@@ -106,18 +105,18 @@ function start(box) {
   function draw() {
     paint();
     const { phase, node } = now(), same = own().kind !== "correct" && !Object.keys(mode().wrong).length;
-    note.textContent = own().note + (same ? ` Here it changes nothing: ${own().same}the gradients are right all the same.` : "");
+    note.textContent = own().note + (same ? own().same : "");
     slider.max = last();
     slider.value = at;
-    slider.setAttribute("aria-valuetext", `${PHASES[phase]}, step ${at} of ${last()}`);
+    slider.ariaValueText = `${PHASES[phase]}, step ${at} of ${last()}`;
     count.textContent = `${at} / ${last()}`;
     play.textContent = timer ? "❚❚ pause" : "▶ play";
-    play.setAttribute("aria-pressed", String(Boolean(timer)));
-    PHASES.forEach((each, i) => part(each).setAttribute("aria-current", i === phase ? "step" : "false"));
+    play.ariaPressed = !!timer;
+    PHASES.forEach((each, i) => { part[each].ariaCurrent = i === phase && "step"; });
     say.replaceChildren(...(asked ? question() : told()));
-    live.textContent = [...say.children].map((each) => each.dataset.speech || each.textContent).join(" ");
+    live.textContent = [...say.querySelectorAll("h3, p, td")].map((each) => `${each.dataset.head || ""} ${each.textContent}`.trim()).join("; ");
     const visited = frames.map((frame, i) => (frame.phase === phase && frame.node ? make("span",
-      { className: i < at ? "done" : i === at ? "now" : "" }, name(frame.node)) : "")).filter(Boolean);
+      { className: i < at ? "done" : i === at ? "now" : "" }, name(frame.node)) : ""));
     queue.replaceChildren(make("b", {}, `${["computed", "queue", "updated"][phase]} `), ...visited);
     lit.forEach((line, i) => line.classList.toggle("now", code[node] === i));
     if (asked) say.querySelector("input").focus();
@@ -132,24 +131,25 @@ function start(box) {
     if (update) return lines(update.lines || [updated(update, rate)]);
     if (phase === 2) return ending(root);
     return phase ? lines([`The gradient of ${root} to itself is ${show(start[data.root])}`, `Nodes in the queue: ${visits.length}.`])
-      : lines(["The whole program", `Nodes to compute: ${data.computed.length}; then the gradient flows back; leaves to update: ${updates.length}.`]);
+      : lines(["The whole program", `Nodes to compute: ${data.computed.length}, leaves to update: ${updates.length}.`]);
   }
 
   const lines = ([first, ...rest]) => [heading(first), ...rest.map((text) => paragraph(text))];
 
   // Narrow pages stack the cells, each with its head before it.
   function table(head, rows) {
-    const cells = (row) => row.map((text, i) => { const cell = make("td", {}, text); cell.dataset.head = head[i]; return cell; });
-    return make("table", {}, ...[head.map((text) => make("th", { scope: "col" }, text)), ...rows.map(cells)].map((row) => make("tr", {}, ...row)));
+    const made = make("table", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col" }, text))),
+      ...rows.map((row) => make("tr", {}, ...row.map((cell) => make("td", {}, cell)))));
+    made.querySelectorAll("td").forEach((cell) => { cell.dataset.head = head[cell.cellIndex]; });
+    return made;
   }
 
   function handed({ node, gradient, rows }) {
-    const nudge = run.nudges[node], off = node in mode().wrong || differs(gradient, run.modes[0].final[node]);
-    const made = table(["to", "local derivative", "upstream × local = contribution", "its gradient"],
-      rows.map((row) => [name(row.source), rule(row), product(row), sum(row, own().kind)]));
-    made.dataset.speech = rows.map((row) => `To ${name(row.source)}: ${product(row)}; its gradient is ${show(row.after)}.`).join(" ");
+    const nudge = run.nudges[node], off = differs(gradient, run.modes[0].final[node]);
     return [heading(`${name(node)} hands its gradient ${show(gradient)} to its operands`),
-      ...(nudge === undefined ? [] : [paragraph(`finite difference of ${name(node)}: ${show(nudge)}`, off && "wrong")]), made,
+      ...(nudge === undefined ? [] : [paragraph(`finite difference of ${name(node)}: ${show(nudge)}`, off && "wrong")]),
+      table(["to", "local derivative", "upstream × local = contribution", "its gradient"],
+        rows.map((row) => [name(row.source), rule(row), product(row), sum(row, own().kind)])),
       ...rows.map((row) => row.example).filter(Boolean).map((text) => paragraph(text))];
   }
 
@@ -162,7 +162,7 @@ function start(box) {
 
   // What is asked of a frame: one number, with all that it takes to find it.
   function questionOf({ node, visit, made, update }) {
-    if (!program) return (visit ? visit.ask : made && (run.asks || {})[node]) || null;
+    if (!program) return (visit ? visit.ask : made && run.asks[node]) || null;
     const row = visit && visit.rows[0];
     const found = made ? { text: `What is ${computed(made)}?`, value: run.values[node] }
       : row ? { text: `What does ${name(row.source)} receive? upstream ${show(row.upstream)}, local derivative ${rule(row)}`, value: row.amount }
@@ -170,9 +170,15 @@ function start(box) {
     return found && Number.isFinite(found.value) ? found : null;
   }
 
+  function reveal() {
+    asked = null;
+    stop();
+    draw();
+    box.focus();
+  }
+
   function question() {
     const answer = make("input", { inputMode: "decimal", ariaLabel: "your prediction" }), said = make("p", { role: "status" });
-    const reveal = () => { asked = null; draw(); box.focus(); };
     answer.onkeydown = (event) => {
       if (event.key === "Escape") reveal();
       if (event.key !== "Enter") return;
@@ -187,10 +193,10 @@ function start(box) {
     return [heading(asked.text), make("p", {}, answer, " ", make("button", { type: "button", onclick: reveal }, "reveal")), said];
   }
 
-  function go(step, ask) {
+  function go(step, ask, plays) {
     at = Math.max(0, Math.min(last(), step));
     asked = ask && predict.checked ? questionOf(now()) : null;
-    if (asked || at === last()) stop();
+    if (!plays || asked || at === last()) stop();
     draw();
   }
 
@@ -203,7 +209,7 @@ function start(box) {
     if (timer) stop();
     else {
       if (at === last()) at = 0;
-      timer = setInterval(() => go(at + 1, true), 1400 / speed.value);
+      timer = setInterval(() => go(at + 1, true, true), 1400 / speed.value);
     }
     draw();
   }
@@ -213,59 +219,59 @@ function start(box) {
     const all = frames.map((_, i) => i).filter((i) => ids.includes(frames[i].node)), own = all.filter((i) => frames[i].phase === now().phase);
     const list = own.length ? own : all, to = list.find((i) => i > at) ?? list[0];
     if (to === undefined) return false;
-    stop();
     go(to);
     return true;
   }
 
   const acts = {
-    first: () => { stop(); go(0); },
-    back: () => { stop(); go(at - 1); },
+    first: () => go(0),
+    back: () => go(at - 1),
     play: toggle,
-    next: () => { stop(); if (asked) { asked = null; draw(); box.focus(); } else go(at + 1, true); },
-    last: () => { stop(); go(last()); },
+    next: () => (asked ? reveal() : go(at + 1, true)),
+    last: () => go(last()),
   };
-  PHASES.forEach((each, i) => { acts[each] = () => { stop(); go(frames.findIndex((frame) => frame.phase === i)); }; });
-  for (const act in acts) part(act).onclick = acts[act];
-  slider.oninput = () => { stop(); go(Number(slider.value)); };
+  PHASES.forEach((each, i) => { acts[each] = () => go(frames.findIndex((frame) => frame.phase === i)); });
+  for (const act in acts) part[act].onclick = acts[act];
+  slider.oninput = () => go(Number(slider.value));
   modes.onchange = () => { compute(); acts.backward(); };
   speed.onchange = () => { if (timer) { toggle(); toggle(); } };
   predict.onchange = () => { asked = null; draw(); };
   lit.forEach((line, i) => { line.onclick = () => goTo(Object.keys(code).filter((id) => code[id] === i)); });
   inputs.forEach((input) => { input.oninput = edit; });
-  if (program) part("reset").onclick = () => { reset(); draw(); };
+  if (program) part.reset.onclick = () => { reset(); draw(); };
   box.querySelector(".tglm-view svg").addEventListener("pick", (event) => { if (event.detail && goTo([event.detail])) event.preventDefault(); });
 
   box.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
-    event.stopPropagation(); // a notebook around would act on it, too
-    if (!(event.key in KEYS) || event.shiftKey) return;
+    // A notebook around would act on it, too.
+    event.stopPropagation();
+    const act = acts[KEYS[event.key] || PHASES[event.key - 1]];
+    if (!act || event.shiftKey) return;
     const inside = event.target.closest("input, textarea, select, button, summary, a, [contenteditable]");
     if (inside && (event.key === " " || !inside.matches("button, [type=range], [type=checkbox]"))) return;
     event.preventDefault();
-    acts[KEYS[event.key]]();
+    act();
   });
   reset();
   draw();
-  new ResizeObserver(() => paint()).observe(box);
+  new ResizeObserver(paint).observe(box);
 }
 
-// For each node a function that writes its number or its gradient into its box, and into its tooltip.
+// For each node a function that writes its number or its gradient into its box.
 function linesOf(groups) {
   const found = {};
   for (const id in groups) if (/^v\d/.test(id)) {
-    const group = groups[id], title = group.querySelector("title"), all = [...group.querySelectorAll("text")].reverse();
-    const base = title.textContent.split("\n").filter((line) => !/^(data|grad) /.test(line)), told = {};
-    const line = Object.fromEntries(["data", "grad"].map((what) => [what, all.find((text) => text.textContent.startsWith(what) && /^....\s/.test(text.textContent))]));
+    const shape = groups[id].querySelector("rect, polygon, path"), all = [...groups[id].querySelectorAll("text")].reverse();
+    const line = {};
+    for (const what of ["data", "grad"]) line[what] = all.find((text) => new RegExp(`^${what}\\s`).test(text.textContent));
     found[id] = (what, text) => {
-      told[what] = text && `${what} ${text}`;
-      title.textContent = [...base, told.data, told.grad].filter(Boolean).join("\n");
-      const element = line[what], shape = group.querySelector("rect, polygon, path").getBBox();
-      if (!element || element.textContent === told[what]) return;
-      element.textContent = told[what];
+      const element = line[what], told = text ? `${what} ${text}` : "";
+      if (!element || element.textContent === told) return;
+      element.textContent = told;
       element.removeAttribute("textLength");
       // A number that is longer than any that was expected is squeezed.
-      if (shape.width && element.getComputedTextLength() > shape.width - 6) element.setAttribute("textLength", shape.width - 8);
+      const { width } = shape.getBBox();
+      if (width && element.getComputedTextLength() > width - 6) element.setAttribute("textLength", width - 8);
       element.setAttribute("lengthAdjust", "spacingAndGlyphs");
     };
   }
