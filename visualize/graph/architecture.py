@@ -137,12 +137,12 @@ def _box(
 
 
 def _parts(extracted: Extract, members: Sequence[str]) -> tuple[str, ...]:
-    """The weights of a module, each with its name there and its shape."""
+    """The weights of a module, each with its name there and its shape; none of many, and of several of a name."""
     labels = {entry.id: entry.label for entry in extracted.graph.nodes if entry.kind == "parameter"}
     weights = [
         (labels[key].rpartition(".")[2], np.shape(extracted.nodes[key].data)) for key in members if key in labels
     ]
-    if len(weights) > MOST_WEIGHTS:
+    if len(weights) > MOST_WEIGHTS or len({name for name, _ in weights}) < len(weights):
         return ()
     return tuple(f"{name or 'weight'} {'×'.join(map(str, shape)) or '1'}" for name, shape in weights)
 

@@ -18,6 +18,8 @@ def homes_of(order: Sequence[Node], outside: Set[Node] = frozenset()) -> dict[No
     belongs, as the numbers of a parameter do that was taken apart, stays there.
     """
     homes = {node: node.scope for node in order}
+    if not any(homes.values()):
+        return homes
     chains: dict[Scope | None, tuple[Scope, ...]] = {None: ()}
     depths = _depths(order, chains)
     common: dict[Node, tuple[Scope, ...]] = {}

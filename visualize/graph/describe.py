@@ -69,8 +69,8 @@ def described(
     """Write into a graph, or into what became of it, the numbers of the nodes that it was extracted from.
 
     ``members`` has the ids behind each group; ``lines`` adds the line of code that made each node, ``local`` the
-    derivative on each edge, with the names that it calls nodes by, and ``heat`` a small picture of each array.
-    ``health`` is that of the graph, where it was looked at before.
+    derivative on each edge, with the names that it calls nodes by, and ``heat`` a small picture of each array. Where a
+    graph is described several times, ``health`` is what was found out once.
     """
     behind, health = extracted.nodes, health or Health(extracted)
     words = words_of(extracted) if local else {}

@@ -42,7 +42,7 @@ def words_of(extracted: Extract) -> dict[Node, str]:
         if entry.id in extracted.nodes:
             own = count[entry.label] == 1 and _reads_well(entry.label)
             words[extracted.nodes[entry.id]] = entry.label if own else letter + entry.id[1:]
-    return words
+    return words | {twin: words[first] for twin, first in extracted.twins.items()}
 
 
 def with_local_derivatives(

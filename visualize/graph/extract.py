@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tinygrad_lm.autograd.graph import Node, topological_order
@@ -11,7 +11,7 @@ from visualize.graph.clusters import clusters_of, homes_of
 from visualize.graph.data import Graph, GraphEdge, GraphNode, Kind
 from visualize.graph.given import arrays_of, comes_from_outside
 from visualize.graph.naming import Naming
-from visualize.graph.nodes import argument_names, spoken
+from visualize.graph.nodes import argument_names, array_of, spoken
 
 COMMUTATIVE = frozenset({"add", "mul", "maximum", "minimum", "logaddexp", "sum"})
 """Operations whose arguments may be exchanged: their edges need no argument names."""
@@ -29,13 +29,17 @@ class Extract:
     """What these are called, and which of them are learned."""
     arrays: Mapping[str, Array]
     """The arrays behind the ids of those that are no nodes: ids, targets, masks."""
+    twins: Mapping[Node, Node]
+    """Constants that stand for the same array as another, which alone has an id."""
 
 
 def extract(*roots: Node, naming: Naming | None = None) -> Extract:
     """The structure of everything that the roots depend on."""
     naming = naming or Naming()
     order = topological_order(*roots, constants=True)
-    ids = {node: f"v{i}" for i, node in enumerate(order)}
+    twins = _twins(order, naming)
+    ids = {node: f"v{i}" for i, node in enumerate(node for node in order if node not in twins)}
+    known = ids | {twin: ids[first] for twin, first in twins.items()}
     ends = dict.fromkeys(roots)
     labels = {node: naming.label_of(node) for node in order}
     kinds: dict[Node, Kind] = {node: _kind(node, node in ends, naming) for node in order}
@@ -55,15 +59,27 @@ def extract(*roots: Node, naming: Naming | None = None) -> Extract:
         ordered = count > 1 and operation.name not in COMMUTATIVE
         arguments = spoken(argument_names(operation, count)) if ordered else [""] * count
         for position, (parent, argument) in enumerate(zip(node.parents, arguments, strict=True)):
-            edges.append(GraphEdge(ids[parent], key, position, argument))
+            edges.append(GraphEdge(known[parent], key, position, argument))
         for position, (name, array) in enumerate(arrays_of(node), count):
-            known = data.node_of(name, array, cluster)
-            nodes += known.new
-            edges.append(GraphEdge(known.id, key, position, name if name != known.label else ""))
+            given = data.node_of(name, array, cluster)
+            nodes += given.new
+            edges.append(GraphEdge(given.id, key, position, name if name != given.label else ""))
         entry = GraphNode(key, kinds[node], label, op=operation.name, symbol=operation.symbol, cluster=cluster)
         nodes.append(entry)
     graph = Graph(tuple(nodes), tuple(edges), clusters, tuple(ids[root] for root in ends), len(nodes))
-    return Extract(graph, {key: node for node, key in ids.items()}, naming, data.arrays)
+    return Extract(graph, {key: node for node, key in ids.items()}, naming, data.arrays, twins)
+
+
+def _twins(order: Iterable[Node], naming: Naming) -> dict[Node, Node]:
+    """The constants that are made of one array, which is given to several operations, by the first of them."""
+    first: dict[tuple[str, tuple[int, ...]], Node] = {}
+    twins: dict[Node, Node] = {}
+    for node in order:
+        if node.operation is None and not node.requires_grad and (name := naming.input_of(node)):
+            known = first.setdefault((name, array_of(node).shape), node)
+            if known is not node:
+                twins[node] = known
+    return twins
 
 
 @dataclass(frozen=True, slots=True)

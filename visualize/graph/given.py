@@ -66,6 +66,8 @@ class Inputs:
 
     def name_of(self, thing: Node | Array) -> str:
         """The name of the input that a leaf or an array is, or is a copy of; empty for another."""
+        if not self._nodes and not self._arrays:
+            return ""
         if isinstance(thing, Node):
             name = self._nodes.get(id(thing), "")
             if name or thing.requires_grad or thing.operation is not None:
@@ -76,9 +78,9 @@ class Inputs:
                 return name
             if array.ndim == 2 and _same(array.T, thing):
                 return f"{name}ᵀ"
-            # A loop over the steps of an input takes it apart.
-            if array.ndim == thing.ndim + 1 and array.shape[1:] == thing.shape:
-                rows = np.flatnonzero((array.astype(thing.dtype) == thing).reshape(len(array), -1).all(axis=1))
+            # A loop over the steps of an input takes it apart; a single number is its equal by chance.
+            if thing.ndim and array.size and array.shape[1:] == thing.shape:
+                rows = np.flatnonzero((_as(array, thing) == thing).reshape(len(array), -1).all(axis=1))
                 if rows.size:
                     return f"{name}[{rows[0]}]"
         return ""
@@ -86,7 +88,13 @@ class Inputs:
 
 def _same(given: Array, taken: Array) -> bool:
     """Whether an array is an input, or a copy of it in another dtype."""
-    return given.shape == taken.shape and bool(np.all(given.astype(taken.dtype) == taken))
+    return given.shape == taken.shape and bool(np.all(_as(given, taken) == taken))
+
+
+def _as(given: Array, taken: Array) -> Array:
+    """The numbers of an input in the dtype of what may be a copy of it."""
+    with np.errstate(all="ignore"):
+        return given.astype(taken.dtype)
 
 
 def comes_from_outside(array: Array) -> bool:

@@ -30,7 +30,8 @@ class Health:
         """What each node holds that it should not."""
         self._first: set[str] = set()
         """The ill nodes that none but healthy ones were made from."""
-        self._stale: dict[str, bool] = {}
+        with np.errstate(all="ignore"):
+            self._stale = {key for key, node in extracted.nodes.items() if _is_stale(node)}
         operands: dict[str, list[str]] = {}
         for edge in extracted.graph.edges:
             operands.setdefault(edge.target, []).append(edge.source)
@@ -56,7 +57,7 @@ class Health:
     def told(self, entry: GraphNode, members: Sequence[str]) -> GraphNode:
         """A graph's node with what is wrong with it, or with the nodes that it stands for."""
         ill = [key for key in members if key in self._ill]
-        if self._any_stale(members):
+        if any(key in self._stale for key in members):
             note = "stale: an operand has changed since"
         elif not ill:
             return entry
@@ -65,14 +66,6 @@ class Health:
         else:
             note = f"{self._ill[ill[0]]} begins here" if ill[0] in self._first and entry.op else ""
         return replace(entry, alert=bool(ill), note=note)
-
-    def _any_stale(self, members: Sequence[str]) -> bool:
-        nodes, known = self._extracted.nodes, self._stale
-        with np.errstate(all="ignore"):
-            for key in members:
-                if key not in known:
-                    known[key] = key in nodes and _is_stale(nodes[key])
-        return any(known[key] for key in members)
 
 
 def _not_finite(x: Number) -> list[str]:
@@ -94,5 +87,8 @@ def _is_stale(node: Node) -> bool:
         return is_stale(node)
     if not isinstance(node, Value) or node.operation is None or node.operation.name == "released":
         return False
-    again = node.operation.on_floats([parent.data for parent in node.parents])
+    try:
+        again = node.operation.on_floats([parent.data for parent in node.parents])
+    except Exception:  # whatever an operation of the user's raises, it took the numbers that it was given then
+        return True
     return again != node.data and not (math.isnan(again) and math.isnan(node.data))

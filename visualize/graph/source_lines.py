@@ -179,12 +179,12 @@ def _roles(text: str) -> dict[Span, str]:
     found: dict[Span, str] = {}
     for statement in ast.walk(tree):
         match statement:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                found[_span(value)] = name
-            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                found[_span(value)] = name
-            case ast.NamedExpr(target=ast.Name(id=name), value=value):
-                found[_span(value)] = name
+            case ast.Assign(targets=[target, *_], value=value):
+                _assign(target, value, found)
+            case ast.AnnAssign(target=target, value=ast.expr() as value):
+                _assign(target, value, found)
+            case ast.NamedExpr(target=target, value=value):
+                _assign(target, value, found)
             case ast.AugAssign(target=ast.Name(id=name)):
                 found[_span(statement)] = name
             case ast.Return(value=ast.expr() as value):
@@ -192,6 +192,22 @@ def _roles(text: str) -> dict[Span, str]:
             case _:
                 pass
     return found
+
+
+def _assign(target: ast.expr, value: ast.expr, found: dict[Span, str]) -> None:
+    """Note what an assignment calls its value, or the parts of it that it takes apart."""
+    match target, value:
+        case _, ast.IfExp(body=body, orelse=other):
+            _assign(target, body, found)
+            _assign(target, other, found)
+        case ast.Name(id=name), _:
+            found[_span(value)] = name
+        case ((ast.Tuple(elts=names) | ast.List(elts=names)), (ast.Tuple(elts=values) | ast.List(elts=values))):
+            if len(names) == len(values) and not any(isinstance(part, ast.Starred) for part in (*names, *values)):
+                for name, part in zip(names, values, strict=True):
+                    _assign(name, part, found)
+        case _:
+            pass
 
 
 def _span(part: ast.expr | ast.stmt) -> Span:

@@ -191,6 +191,26 @@ def test_depth_closes_what_lies_deeper():
     ]
 
 
+def test_a_closed_module_names_its_weights_one_by_one_only_where_the_names_tell_them_apart():
+    class Two(nn.Module):
+        def __init__(self):
+            self.first, self.second = nn.Linear(4, 6, rng=0), nn.Linear(6, 4, rng=1)
+
+        def forward(self, x):
+            return self.second(self.first(x))
+
+    class Outer(nn.Module):
+        def __init__(self):
+            self.two, self.one = Two(), nn.Sequential(nn.Linear(4, 3, rng=2), nn.Tanh())
+
+        def forward(self, x):
+            return self.one(self.two(x))
+
+    view = draw(Outer(), Tensor(np.ones((2, 4), np.float32)), depth=1)
+    assert box(view, "two: Two") == ["two: Two", "2×4 → 2×4", "58 weights"]
+    assert box(view, "one: Sequential") == ["one: Sequential", "2×4 → 2×3", "weight 3×4, bias 3", "15 weights"]
+
+
 def test_other_styles_get_a_sentence():
     with pytest.raises(ValueError, match="style is 'graph' or 'architecture', not 'blueprint'"):
         visualize.draw(Net(), np.array([[0, 1]]), style="blueprint")

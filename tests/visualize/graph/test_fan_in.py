@@ -60,6 +60,38 @@ def test_what_is_computed_for_a_folded_operand_and_used_elsewhere_stays():
     assert "shared" in [node.label for node in shared.graph.nodes]
 
 
+@pytest.mark.parametrize(("first", "second"), [((0, 20), (0, 20)), ((0, 20), (10, 30)), ((0, 30), (0, 20))])
+def test_operands_of_two_are_folded_and_counted_once(first, second):
+    """The second row said that it stood for operands that the first had taken, and they were counted twice."""
+    xs = values(30)
+    graph = draw(Value.sum(xs[slice(*first)]) * Value.sum(xs[slice(*second)]), max_nodes=15).graph
+    groups = [node for node in graph.nodes if node.kind == "group"]
+    for group in groups:
+        assert group.label.startswith(f"+{group.size:,} more")
+    assert f"{sum(group.size for group in groups)} operands folded" in graph.caption
+    assert sum(node.size for node in graph.nodes) == graph.total
+
+
+def test_rows_within_a_row_are_folded_with_it():
+    sums = [Value.sum(values(20, f"x{name}")) * 2 for name in "abcdefghijklmnopqrst"]
+    graph = draw(Value.sum(sums)).graph
+    assert "16 operands folded" not in graph.caption and "80 operands folded" in graph.caption
+    assert [node.size for node in graph.nodes if node.label == "+16 more"] == [16 * 23]
+    assert sum(node.size for node in graph.nodes) == graph.total
+
+
+def test_steps_that_depend_on_each_other_are_no_row():
+    """Put together they would be operands of what they are made from."""
+    h, steps = Value(0.5), []
+    for i in range(20):
+        h = (h * Value(0.1, label=f"w{i}")).tanh()
+        steps.append(h)
+    graph = draw([Value.sum(steps), Value.sum(values(200))]).graph
+    place = {node.id: i for i, node in enumerate(graph.nodes)}
+    assert all(place[edge.source] < place[edge.target] for edge in graph.edges)
+    assert "+196 more: x2 … x197" in [node.label for node in graph.nodes]
+
+
 @pytest.mark.parametrize("count", [8, 20])
 def test_what_fits_is_drawn_one_by_one(count):
     assert len(draw(Value.sum(values(count))).graph.nodes) == count + 1

@@ -40,6 +40,17 @@ def test_an_array_of_floats_is_called_by_the_parameter_it_is_given_for():
         assert by_label(graph)["x"].cluster == ""
 
 
+def test_an_array_that_several_operations_read_is_one_node():
+    first, second = nn.Linear(3, 2, rng=0), nn.Linear(3, 2, rng=1)
+    view = visualize.draw(lambda x: (first(x) * second(x)).sum(), np.ones((4, 3), np.float32), show=("label", "local"))
+    nodes = [node for node in view.graph.nodes if node.label == "x"]
+    assert len(nodes) == 1
+    assert sum(edge.source == nodes[0].id for edge in view.graph.edges) == 2
+    steps = visualize.backward_steps(lambda x: (first(x) * second(x)).sum(), np.ones((4, 3), np.float32))
+    rules = {row.formula for frame in steps for row in frame.contributions}
+    assert "gᵀ @ x" in rules
+
+
 def test_positions_and_masks_are_made_by_the_model_and_stay_in_its_frames():
     model = Transformer(context=4, width=8, heads=2, layers=1, rng=0)
     ids = np.random.default_rng(0).integers(0, 27, (2, 4))
@@ -66,6 +77,32 @@ def test_an_array_read_twice_is_one_node():
 def test_what_the_user_named_stands_outside_of_the_first_modules_frame():
     x = Tensor(np.ones((2, 3), np.float32), label="x")
     assert by_label(visualize.draw(nn.Linear(3, 2, rng=0)(x)).graph)["x"].cluster == ""
+
+
+def test_a_number_that_an_input_holds_too_is_not_taken_from_it():
+    """Of ``x * 2.0`` the 2.0 was called ``x[1]`` where x held it."""
+    graph = visualize.draw(lambda x: (x * 2.0).sum(), Tensor([1.0, 2.0, 3.0], requires_grad=True)).graph
+    assert [(node.label, node.kind) for node in graph.nodes if not node.op] == [("x", "input"), ("", "constant")]
+
+
+def test_the_steps_of_an_input_are_called_by_their_place():
+    w = tensor(2, requires_grad=True)
+    graph = visualize.draw(lambda xs: sum((Tensor(x) * w).sum() for x in xs), np.array([[1.0, 2.0], [3.0, 4.0]])).graph
+    assert [node.label for node in graph.nodes if node.kind == "data"] == ["xs[0]", "xs[1]"]
+
+
+@pytest.mark.parametrize(("batch", "other"), [((0, 4), (4,)), ((3, 0), (0,)), ((2, 0, 3), (0, 3))])
+def test_a_batch_of_nothing_is_no_error(batch, other):
+    w = Tensor(np.ones(other), requires_grad=True)
+    graph = visualize.draw(lambda x: (x * w + Tensor(np.zeros(other))).sum(), Tensor(np.ones(batch))).graph
+    assert by_label(graph)["x"].data == "empty"
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_input_of_nan_is_compared_with_ids_without_a_warning():
+    table = nn.Embedding(5, 3, rng=0)
+    graph = visualize.draw(lambda x: table(np.array([1, 3])).sum() + x.sum(), Tensor([np.nan, 1.0])).graph
+    assert by_label(graph)["ids"].kind == "data"
 
 
 def test_the_backward_pass_goes_around_data():
@@ -127,10 +164,12 @@ class TestNamesFromLines:
             c = (b + y).tanh() * b
             c += 1
             d: object = c.exp()
-            return (e := d * 2) + e
+            f, g = (d + 1, d - 1) if y.data > 0 else (d, d)
+            i = self.i = f * g
+            return (e := i * 2) + e
 
         root = visualize.draw(f, Value(1.0), Value(2.0)).graph
-        assert [node.label for node in root.nodes if node.op] == ["b", "", "", "c", "c", "d", "e", ""]
+        assert [node.label for node in root.nodes if node.op] == [*("b", "", "", "c", "c", "d", "f", "g", "i", "e", "")]
 
     def test_of_the_nodes_of_one_call_only_the_result_is_called_so(self):
         net = Net()
