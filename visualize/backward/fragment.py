@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from functools import cache
 
 import numpy as np
 
 from tinygrad_lm.autograd import Value
+from visualize.backward.controls import bar, below, plain
 from visualize.backward.javascript import javascript
 from visualize.backward.modes import MODES, Mode
 from visualize.backward.phases import trained
@@ -30,12 +30,12 @@ def fragment_of(words: Wording, picture: str, theme: Theme, mode: Mode, autofocu
 
     Keys are the stepper's while the focus is in it. A page of its own gives it the focus (``autofocus``); in a notebook
     the reader does, and the attribute ``data-lm-suppress-shortcuts`` then keeps JupyterLab's shortcuts away. The
-    script makes the controls: where there are no scripts, there is the picture.
+    controls are templates, which the script puts in: where there are no scripts, there is the picture.
     """
     title = "forward, backward and update, step by step"
     program, why = program_of(words)
     key = "p" + hashlib.blake2s(program.encode("utf-8"), digest_size=5).hexdigest()
-    data = {**structure(words), "mode": [*words.steps].index(mode), "program": key if program else "", "why": why}
+    data = {**structure(words), "program": key if program else ""}
     if not program:
         data["recorded"] = recorded(words)
     computing = f"<script>(window.tglmPrograms??={{}}).{key}={program}</script>\n" if program else ""
@@ -43,9 +43,9 @@ def fragment_of(words: Wording, picture: str, theme: Theme, mode: Mode, autofocu
     return f"""<section class="tglm-stepper" tabindex="0"{" autofocus" * autofocus} data-steps \
 data-lm-suppress-shortcuts="true" aria-label="{title}" style="{colours(theme)}">
 <style>{asset("stepper.css")}</style>
-<div data-part="bar"></div>
+<template>{bar(words, mode, why)}</template>
 <figure>{picture}</figure>
-<div data-part="words"></div>
+<template>{below(words)}</template>
 <script type="application/json" data-part="data">{_for_script(data)}</script>
 {computing}<script>(()=>{{"use strict";
 {script}
@@ -77,7 +77,7 @@ def structure(words: Wording) -> dict[str, object]:
         if edge.target in coming and edge.source in steps.gradients:
             coming[edge.target].append([i, edge.source, edge.position])
     leaves = [key for key, node in nodes.items() if node.operation is None]
-    fields = [key for key in leaves if words.labels[key]]
+    fields = words.fields
     # What may be edited is called by its name in formulas.
     named = {nodes[key] for key in fields}
     rules: dict[int, list[str]] = {}
@@ -89,35 +89,26 @@ def structure(words: Wording) -> dict[str, object]:
         "size": len(graph.nodes),
         "names": words.names,
         "computed": [[each.node, words.templates[each.node], each.operands] for each in words.computed],
-        "shapes": words.shapes,
         "numbers": [key for key in leaves if key in words.anonymous],
         "coming": coming,
         "rules": rules,
         "graded": [*steps.gradients],
         "leaves": [key for key in leaves if key in steps.gradients],
         "trained": trained(steps),
-        "given": {key: _plain(nodes[key].data) for key in leaves if np.size(nodes[key].data) == 1},
-        "fields": fields,
+        "given": {key: plain(nodes[key].data) for key in leaves if np.size(nodes[key].data) == 1},
         "rate": words.rate,
         "fmt": words.fmt if _WRITTEN.fullmatch(words.fmt) else ".4g",
         "modes": [
             {
                 "kind": each,
-                "title": MODES[each][0],
                 "note": MODES[each][1],
                 "same": words.same(each),
                 "order": [frame.node for frame in other],
             }
             for each, other in words.steps.items()
         ],
-        "code": words.code,
+        "code": {"of": words.line_of},
     }
-
-
-def _plain(x: object) -> float | str:
-    """A number as JSON has it; one that JSON has not, as JavaScript reads it."""
-    number = float(np.asarray(x).item())  # pyright: ignore[reportUnknownMemberType]
-    return number if math.isfinite(number) else str(number).replace("inf", "Infinity").replace("nan", "NaN")
 
 
 @cache

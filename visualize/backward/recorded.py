@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from visualize.backward.elements import Element
 from visualize.backward.frames import BackwardSteps, Contribution, Frame
+from visualize.backward.modes import Mode
 from visualize.backward.phases import Updated
 from visualize.backward.wording import Wording
 from visualize.graph.nodes import Number
@@ -19,7 +18,7 @@ def recorded(words: Wording) -> dict[str, object]:
     return {
         "values": words.values,
         "nudges": words.nudges,
-        "examples": {key: str(found) for key, found in results.items() if found.place},
+        "computed": {each.node: words.told(each) for each in words.computed},
         "asks": {key: _question(f"What is {words.names[key]}", found) for key, found in results.items()},
         "modes": [_mode(words, steps) for steps in words.steps.values()],
     }
@@ -30,7 +29,7 @@ def _mode(words: Wording, steps: BackwardSteps) -> dict[str, object]:
     return {
         "start": {key: words.number(value) for key, value in steps.start.items()},
         "final": {key: words.number(value) for key, value in steps.gradients.items()},
-        "frames": [_frame(words, frame) for frame in steps],
+        "frames": [_frame(words, frame, steps.mode) for frame in steps],
         "last": last,
         "wrong": {key: words.short(words.steps["correct"].gradients[key]) for key in wrong(words, steps)},
         "updates": [_update(words, each) for each in words.updates[steps.mode]],
@@ -50,9 +49,9 @@ def _agree(x: Number, y: Number) -> bool:
         return bool(np.allclose(x, y, rtol=1e-6, atol=1e-9 * size if np.isfinite(size) else 0.0, equal_nan=True))
 
 
-def _frame(words: Wording, frame: Frame) -> dict[str, object]:
+def _frame(words: Wording, frame: Frame, mode: Mode) -> dict[str, object]:
     elements = [words.element(row) for row in frame.contributions]
-    rows = [_row(words, row, found) for row, found in zip(frame.contributions, elements, strict=True)]
+    rows = [_row(words, row, found, mode) for row, found in zip(frame.contributions, elements, strict=True)]
     made: dict[str, object] = {"node": frame.node, "gradient": words.number(frame.gradient), "rows": rows}
     if elements and elements[0] is not None:
         receiver = words.names[frame.contributions[0].source]
@@ -66,36 +65,22 @@ def _question(what: str, found: Element, formula: str = "") -> dict[str, object]
     return {"text": f"{what}{place}? {formula}{found.sum}", "value": found.value}
 
 
-def _row(words: Wording, row: Contribution, found: Element | None) -> dict[str, object]:
-    is_single = np.size(row.amount) == np.size(row.upstream) == 1
+def _row(words: Wording, row: Contribution, found: Element | None, mode: Mode) -> dict[str, object]:
     with np.errstate(all="ignore"):
         size = float(np.linalg.norm(np.asarray(row.amount, np.float64)))
+    rule = words.rule(row)
     return {
         "edge": row.edge,
         "source": row.source,
-        "upstream": words.number(row.upstream),
-        "local": words.number(row.local) if row.local is not None and is_single else None,
         "amount": words.number(row.amount),
-        "before": words.number(row.before),
         "after": words.number(row.after),
-        "first": row.first,
+        "product": words.product(row),
+        "rule": rule if row.local is None or not row.derivative else f"{row.derivative} = {rule}",
+        "sum": words.sum(row, mode),
         "size": size if np.isfinite(size) else None,
-        "single": np.size(row.after) == 1,
         "example": f"{words.names[row.source]}, {found}" if found is not None and found.place else "",
     }
 
 
 def _update(words: Wording, each: Updated) -> dict[str, object]:
-    moments: Mapping[str, object] = {
-        name: [words.number(before), words.number(after)] for name, (before, after) in each.moments.items()
-    }
-    return {
-        "node": each.node,
-        "before": words.number(each.before),
-        "gradient": words.number(each.gradient),
-        "after": words.number(each.after),
-        "single": np.size(each.after) == 1,
-        "rule": each.rule if words.optimizer is not None else None,
-        "moments": moments,
-        "options": {name: words.number(x) for name, x in each.options.items()},
-    }
+    return {"node": each.node, "after": words.number(each.after), "lines": words.update(each)}

@@ -10,6 +10,7 @@ from typing import get_args
 
 from visualize.backward.fragment import fragment_of
 from visualize.backward.frames import BackwardSteps, backward_steps
+from visualize.backward.heads import to_be_stepped
 from visualize.backward.modes import MODES, Mode
 from visualize.backward.phases import Optimizer
 from visualize.backward.recorded import wrong
@@ -60,10 +61,9 @@ class Stepper:
         words, updates = self._words, self._words.updates[mode]
         lines = ["forward pass", ""]
         for each in words.computed:
-            lines.append(f"step {each.index + 1} of {len(words.computed)}: {words.expression(each)}")
-            lines += [f"    {each.line}"] if each.line else []
-            found = words.results_by_element.get(each.node)
-            lines += [f"    {found}"] if found is not None and found.place else []
+            first, *rest = words.told(each)
+            lines.append(f"step {each.index + 1} of {len(words.computed)}: {first}")
+            lines += [f"    {line}" for line in [each.line, *rest] if line]
         lines += ["", *self._backward(mode), "", "update", ""]
         for each in updates:
             first, *rest = words.update(each)
@@ -81,7 +81,7 @@ class Stepper:
         title, note = MODES[mode]
         root = steps.graph.roots[0]
         if mode != "correct" and not wrong(words, steps):
-            note = f"{note} Here it changes nothing: {words.same(mode)}the gradients are right all the same."
+            note += words.same(mode)
         lines = [f"backward pass, {title}: {note}", ""]
         lines.append(f"start: grad {words.names[root]} = {words.number(steps.start[root])}")
         for frame in steps:
@@ -184,7 +184,7 @@ class Stepper:
         )
         svg = GraphView(graph, self.theme, SHOW, self._direction, True, self._engine).svg()
         what = f"computation graph of {len(graph.nodes)} nodes and {len(graph.edges)} edges"
-        return viewer(svg, graph.edges, self.theme, what, hint=HINT)
+        return viewer(to_be_stepped(svg), graph.edges, self.theme, what, hint=HINT)
 
 
 def stepper(

@@ -18,7 +18,7 @@ from visualize.formats.labels import clean, cut, derivative_text
 from visualize.graph.data import Graph, GraphNode
 from visualize.graph.nodes import Number
 from visualize.graph.quantities import number, summary
-from visualize.graph.source_lines import place_of
+from visualize.graph.source_lines import Place, place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,29 +134,47 @@ class Wording:
         return {mode: result_after(steps, self.updates[mode]) for mode, steps in self.steps.items()}
 
     @cached_property
-    def code(self) -> dict[str, object]:
-        """The recorded lines, in the order of the files and in them, and which of them made each node."""
-        places = {each.node: place_of(self.steps["correct"].nodes[each.node]) for each in self.computed}
-        files = dict.fromkeys(place.file for place in places.values() if place)
-        order = {file: i for i, file in enumerate(files)}
-        found = {(order[place.file], place.line): place for place in places.values() if place}
-        index = {key: i for i, key in enumerate(sorted(found))}
-        lines = [[key[1], found[key].text or f"{PurePath(found[key].file).name}:{key[1]}"] for key in sorted(found)]
-        return {
-            "lines": lines,
-            "of": {key: index[order[place.file], place.line] for key, place in places.items() if place},
-        }
+    def _places(self) -> dict[str, Place]:
+        """Where in the user's code each node was made."""
+        found = ((each.node, place_of(self.steps["correct"].nodes[each.node])) for each in self.computed)
+        return {key: place for key, place in found if place}
 
-    def expression(self, each: Computed) -> str:
-        """How a node is computed: in names, in numbers where it is of single ones, and what comes out."""
+    @cached_property
+    def _sorted_places(self) -> dict[tuple[str, int], Place]:
+        """The recorded lines in the order of the files, and in them."""
+        files = list(dict.fromkeys(place.file for place in self._places.values()))
+        places = {(place.file, place.line): place for place in self._places.values()}
+        return dict(sorted(places.items(), key=lambda pair: (files.index(pair[0][0]), pair[0][1])))
+
+    @property
+    def lines(self) -> list[tuple[int, str]]:
+        """The recorded lines with their numbers; of one that cannot be read, where it is."""
+        places = self._sorted_places.values()
+        return [(place.line, place.text or f"{PurePath(place.file).name}:{place.line}") for place in places]
+
+    @property
+    def line_of(self) -> dict[str, int]:
+        """Which of the lines made each node."""
+        order = {place: i for i, place in enumerate(self._sorted_places)}
+        return {key: order[place.file, place.line] for key, place in self._places.items()}
+
+    @property
+    def fields(self) -> list[str]:
+        """The leaves that have a name, whose numbers can be edited."""
+        return [key for key, node in self.steps["correct"].nodes.items() if node.operation is None and self.labels[key]]
+
+    def told(self, each: Computed) -> list[str]:
+        """How a node is computed, in names and in numbers; of an array its summary and one of its elements."""
         template, names, values = self.templates[each.node], self.names, self.values
-        told = [names[each.node], filled(template, [names[key] for key in each.operands])]
+        parts = [names[each.node], filled(template, [names[key] for key in each.operands])]
+        found = self.results_by_element.get(each.node)
+        example = [str(found)] if found is not None and found.place else []
         if each.node in self.shapes:
-            return f"{' = '.join(told)}, {self.shapes[each.node]}: {values[each.node]}"
+            return [" = ".join(parts), f"{self.shapes[each.node]}: {values[each.node]}", *example]
         if not any(key in self.shapes for key in each.operands):
-            told.append(filled(template, [values[key] for key in each.operands]))
-        told.append(values[each.node])
-        return " = ".join(text for i, text in enumerate(told) if not i or text != told[i - 1])
+            parts.append(filled(template, [values[key] for key in each.operands]))
+        parts.append(values[each.node])
+        return [" = ".join(text for i, text in enumerate(parts) if not i or text != parts[i - 1]), *example]
 
     def update(self, each: Updated) -> list[str]:
         """What becomes of a leaf, in as many lines as it takes."""
@@ -172,8 +190,9 @@ class Wording:
         return [step, f"{before} → {after}", f"lr {self.number(self.rate)}, grad {gradient}"]
 
     def same(self, mode: Mode) -> str:
-        """Why a wrong mode may change nothing in this program: a clause, empty where there is no such reason."""
-        return _unchanged(mode, self.steps["correct"], self.steps[mode])
+        """What is said of a wrong mode that changes nothing in this program, and why if its structure says so."""
+        why = _unchanged(mode, self.steps["correct"], self.steps[mode])
+        return f" Here it changes nothing: {why}the gradients are right all the same."
 
     @cached_property
     def right(self) -> dict[str, str]:

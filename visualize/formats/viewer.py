@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Iterable
 from functools import cache
@@ -12,6 +13,9 @@ from visualize.formats.themes import Theme
 from visualize.graph.data import GraphEdge
 
 HINT = "Point at a node, or use the arrow keys; + − 0 zoom, dragging moves."
+
+_OPERATOR = re.compile(r" (=>|[!=]==|&&|\|\|) ")
+"""Operators of JavaScript that stand in no text."""
 
 _BUTTONS = (("fit", "show all of it", "fit"), ("out", "smaller", "−"), ("in", "larger", "+"))
 
@@ -56,6 +60,6 @@ def asset(name: str) -> str:
 
 
 def compact(text: str) -> str:
-    """A script or a style sheet without its indents and without the lines that are comments."""
-    lines = (line.strip() for line in text.splitlines())
+    """A script or a style sheet without indents, lines that are comments, and the room around some operators."""
+    lines = (_OPERATOR.sub(r"\1", line.strip()) for line in text.splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("//"))

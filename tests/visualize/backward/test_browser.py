@@ -28,14 +28,14 @@ def keyboard_steps_through(page):
     seed = after(page, "ArrowRight", "ArrowRight")
     assert (seed["count"], seed["phase"], seed["grads"]["v5"]) == ("4 / 9", "backward", "grad 1")
     assert {text for key, text in seed["grads"].items() if key in ("v0", "v2", "v4")} == {"grad 0"}
-    assert "3 nodes wait in the queue." in seed["say"]
+    assert "Nodes in the queue: 3." in seed["say"]
     three = after(page, "ArrowRight", "ArrowRight", "ArrowRight")
     assert three["grads"]["v0"] == "grad 14"
     assert three["edges"] == ["5 × 2 = 10"]
     assert three["queue"] == ["done", "done", "now"]
     assert "4 + 10 = 14" in three["say"] and "∂b/∂a = 2" in three["say"]
     assert three["code"] == ["b = a * 2"]
-    assert "its gradient is 14" in three["live"] and "finite difference of b: 5" in three["live"]
+    assert "its gradient 4 + 10 = 14" in three["live"] and "finite difference of b: 5; to a; " in three["live"]
     assert after(page, "ArrowLeft")["grads"]["v0"] == "grad 4"
     update = after(page, "ArrowRight", "ArrowRight")
     assert (update["phase"], update["title"]) == ("update", "a ← a - lr · grad = 2 - 0.1 × 14 = 0.6")

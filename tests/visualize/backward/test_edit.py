@@ -12,9 +12,9 @@ from tinygrad_lm import Tensor, Value, nn, optim
 from tinygrad_lm.autograd import custom
 from visualize.graph.quantities import number
 
-FIELDS = """[...document.querySelectorAll("[data-part=fields] label")].map((each) =>
+FIELDS = """[...document.querySelectorAll(".fields label")].map((each) =>
   [each.textContent.trim(), each.querySelector("input").value])"""
-CHOOSE = """(label) => { const found = [...document.querySelectorAll("[data-part=fields] label")]
+CHOOSE = """(label) => { const found = [...document.querySelectorAll(".fields label")]
   .find((each) => each.textContent.trim() === label).querySelector("input"); found.focus(); found.select(); }"""
 
 

@@ -30,7 +30,7 @@ const differs = (x, y) => x !== y && (x === x || y === y) && !(Math.abs(x - y) <
 
 // All that the frames show. data: the structure; program: forward(v) and local(v); given: numbers of the leaves by id.
 function passes(data, program, given, rate) {
-  const root = data.root, place = (id) => Number(id.slice(1));
+  const place = (id) => Number(id.slice(1)), end = place(data.root);
   function forward(numbers, fixed, number) {
     const v = Array(data.size);
     for (const id in numbers) v[place(id)] = numbers[id];
@@ -42,13 +42,13 @@ function passes(data, program, given, rate) {
   function slope(id) {
     const at = values[place(id)], step = 2 ** Math.round(Math.log2(6e-6 * Math.max(1, Math.abs(at))));
     if (!Number.isFinite(at)) return NaN;
-    const [ahead, behind] = [at + step, at - step], result = (x) => forward(given, id, x)[place(root)];
-    return (result(ahead) - result(behind)) / (ahead - behind);
+    const result = (x) => forward(given, id, x)[end];
+    return (result(at + step) - result(at - step)) / (at + step - (at - step));
   }
   function backward(order, kind, earlier) {
     const start = {}, last = {};
     for (const id of data.graded) start[id] = earlier && data.leaves.includes(id) ? earlier[id] : 0;
-    start[root] += 1;
+    start[data.root] += 1;
     const final = { ...start };
     const frames = order.map((node, index) => {
       const gradient = final[node];
@@ -75,7 +75,7 @@ function passes(data, program, given, rate) {
       const before = given[node], gradient = mode.final[node], after = next[node] = before - rate * gradient;
       return { node, before, gradient, after };
     });
-    mode.result = forward(next)[place(root)];
+    mode.result = forward(next)[end];
     modes.push(mode);
   });
   return { values: Object.fromEntries(values.map((x, i) => [`v${i}`, x])), nudges, modes };
