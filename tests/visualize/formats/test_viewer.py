@@ -1,9 +1,12 @@
 """Tests of the viewer in a real browser: all of a picture is seen, zoomed, moved, and lit by pointer and keys."""
 
+import numpy as np
 import pytest
 
 import visualize
 from tests.helpers.graphs import diamond, every_engine, net_loss, neuron, picture_in, recurrence
+from tinygrad_lm import nn, optim
+from tinygrad_lm.replay import replay
 from visualize.formats.viewer import asset
 
 LOOK = """(() => {
@@ -169,12 +172,52 @@ def test_what_was_asked_for_is_shown_also_in_a_page():
     assert "grad -1.5" in picture and "∂o/∂n" in picture and ">data" not in picture
 
 
+def test_a_picture_that_is_hidden_at_first_is_shown_as_any_other(open_page):
+    """In a part of a page that is not displayed it had no width, and a corner of it was seen later."""
+    net, loss = net_loss()
+    html = visualize.draw(loss, names=net, engine="builtin").html(stepper=False)
+    shown = open_page(html, width=400).evaluate(LOOK)
+    hidden = html.replace("<body>", "<body><div id='tab' style='display: none'>").replace("</body>", "</div></body>")
+    page = open_page(hidden, width=400)
+    page.evaluate("document.querySelector('#tab').style.display = ''")
+    page.wait_for("document.querySelector('.tglm-view svg').clientWidth > 0")
+    page.wait_for(f"document.querySelector('.tglm-view svg').getAttribute('viewBox') === '{viewed(shown)}'")
+
+
+def viewed(seen):
+    return " ".join(f"{number:.2f}" for number in seen["box"])
+
+
+def test_a_button_released_elsewhere_is_released(page):
+    """The picture went on moving with a pointer that pressed nothing."""
+    page.set_view(width=420)
+    page.press("Tab", "+", "+", "+", "+")
+    bottom = page.evaluate("document.querySelector('.tglm-view svg').getBoundingClientRect().bottom")
+    page.drag((100, bottom - 2), (100, bottom + 60), steps=0)
+    before = page.evaluate(LOOK)["box"]
+    page.move((150, bottom - 20))
+    page.move((200, bottom - 50))
+    assert page.evaluate(LOOK)["box"] == before
+
+
+def test_the_output_of_an_architecture_is_a_node_as_others_are(open_page):
+    model, x = nn.Sequential(nn.Linear(3, 2, rng=0), nn.Tanh()), np.ones((2, 3), np.float32)
+    page = open_page(visualize.draw(model, x, style="architecture", engine="builtin").html())
+    page.press("Tab", "ArrowLeft")
+    assert page.evaluate(LOOK)["picked"] == ["o0"]
+    page.move(node("g0"))
+    assert "o0" in page.evaluate(LOOK)["fed"]
+
+
+def test_what_stands_for_the_rest_is_a_node_as_others_are(open_page):
+    view = visualize.draw(recurrence(9), focus="v13", radius=1, engine="builtin")
+    stub = next(node.id for node in view.graph.nodes if node.id.startswith("before"))
+    page = open_page(view.html())
+    page.click(node(stub))
+    assert page.evaluate(LOOK)["picked"] == [stub]
+
+
 def test_a_plan_is_looked_around_in_too(open_page):
-    import numpy as np
-
-    from tinygrad_lm import nn, optim
-    from tinygrad_lm.replay import replay
-
     layer = nn.Linear(3, 2, rng=0)
     optimizer = optim.SGD(layer.parameters(), lr=0.1)
 

@@ -18,13 +18,13 @@
     const steps = box.closest("[data-steps]"), most = steps ? 0.5 : 0.75;
     const groups = {}, before = {}, after = {}, pointers = new Map();
     svg.querySelectorAll("g[id]").forEach((group) => { groups[bare(group)] = group; });
-    const nodes = [...svg.querySelectorAll("g.node")].map(bare).filter((id) => /^[dvg]\d/.test(id));
+    const nodes = [...svg.querySelectorAll("g.node")].map(bare);
     edges.forEach(([source, target], i) => {
       (before[target] ||= []).push([source, i]);
       (after[source] ||= []).push([target, i]);
     });
     // The middle of what is seen, in the picture's units, and how many pixels of the screen each of them takes.
-    let x, y, scale, fitted = true, pinned = "", moved = 0;
+    let x, y, scale, fitted = true, seen = false, pinned = "", moved = 0;
 
     const room = () => [svg.clientWidth || 1, svg.clientHeight || 1];
     const smallest = () => Math.min(1, room()[0] / wide, room()[1] / tall);
@@ -37,8 +37,8 @@
       // What is seen stays within the picture where that is the larger, and in the middle where it is not.
       const [dx, dy] = [Math.min(wide, width / scale) / 2, Math.min(tall, height / scale) / 2];
       [x, y] = [within(x, left + dx, left + wide - dx), within(y, top + dy, top + tall - dy)];
-      const seen = [x - width / 2 / scale, y - height / 2 / scale, width / scale, height / scale];
-      svg.setAttribute("viewBox", seen.map((n) => n.toFixed(2)).join(" "));
+      const view = [x - width / 2 / scale, y - height / 2 / scale, width / scale, height / scale];
+      svg.setAttribute("viewBox", view.map((n) => n.toFixed(2)).join(" "));
       svg.style.setProperty("--scale", scale);
       svg.style.cursor = fitted ? "default" : "grab";
       svg.style.touchAction = fitted ? "pan-x pan-y" : "none";
@@ -47,6 +47,14 @@
       const least = Math.min(tall, 200);
       svg.style.height = `${within(tall * Math.min(1, svg.clientWidth / wide), least, Math.max(least, most * innerHeight))}px`;
       look();
+      if (seen || !svg.clientWidth) return;
+      seen = true;
+      // Where all of it would be too small to read, what it comes to is seen first.
+      if (smallest() < 0.45 && box.dataset.end) {
+        [scale, fitted] = [0.65, false];
+        look();
+        show([box.dataset.end]);
+      }
     }
     function fit() {
       fitted = true;
@@ -101,7 +109,7 @@
     function light(id) {
       const lit = Boolean(before[id] || after[id]);
       const feeds = lit ? cone(id, before) : new Set(), fed = lit ? cone(id, after) : new Set();
-      for (const key in groups) if (/^[dvge]\d/.test(key)) {
+      for (const key in groups) if (groups[key].matches(".node, .edge")) {
         const list = groups[key].classList;
         list.toggle("dim", lit && !feeds.has(key) && !fed.has(key));
         list.toggle("feeds", feeds.has(key));
@@ -138,6 +146,8 @@
       pointers.set(event.pointerId, event);
     });
     on("pointermove", (event) => {
+      // The button may have been released elsewhere.
+      if (!event.buttons) pointers.delete(event.pointerId);
       const last = pointers.get(event.pointerId);
       if (!last) return;
       const [dx, dy] = [event.clientX - last.clientX, event.clientY - last.clientY];
@@ -177,12 +187,6 @@
     new ResizeObserver(resize).observe(box);
     resize();
     light("");
-    // Where all of it would be too small to read, what it comes to is seen first.
-    if (smallest() < 0.45 && box.dataset.end) {
-      [scale, fitted] = [0.65, false];
-      look();
-      show([box.dataset.end]);
-    }
     box.view = { groups, show, light, fit };
   }
 
