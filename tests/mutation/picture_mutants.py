@@ -128,7 +128,7 @@ PICTURE_MUTANTS = (
     ),
     Mutant(
         "what is used elsewhere is folded",
-        edited(fan_in, "_with_own", "own.issuperset(users[node.id])", "users[node.id]"),
+        edited(fan_in, "_with_own", " and own.issuperset(users[key])", ""),
         ("test test_what_is_computed_for_a_folded_operand_and_used_elsewhere_stays",),
     ),
     Mutant(
