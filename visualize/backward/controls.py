@@ -59,7 +59,7 @@ def _fields(words: Wording) -> str:
     nodes = words.steps["correct"].nodes
     fields = [(key, words.names[key], plain(nodes[key].data)) for key in words.fields]
     inputs = "".join(
-        f'<label>{escape(name)} <input type="number" step="any" data-field="{key}" value="{number!r}"></label>'
+        f'<label>{escape(name)} <input type="number" step="any" data-field="{key}" value="{repr(number).removesuffix(".0")}"></label>'
         if isinstance(number, float)
         else f'<label>{escape(name)} <input type="number" step="any" data-field="{key}" placeholder="{number}"></label>'
         for key, name, number in (*fields, ("lr", "lr", float(words.rate)))

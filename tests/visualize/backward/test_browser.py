@@ -73,6 +73,12 @@ def test_space_plays_to_the_end_and_stops(page):
     assert after(page, " ")["play"] == "false"
 
 
+@pytest.mark.parametrize("key", ["ArrowRight", "ArrowLeft", "Home", "2"])
+def test_a_step_by_hand_stops_the_play(page, key):
+    assert after(page, "ArrowRight", " ")["play"] == "true"
+    assert after(page, key)["play"] == "false"
+
+
 @pytest.mark.parametrize(("speed", "count"), [("½", "2 / 9"), ("1", "4 / 9"), ("2", "8 / 9")])
 def test_it_plays_as_fast_as_is_chosen(page, speed, count):
     page.press(*["Tab"] * (1 + PARTS.index("speed")), speed if speed != "½" else "Home")
