@@ -79,10 +79,10 @@ def with_pictures(svg: str, graph: Graph, theme: Theme) -> str:
     def finished(match: re.Match[str]) -> str:
         group = match[0].replace("<text ", '<text font-weight="600" ', 1)
         marks = [text for text in _TEXT.finditer(group) if text[3] and not text[3].strip(MARK)]
-        if not marks:
+        own = cells.get(match[1])
+        if not marks or not own:
             return group
         x, y = float(marks[0][1]), float(marks[0][2])
-        own = cells[match[1]]
         picture = heat.image(own, x - heat.size_of(own)[0] / 2, y - 8, theme)
         return f"{group[: marks[0].start()]}{picture}{group[marks[-1].end() :]}"
 

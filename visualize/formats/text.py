@@ -36,7 +36,7 @@ def to_text(graph: Graph) -> str:
 
 def _made_by(node: GraphNode, operands: Sequence[str]) -> str:
     if node.kind == "group":
-        return f"{clean(node.label)}, {node.size:,} nodes"
+        return clean(node.label) + (f", {node.size:,} node{'s' * (node.size != 1)}" if node.size else "")
     if not node.op:
         return node.kind
     options = f", {node.options}" if node.options else ""

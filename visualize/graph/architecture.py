@@ -50,7 +50,9 @@ def _without_numbers(extracted: Extract) -> tuple[Graph, dict[str, str]]:
     graph, numbers = extracted.graph, dict[str, str]()
     for entry in graph.nodes:
         node = extracted.nodes.get(entry.id)
-        if node is not None and entry.kind == "constant" and not entry.label and np.size(node.data) == 1:
+        if entry.kind != "constant" or entry.id in graph.roots:
+            continue
+        if node is not None and not entry.label and np.size(node.data) == 1:
             numbers[entry.id] = number(array_of(node).reshape(()))
         elif entry.id in extracted.arrays and entry.label in DRAWN_AT_RANDOM:
             numbers[entry.id] = ""

@@ -62,7 +62,8 @@ def contract(reduced: Reduced, groups: Iterable[Group], note: str = "") -> Reduc
             nodes[node.id] = node
             place[node.id] = i
         else:
-            parts[key] += reduced.members.get(node.id, (node.id,))
+            # What says where the graph goes on stands for no node.
+            parts[key] += reduced.members.get(node.id, (node.id,) if node.size else ())
             place[key] = i
     for key, group in made.items():
         nodes[key] = GraphNode(

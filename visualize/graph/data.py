@@ -146,7 +146,7 @@ class Graph:
         if self.shown == self.total:
             return "; ".join(self.notes)
         notes = f" ({'; '.join(self.notes)})" if self.notes else ""
-        if not self.shown:
+        if not self.shown and sum(node.size for node in self.nodes) == self.total:
             return f"{self.total:,} nodes in {len(self.nodes):,} boxes{notes}"
         return f"showing {self.shown:,} of {self.total:,} nodes{notes}"
 

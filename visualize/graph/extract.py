@@ -77,7 +77,8 @@ def _twins(order: Iterable[Node], naming: Naming) -> dict[Node, Node]:
     for node in order:
         if node.operation is None and not node.requires_grad and (name := naming.input_of(node)):
             known = first.setdefault((name, array_of(node).shape), node)
-            if known is not node:
+            # Which step of an input it is may be unknown: equal ones need not be one.
+            if known is not node and "…" not in name:
                 twins[node] = known
     return twins
 

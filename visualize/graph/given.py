@@ -80,9 +80,11 @@ class Inputs:
                 return f"{name}ᵀ"
             # A loop over the steps of an input takes it apart; a single number is its equal by chance.
             if thing.ndim and array.size and array.shape[1:] == thing.shape:
-                rows = np.flatnonzero((_as(array, thing) == thing).reshape(len(array), -1).all(axis=1))
-                if rows.size:
-                    return f"{name}[{rows[0]}]"
+                rows = np.flatnonzero((_as(array, thing) == thing).reshape(len(array), -1).all(axis=1)).tolist()
+                if rows:
+                    # Of equal steps the one whose memory it is; of a copy nobody knows.
+                    own = [row for row in rows if np.may_share_memory(array[row], thing)] or rows
+                    return f"{name}[{own[0] if len(own) == 1 else '…'}]"
         return ""
 
 

@@ -180,6 +180,24 @@ def test_many_weights_stand_one_below_the_other_and_turned_inputs_keep_their_nam
     assert {node.label for node in view.graph.nodes if node.kind == "data"} == {"inputsᵀ", "targets"}
 
 
+@pytest.mark.parametrize("root", [Tensor(3.0), Tensor([1.0, 2.0]), [Tensor(3.0), Tensor(1.0, requires_grad=True)]])
+def test_a_result_that_is_a_number_is_drawn(root):
+    """It was left out as a number that an operation is done with is, and roots were not among the nodes."""
+    graph = draw(root).graph
+    assert graph.roots and {*graph.roots} <= {node.id for node in graph.nodes}
+
+
+def test_an_input_that_is_called_as_what_a_dropout_keeps_is_drawn():
+    class Look(nn.Module):
+        def __init__(self):
+            self.table = nn.Embedding(5, 2, rng=0)
+
+        def forward(self, kept):
+            return self.table(kept)
+
+    assert "kept" in [node.label for node in draw(Look(), np.array([3, 1])).graph.nodes]
+
+
 def test_depth_closes_what_lies_deeper():
     model = Transformer(context=4, width=8, heads=2, layers=2, rng=0)
     view = draw(model, np.zeros((2, 4), int), depth=1)

@@ -91,6 +91,15 @@ def test_the_steps_of_an_input_are_called_by_their_place():
     assert [node.label for node in graph.nodes if node.kind == "data"] == ["xs[0]", "xs[1]"]
 
 
+def test_of_equal_steps_each_is_called_by_its_own_place():
+    """Both letters l of hello were called by the place of the first; of a copy nobody knows which it was."""
+    w, letters = tensor(2, requires_grad=True), np.array([[0, 1], [1, 0], [1, 0]], np.float32)
+    views = visualize.draw(lambda xs: sum((x * w).sum() for x in xs), letters).graph
+    assert [node.label for node in views.nodes if node.kind == "data"] == ["xs[0]", "xs[1]", "xs[2]"]
+    copies = visualize.draw(lambda xs: sum((Tensor(x) * w).sum() for x in xs), letters).graph
+    assert [node.label for node in copies.nodes if node.kind == "data"] == ["xs[0]", "xs[…]", "xs[…]"]
+
+
 @pytest.mark.parametrize(("batch", "other"), [((0, 4), (4,)), ((3, 0), (0,)), ((2, 0, 3), (0, 3))])
 def test_a_batch_of_nothing_is_no_error(batch, other):
     w = Tensor(np.ones(other), requires_grad=True)

@@ -9,6 +9,7 @@ import pytest
 
 import visualize
 from tests.helpers.graphs import every_engine, net_loss, read_svg, tensor
+from tinygrad_lm import Value
 from visualize.formats.heat import HEIGHT, WIDTH, png, size_of
 from visualize.graph.heat import COLUMNS, ROWS, cells_of
 
@@ -78,6 +79,11 @@ def test_they_stand_in_the_boxes_of_arrays(engine):
         if images:
             assert images[0].get("href").startswith("data:image/png;base64,")
     assert "\u2591" not in svg and "\u2591" not in view.dot and "\u2591" not in view.text()
+
+
+@every_engine
+def test_a_label_of_what_marks_their_room_is_a_label(engine):
+    assert "\u2591\u2591" in visualize.draw(Value(1.0, label="\u2591\u2591") * 2, engine=engine).svg()
 
 
 def test_only_where_they_are_asked_for():

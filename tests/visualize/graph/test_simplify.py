@@ -134,6 +134,18 @@ def test_focus_shows_what_is_near(radius):
         assert f"showing {graph.shown} of 10 nodes" in graph.caption
 
 
+def test_what_says_that_a_graph_goes_on_stands_for_no_node():
+    """In a group such stubs were counted as nodes of the program, and in a table they had ``0 nodes``."""
+    x = a = Value(1.0, label="a")
+    for i in range(40):
+        x = x * a + i
+    graph = visualize.draw(x, focus="a", radius=1, max_nodes=5).graph
+    assert [node.size for node in graph.nodes if node.size] == [1 + 40]
+    assert graph.caption.startswith("showing 0 of 121 nodes")
+    text = visualize.draw(x, focus="v20", radius=2).text()
+    assert "2 more" in text and "0 nodes" not in text
+
+
 def test_the_caption_stands_in_every_format():
     view = visualize.draw(recurrence(60), engine="builtin")
     for text in (view.dot, view.svg(), view.mermaid(), view.json(), view.text(), view.html()):
