@@ -59,12 +59,15 @@ def _fields(words: Wording) -> str:
     nodes = words.steps["correct"].nodes
     fields = [(key, words.names[key], plain(nodes[key].data)) for key in words.fields]
     inputs = "".join(
-        f'<label>{escape(name)} <input type="number" step="any" data-field="{key}" value="{repr(number).removesuffix(".0")}"></label>'
-        if isinstance(number, float)
-        else f'<label>{escape(name)} <input type="number" step="any" data-field="{key}" placeholder="{number}"></label>'
+        f'<label>{escape(name)} <input type="number" step="any" data-field="{key}" {_shown(number)}></label>'
         for key, name, number in (*fields, ("lr", "lr", float(words.rate)))
     )
     return f'<div class="bar fields">{inputs}{_button("reset", "the original numbers", "reset")}</div>'
+
+
+def _shown(number: float | str) -> str:
+    """A field holds finite numbers; others stand in it until one is given."""
+    return f'placeholder="{number}"' if isinstance(number, str) else f'value="{repr(number).removesuffix(".0")}"'
 
 
 def _button(part: str, label: str, sign: str) -> str:
