@@ -19,6 +19,8 @@ from tinygrad_lm.autograd.graph import Node, Operation
 _OWN = ("tinygrad_lm", "visualize", "numpy")
 """Packages whose own lines are not the user's."""
 
+_STANDARD = PurePath(linecache.__file__).parent
+
 _ASKING = "visualize.graph.roots"
 """What calls a model to draw it: the lines from where that was asked for are none of the model's."""
 
@@ -41,8 +43,8 @@ class _Record:
     node: weakref.ref[Node]
     file: str
     line: int
-    value_of: tuple[str, Span] | None
-    """The file and the expression whose value the node is; ``None`` where it was only made on the way to one."""
+    name: str
+    """The variable that the node is assigned to; empty where it was only made on the way to a value."""
 
 
 _records: dict[int, _Record] = {}
@@ -52,8 +54,8 @@ class _Recorder(observers.Observer):
     """Notes the line that each new node was made on."""
 
     def __init__(self) -> None:
-        self._latest: dict[tuple[CodeType, Span], tuple[FrameType, int]] = {}
-        """The last node that each expression made, and in which call of the function that it stands in."""
+        self._pending: dict[FrameType, _Record] = {}
+        """In each call of a function the last node that is about to be assigned to a variable of it."""
 
     def forward(
         self, operation: Operation, operands: tuple[object, ...], attributes: dict[str, object], out: Node
@@ -62,35 +64,49 @@ class _Recorder(observers.Observer):
         frame = _users(inspect.currentframe())
         if frame is None or place_of(out) is not None:
             return
+        self._settle_around(frame)
         key = id(out)
 
         def forget(_: object, key: int = key) -> None:
             _records.pop(key, None)
 
-        file, line = frame.f_code.co_filename, frame.f_lineno
-        span = self._one_result_each(frame, key)
+        record = _records[key] = _Record(weakref.ref(out, forget), frame.f_code.co_filename, frame.f_lineno, "")
+        role = _role_in(frame)
         # What a function returns is what the call of it gives.
-        while _roles_in(frame.f_code.co_filename).get(span) == _RETURNED:
-            caller = _users(frame.f_back)
-            if caller is None:
-                break
+        while role == _RETURNED and (caller := _users(frame.f_back)) is not None:
             frame = caller
-            span = self._one_result_each(frame, key)
-        _records[key] = _Record(weakref.ref(out, forget), file, line, (frame.f_code.co_filename, span))
+            role = _role_in(frame)
+        if role not in ("", _RETURNED):
+            record.name = role
+            self._pending[frame] = record
 
-    def _one_result_each(self, frame: FrameType, key: int) -> Span:
-        """The expression that is computed; of all nodes that one makes, as ``y = model(x)``, the last is its value."""
-        spans, at = _spans_of(frame.f_code), frame.f_lasti // 2
-        span = spans[at] if 0 <= at < len(spans) else (None, None, None, None)
-        before = self._latest.get((frame.f_code, span))
-        self._latest[frame.f_code, span] = (frame, key)
-        if before is not None and before[0] is frame and before[1] != key and before[1] in _records:
-            record = _records[before[1]]
-            node = record.node()
-            # The expression may have run before, in a loop: what it gave then is still in the variable.
-            if node is None or all(x is not node for x in frame.f_locals.values()):
-                record.value_of = None
-        return span
+    def settle(self) -> None:
+        """Take back the names of nodes that their variables do not hold."""
+        for frame, record in self._pending.items():
+            _settle(frame, record)
+        self._pending.clear()
+
+    def _settle_around(self, frame: FrameType | None) -> None:
+        """The same for this call and those around it, before another node is made there."""
+        while frame is not None and self._pending:
+            record = self._pending.pop(frame, None)
+            if record is not None:
+                _settle(frame, record)
+            frame = frame.f_back
+
+
+def _settle(frame: FrameType, record: _Record) -> None:
+    """Take back a node's name if the variable holds something else: a list that it is in, or what came of it later."""
+    own = frame.f_locals
+    held = own[record.name] if record.name in own else frame.f_globals.get(record.name)
+    if held is not record.node():
+        record.name = ""
+
+
+def _role_in(frame: FrameType) -> str:
+    """What becomes of the value of the expression that a call of a function computes now."""
+    spans, at = _spans_of(frame.f_code), frame.f_lasti // 2
+    return _roles_in(frame.f_code.co_filename).get(spans[at], "") if 0 <= at < len(spans) else ""
 
 
 def _users(frame: FrameType | None) -> FrameType | None:
@@ -99,10 +115,17 @@ def _users(frame: FrameType | None) -> FrameType | None:
         name = str(frame.f_globals.get("__name__", ""))
         if name == _ASKING:
             return None
-        if name.partition(".")[0] not in _OWN:
+        if name.partition(".")[0] not in _OWN and not _is_pythons(frame.f_code.co_filename):
             return frame
         frame = frame.f_back
     return None
+
+
+@lru_cache(maxsize=1024)
+def _is_pythons(file: str) -> bool:
+    """Whether a file belongs to the standard library, whose variables are not the user's."""
+    path = PurePath(file)
+    return path.is_relative_to(_STANDARD) and not {"site-packages", "dist-packages"} & {*path.parts}
 
 
 @contextmanager
@@ -123,6 +146,7 @@ def tracing() -> Generator[None]:
         yield
     finally:
         observers.remove(recorder)
+        recorder.settle()
 
 
 @lru_cache(maxsize=64)
@@ -150,11 +174,7 @@ def line_of(node: Node) -> str:
 def assigned_name(node: Node) -> str:
     """What the recorded line calls a node: ``b`` for the sum of ``b = 2 * a + c``; empty where it gives it no name."""
     record = _records.get(id(node))
-    if record is None or record.node() is not node or record.value_of is None:
-        return ""
-    file, span = record.value_of
-    name = _roles_in(file).get(span, "")
-    return "" if name == _RETURNED else name
+    return "" if record is None or record.node() is not node else record.name
 
 
 _RETURNED = "return"

@@ -1,5 +1,7 @@
 """Tests of what a program is given: inputs and targets are nodes of their own, outside of frames, and have names."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,13 @@ from tests.helpers.graphs import Net, net_loss, tensor
 from tinygrad_lm import Tensor, Value, nn
 from tinygrad_lm.models import MLP, Transformer
 from visualize.graph.source_lines import assigned_name, tracing
+
+everywhere = Value(0.0)
+
+
+def assign_globally():
+    global everywhere
+    everywhere = Value(1.0) * 2
 
 
 def by_label(graph):
@@ -223,6 +232,42 @@ class TestNamesFromLines:
             return y
 
         assert by_label(visualize.draw(f, Value(1.0)).graph).keys() == {"x", "", "mine"}
+
+    def test_what_a_node_is_only_a_part_of_is_no_name_of_it(self):
+        """The last node that was made for ``y`` was called so, whatever y is."""
+
+        def square(v):
+            return v * v
+
+        x = Value(2.0)
+        with tracing():
+            listed = list(map(square, [x, x]))
+            unpacked = [*map(square, [x, x])]
+            array = np.array([x, x]) * 2
+            best = max([x, x], key=square)
+            total = array.sum()
+        for node in (*listed, *unpacked, *array, best):
+            assert assigned_name(node) == ""
+        assert assigned_name(total) == "total"
+
+    def test_variables_of_the_standard_library_are_no_names(self):
+        """``functools.cached_property`` keeps what it computed in ``val``."""
+
+        class Fit:
+            @functools.cached_property
+            def loss(self):
+                return Value(2.0) * 3
+
+        fit = Fit()
+        with tracing():
+            kept = fit.loss + 1
+            whole = Fit().loss
+        assert [assigned_name(node) for node in (fit.loss, kept, whole)] == ["", "kept", "whole"]
+
+    def test_a_name_of_the_whole_program_is_one(self):
+        with tracing():
+            assign_globally()
+        assert assigned_name(everywhere) == "everywhere"
 
     def test_without_tracing_there_is_none(self):
         x = Value(1.0)
