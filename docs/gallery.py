@@ -324,6 +324,11 @@ def steppers(page: Sections) -> None:
     page.add("The stepper on a neuron", "", visualize.stepper(neuron, theme=page.theme).fragment())
     model, loss = language_model()
     page.add("The stepper on tensors", "", visualize.stepper(loss, names=model, theme=page.theme).fragment())
+    head, x = Attention(4, np.random.default_rng(0)), Tensor(np.random.default_rng(1).normal(size=(1, 3, 4)))
+    adam = optim.AdamW(head.parameters(), lr=0.01)
+    stepper = visualize.stepper(lambda x: (head(x) ** 2).mean(), x, names=head, optimizer=adam, theme=page.theme)
+    words = "Every product of the block, its mask, its softmax, and a step of AdamW."
+    page.add("The stepper on an attention block, and a step of its optimizer", words, stepper.fragment())
     page.add("The same in a terminal", "", f"<pre>{escape(visualize.stepper(diamond).text())}</pre>")
 
 
