@@ -80,7 +80,7 @@ def main(arguments: list[str]) -> None:
     """Write the sheets, and say where."""
     keep = "--tiles" in arguments
     places = [argument for argument in arguments if argument != "--tiles"]
-    folder = Path(places[0]) if places else Path(__file__).parent / "contact_sheets"
+    folder = (Path(places[0]) if places else Path(__file__).parent / "contact_sheets").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     browser = Browser()
     try:
