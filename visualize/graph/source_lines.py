@@ -47,6 +47,24 @@ class _Record:
     """The variable that the node is assigned to; empty where it was only made on the way to a value."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Role:
+    """What becomes of an expression's value, and the first and the last line of the statement that it stands in."""
+
+    name: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    record: _Record
+    at: int
+    """The instruction that made it."""
+    first: int
+    last: int
+
+
 _records: dict[int, _Record] = {}
 
 
@@ -54,8 +72,8 @@ class _Recorder(observers.Observer):
     """Notes the line that each new node was made on."""
 
     def __init__(self) -> None:
-        self._pending: dict[FrameType, _Record] = {}
-        """In each call of a function the last node that is about to be assigned to a variable of it."""
+        self._pending: dict[FrameType, list[_Pending]] = {}
+        """In each call of a function the nodes that are about to be assigned to variables of it."""
 
     def forward(
         self, operation: Operation, operands: tuple[object, ...], attributes: dict[str, object], out: Node
@@ -73,25 +91,32 @@ class _Recorder(observers.Observer):
         record = _records[key] = _Record(weakref.ref(out, forget), frame.f_code.co_filename, frame.f_lineno, "")
         role = _role_in(frame)
         # What a function returns is what the call of it gives.
-        while role == _RETURNED and (caller := _users(frame.f_back)) is not None:
+        while role is not None and role.name == _RETURNED and (caller := _users(frame.f_back)) is not None:
             frame = caller
             role = _role_in(frame)
-        if role not in ("", _RETURNED):
-            record.name = role
-            self._pending[frame] = record
+        if role is not None and role.name != _RETURNED:
+            record.name = role.name
+            self._pending.setdefault(frame, []).append(_Pending(record, frame.f_lasti, role.first, role.last))
 
     def settle(self) -> None:
         """Take back the names of nodes that their variables do not hold."""
-        for frame, record in self._pending.items():
-            _settle(frame, record)
+        for frame, waiting in self._pending.items():
+            for each in waiting:
+                _settle(frame, each.record)
         self._pending.clear()
 
     def _settle_around(self, frame: FrameType | None) -> None:
         """The same for this call and those around it, before another node is made there."""
         while frame is not None and self._pending:
-            record = self._pending.pop(frame, None)
-            if record is not None:
-                _settle(frame, record)
+            left: list[_Pending] = []
+            for each in self._pending.pop(frame, ()):
+                # The parts of ``q, k = f(x), g(x)`` are assigned when the last of them is there.
+                if frame.f_lasti > each.at and each.first <= frame.f_lineno <= each.last:
+                    left.append(each)
+                else:
+                    _settle(frame, each.record)
+            if left:
+                self._pending[frame] = left
             frame = frame.f_back
 
 
@@ -103,10 +128,10 @@ def _settle(frame: FrameType, record: _Record) -> None:
         record.name = ""
 
 
-def _role_in(frame: FrameType) -> str:
+def _role_in(frame: FrameType) -> _Role | None:
     """What becomes of the value of the expression that a call of a function computes now."""
     spans, at = _spans_of(frame.f_code), frame.f_lasti // 2
-    return _roles_in(frame.f_code.co_filename).get(spans[at], "") if 0 <= at < len(spans) else ""
+    return _roles_in(frame.f_code.co_filename).get(spans[at]) if 0 <= at < len(spans) else None
 
 
 def _users(frame: FrameType | None) -> FrameType | None:
@@ -180,10 +205,10 @@ def assigned_name(node: Node) -> str:
 _RETURNED = "return"
 
 
-_known: dict[str, tuple[list[str], dict[Span, str]]] = {}
+_known: dict[str, tuple[list[str], dict[Span, _Role]]] = {}
 
 
-def _roles_in(file: str) -> dict[Span, str]:
+def _roles_in(file: str) -> dict[Span, _Role]:
     """What becomes of the values of a file's expressions: the name that each is assigned to, or ``return``."""
     lines = linecache.getlines(file)
     if file not in _known or _known[file][0] is not lines:
@@ -191,43 +216,47 @@ def _roles_in(file: str) -> dict[Span, str]:
     return _known[file][1]
 
 
-def _roles(text: str) -> dict[Span, str]:
+def _roles(text: str) -> dict[Span, _Role]:
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return {}
-    found: dict[Span, str] = {}
+    found: dict[Span, _Role] = {}
     for statement in ast.walk(tree):
         match statement:
             case ast.Assign(targets=[target, *_], value=value):
-                _assign(target, value, found)
+                _assign(target, value, statement, found)
             case ast.AnnAssign(target=target, value=ast.expr() as value):
-                _assign(target, value, found)
+                _assign(target, value, statement, found)
             case ast.NamedExpr(target=target, value=value):
-                _assign(target, value, found)
+                _assign(target, value, statement, found)
             case ast.AugAssign(target=ast.Name(id=name)):
-                found[_span(statement)] = name
+                found[_span(statement)] = _role(name, statement)
             case ast.Return(value=ast.expr() as value):
-                found[_span(value)] = _RETURNED
+                found[_span(value)] = _role(_RETURNED, statement)
             case _:
                 pass
     return found
 
 
-def _assign(target: ast.expr, value: ast.expr, found: dict[Span, str]) -> None:
+def _assign(target: ast.expr, value: ast.expr, statement: ast.expr | ast.stmt, found: dict[Span, _Role]) -> None:
     """Note what an assignment calls its value, or the parts of it that it takes apart."""
     match target, value:
         case _, ast.IfExp(body=body, orelse=other):
-            _assign(target, body, found)
-            _assign(target, other, found)
+            _assign(target, body, statement, found)
+            _assign(target, other, statement, found)
         case ast.Name(id=name), _:
-            found[_span(value)] = name
+            found[_span(value)] = _role(name, statement)
         case ((ast.Tuple(elts=names) | ast.List(elts=names)), (ast.Tuple(elts=values) | ast.List(elts=values))):
             if len(names) == len(values) and not any(isinstance(part, ast.Starred) for part in (*names, *values)):
                 for name, part in zip(names, values, strict=True):
-                    _assign(name, part, found)
+                    _assign(name, part, statement, found)
         case _:
             pass
+
+
+def _role(name: str, statement: ast.expr | ast.stmt) -> _Role:
+    return _Role(name, statement.lineno, statement.end_lineno or statement.lineno)
 
 
 def _span(part: ast.expr | ast.stmt) -> Span:

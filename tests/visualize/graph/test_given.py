@@ -218,6 +218,23 @@ class TestNamesFromLines:
             assert labels in (["h", "", "", ""], ["h", "h", "h", "h"])
         assert labels == ["h"] * 4
 
+    def test_the_parts_of_an_assignment_that_are_made_by_calls(self):
+        q, k = nn.Linear(2, 2, rng=0), nn.Linear(2, 2, rng=1)
+
+        def f(x):
+            for _ in range(2):
+                query, key, value = (
+                    q(x),
+                    k(x).tanh(),
+                    x * 2,
+                )
+                x = query * key + value
+            return x
+
+        x = Tensor(np.ones((1, 2), np.float32), requires_grad=True)
+        labels = [node.label for node in visualize.draw(f, x).graph.nodes if node.op]
+        assert [label for label in labels if label] == ["query", "key", "value", "x"] * 2
+
     def test_what_the_picture_is_assigned_to_is_no_name_of_the_result(self):
         model = MLP(context=1, embedding=2, hidden=[2], rng=0)
         view = visualize.draw(model.loss, np.array([[0]]), np.array([1]))
