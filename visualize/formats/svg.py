@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from visualize.formats.labels import clean, edge_text, edge_tooltip
 from visualize.formats.shapes import FONT, SIZE, SMALL, footer_of, line, node_box, node_size, rect, tooltip
@@ -21,22 +22,24 @@ MARGIN = 14.0
 
 def size_of(graph: Graph, style: Style) -> tuple[float, float]:
     """The width and the height of a graph's picture, without its legend."""
-    layout = _laid_out(graph, style)
+    layout = laid_out(graph, tuple(style.show), style.direction)
     return layout.width, layout.height
 
 
-def _laid_out(graph: Graph, style: Style) -> Layout:
-    sizes = {node.id: node_size(node, style.show) for node in graph.nodes}
-    texts = [edge_text(edge, style.show) for edge in graph.edges]
+@lru_cache(maxsize=4)
+def laid_out(graph: Graph, show: tuple[str, ...], direction: str) -> Layout:
+    """Where everything goes; kept, as a picture is laid out to see whether it fits and is then drawn."""
+    sizes = {node.id: node_size(node, show) for node in graph.nodes}
+    texts = [edge_text(edge, show) for edge in graph.edges]
     rooms = [(text_width(text, SMALL), TALL if text else 0.0) for text in texts]
     titles = {cluster.id: text_width(clean(cluster.title), SIZE) for cluster in graph.clusters}
-    return lay_out(graph, sizes, rooms, titles, style.direction)
+    return lay_out(graph, sizes, rooms, titles, direction)
 
 
 def to_svg(graph: Graph, style: Style) -> str:
     """The graph as an SVG picture, laid out here."""
     theme, show, direction = style.theme, style.show, style.direction
-    layout = _laid_out(graph, style)
+    layout = laid_out(graph, tuple(show), direction)
     body: list[str] = []
     for cluster in graph.clusters:
         frame = rect(layout.clusters[cluster.id], theme.frame, theme.faint, 'rx="8"')

@@ -15,6 +15,7 @@ from tinygrad_lm.autograd.types import Array
 from visualize.graph.data import GraphNode
 from visualize.graph.extract import Extract
 from visualize.graph.nodes import Number
+from visualize.graph.quantities import as_numbers
 
 STALE = "numbers of two times: an operand was changed after its result was computed; run the program again"
 
@@ -72,9 +73,7 @@ def _not_finite(x: Number) -> list[str]:
     """Which of nan, inf and -inf a number or an array holds."""
     if isinstance(x, float) and math.isfinite(x):
         return []
-    array: Array = np.asarray(x)
-    if array.dtype == object:
-        array = np.array([float(part) for part in array.ravel()])
+    array = as_numbers(x)
     if array.dtype.kind != "f" or np.isfinite(array).all():
         return []
     kinds: Mapping[str, Array] = {"nan": np.isnan(array), "inf": array == np.inf, "-inf": array == -np.inf}

@@ -50,7 +50,7 @@ def summary(x: ArrayLike, fmt: str = ".4g") -> str:
     """
     if isinstance(x, (float, int)):
         return number(x, fmt)
-    array = _numbers(x)
+    array = as_numbers(x)
     if array.dtype.kind not in "biuf":
         return str(array.dtype)
     if array.size == 0:
@@ -73,11 +73,15 @@ def summary(x: ArrayLike, fmt: str = ".4g") -> str:
     return text
 
 
-def _numbers(x: ArrayLike) -> Array:
+def as_numbers(x: ArrayLike) -> Array:
+    """An array; one of objects, such as ``Value``s, as an array of floats, where they are numbers."""
     array: Array = np.asarray(x)
-    if array.dtype == object:
+    if array.dtype != object:
+        return array
+    try:
         return np.array([float(part) for part in array.ravel()]).reshape(array.shape)
-    return array
+    except (TypeError, ValueError):
+        return array
 
 
 def _not_finite(array: Array) -> tuple[int, int, int]:

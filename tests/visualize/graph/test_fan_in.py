@@ -5,6 +5,7 @@ import pytest
 import visualize
 from tests.helpers.graphs import read_svg, recurrence
 from tinygrad_lm import Value
+from visualize.formats.svg import laid_out
 
 
 def size(view):
@@ -111,3 +112,13 @@ def test_who_wants_everything_gets_it(options):
     view = draw(recurrence(29), **options)
     assert len(view.graph.nodes) == 148
     assert size(view)[0] > 5_000
+
+
+@pytest.mark.parametrize("root", [recurrence(5), Value.sum([x.tanh() for x in values(8)]), Value.sum(values(200))])
+def test_what_is_laid_out_to_see_whether_it_fits_is_drawn_so(root):
+    """Each picture was laid out twice, which is most of the time that it takes."""
+    laid_out.cache_clear()
+    view = draw(root)
+    before = laid_out.cache_info().misses
+    view.svg()
+    assert before == laid_out.cache_info().misses

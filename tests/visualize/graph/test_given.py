@@ -8,6 +8,7 @@ import pytest
 import visualize
 from tests.helpers.graphs import Net, net_loss, tensor
 from tinygrad_lm import Tensor, Value, nn
+from tinygrad_lm.autograd import custom
 from tinygrad_lm.models import MLP, Transformer
 from visualize.graph.source_lines import assigned_name, tracing
 
@@ -121,6 +122,14 @@ def test_an_input_of_nan_is_compared_with_ids_without_a_warning():
     table = nn.Embedding(5, 3, rng=0)
     graph = visualize.draw(lambda x: table(np.array([1, 3])).sum() + x.sum(), Tensor([np.nan, 1.0])).graph
     assert by_label(graph)["ids"].kind == "data"
+
+
+@pytest.mark.parametrize("option", [[None, "a"], ["a", "b"], [1j, 2], [True, None]])
+def test_an_array_of_anything_may_be_an_option(option):
+    twice = custom.operation("twice", lambda x, *, option: x * 2, lambda g, out, x, option: g * 2)
+    array = np.array(option)
+    graph = visualize.draw(twice(tensor(2, requires_grad=True), option=array).sum()).graph
+    assert by_label(graph)["option"].data == str(array.dtype)
 
 
 def test_the_backward_pass_goes_around_data():
