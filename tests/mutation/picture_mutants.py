@@ -158,7 +158,7 @@ PICTURE_MUTANTS = (
     ),
     Mutant(
         "all nodes of a call have its name",
-        edited(source_lines._Recorder, "_one_result_each", "record.value_of = None", "pass"),
+        edited(source_lines, "_settle", "held is not record.node()", "False"),
         ("test TestNamesFromLines.test_of_the_nodes_of_one_call_only_the_result_is_called_so",),
     ),
     Mutant("marks take a column", edited(text, "columns", '("Mn", "Me")', "()"), ("test test_columns",)),
